@@ -1,0 +1,52 @@
+# Two commands matter: `make demo` and `make test`. Both set everything up first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SUDO_APT = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench serve proto lock clean
+
+help: ## Show these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## Create the virtual environment and install the locked requirements
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  if [ -n "$(SUDO_APT)" ]; then apt-get update -qq && apt-get install -y -qq python3-venv; \
+	  else echo 'python3 lacks venv. Run as root: apt-get install python3-venv' >&2; exit 1; fi; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## Do the whole job for real and leave it in demo-out/
+	$(BIN)/diya demo --out demo-out
+
+test: $(STAMP) ## Run every test
+	@command -v pdfsig >/dev/null || { [ -n "$(SUDO_APT)" ] && apt-get update -qq && apt-get install -y -qq poppler-utils; } || true
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP) ## Lint, types, layers, contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python proto/generate.py --check --lint --breaking
+
+bench: $(STAMP) ## Measure, as ratios beside each limit, in one run
+	$(BIN)/python -m tests.bench
+
+serve: $(STAMP) ## Serve the demo's gateway (run `make demo` first)
+	$(BIN)/diya serve --config demo-out/diya.toml
+
+proto: $(STAMP) ## Regenerate gateway/pb from proto/
+	$(BIN)/python proto/generate.py
+
+lock: ## Compile requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -o requirements.lock
+
+clean: ## Remove the environment and what the demo left
+	rm -rf $(VENV) demo-out

@@ -1,0 +1,1 @@
+"""The mortgage-registration gateway: the business on top of signing and ledger."""

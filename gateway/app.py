@@ -1,0 +1,240 @@
+"""Composition root: the only file that knows every implementation; starts and stops the parts, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from prometheus_client import start_http_server
+from sqlalchemy import Engine
+
+from gateway.applications.effects import AnyEffect, TrustSet
+from gateway.certificates.seal import CertificateSealer
+from gateway.certificates.seal_protocol import SealKey
+from gateway.config import Config, ConfigError
+from gateway.rpc.admin import AdminService
+from gateway.rpc.callers import Callers
+from gateway.rpc.certificates import CertificateService
+from gateway.rpc.files import FileService
+from gateway.rpc.ledger import LedgerService
+from gateway.rpc.register import RegisterService
+from gateway.rpc.registration import RegistrationService
+from gateway.rpc.review import ReviewService
+from gateway.rpc.server import RpcServer
+from gateway.sealing import Sealing
+from gateway.sequencer import Sequencer
+from gateway.storage import tables
+from gateway.storage.engine import WriterLock, reader_engine, writer_engine
+from gateway.storage.files import FileStore
+from gateway.storage.queries import Queries
+from gateway.storage.watch import Watch
+from gateway.telemetry import metrics
+from ledger.checkpoint import NoteSigner
+from ledger.publish import Publisher
+from ledger.store import Ledger
+from ledger.tables import metadata as ledger_metadata
+from ledger.vault import Vault
+from signing.checking import FileChecker
+from signing.trust import Purpose, TrustStore
+
+log = logging.getLogger(__name__)
+
+
+def utc_now() -> dt.datetime:
+    """The one clock."""
+    return dt.datetime.now(dt.UTC)
+
+
+class Gateway:
+    """A running gateway. `start`, serve, `stop`; everything it opened is closed again."""
+
+    def __init__(self, config: Config, *, clock: Callable[[], dt.datetime] = utc_now) -> None:
+        self.config = config
+        self._clock = clock
+        self._lock: WriterLock | None = None
+        self._trust: dict[str, tuple[TrustSet | None, TrustStore]] = {}
+        self.metrics_port: int | None = None
+
+    async def start(self) -> None:
+        """Open the store, finish what a crash left, then listen."""
+        config = self.config
+        self._take_lock()
+        self._writer = writer_engine(config.storage.database)
+        self._reader = reader_engine(config.storage.database)
+        create_tables(self._writer)
+        vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
+        self.ledger = Ledger(vault)
+        signers = {r.id: note_signer(r.origin, r.ledger_key) for r in config.registries}
+        self._publisher = Publisher(signers.__getitem__)
+        self.files = FileStore(config.storage.files)
+        swept = self.files.sweep()
+        if swept:
+            log.info("removed %d interrupted uploads", swept)
+        self._loop = asyncio.get_running_loop()
+        self.sequencer = Sequencer(
+            self._writer, self.ledger, self._publisher, clock=self._clock, on_commit=self._on_commit
+        )
+        registries = [r.id for r in config.registries]
+        for registry in registries:
+            self.sequencer.load(registry)
+        self.sequencer.start()
+        self.queries = Queries(self._reader, self.ledger, self._publisher)
+        self.watch = Watch()
+        self._executor = ThreadPoolExecutor(config.limits.verify_threads, thread_name_prefix="verify")
+        self._checker = FileChecker(TrustStore({}), now=self._clock, workers=config.limits.check_workers)
+        await self._checker.start()
+        await self._start_sealing(registries, {s.name: s.vkey for s in signers.values()})
+        self.callers = Callers(self.sequencer.settings, self.trust, self._clock)
+        self._server = RpcServer(config, self.callers, self._servicers())
+        await self._server.start()
+        self._start_metrics()
+
+    async def _start_sealing(self, registries: Sequence[str], vkeys: Mapping[str, str]) -> None:
+        """Processes that render and seal, and the queue before them; off where the configuration says so."""
+        self.sealing: Sealing | None = None
+        if not self.config.sealing:
+            return
+        seals = {
+            r.id: SealKey(key_path=str(r.seal_key), chain_path=str(r.seal_certificate))
+            for r in self.config.registries
+        }
+        workers = self.config.limits.seal_workers
+        self._sealer = CertificateSealer(
+            seals,
+            trust=self._seal_trust(registries),
+            vkeys=vkeys,
+            verification_url=self.config.server.verification_url,
+            workers=workers,
+        )
+        await self._sealer.start()
+        self.sealing = Sealing(
+            sequencer=self.sequencer,
+            queries=self.queries,
+            files=self.files,
+            sealer=self._sealer,
+            workers=workers,
+            clock=self._clock,
+        )
+        await self.sealing.start(registries)
+
+    async def stop(self) -> None:
+        """Stop listening, decide what is queued, close. No acknowledged work is lost."""
+        await self._server.stop()
+        if self.sealing is not None:
+            await self.sealing.stop()
+            await self._sealer.close()
+        await self._checker.close()
+        await asyncio.to_thread(self.sequencer.stop)
+        self._executor.shutdown()
+        if self.metrics_port is not None:
+            self._metrics_server.shutdown()
+            self._metrics_server.server_close()
+        self._reader.dispose()
+        self._writer.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The bound ports: `listen` and `public`."""
+        return self._server.ports
+
+    def trust(self, registry: str) -> TrustStore:
+        """The registry's trust as of the last commit."""
+        trust_set = self.sequencer.settings(registry).trust
+        known = self._trust.get(registry)
+        if known is None or known[0] is not trust_set:
+            known = self._trust[registry] = (trust_set, trust_store(trust_set))
+        return known[1]
+
+    def _seal_trust(self, registries: Sequence[str]) -> TrustStore:
+        """What the sealer's self-check believes: the seal anchors of every registry served here."""
+        stores = [self.trust(registry) for registry in registries]
+        anchors = {der for store in stores for der in store.anchors[Purpose.REGISTRY]}
+        between = {der for store in stores for der in store.intermediates}
+        return TrustStore({Purpose.REGISTRY: sorted(anchors)}, (), sorted(between))
+
+    def _servicers(self) -> dict[str, object]:
+        shared = {"sequencer": self.sequencer, "queries": self.queries, "clock": self._clock}
+        limits = self.config.limits
+        verifying = {"trust_of": self.trust, "executor": self._executor, "limits": limits}
+        return {
+            "FileService": FileService(
+                **shared, files=self.files, checker=self._checker, trust_of=self.trust, limits=limits
+            ),
+            "RegistrationService": RegistrationService(**shared, **verifying, watch=self.watch),
+            "ReviewService": ReviewService(**shared, **verifying),
+            "CertificateService": CertificateService(**shared, files=self.files, limits=limits),
+            "RegisterService": RegisterService(**shared),
+            "LedgerService": LedgerService(queries=self.queries, limits=limits),
+            "AdminService": AdminService(**shared, **verifying, files=self.files),
+        }
+
+    def _on_commit(self, registry: str, effects: Sequence[AnyEffect]) -> None:
+        """From the sequencer's thread to the event loop."""
+        self._loop.call_soon_threadsafe(self._committed, registry, effects)
+
+    def _committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
+        self.watch.move(registry)
+        if self.sealing is not None:
+            self.sealing.committed(registry, effects)
+
+    def _take_lock(self) -> None:
+        prefix = "sqlite:///"
+        if self.config.storage.database.startswith(prefix):
+            self._lock = WriterLock(Path(self.config.storage.database.removeprefix(prefix)))
+            self._lock.acquire()
+
+    def _start_metrics(self) -> None:
+        host, _, port = self.config.server.metrics.rpartition(":")
+        if host:
+            self._metrics_server, _ = start_http_server(int(port), addr=host, registry=metrics.collectors)
+            self.metrics_port = self._metrics_server.server_port
+
+
+def create_tables(engine: Engine) -> None:
+    """Create what is missing; changes nothing that is there."""
+    with engine.begin() as connection:
+        ledger_metadata.create_all(connection)
+        tables.metadata.create_all(connection)
+
+
+def trust_store(trust: TrustSet | None) -> TrustStore:
+    """The trust of a registry; empty before its first entry, so that nothing is believed."""
+    if trust is None:
+        return TrustStore({})
+    anchors = {Purpose(name): ders for name, ders in trust.anchors.items()}
+    return TrustStore(anchors, trust.crls, trust.intermediates)
+
+
+def note_signer(origin: str, path: Path) -> NoteSigner:
+    """The ledger's Ed25519 key under its origin's name."""
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError(f"{path}: a ledger key must be Ed25519")
+    return NoteSigner(origin, key)
+
+
+def read_key_encryption_key(path: Path) -> bytes:
+    """32 bytes as base64 in a file that only the service may read."""
+    if path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path}: others may read the key-encryption key; run chmod 600 on it")
+    key = base64.b64decode(path.read_text().strip())
+    if len(key) != 32:
+        raise ConfigError(f"{path}: must hold 32 bytes as base64, has {len(key)}")
+    return key
+
+
+def write_key_encryption_key(path: Path, key: bytes) -> None:
+    """Write a new key-encryption key, readable by its owner alone."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(base64.b64encode(key).decode() + "\n")

@@ -1,0 +1,201 @@
+"""Acts of operators: institutions, registrars, profile, rule set, trust, and the import of a register. Pure.
+
+Each act is one entry. What an act says was read and checked for form before; here it is held against what is in
+force now, under the registry's lock: versions go up by one, a key belongs to one owner, a suspension is ended only by
+its own act.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from gateway.applications.decision import Decision
+from gateway.applications.effects import (
+    AnyEffect,
+    InstitutionSet,
+    ProfileSet,
+    RegistrarSet,
+    RequestAnswered,
+    RightBooked,
+    RuleSetSet,
+    TrustSet,
+    UnitRecorded,
+)
+from gateway.applications.errors import CommandRefused, EnvelopeExpired
+from gateway.applications.model import Moment, Outcome, Result
+from gateway.applications.submit import CLOCK_SKEW
+from gateway.register.authority import Institution, Profile, Registrar, RuleSet
+from gateway.register.model import AnyRight, Unit, Value
+
+#: Whose request ids the acts of operators are: one name space a registry, whichever operator signs.
+OPERATORS = "operators"
+
+
+class OperatorAct(Value, frozen=True, kw_only=True):
+    """What every signed act of an operator says besides its matter."""
+
+    request_id: str
+    payload_sha256: str
+    created_at: dt.datetime
+    not_after: dt.datetime
+
+
+class ActInvalid(CommandRefused):
+    """The act does not fit what is in force; `field` names what to change."""
+
+    reason = "FIELD_INVALID"
+
+
+class VersionConflict(CommandRefused):
+    """A profile or rule set whose version is not one more than the last."""
+
+    reason = "VERSION_CONFLICT"
+
+    def __init__(self, what: str, version: int, wanted: int) -> None:
+        super().__init__(
+            f"{what} 的版本为 {version}，应为 {wanted}；请先查询现行版本",
+            f"the version of the {what} is {version}, it must be {wanted}: read the one in force first",
+            version=str(version),
+            wanted=str(wanted),
+        )
+
+
+class AlreadyRegistered(CommandRefused):
+    """An import names a unit or right that the register has already; nothing of it was kept."""
+
+    reason = "FIELD_INVALID"
+
+
+def decide_institution(
+    institution: Institution, known: Mapping[str, Institution], act: OperatorAct, moment: Moment
+) -> Decision:
+    """Enter or replace an institution; whether it is suspended stays as it was."""
+    before = known.get(institution.uscc)
+    codes = {institution.uscc, *institution.uscc_aliases}
+    keys = {key.key_id for key in institution.keys}
+    for other in known.values():
+        if other.uscc == institution.uscc:
+            continue
+        if codes & {other.uscc, *other.uscc_aliases}:
+            raise ActInvalid(
+                f"代码已属于机构 {other.uscc}；请先更改该机构的代码沿革",
+                f"a code of it belongs to institution {other.uscc}: change that institution's aliases first",
+                field="institution.uscc_aliases",
+            )
+        if keys & {key.key_id for key in other.keys}:
+            raise ActInvalid(
+                f"密钥已登记在机构 {other.uscc} 名下；一个密钥只能属于一个机构",
+                f"a key of it is registered for institution {other.uscc}: a key has one owner",
+                field="institution.keys",
+            )
+    stands = replace(
+        institution,
+        suspended=before.suspended if before else False,
+        suspension_reason=before.suspension_reason if before else "",
+        index=moment.index,
+    )
+    return _done("institution.set", InstitutionSet(institution=stands), act, moment)
+
+
+def decide_suspension(
+    uscc: str,
+    known: Mapping[str, Institution],
+    *,
+    suspended: bool,
+    reason: str,
+    act: OperatorAct,
+    moment: Moment,
+) -> Decision:
+    """Suspend an institution, or end its suspension. Its open cases stay as they are."""
+    before = known.get(uscc)
+    if before is None:
+        raise ActInvalid(
+            f"没有登记机构代码 {uscc}", f"no institution {uscc} is registered", field="uscc", uscc=uscc
+        )
+    stands = replace(
+        before, suspended=suspended, suspension_reason=reason if suspended else "", index=moment.index
+    )
+    kind = "institution.suspended" if suspended else "institution.resumed"
+    return _done(kind, InstitutionSet(institution=stands), act, moment)
+
+
+def decide_registrar(
+    registrar: Registrar, known: Mapping[str, Registrar], act: OperatorAct, moment: Moment
+) -> Decision:
+    """Enter or replace a registrar: no two persons share a key."""
+    keys = {*registrar.key_ids, *registrar.tls_key_ids}
+    for other in known.values():
+        if other.registrar_id != registrar.registrar_id and keys & {*other.key_ids, *other.tls_key_ids}:
+            raise ActInvalid(
+                f"密钥已登记在 {other.registrar_id} 名下；登记人员的密钥不得共用",
+                f"a key of it is registered for {other.registrar_id}: registrars do not share keys",
+                field="registrar.keys",
+            )
+    return _done("registrar.set", RegistrarSet(registrar=replace(registrar, index=moment.index)), act, moment)
+
+
+def decide_profile(profile: Profile, before: Profile | None, act: OperatorAct, moment: Moment) -> Decision:
+    """Put a new version of the profile in force."""
+    _check_version("profile", profile.version, before.version if before else 0)
+    return _done("profile.set", ProfileSet(profile=profile), act, moment)
+
+
+def decide_rules(
+    rules: RuleSet,
+    before: RuleSet | None,
+    registrars: Mapping[str, Registrar],
+    act: OperatorAct,
+    moment: Moment,
+) -> Decision:
+    """Put a new rule set in force; the officer who answers for it is a registrar who may book (handbook 1.4)."""
+    _check_version("rule set", rules.version, before.version if before else 0)
+    officer = registrars.get(rules.officer)
+    if officer is None or officer.suspended or not officer.may_book:
+        raise ActInvalid(
+            f"责任登簿人 {rules.officer} 不是可登簿的登记人员；请先登记该人员",
+            f"officer {rules.officer} is not a registrar who may book: register that person first",
+            field="rule_set.officer",
+        )
+    return _done("rules.set", RuleSetSet(rules=rules), act, moment)
+
+
+def decide_trust(trust: TrustSet, act: OperatorAct, moment: Moment) -> Decision:
+    """Put anchors and revocation lists in force."""
+    return _done("trust.set", trust, act, moment)
+
+
+def decide_import(
+    units: tuple[Unit, ...], rights: tuple[AnyRight, ...], present: str, act: OperatorAct, moment: Moment
+) -> Decision:
+    """Enter a register's rows, all in one entry. `present` names a row that is there already; then nothing is kept."""
+    if present:
+        raise AlreadyRegistered(
+            f"登记簿中已有 {present}；导入只录入新的单元，已有的不覆盖，整批未录入",
+            f"the register has {present} already: an import enters new units and overwrites none; nothing was kept",
+            present=present,
+        )
+    effects: list[AnyEffect] = [UnitRecorded(unit=unit) for unit in units]
+    effects += [RightBooked(right=right) for right in rights]
+    return _answered("register.imported", effects, act, moment)
+
+
+def _check_version(what: str, version: int, last: int) -> None:
+    if version != last + 1:
+        raise VersionConflict(what, version, last + 1)
+
+
+def _done(kind: str, effect: AnyEffect, act: OperatorAct, moment: Moment) -> Decision:
+    return _answered(kind, [effect], act, moment)
+
+
+def _answered(kind: str, effects: list[AnyEffect], act: OperatorAct, moment: Moment) -> Decision:
+    if not act.created_at - CLOCK_SKEW <= moment.now <= act.not_after:
+        raise EnvelopeExpired(act.not_after.isoformat())
+    answered = RequestAnswered(
+        institution=OPERATORS, request_id=act.request_id, payload_sha256=act.payload_sha256
+    )
+    outcome = Outcome(result=Result.DONE, application="")
+    return Decision(kind=kind, outcome=outcome, effects=(answered, *effects))

@@ -1,0 +1,17 @@
+"""A decision: the answer, what it changes, and the certificates it fixes. Values only."""
+
+from __future__ import annotations
+
+from gateway.applications.effects import AnyEffect
+from gateway.applications.model import Outcome
+from gateway.certificates.content import CertificateContent
+from gateway.register.model import Value
+
+
+class Decision(Value, frozen=True, kw_only=True):
+    """What one command comes to. `kind` is the entry's kind; `contents[i]` is the part `certificate/i+1`."""
+
+    kind: str
+    outcome: Outcome
+    effects: tuple[AnyEffect, ...]
+    contents: tuple[CertificateContent, ...] = ()

@@ -1,0 +1,196 @@
+"""What an entry changes, complete and versioned: the `effects` part of every entry.
+
+A view is the fold of these, in order. A name is never reused and its fold is never deleted
+(design: *an entry, byte for byte*).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TypeAlias
+
+import msgspec
+
+from gateway.applications.model import Application
+from gateway.register.authority import Institution, Profile, Registrar, RuleSet
+from gateway.register.model import AnyRight, Unit, Value
+
+
+class Effect(Value, tag_field="effect", frozen=True, kw_only=True):
+    """Base of every effect."""
+
+
+class RequestAnswered(Effect, tag="request.answered.v1", frozen=True, kw_only=True):
+    """A request id is used up; a replay finds the stored outcome at this entry."""
+
+    institution: str
+    request_id: str
+    payload_sha256: str
+    application_id: str = ""
+
+
+class ApplicationRecorded(Effect, tag="application.recorded.v1", frozen=True, kw_only=True):
+    """The application's row as it stands after this entry."""
+
+    application: Application
+
+
+class PapersBound(Effect, tag="papers.bound.v1", frozen=True, kw_only=True):
+    """Signed papers that now back this open or booked case, and no other (hex SHA-256)."""
+
+    application_id: str
+    papers: tuple[str, ...]
+
+
+class PapersFreed(Effect, tag="papers.freed.v1", frozen=True, kw_only=True):
+    """The case ended unbooked: its papers may back another."""
+
+    application_id: str
+    papers: tuple[str, ...]
+
+
+class UnitRecorded(Effect, tag="unit.recorded.v1", frozen=True, kw_only=True):
+    """A unit as it stands after this entry."""
+
+    unit: Unit
+
+
+class RightBooked(Effect, tag="right.booked.v1", frozen=True, kw_only=True):
+    """A right exists from this entry on."""
+
+    right: AnyRight
+
+
+class RightEnded(Effect, tag="right.ended.v1", frozen=True, kw_only=True):
+    """A right became historical; `by` is the right that took its place, if one did."""
+
+    right_id: str
+    ended_at: dt.datetime
+    case_number: str
+    reason: str
+    ended_by: str
+    by: str = ""
+
+
+class CertificateNumbered(Effect, tag="certificate.numbered.v1", frozen=True, kw_only=True):
+    """A certificate exists: number, content and digest are fixed. Its content is the part `certificate/n`."""
+
+    identifier: str
+    number: str
+    kind: str
+    part: str
+    right_id: str
+    application_id: str
+    institutions: tuple[str, ...]
+
+
+class CertificateSealed(Effect, tag="certificate.sealed.v1", frozen=True, kw_only=True):
+    """The PDF was sealed; banks pay out on this."""
+
+    identifier: str
+    pdf_sha256: str
+    size_bytes: int
+    sealed_at: dt.datetime
+
+
+class CertificateEnded(Effect, tag="certificate.ended.v1", frozen=True, kw_only=True):
+    """A certificate no longer proves a live right: CANCELLED, or SUPERSEDED by a new one."""
+
+    identifier: str
+    state: str
+    case_number: str
+    ended_at: dt.datetime
+
+
+class EventRecorded(Effect, tag="event.recorded.v1", frozen=True, kw_only=True):
+    """An event for one institution, numbered without gaps from 1."""
+
+    institution: str
+    sequence: int
+    kind: str
+    application_id: str
+    state: str
+    at: dt.datetime
+    certificate: str = ""
+
+
+class CounterMoved(Effect, tag="counter.moved.v1", frozen=True, kw_only=True):
+    """A gap-free counter now stands at this value."""
+
+    name: str
+    value: int
+
+
+class InstitutionSet(Effect, tag="institution.set.v1", frozen=True, kw_only=True):
+    """An institution as it is known from this entry on."""
+
+    institution: Institution
+
+
+class RegistrarSet(Effect, tag="registrar.set.v1", frozen=True, kw_only=True):
+    """A registrar as known from this entry on."""
+
+    registrar: Registrar
+
+
+class ProfileSet(Effect, tag="profile.set.v1", frozen=True, kw_only=True):
+    """The registry's profile in force from this entry on."""
+
+    profile: Profile
+
+
+class RuleSetSet(Effect, tag="rules.set.v1", frozen=True, kw_only=True):
+    """The registry's rule set in force from this entry on."""
+
+    rules: RuleSet
+
+
+class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
+    """Trust anchors and revocation lists in force from this entry on: purpose -> DER certificates; DER CRLs."""
+
+    anchors: dict[str, tuple[bytes, ...]]
+    crls: tuple[bytes, ...]
+    intermediates: tuple[bytes, ...] = ()
+
+
+class OperatorSet(Effect, tag="operator.set.v1", frozen=True, kw_only=True):
+    """The operators' keys (hex key ids) from this entry on."""
+
+    key_ids: tuple[str, ...]
+    tls_key_ids: tuple[str, ...] = ()
+    auditor_tls_key_ids: tuple[str, ...] = ()
+
+
+AnyEffect: TypeAlias = (
+    RequestAnswered
+    | ApplicationRecorded
+    | PapersBound
+    | PapersFreed
+    | UnitRecorded
+    | RightBooked
+    | RightEnded
+    | CertificateNumbered
+    | CertificateSealed
+    | CertificateEnded
+    | EventRecorded
+    | CounterMoved
+    | InstitutionSet
+    | RegistrarSet
+    | ProfileSet
+    | RuleSetSet
+    | TrustSet
+    | OperatorSet
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(tuple[AnyEffect, ...])
+
+
+def encode_effects(effects: tuple[AnyEffect, ...]) -> bytes:
+    """The `effects` part: a JSON array in order."""
+    return _encoder.encode(effects)
+
+
+def decode_effects(data: bytes) -> tuple[AnyEffect, ...]:
+    """Parse `encode_effects` output; raises msgspec.ValidationError on an unknown effect."""
+    return _decoder.decode(data)

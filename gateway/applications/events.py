@@ -1,0 +1,40 @@
+"""Events: what each institution of a case is told, numbered without gaps in the commit that caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.applications.effects import AnyEffect, EventRecorded
+from gateway.applications.model import Application, Moment, State, World
+
+#: Event kind of each state an application can be left in.
+KIND_OF_STATE = {state: f"APPLICATION_{state.value}" for state in State}
+
+
+def tell(
+    world: World, row: Application, moment: Moment, counters: Mapping[str, int]
+) -> tuple[list[AnyEffect], dict[str, int]]:
+    """One event for each registered institution of the case; returns them and the counters moved so far."""
+    moved = dict(counters)
+    told: list[AnyEffect] = []
+    for uscc in row.institutions:
+        if uscc not in world.institutions:
+            continue
+        name = counter_name(uscc)
+        moved[name] = moved.get(name, world.counters.get(name, 0)) + 1
+        told.append(
+            EventRecorded(
+                institution=uscc,
+                sequence=moved[name],
+                kind=KIND_OF_STATE[row.state],
+                application_id=row.application_id,
+                state=row.state.value,
+                at=moment.now,
+            )
+        )
+    return told, moved
+
+
+def counter_name(uscc: str) -> str:
+    """The counter behind an institution's event sequence."""
+    return f"event/{uscc}"

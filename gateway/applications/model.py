@@ -1,0 +1,250 @@
+"""An application's life as values: what was submitted, what was found, what was answered."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+
+from gateway.kinds.operations import Terms
+from gateway.register.authority import Institution, Profile, RuleSet
+from gateway.register.findings import Finding
+from gateway.register.model import UnitState, Value
+
+
+class Kind(StrEnum):
+    """The four kinds of request, one submit call each."""
+
+    MORTGAGE = "MORTGAGE"
+    MORTGAGE_RELEASE = "MORTGAGE_RELEASE"
+    PRE_NOTICE = "PRE_NOTICE"
+    ENCUMBERED_TRANSFER = "ENCUMBERED_TRANSFER"
+
+
+class State(StrEnum):
+    """State of an application (handbook 3.6)."""
+
+    AWAITING_PARTIES = "AWAITING_PARTIES"
+    ACCEPTED = "ACCEPTED"
+    IN_REVIEW = "IN_REVIEW"
+    SUPPLEMENT_REQUESTED = "SUPPLEMENT_REQUESTED"
+    SUSPENDED = "SUSPENDED"
+    AWAITING_TAX = "AWAITING_TAX"
+    AWAITING_PAYOFF = "AWAITING_PAYOFF"
+    BOOKED = "BOOKED"
+    NOT_ACCEPTED = "NOT_ACCEPTED"
+    REFUSED = "REFUSED"
+    WITHDRAWN = "WITHDRAWN"
+    EXPIRED = "EXPIRED"
+
+
+#: Nothing more happens to an application in one of these.
+CLOSED = frozenset({State.BOOKED, State.NOT_ACCEPTED, State.REFUSED, State.WITHDRAWN, State.EXPIRED})
+
+#: Accepted and not yet closed: the case holds its place in the unit's queue.
+QUEUED = frozenset(
+    {
+        State.ACCEPTED,
+        State.IN_REVIEW,
+        State.SUPPLEMENT_REQUESTED,
+        State.SUSPENDED,
+        State.AWAITING_TAX,
+        State.AWAITING_PAYOFF,
+    }
+)
+
+
+class Result(StrEnum):
+    """What an answer says. VALID is a rehearsal's good answer; DONE a later act's that moves no case to an end."""
+
+    BOOKED = "BOOKED"
+    ACCEPTED = "ACCEPTED"
+    AWAITING_PARTIES = "AWAITING_PARTIES"
+    NOT_ACCEPTED = "NOT_ACCEPTED"
+    REFUSED = "REFUSED"
+    VALID = "VALID"
+    DONE = "DONE"
+
+
+class Clerk(Value, frozen=True, kw_only=True):
+    """The clerk 经办人 who filed."""
+
+    name: str
+    employee_no: str
+    authorisation_no: str = ""
+
+
+class Header(Value, frozen=True, kw_only=True):
+    """Who files what for whom, inside the signed bytes."""
+
+    registry: str
+    channel_institution: str
+    applicant_institution: str
+    clerk: Clerk
+    request_id: str
+    validate_only: bool = False
+    created_at: dt.datetime
+    not_after: dt.datetime
+    supersedes: str = ""
+    case: str = ""
+    phase: int = 1
+
+
+class FileReference(Value, frozen=True, kw_only=True):
+    """A file as the manifest names it. `sha256` is hex; empty `readers` means every party of the case."""
+
+    sha256: str
+    size_bytes: int
+    paper_code: str
+    readers: tuple[str, ...] = ()
+    operations: tuple[int, ...] = ()
+
+
+class SectionReference(Value, frozen=True, kw_only=True):
+    """A section that travels beside the envelope, by name and hex digest."""
+
+    name: str
+    sha256: str
+    readers: tuple[str, ...] = ()
+
+
+class Manifest(Value, frozen=True, kw_only=True):
+    """The payload of a submission. `terms_sha256` is over the exact terms bytes."""
+
+    header: Header
+    kind: Kind
+    terms: Terms
+    terms_sha256: str
+    sections: tuple[SectionReference, ...] = ()
+    files: tuple[FileReference, ...] = ()
+
+
+class PaperSignature(Value, frozen=True, kw_only=True):
+    """One good signature on a paper: the signer by identity number, never by name."""
+
+    legal: bool
+    number: str
+    issuer_key_id: str = ""
+    serial: str = ""
+    revoked: bool = False
+
+
+class Paper(Value, frozen=True, kw_only=True):
+    """A file of the case as found: its check's verdict, its signers, the terms it embeds, what it backs."""
+
+    reference: FileReference
+    found: bool = True
+    problems: tuple[str, ...] = ()
+    signatures: tuple[PaperSignature, ...] = ()
+    terms_sha256: str = ""
+    backs: str = ""  # application id of another open or booked case
+
+    def is_signed_by(self, number: str) -> bool:
+        """Whether an unrevoked signature of this identity number is on the paper."""
+        return any(s.number == number and not s.revoked for s in self.signatures)
+
+
+class OpenCase(Value, frozen=True, kw_only=True):
+    """An accepted case that holds a place on a unit."""
+
+    application_id: str
+    accepted_index: int
+    rights: tuple[str, ...] = ()  # rights that it names, for the release rule of the queue
+
+
+class Application(Value, frozen=True, kw_only=True):
+    """One application as the views keep it: no name and no identity number in it (they are evidence)."""
+
+    registry: str
+    application_id: str
+    kind: Kind
+    operations: tuple[str, ...]
+    units: tuple[str, ...]
+    rights: tuple[str, ...] = ()
+    channel_institution: str
+    applicant_institution: str
+    institutions: tuple[str, ...] = ()  # every institution that may see the case
+    request_id: str
+    case: str = ""
+    phase: int = 1
+    supersedes: str = ""
+    payload_sha256: str
+    terms_sha256: str
+    terms_version: int = 1
+    loan_kind: str = "NONE"
+    state: State
+    submitted_at: dt.datetime
+    submitted_index: int
+    last_index: int
+    accepted_at: dt.datetime | None = None
+    accepted_index: int | None = None
+    case_number: str = ""
+    deadline: dt.date | None = None
+    deadline_provisional: bool = False
+    parties_expire_at: dt.datetime | None = None
+    claimed_by: str = ""
+    reviewed_by: str = ""
+    decided_at: dt.datetime | None = None
+    booked_at: dt.datetime | None = None
+    booked_by: str = ""
+    rules_version: int | None = None
+    profile_version: int | None = None
+    certificates: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Resource name registries/{r}/applications/{a}."""
+        return f"registries/{self.registry}/applications/{self.application_id}"
+
+
+class IssuedCertificate(Value, frozen=True, kw_only=True):
+    """A certificate that an outcome numbered."""
+
+    identifier: str
+    number: str
+    kind: str
+
+
+class Awaited(Value, frozen=True, kw_only=True):
+    """A party whose signature is to come."""
+
+    name: str
+    role: str
+    institution: str = ""  # USCC when it is one
+
+
+class Outcome(Value, frozen=True, kw_only=True):
+    """The answer of the law to one command. Kept as its own ledger part, word for word."""
+
+    result: Result
+    application: str
+    state: State | None = None
+    findings: tuple[Finding, ...] = ()
+    certificates: tuple[IssuedCertificate, ...] = ()
+    awaiting: tuple[Awaited, ...] = ()
+    case_number: str = ""
+    accepted_at: dt.datetime | None = None
+    deadline: dt.date | None = None
+    deadline_provisional: bool = False
+    as_of_index: int | None = None
+
+
+class World(Value, frozen=True, kw_only=True):
+    """All that a decision reads, loaded by the shell under the registry's lock."""
+
+    registry: str
+    profile: Profile
+    rules: RuleSet | None
+    units: dict[str, UnitState]
+    open_cases: dict[str, tuple[OpenCase, ...]] = {}
+    institutions: dict[str, Institution] = {}
+    counters: dict[str, int] = {}
+    certificates_by_number: dict[str, str] = {}  # live e-certificates: number -> identifier
+
+
+class Moment(Value, frozen=True, kw_only=True):
+    """What the shell draws for one command: the time, the entry's index, an id and secret bytes."""
+
+    now: dt.datetime
+    index: int
+    application_id: str
+    entropy: bytes  # 16 bytes for each certificate that may come out, at least 128

@@ -1,0 +1,75 @@
+"""What a certificate sealer and its worker processes say to each other: msgpack behind a four-byte length.
+
+Keys never travel: the worker reads them from the paths that `Configure` names.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+import msgspec
+
+from gateway.certificates.proof import LedgerProof
+
+LENGTH_BYTES: Final = 4
+MESSAGE_BYTES_MAX: Final = 256 << 20
+"""A trust store with large revocation lists travels in one message."""
+
+
+class SealKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a registry's seal lies: PEM private key, and PEM certificates, own first."""
+
+    key_path: str
+    chain_path: str
+
+
+class Configure(msgspec.Struct, frozen=True, kw_only=True, tag="configure"):
+    """Work with this from now on: seals by registry id, and what the self-check believes.
+
+    `trust` is `TrustStore.to_bytes`, `vkeys` are the logs' verifier keys by origin, `verification_url` is the
+    base of the public check. Answered by `Ready` or `Failed`.
+    """
+
+    seals: dict[str, SealKey]
+    trust: bytes
+    vkeys: dict[str, str]
+    verification_url: str
+
+
+class Make(msgspec.Struct, frozen=True, kw_only=True, tag="make"):
+    """Render, seal at `at` (aware), check. Answered by `Sealed` or `Failed`."""
+
+    content: bytes
+    proof: LedgerProof
+    at: dt.datetime
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The worker is warm and configured."""
+
+
+class Sealed(msgspec.Struct, frozen=True, tag="sealed"):
+    """A sealed certificate that passed the worker's own verification."""
+
+    pdf: bytes
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """Nothing was made; the worker goes on. `reason` is UPPER_SNAKE."""
+
+    reason: str
+    message: str
+
+
+Request = Configure | Make
+Answer = Ready | Sealed | Failed
+
+REQUESTS: Final[msgspec.msgpack.Decoder[Request]] = msgspec.msgpack.Decoder(Request)
+ANSWERS: Final[msgspec.msgpack.Decoder[Answer]] = msgspec.msgpack.Decoder(Answer)
+
+
+def frame(message: Request | Answer) -> bytes:
+    """The message with its length, big-endian, in front."""
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body

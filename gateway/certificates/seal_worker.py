@@ -1,0 +1,167 @@
+"""The process that prints and seals: `python -m gateway.certificates.seal_worker`, spoken to over its pipes.
+
+Rendering, sealing and checking take some 100 ms of processor time that the server's loop must not spend. The
+seal keys are read here, from the paths of the configuration, and live nowhere else. Every certificate is
+verified by the code that banks use before it leaves: one that does not hold is never handed out. Nothing is
+logged, for what passes here is personal.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from gateway.certificates.content import (
+    CertificateContent,
+    CertificateKind,
+    decode_content,
+    encode_content,
+)
+from gateway.certificates.proof import LedgerProof
+from gateway.certificates.render import render_certificate
+from gateway.certificates.seal_protocol import (
+    LENGTH_BYTES,
+    MESSAGE_BYTES_MAX,
+    REQUESTS,
+    Answer,
+    Configure,
+    Failed,
+    Make,
+    Ready,
+    Sealed,
+    SealKey,
+    frame,
+)
+from gateway.certificates.typeset import RenderError
+from gateway.certificates.verify import verify_certificate
+from signing.errors import SigningError
+from signing.seal import SEAL_FIELD, seal_pdf
+from signing.signer import LocalSigner
+from signing.trust import TrustStore
+
+SEAL_REASON: Final = "签发不动产电子证照"
+
+_SAMPLE: Final = CertificateContent(
+    kind=CertificateKind.PROOF,
+    identifier="sample",
+    number="样张",
+    code="0" * 32,
+    registry="sample",
+    issuer_name="样张",
+    issuer_code="sample",
+    issued_on=dt.date(2026, 1, 1),
+    matter="样张",
+    holders=(),
+    location="样张",
+    unit_codes=(),
+    right_id="sample",
+    application="sample",
+    case_number="sample",
+    booked_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+    test=True,
+)
+_SAMPLE_PROOF: Final = LedgerProof(
+    origin="sample", index=0, part="sample", salt=b"", entry=b"", inclusion=(), checkpoint="sample"
+)
+
+
+class Workshop:
+    """Seals, trust and settings of one worker: from a `Configure` message to sealed bytes."""
+
+    def __init__(self, settings: Configure) -> None:
+        """Load every key. Raises SigningError for keys or trust that do not hold, OSError for paths."""
+        self._settings = settings
+        self._trust = TrustStore.from_bytes(settings.trust)
+        self._signers = {name: _load(key) for name, key in settings.seals.items()}
+
+    def warm_up(self) -> None:
+        """Render and seal a sample with every key, so that a key that cannot seal is found now.
+
+        Raises SigningError or RenderError.
+        """
+        pdf = render_certificate(encode_content(_SAMPLE), _SAMPLE_PROOF, verification_url="https://localhost")
+        for signer in self._signers.values():
+            verify_certificate(
+                _seal(pdf, signer, _SAMPLE.booked_at),
+                trust=self._trust,
+                vkeys=self._settings.vkeys,
+                at=_SAMPLE.booked_at,
+            )
+
+    def make(self, order: Make) -> Sealed | Failed:
+        """Render, seal and check one certificate."""
+        try:
+            pdf = render_certificate(
+                order.content, order.proof, verification_url=self._settings.verification_url
+            )
+            registry = decode_content(order.content).registry
+            signer = self._signers.get(registry)
+            if signer is None:
+                return Failed("SEAL_UNKNOWN", f"no seal of registry {registry} is configured: add its key")
+            pdf = _seal(pdf, signer, order.at)
+        except (RenderError, SigningError) as error:
+            return Failed(error.reason, str(error))
+        verdict = verify_certificate(pdf, trust=self._trust, vkeys=self._settings.vkeys, at=order.at)
+        if not verdict.sound:
+            found = "; ".join(f"{check.step.value} {check.code}: {check.why_en}" for check in verdict.failed)
+            return Failed("CERTIFICATE_SELF_CHECK", f"the sealed certificate does not hold: {found}")
+        return Sealed(pdf)
+
+
+def main() -> int:
+    """Answer requests until the input ends; exit status 0 then."""
+    logging.disable(logging.CRITICAL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the seal keys
+    source = sys.stdin.buffer
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as sink:
+        sys.stdout = sys.stderr  # a stray print must not break the frames
+        workshop: Workshop | None = None
+        while (body := _read(source)) is not None:
+            request = REQUESTS.decode(body)
+            answer: Answer
+            if isinstance(request, Configure):
+                try:
+                    workshop = Workshop(request)
+                    workshop.warm_up()
+                    answer = Ready()
+                except (RenderError, SigningError) as error:
+                    answer = Failed(error.reason, str(error))
+                except OSError as error:
+                    answer = Failed("SIGNER_UNUSABLE", f"a seal's key or certificate cannot be read: {error}")
+            elif workshop is None:
+                answer = Failed("SEALER_NOT_CONFIGURED", "send the configuration first")
+            else:
+                answer = workshop.make(request)
+            sink.write(frame(answer))
+            sink.flush()
+    return 0
+
+
+def _seal(pdf: bytes, signer: LocalSigner, at: dt.datetime) -> bytes:
+    """A certification signature: nothing may ever be added to a certificate (ISO 32000-2, 12.8.2.2)."""
+    return seal_pdf(pdf, signer, reason=SEAL_REASON, at=at, field=SEAL_FIELD, certify=True)
+
+
+def _load(key: SealKey) -> LocalSigner:
+    return LocalSigner.from_pem(Path(key.key_path).read_bytes(), Path(key.chain_path).read_bytes())
+
+
+def _read(source: BinaryIO) -> bytes | None:
+    """The next message, or None where the parent has closed the pipe or died."""
+    head = source.read(LENGTH_BYTES)
+    if len(head) < LENGTH_BYTES:
+        return None
+    length = int.from_bytes(head, "big")
+    if length > MESSAGE_BYTES_MAX:
+        return None
+    body = source.read(length)
+    return body if len(body) == length else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""Commands of the machine the gateway runs on: init, serve, demo, ledger verify."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gateway.app import Gateway, note_signer, read_key_encryption_key, utc_now
+from gateway.config import Config, ConfigError, load_config
+from gateway.setup import SetupRefused, initialise
+from gateway.storage.engine import SecondWriter, reader_engine
+from gateway.telemetry import configure_logging
+from ledger.errors import LedgerError
+from ledger.vault import Vault
+from ledger.verify import Report, verify_ledger
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The gateway's diya.toml.")]
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+def register(app: typer.Typer, ledger: typer.Typer) -> None:
+    """Add the commands to the application and to its `ledger` group."""
+    app.command("init")(init)
+    app.command("serve")(serve)
+    app.command("demo")(demo)
+    ledger.command("verify")(verify)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to set up; must not hold a gateway yet.")],
+) -> None:
+    """Set up a gateway: a commented diya.toml, keys, two sample registries, and a PKI FOR DEVELOPMENT ONLY.
+
+    Example: diya init ./my-gateway && diya serve --config ./my-gateway/diya.toml
+    """
+    from gateway.demo.cast import sample_seeds
+
+    try:
+        config = initialise(folder, sample_seeds(), now=utc_now())
+    except SetupRefused as error:
+        _err.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from error
+    _out.print(f"{folder}/diya.toml written; registries: {', '.join(r.id for r in config.registries)}")
+    _out.print(
+        "[bold]The keys and certificates made here are for development only[/bold] (开发用，不得用于生产)."
+    )
+    _out.print(f"Next: diya serve --config {folder}/diya.toml")
+
+
+def serve(config: ConfigOption = Path("diya.toml")) -> None:
+    """Serve a gateway until SIGINT or SIGTERM; then finish what is in hand and stop.
+
+    Example: diya serve --config demo-out/diya.toml
+    """
+    settings = _load(config)
+    configure_logging(json=settings.log_json)
+    try:
+        uvloop.run(_serve(settings))
+    except (SecondWriter, ConfigError, LedgerError, OSError, RuntimeError) as error:
+        _err.print(f"[red]{error}[/red]")
+        raise typer.Exit(1) from error
+
+
+async def _serve(settings: Config) -> None:
+    gateway = Gateway(settings)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopped.set)
+    await gateway.start()
+    ready = {
+        "listen": gateway.ports["listen"],
+        "public": gateway.ports["public"],
+        "metrics": gateway.metrics_port,
+    }
+    typer.echo(json.dumps({"ready": ready}))
+    try:
+        await stopped.wait()
+        logging.getLogger(__name__).info("stopping")
+    finally:
+        await gateway.stop()
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for all that comes out; replaced.")] = Path(
+        "demo-out"
+    ),
+) -> None:
+    """Do the whole job for real on this machine: set up, import, submit, decide, seal, verify.
+
+    Everything it makes stays in the folder, with a README of commands to try next.
+    """
+    from gateway.demo.story import play
+
+    configure_logging(json=False, level=logging.ERROR)
+    if not uvloop.run(play(out, _out)):
+        raise typer.Exit(1)
+
+
+def verify(
+    config: ConfigOption = Path("diya.toml"),
+    registry: Annotated[str, typer.Option(help="Only this registry; all of them by default.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a registry.")] = False,
+) -> None:
+    """Check the ledger's every byte: chain, tree, every checkpoint ever signed, every part's commitment.
+
+    Read only; safe beside a running gateway. Names the first row that diverges and exits with 1.
+
+    Example: diya ledger verify --config demo-out/diya.toml
+    """
+    settings = _load(config)
+    engine = reader_engine(settings.storage.database)
+    vault = Vault(read_key_encryption_key(settings.storage.key_encryption_key))
+    good = True
+    for one in settings.registries:
+        if registry and one.id != registry:
+            continue
+        vkey = note_signer(one.origin, one.ledger_key).vkey
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=_err,
+        ) as bar:
+            task = bar.add_task(one.id, total=None)
+            with engine.connect() as connection, connection.begin():
+                report = verify_ledger(
+                    connection,
+                    one.id,
+                    vkey,
+                    vault=vault,
+                    progress=lambda done, total, task=task, bar=bar: bar.update(
+                        task, completed=done, total=total
+                    ),
+                )
+        good = _told(one.id, report, as_json=as_json) and good
+    if not good:
+        raise typer.Exit(1)
+
+
+def _told(registry: str, report: Report, *, as_json: bool) -> bool:
+    """Print a report; whether the ledger is whole."""
+    if as_json:
+        typer.echo(json.dumps({"registry": registry, **report.as_dict()}, ensure_ascii=False))
+    elif report.ok:
+        _out.print(f"[green]{registry}: whole[/green] — {report.summary()}")
+    else:
+        _out.print(f"[red]{registry}: BROKEN[/red] — {report.summary()}")
+    return report.ok
+
+
+def _load(path: Path) -> Config:
+    try:
+        return load_config(path)
+    except ConfigError as error:
+        _err.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from error

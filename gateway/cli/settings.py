@@ -1,0 +1,143 @@
+"""Settings of the remote commands: `diya-client.toml`, overridden by environment variables `DIYA_…`.
+
+Paths in the file are relative to its folder. Offline commands need `trust` at most.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import click
+import typer
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gateway.client.errors import InputError
+
+DEFAULT_FILE: Final = Path("diya-client.toml")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="DIYA_CONFIG",
+        help="Connection settings; diya-client.toml of this folder when left out.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
+]
+
+
+class ClerkSettings(BaseModel, extra="forbid"):
+    """Who answers for what is sent, unless the application file says."""
+
+    name: str = ""
+    employee_number: str = ""
+    authorisation_number: str = ""
+
+
+class ClientSettings(BaseSettings):
+    """Where to call, as whom, and whom to trust.
+
+    target: host:port of the listener with client certificates. public_target: the one without.
+    server_name: name in the gateway's certificate when it is not the host. registry: id. roots: PEM anchors of
+    the gateway's TLS certificate. certificate, key: own TLS certificate chain and key, PEM. signing_certificate,
+    signing_key: those that sign. trust: folder with `<registry>.vkey` and the anchors `registry.pem`.
+    checkpoints: folder that remembers the last checkpoint. channel_institution, applicant_institution: USCCs.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="DIYA_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    target: str = ""
+    public_target: str = ""
+    server_name: str = ""
+    registry: str = ""
+    roots: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    signing_certificate: Path | None = None
+    signing_key: Path | None = None
+    trust: Path | None = None
+    checkpoints: Path | None = None
+    channel_institution: str = ""
+    applicant_institution: str = ""
+    clerk: ClerkSettings = ClerkSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file."""
+        return env_settings, init_settings
+
+    def text(self, name: str) -> str:
+        """A setting that this command needs. Raises InputError naming it and the ways to set it."""
+        value = getattr(self, name)
+        if not value:
+            raise _missing(name)
+        return str(value)
+
+    def path(self, name: str) -> Path:
+        """A path that this command needs. Raises InputError."""
+        return Path(self.text(name))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file that this command needs. Raises InputError."""
+        path = self.path(name)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"setting {name}: {path}: {error.strerror}", f"设置 {name}：{path} 无法读取"
+            ) from error
+
+
+def load_settings(config: Path | None) -> ClientSettings:
+    """The settings. config: None means the default file, which may be missing. Raises InputError."""
+    config = config or _root_config()
+    path = config or DEFAULT_FILE
+    values: dict[str, Any] = {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        if config is not None:
+            raise InputError(f"{path}: no such file", f"{path}：文件不存在") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not valid TOML: {error}", f"{path} 不是有效的 TOML") from error
+    base = path.resolve().parent
+    for name, field in ClientSettings.model_fields.items():
+        if field.annotation == (Path | None) and isinstance(values.get(name), str):
+            values[name] = base / values[name]
+    try:
+        return ClientSettings(**values)
+    except ValidationError as error:
+        names = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
+        raise InputError(
+            f"{path}: unknown or invalid settings: {names}", f"{path}：设置无效：{names}"
+        ) from error
+
+
+def _root_config() -> Path | None:
+    """The --config that stands before the command, if any."""
+    context = click.get_current_context(silent=True)
+    found = context.find_root().params.get("config") if context else None
+    return found if isinstance(found, Path) else None
+
+
+def _missing(name: str) -> InputError:
+    return InputError(
+        f"setting {name} is needed: in {DEFAULT_FILE} (or --config FILE), or as DIYA_{name.upper()}",
+        f"缺少设置 {name}：请写入 {DEFAULT_FILE}（或者 --config 指定的文件），或者设环境变量 DIYA_{name.upper()}",
+    )

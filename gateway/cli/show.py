@@ -1,0 +1,190 @@
+"""Printing: outcomes with their findings in both languages, applications, events, certificates; or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+from rich.text import Text
+
+from gateway.cli import outcomes
+from gateway.client.session import Answer
+from gateway.pb.diya.v1 import (
+    application_pb2,
+    certificate_pb2,
+    codes_pb2,
+    finding_pb2,
+    outcome_pb2,
+)
+
+RESULTS_ZH: Final = {
+    "BOOKED": "已登簿",
+    "ACCEPTED": "已受理",
+    "AWAITING_PARTIES": "尚未受理，待各方签署",
+    "NOT_ACCEPTED": "不予受理",
+    "REFUSED": "不予登记",
+    "VALID": "校验通过",
+    "DONE": "已办",
+}
+_STYLES: Final = {
+    finding_pb2.SEVERITY_BLOCKS: "red",
+    finding_pb2.SEVERITY_AWAITS: "yellow",
+    finding_pb2.SEVERITY_WAITS: "yellow",
+}
+
+
+def console() -> Console:
+    """Standard output, for people."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def print_json_line(data: Any) -> None:
+    """One JSON document on one line, for streams."""
+    typer.echo(json.dumps(data, ensure_ascii=False))
+
+
+def to_dict(message: Message) -> dict[str, Any]:
+    """The protobuf JSON mapping of a message."""
+    return MessageToDict(message)
+
+
+def answer_to_dict(answer: Answer) -> dict[str, Any]:
+    """An answer for programs: result first, then the whole outcome."""
+    return {
+        "requestId": answer.request_id,
+        "result": answer.result,
+        "receipt": receipt_state(answer),
+        "outcome": to_dict(answer.outcome),
+    }
+
+
+def receipt_state(answer: Answer) -> str:
+    """NONE (rehearsal), PENDING, VERIFIED, or VERIFIED_NOT_COMPARED (no consistency proof to be had)."""
+    if answer.is_pending:
+        return "PENDING"
+    if answer.receipt is None:
+        return "NONE"
+    return "VERIFIED" if answer.receipt.is_consistent else "VERIFIED_NOT_COMPARED"
+
+
+def print_answer(answer: Answer) -> None:
+    """An answer for people."""
+    outcome = answer.outcome
+    result = answer.result
+    out = console()
+    good = exit_status_of(answer) == outcomes.OK
+    heading = f"{result}  {RESULTS_ZH.get(result, '')}"
+    if outcome.validate_only:
+        would_be = outcome_pb2.OutcomeResult.Name(outcome.would_be).removeprefix("OUTCOME_RESULT_")
+        heading += f"  (rehearsal 仅校验; would be {would_be}, as of index {outcome.as_of_index})"
+    out.print(Text(heading, style="bold green" if good else "bold red"))
+    rows = [
+        ("application 申请", outcome.application),
+        ("case number 业务号", outcome.case_number),
+        ("state 状态", state_name(outcome.state)),
+        ("accepted 受理", time_text(outcome.accepted_at)),
+        ("booked 登簿", time_text(outcome.booked_at)),
+    ]
+    if outcome.HasField("receipt"):
+        rows.append(("ledger 账本", f"index {outcome.receipt.index}, {receipt_state(answer)}"))
+    for certificate in outcome.certificates:
+        rows.append(("certificate 证书", f"{certificate.number}  {certificate.name}"))
+    for awaited in outcome.awaiting:
+        role = finding_pb2.PartyRole.Name(awaited.role).removeprefix("PARTY_ROLE_")
+        rows.append(("awaiting 待办", f"{awaited.name or awaited.institution.uscc} ({role})"))
+    for label, value in rows:
+        if value:
+            out.print(Text(f"  {label:<18} {value}"))
+    print_findings(outcome.findings)
+
+
+def print_findings(findings: Iterable[finding_pb2.Finding]) -> None:
+    """All findings, each in both languages with its cure."""
+    out = console()
+    for one in findings:
+        severity = finding_pb2.Severity.Name(one.severity).removeprefix("SEVERITY_")
+        where = " ".join(part for part in (one.field, one.file, one.unit_code) if part)
+        out.print(Text(f"  [{severity}] {one.code}  {where}", style=_STYLES.get(one.severity, "")))
+        for line in (one.zh, one.en, one.cure_zh and f"→ {one.cure_zh}", one.cure_en):
+            if line:
+                out.print(Text(f"      {line}"))
+        if one.article:
+            out.print(Text(f"      {one.article}", style="dim"))
+
+
+def exit_status_of(answer: Answer) -> int:
+    """0, or 3 when the law said no."""
+    is_no = answer.result in {"NOT_ACCEPTED", "REFUSED"}
+    return outcomes.REFUSED_BY_LAW if is_no else outcomes.OK
+
+
+def applications_table(applications: Iterable[application_pb2.Application]) -> Table:
+    """Applications, one a row."""
+    table = Table("Application 申请", "Kind 种类", "State 状态", "Case no. 业务号", "Units 单元", "Due 期限")
+    for one in applications:
+        due = one.deadline
+        table.add_row(
+            one.name,
+            codes_pb2.ApplicationKind.Name(one.kind).removeprefix("APPLICATION_KIND_"),
+            state_name(one.state),
+            one.case_number,
+            "\n".join(one.unit_codes),
+            f"{due.year:04d}-{due.month:02d}-{due.day:02d}" if due.year else "",
+        )
+    return table
+
+
+def certificates_table(certificates: Iterable[certificate_pb2.Certificate]) -> Table:
+    """Certificates, one a row."""
+    table = Table("Identifier 证照标识", "Number 证号", "Kind 种类", "State 状态", "Booked 登簿")
+    for one in certificates:
+        table.add_row(
+            one.identifier,
+            one.number,
+            certificate_pb2.CertificateKind.Name(one.kind).removeprefix("CERTIFICATE_KIND_"),
+            certificate_pb2.Certificate.State.Name(one.state).removeprefix("STATE_"),
+            time_text(one.booked_at),
+        )
+    return table
+
+
+def event_line(event: outcome_pb2.Event) -> Text:
+    """An event on one line."""
+    kind = outcome_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_")
+    about = event.certificate or event.application or event.unit_code
+    return Text(f"{event.sequence:>6}  {time_text(event.time)}  {kind:<22} {about}")
+
+
+def state_name(state: application_pb2.Application.State.ValueType) -> str:
+    """The state without its prefix; empty when unspecified."""
+    return application_pb2.Application.State.Name(state).removeprefix("STATE_") if state else ""
+
+
+def time_text(stamp: Timestamp) -> str:
+    """An instant as RFC 3339 in UTC; empty when absent."""
+    return stamp.ToJsonString() if stamp.seconds else ""
+
+
+def transfer_progress(*, hidden: bool) -> Progress:
+    """A progress display of transfers, on standard error."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        disable=hidden,
+    )

@@ -1,0 +1,266 @@
+"""`diya submit`: upload the papers, sign, submit, show the answer, keep the receipt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.progress import Progress, TaskID
+from rich.text import Text
+
+from gateway.cli import opening, outcomes, show
+from gateway.cli.application_file import (
+    ApplicationFile,
+    PaperFile,
+    build_manifest,
+    parse_file_option,
+    read_application,
+    terms_of,
+)
+from gateway.cli.settings import ClientSettings, ConfigOption, JsonOption, load_settings
+from gateway.client.acts import send_act
+from gateway.client.client import DiyaClient
+from gateway.client.errors import InputError
+from gateway.client.files import ProgressCallback
+from gateway.client.manifest import sign_submission
+from gateway.client.payloads import MANIFEST
+from gateway.client.receipt_file import KeptAct, read_act, write_act
+from gateway.client.session import Answer
+from gateway.client.submissions import KINDS, Submission
+from gateway.pb.diya.v1 import envelope_pb2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Submit an application, or send one again. 提交登记申请。\n\nPapers are uploaded, the manifest is signed "
+    "with the institution's key, the answer is shown with all findings in Chinese and English, and its "
+    "receipt is verified and kept.",
+)
+
+ApplicationArgument = Annotated[
+    Path, typer.Argument(metavar="APPLICATION.json", help="Header and terms; docs/client.md says how.")
+]
+FileOption = Annotated[
+    list[str] | None,
+    typer.Option("--file", "-f", metavar="CODE=PATH", help="A paper by its code. May be repeated."),
+]
+TermsOption = Annotated[
+    Path | None,
+    typer.Option("--terms", help="Serialized terms as persons signed them (`diya forms` wrote terms.bin)."),
+]
+RehearsalOption = Annotated[
+    bool, typer.Option("--validate-only", help="Rehearse: nothing is filed. 仅校验。")
+]
+RequestIdOption = Annotated[
+    str, typer.Option("--request-id", help="UUID of this request; a fresh one when left out.")
+]
+ReceiptsOption = Annotated[
+    Path, typer.Option("--receipts", help="Folder that keeps signed requests and their receipts.")
+]
+DEFAULT_RECEIPTS: Final = Path("receipts")
+
+
+@app.command("mortgage")
+def mortgage(
+    application: ApplicationArgument,
+    file: FileOption = None,
+    terms: TermsOption = None,
+    validate_only: RehearsalOption = False,
+    request_id: RequestIdOption = "",
+    receipts: ReceiptsOption = DEFAULT_RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit mortgages: first registration, change, transfer (抵押权登记).
+
+    \b
+    Example:
+      diya submit mortgage case.json --file APPLICATION=application-signed.pdf \\
+          --file MORTGAGE_CONTRACT=contract.pdf
+    """
+    _submit("mortgage", application, file, terms, validate_only, request_id, receipts, config, as_json)
+
+
+@app.command("mortgage-release")
+def mortgage_release(
+    application: ApplicationArgument,
+    file: FileOption = None,
+    terms: TermsOption = None,
+    validate_only: RehearsalOption = False,
+    request_id: RequestIdOption = "",
+    receipts: ReceiptsOption = DEFAULT_RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit the release of mortgages (抵押权注销登记).
+
+    \b
+    Example:
+      diya submit mortgage-release release.json --file EXTINCTION=settled.pdf
+    """
+    _submit(
+        "mortgage-release", application, file, terms, validate_only, request_id, receipts, config, as_json
+    )
+
+
+@app.command("pre-notice")
+def pre_notice(
+    application: ApplicationArgument,
+    file: FileOption = None,
+    terms: TermsOption = None,
+    validate_only: RehearsalOption = False,
+    request_id: RequestIdOption = "",
+    receipts: ReceiptsOption = DEFAULT_RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit pre-notices: creation, conversion, release (预告登记).
+
+    \b
+    Example:
+      diya submit pre-notice sale-and-mortgage.json --file SALE_CONTRACT=sale.pdf
+    """
+    _submit("pre-notice", application, file, terms, validate_only, request_id, receipts, config, as_json)
+
+
+@app.command("encumbered-transfer")
+def encumbered_transfer(
+    application: ApplicationArgument,
+    file: FileOption = None,
+    terms: TermsOption = None,
+    validate_only: RehearsalOption = False,
+    request_id: RequestIdOption = "",
+    receipts: ReceiptsOption = DEFAULT_RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit one phase of an encumbered transfer (带押过户).
+
+    \b
+    Example:
+      diya submit encumbered-transfer phase-1.json --file TRIPARTITE=agreement.pdf
+    """
+    _submit(
+        "encumbered-transfer", application, file, terms, validate_only, request_id, receipts, config, as_json
+    )
+
+
+@app.command("resend")
+def resend(
+    kept: Annotated[Path, typer.Argument(metavar="FILE.json", help="A kept request without an answer.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a kept request again, with the same bytes.
+
+    After a lost connection nobody knows whether the request was taken. Sending it again is harmless: the
+    gateway answers what it answered before, or takes it now.
+
+    \b
+    Example:
+      diya submit resend receipts/6f0c….json
+    """
+
+    async def work() -> Answer:
+        act = read_act(kept)
+        async with opening.open_client(load_settings(config)) as client:
+            if act.envelope.payload_type == MANIFEST:
+                answer = await client.submit(act.envelope, act.sections)
+            else:
+                answer = await send_act(client.session, act.envelope, act.sections)
+        write_act(kept, KeptAct.of_answer(answer, act.sections))
+        return answer
+
+    _finish(outcomes.run(work(), as_json=as_json), kept, as_json=as_json)
+
+
+def _submit(
+    kind: str,
+    application: Path,
+    file: list[str] | None,
+    terms: Path | None,
+    validate_only: bool,
+    request_id: str,
+    receipts: Path,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    async def work() -> tuple[Answer, Path]:
+        settings = load_settings(config)
+        read = read_application(application)
+        papers = (*read.files, *map(parse_file_option, file or ()))
+        signed_terms = _signed_terms(read, settings, terms)
+        signer = opening.open_signer(settings)
+        async with opening.open_client(settings) as client:
+            references = await _upload(client, papers, hidden=as_json)
+            manifest = build_manifest(
+                read,
+                settings,
+                KINDS[kind],
+                terms=signed_terms,
+                files=references,
+                request_id=request_id or client.session.new_request_id(),
+                now=client.session.clock(),
+                validate_only=validate_only,
+            )
+            envelope = sign_submission(signer, manifest)
+            submission = Submission(envelope, tuple(content for _, content in read.sections))
+            path = receipts / f"{manifest.header.request_id}.json"
+            write_act(path, KeptAct(envelope, submission.sections))
+            answer = await client.submit(envelope, submission.sections)
+            write_act(path, KeptAct.of_answer(answer, submission.sections))
+            return answer, path
+
+    answer, path = outcomes.run(work(), as_json=as_json)
+    _finish(answer, path, as_json=as_json)
+
+
+def _finish(answer: Answer, path: Path, *, as_json: bool) -> None:
+    if as_json:
+        show.print_json({**show.answer_to_dict(answer), "file": str(path)})
+    else:
+        show.print_answer(answer)
+        show.console().print(Text(f"  {'kept 存档':<18} {path}"))
+    raise typer.Exit(show.exit_status_of(answer))
+
+
+def _signed_terms(read: ApplicationFile, settings: ClientSettings, terms: Path | None) -> bytes:
+    if terms is None:
+        return terms_of(read, settings)
+    try:
+        return terms.read_bytes()
+    except OSError as error:
+        raise InputError(f"{terms}: {error.strerror}", f"{terms}：无法读取") from error
+
+
+async def _upload(
+    client: DiyaClient, papers: tuple[PaperFile, ...], *, hidden: bool
+) -> list[envelope_pb2.FileReference]:
+    """Upload every paper, one bar each; problems of a file are shown and do not stop anything here."""
+    references = []
+    with show.transfer_progress(hidden=hidden) as bars:
+        for paper in papers:
+            task = bars.add_task(f"{paper.paper_code} {paper.path.name}", total=None)
+            uploaded = await client.upload_file(paper.path, progress=_bar(bars, task))
+            for problem in uploaded.problems:
+                bars.console.print(
+                    Text(f"{paper.path}: {problem.code} {problem.zh} / {problem.en}", style="yellow")
+                )
+            references.append(
+                uploaded.as_paper(
+                    paper.paper_code,
+                    readers=paper.readers,
+                    operations=paper.operations,
+                    parties=paper.parties,
+                )
+            )
+    return references
+
+
+def _bar(bars: Progress, task: TaskID) -> ProgressCallback:
+    """The progress callback of one upload."""
+
+    def update(done: int, total: int) -> None:
+        bars.update(task, completed=done, total=total)
+
+    return update

@@ -1,0 +1,209 @@
+"""AdminClient: an operator's acts, each signed with the operator's personal key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, TypeVar
+
+import grpc
+
+from gateway.client.errors import RequestError
+from gateway.client.files import CHUNK_BYTES, ProgressCallback, hash_file
+from gateway.client.manifest import instant
+from gateway.client.payloads import envelope_to_wire, sign_payload
+from gateway.client.receipt import VerifiedReceipt
+from gateway.client.session import Session, translated
+from gateway.pb.diya.v1 import admin_acts_pb2, authority_pb2, outcome_pb2
+from gateway.pb.diya.v1 import admin_service_pb2 as pb
+from gateway.pb.diya.v1.admin_service_pb2_grpc import AdminServiceStub
+from signing.envelope import Envelope
+from signing.signer import Signer
+
+Value = TypeVar("Value")
+Response = TypeVar("Response")
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Value]):
+    """What stands after an act. receipt: verified; None while pending, or when nothing was kept."""
+
+    value: Value
+    envelope: Envelope
+    wire: outcome_pb2.Receipt
+    receipt: VerifiedReceipt | None
+
+
+class AdminClient:
+    """Acts of one operator. Every act raises RequestError (with the envelope) and
+    ReceiptInvalid.
+    """
+
+    def __init__(self, session: Session, signer: Signer) -> None:
+        self._session = session
+        self._signer = signer
+        self._stub = AdminServiceStub(session.connection.channel)
+
+    async def import_register(
+        self,
+        path: Path,
+        *,
+        quarantine: bool = False,
+        as_of: datetime | None = None,
+        source: str = "",
+        progress: ProgressCallback | None = None,
+    ) -> Done[pb.ImportRegisterResponse]:
+        """Import register rows from a CSV file. `value.applied` is False when bad rows stopped it:
+        all of them are in `value.problems`, and nothing was kept. quarantine: leave bad rows out,
+        their units on hold. Raises InputError too.
+        """
+        digest, size = await asyncio.to_thread(hash_file, path)
+        act = admin_acts_pb2.ImportRegisterAct(
+            header=self._session.header(None),
+            sha256=digest,
+            size_bytes=size,
+            quarantine=quarantine,
+            as_of=None if as_of is None else instant(as_of),
+            source=source,
+        )
+        envelope = sign_payload(self._signer, act)
+        metadata = pb.ImportRegisterMetadata(
+            parent=self._session.parent,
+            request_id=act.header.request_id,
+            envelope=envelope_to_wire(envelope),
+        )
+
+        async def attempt() -> pb.ImportRegisterResponse:
+            async with translated():
+                return await self._stub.ImportRegister(
+                    _messages(metadata, path, size, progress),
+                    timeout=self._session.connection.deadlines.transfer,
+                )
+
+        try:
+            response = await self._session.retrying(attempt)
+        except RequestError as error:
+            error.envelope = envelope
+            raise
+        if not response.applied:
+            return Done(response, envelope, response.receipt, None)
+        return await self._done(response, envelope, response.receipt)
+
+    async def set_institution(
+        self, institution: authority_pb2.Institution
+    ) -> Done[authority_pb2.Institution]:
+        """Enter or replace an institution with its keys (设置机构)."""
+        act = admin_acts_pb2.SetInstitutionAct(header=self._session.header(None), institution=institution)
+        envelope, response = await self._send(self._stub.SetInstitution, pb.SetInstitutionRequest, act)
+        return await self._done(response.institution, envelope, response.receipt)
+
+    async def suspend_institution(self, uscc: str, reason: str) -> Done[authority_pb2.Institution]:
+        """Suspend an institution, at once (暂停机构)."""
+        act = admin_acts_pb2.SuspendInstitutionAct(
+            header=self._session.header(None), uscc=uscc, reason=reason
+        )
+        envelope, response = await self._send(
+            self._stub.SuspendInstitution, pb.SuspendInstitutionRequest, act
+        )
+        return await self._done(response.institution, envelope, response.receipt)
+
+    async def resume_institution(self, uscc: str, reason: str) -> Done[authority_pb2.Institution]:
+        """End a suspension (恢复机构)."""
+        act = admin_acts_pb2.ResumeInstitutionAct(header=self._session.header(None), uscc=uscc, reason=reason)
+        envelope, response = await self._send(self._stub.ResumeInstitution, pb.ResumeInstitutionRequest, act)
+        return await self._done(response.institution, envelope, response.receipt)
+
+    async def set_registrar(self, registrar: authority_pb2.Registrar) -> Done[authority_pb2.Registrar]:
+        """Enter or replace a registrar with their keys (设置登记人员)."""
+        act = admin_acts_pb2.SetRegistrarAct(header=self._session.header(None), registrar=registrar)
+        envelope, response = await self._send(self._stub.SetRegistrar, pb.SetRegistrarRequest, act)
+        return await self._done(response.registrar, envelope, response.receipt)
+
+    async def set_profile(self, profile: authority_pb2.Profile) -> Done[authority_pb2.Profile]:
+        """Put the next version of the profile in force (设置地方配置)."""
+        act = admin_acts_pb2.SetProfileAct(header=self._session.header(None), profile=profile)
+        envelope, response = await self._send(self._stub.SetProfile, pb.SetProfileRequest, act)
+        return await self._done(response.profile, envelope, response.receipt)
+
+    async def set_rule_set(self, rule_set: authority_pb2.RuleSet) -> Done[authority_pb2.RuleSet]:
+        """Put the next rule set in force (设置规则集)."""
+        act = admin_acts_pb2.SetRuleSetAct(header=self._session.header(None), rule_set=rule_set)
+        envelope, response = await self._send(self._stub.SetRuleSet, pb.SetRuleSetRequest, act)
+        return await self._done(response.rule_set, envelope, response.receipt)
+
+    async def set_trust(
+        self, trust: Sequence[authority_pb2.TrustSet]
+    ) -> Done[tuple[authority_pb2.TrustSet, ...]]:
+        """Replace anchors and revocation lists of the purposes named (设置信任)."""
+        act = admin_acts_pb2.SetTrustAct(header=self._session.header(None), trust=trust)
+        envelope, response = await self._send(self._stub.SetTrust, pb.SetTrustRequest, act)
+        return await self._done(tuple(response.trust), envelope, response.receipt)
+
+    async def get_profile(self, version: int = 0) -> pb.GetProfileResponse:
+        """The profile (0: the one in force) and the rule set in force. Raises RequestError."""
+        request = pb.GetProfileRequest(parent=self._session.parent, version=version)
+        return await self._session.call(self._stub.GetProfile, request)
+
+    async def list_institutions(self, uscc: str = "") -> AsyncIterator[authority_pb2.Institution]:
+        """Institutions with their keys, over all pages. Raises RequestError."""
+        request = pb.ListInstitutionsRequest(parent=self._session.parent, uscc=uscc)
+        while True:
+            page = await self._session.call(self._stub.ListInstitutions, request)
+            for one in page.institutions:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def list_registrars(self) -> AsyncIterator[authority_pb2.Registrar]:
+        """Registrars with their keys, over all pages. Raises RequestError."""
+        request = pb.ListRegistrarsRequest(parent=self._session.parent)
+        while True:
+            page = await self._session.call(self._stub.ListRegistrars, request)
+            for one in page.registrars:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def _send(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Any, Response],
+        request_of: Callable[..., Any],
+        act: Any,
+    ) -> tuple[Envelope, Response]:
+        """Sign an act and send it; request_of: the request's class, all of which are alike."""
+        envelope = sign_payload(self._signer, act)
+        request = request_of(
+            parent=self._session.parent,
+            request_id=act.header.request_id,
+            envelope=envelope_to_wire(envelope),
+        )
+        try:
+            return envelope, await self._session.act(method, request)
+        except RequestError as error:
+            error.envelope = envelope
+            raise
+
+    async def _done(self, value: Value, envelope: Envelope, receipt: outcome_pb2.Receipt) -> Done[Value]:
+        verified = await self._session.check_receipt(receipt, envelope)
+        return Done(value, envelope, receipt, verified)
+
+
+async def _messages(
+    metadata: pb.ImportRegisterMetadata, path: Path, size: int, progress: ProgressCallback | None
+) -> AsyncIterator[pb.ImportRegisterRequest]:
+    yield pb.ImportRegisterRequest(metadata=metadata)
+    done = 0
+    file: BinaryIO = await asyncio.to_thread(path.open, "rb")
+    try:
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield pb.ImportRegisterRequest(chunk=chunk)
+            done += len(chunk)
+            if progress:
+                progress(done, size)
+    finally:
+        file.close()

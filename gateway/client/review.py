@@ -1,0 +1,148 @@
+"""ReviewClient: a registrar's acts, each signed with the registrar's own key.
+
+An act names the manifest that the registrar read and the last ledger entry seen of the case:
+whoever decides on less than there is gets SEEN_INDEX_STALE, looks again and signs again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.client.acts import send_act, target_of
+from gateway.client.errors import ProtocolBroken
+from gateway.client.manifest import instant
+from gateway.client.payloads import sign_payload
+from gateway.client.session import Answer, Session
+from gateway.pb.diya.v1 import acts_pb2, application_pb2, codes_pb2, finding_pb2
+from gateway.pb.diya.v1 import registration_service_pb2 as registration_pb
+from gateway.pb.diya.v1 import review_service_pb2 as pb
+from gateway.pb.diya.v1.registration_service_pb2_grpc import RegistrationServiceStub
+from gateway.pb.diya.v1.review_service_pb2_grpc import ReviewServiceStub
+from signing.signer import Signer
+
+_Act = acts_pb2.ReviewAct
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """A case as it was read: what an act on it refers to."""
+
+    application: application_pb2.Application
+    target: acts_pb2.ActTarget
+
+    @property
+    def last_index(self) -> int:
+        """Index of the last ledger entry on this case or its units when it was read."""
+        return self.application.last_index
+
+
+class ReviewClient:
+    """Acts of one registrar. Raises of every act: as `send_act`."""
+
+    def __init__(self, session: Session, signer: Signer) -> None:
+        self._session = session
+        self._signer = signer
+        self._stub = ReviewServiceStub(session.connection.channel)
+        self._registration = RegistrationServiceStub(session.connection.channel)
+
+    async def list_queue(
+        self,
+        *,
+        states: Sequence[application_pb2.Application.State.ValueType] = (),
+        mine: bool = False,
+        unclaimed: bool = False,
+        operations: Sequence[codes_pb2.OperationKind.ValueType] = (),
+        county_code: str = "",
+        page_size: int = 0,
+    ) -> AsyncIterator[application_pb2.Application]:
+        """Cases for a person, in order of acceptance, over all pages. Raises RequestError."""
+        request = pb.ListQueueRequest(
+            parent=self._session.parent,
+            states=states,
+            mine=mine,
+            unclaimed=unclaimed,
+            operations=operations,
+            county_code=county_code,
+            page_size=page_size,
+        )
+        while True:
+            page = await self._session.call(self._stub.ListQueue, request)
+            for one in page.applications:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def open(self, name: str) -> Dossier:
+        """The whole case, and what an act on it must refer to: the digest is computed from the
+        manifest's bytes. Raises RequestError, ProtocolBroken.
+        """
+        response = await self._session.call(
+            self._registration.GetApplication,
+            registration_pb.GetApplicationRequest(
+                name=self._session.name("applications", name),
+                view=application_pb2.APPLICATION_VIEW_FULL,
+            ),
+        )
+        application = response.application
+        if not application.dossier.manifest:
+            raise ProtocolBroken(
+                f"{application.name}: the dossier came without its manifest", "卷宗中没有申请清单"
+            )
+        target = target_of(application.name, application.dossier.manifest)
+        if target.manifest_digest != application.manifest_digest:
+            raise ProtocolBroken(
+                f"{application.name}: the manifest shown is not the one in force",
+                "所示申请清单不是现行有效的清单",
+            )
+        return Dossier(application, target)
+
+    async def claim(self, dossier: Dossier) -> Answer:
+        """Take the case (领取)."""
+        return await self._send(_Act(claim=_Act.Claim()), dossier)
+
+    async def unclaim(self, dossier: Dossier) -> Answer:
+        """Give it back to the queue (退回)."""
+        return await self._send(_Act(unclaim=_Act.Unclaim()), dossier)
+
+    async def request_supplement(
+        self,
+        dossier: Dossier,
+        requests: Sequence[finding_pb2.Finding],
+        *,
+        deadline: datetime | None = None,
+        opinion: str = "",
+    ) -> Answer:
+        """Ask for papers (要求补充), once, for everything; deadline: the profile's when None."""
+        ask = _Act.RequestSupplement(
+            requests=requests, deadline=None if deadline is None else instant(deadline)
+        )
+        return await self._send(_Act(request_supplement=ask, opinion=opinion), dossier)
+
+    async def approve(self, dossier: Dossier, *, book: bool = True, opinion: str = "") -> Answer:
+        """Approve (同意登记). book: also as booking officer; False where a second person books."""
+        return await self._send(_Act(approve=_Act.Approve(book=book), opinion=opinion), dossier)
+
+    async def refuse(
+        self, dossier: Dossier, grounds: Sequence[finding_pb2.Finding], *, opinion: str = ""
+    ) -> Answer:
+        """Refuse in writing (不予登记), with at least one R- finding."""
+        return await self._send(_Act(refuse=_Act.Refuse(grounds=grounds), opinion=opinion), dossier)
+
+    async def suspend(self, dossier: Dossier, reason_code: str, *, opinion: str = "") -> Answer:
+        """Suspend (中止). reason_code: S- code, such as "S-INVESTIGATION"."""
+        arm = _Act.Suspend(reason_code=reason_code)
+        return await self._send(_Act(suspend=arm, opinion=opinion), dossier)
+
+    async def resume(self, dossier: Dossier, *, opinion: str = "") -> Answer:
+        """End a suspension (恢复)."""
+        return await self._send(_Act(resume=_Act.Resume(), opinion=opinion), dossier)
+
+    async def _send(self, act: acts_pb2.ReviewAct, dossier: Dossier) -> Answer:
+        act.header.CopyFrom(self._session.header(None))
+        act.target.CopyFrom(dossier.target)
+        act.last_index_seen = dossier.last_index
+        act.findings.extend(dossier.application.findings)
+        return await send_act(self._session, sign_payload(self._signer, act))

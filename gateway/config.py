@@ -1,0 +1,133 @@
+"""Settings: one TOML file, overridden by environment variables `DIYA_…` (nested with `__`). Every limit is here.
+
+Paths in the file are relative to the file's own folder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names the file, the setting and the way out."""
+
+
+class ServerConfig(BaseModel):
+    """Listeners. Banks, registrars and operators call `listen` with a client certificate; anyone calls `public`."""
+
+    listen: str = "127.0.0.1:7443"
+    public: str = "127.0.0.1:7444"
+    metrics: str = "127.0.0.1:7445"
+    certificate: Path
+    key: Path
+    client_anchors: Path
+    verification_url: str  # printed on certificates as QR code, with identifier and code behind it
+    grace_seconds: float = 10.0
+
+
+class StorageConfig(BaseModel):
+    """Where data lie. `database` is a SQLAlchemy URL; SQLite is the embedded default."""
+
+    database: str
+    files: Path
+    key_encryption_key: Path
+
+
+class RegistryConfig(BaseModel):
+    """One registry that this gateway serves."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")
+    origin: str
+    ledger_key: Path
+    seal_certificate: Path
+    seal_key: Path
+
+
+class Limits(BaseModel):
+    """Everything has a limit with a name and a unit."""
+
+    message_bytes_max: int = 1 * MIB
+    file_bytes_max: int = 20 * MIB
+    case_bytes_max: int = 200 * MIB
+    chunk_bytes_max: int = 256 * 1024
+    upload_idle_seconds_max: float = 20.0
+    call_seconds_max: float = 30.0
+    metadata_bytes_max: int = 8 * 1024
+    concurrent_calls_max: int = 1024
+    streams_per_connection_max: int = 256
+    stream_unanswered_max: int = 64
+    page_size_default: int = 50
+    page_size_max: int = 200
+    envelope_days_max: int = 7
+    check_workers: int = 2
+    verify_threads: int = 2
+    seal_workers: int = 1
+
+
+class Config(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(env_prefix="DIYA_", env_nested_delimiter="__", extra="forbid")
+
+    server: ServerConfig
+    storage: StorageConfig
+    registries: list[RegistryConfig]
+    limits: Limits = Limits()
+    log_json: bool = True
+    sealing: bool = True
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file."""
+        return env_settings, init_settings
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration; raises ConfigError with one clear line."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = Config(**values)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; `diya init` writes one") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return _resolved(config, path.resolve().parent)
+
+
+def _resolved(config: Config, base: Path) -> Config:
+    """The same configuration with every relative path made absolute."""
+
+    def absolute(value: Any) -> Any:
+        if isinstance(value, Path):
+            return value if value.is_absolute() else base / value
+        if isinstance(value, BaseModel):
+            return value.model_copy(update={k: absolute(v) for k, v in value.__dict__.items()})
+        if isinstance(value, list):
+            return [absolute(v) for v in value]
+        return value
+
+    resolved = config.model_copy(update={k: absolute(v) for k, v in config.__dict__.items()})
+    prefix = "sqlite:///"
+    url = resolved.storage.database
+    if url.startswith(prefix) and not url.removeprefix(prefix).startswith("/"):
+        url = prefix + str(base / url.removeprefix(prefix))
+        resolved = resolved.model_copy(
+            update={"storage": resolved.storage.model_copy(update={"database": url})}
+        )
+    return resolved

@@ -1,0 +1,103 @@
+"""The demo's stage: a gateway set up from nothing, credentials for everyone, connections over mutual TLS."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.app import Gateway, utc_now
+from gateway.client.client import DiyaClient
+from gateway.client.connection import connect
+from gateway.client.session import Session
+from gateway.client.trust import read_trust
+from gateway.config import Config, load_config
+from gateway.demo.cast import REGISTRAR, sample_seeds
+from gateway.register.model import Party
+from gateway.register.sample import SAMPLE
+from gateway.setup import initialise
+from signing.pki import Credential, DevelopmentPKI
+
+#: Folder under clients/ of everyone who signs or calls.
+INSTITUTIONS: dict[str, Party] = {
+    "bank-a": SAMPLE.bank_a,
+    "bank-a-branch": SAMPLE.bank_a_branch,
+    "bank-b": SAMPLE.bank_b,
+    "fund-centre": SAMPLE.fund_centre,
+}
+REGISTRAR_KEY = "registrar"
+OPERATOR_KEY = "operator"
+
+
+@dataclass
+class Stage:
+    """A running gateway and everybody's credentials."""
+
+    folder: Path
+    config: Config
+    gateway: Gateway
+    pki: DevelopmentPKI
+    connections: AsyncExitStack
+
+    def signer(self, key: str) -> Credential:
+        """The signing credential of somebody under clients/."""
+        return self.credential(key, "sign")
+
+    def credential(self, key: str, stem: str) -> Credential:
+        """A credential of somebody under clients/: `sign` or `tls`."""
+        return Credential.read(self.folder / "clients" / key, stem)
+
+    def citizen(self, person: Party) -> Credential:
+        """A citizen's own signing certificate, made on first use."""
+        key = f"citizen-{person.id_number[-6:]}"
+        folder = self.folder / "clients" / key
+        if not (folder / "sign.pem").exists():
+            self.pki.issue_person(person.id_number, person.name).write(folder, "sign")
+        return Credential.read(folder, "sign")
+
+    async def session(self, key: str, registry: str) -> Session:
+        """A session of somebody with one registry, over their own TLS certificate."""
+        tls = self.credential(key, "tls")
+        connection = connect(
+            f"localhost:{self.gateway.ports['listen']}",
+            server_roots=(self.folder / "trust" / "server-roots.pem").read_bytes(),
+            certificate_chain=tls.chain_pem(),
+            private_key=tls.key_pem(),
+        )
+        await self.connections.enter_async_context(connection)
+        return Session(connection, registry, read_trust(self.folder / "trust"))
+
+    async def client(self, key: str, registry: str) -> DiyaClient:
+        """A bank's client."""
+        return DiyaClient(await self.session(key, registry))
+
+
+def prepare(folder: Path, *, now: dt.datetime, ports: tuple[int, int, int] = (7443, 7444, 7445)) -> None:
+    """Make `folder` anew: the gateway, and credentials under clients/ for everyone but the citizens."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    initialise(folder, sample_seeds(), now=now)
+    config = folder / "diya.toml"
+    text = config.read_text(encoding="utf-8")
+    for standard, wanted in zip((7443, 7444, 7445), ports, strict=True):
+        text = text.replace(f"127.0.0.1:{standard}", f"127.0.0.1:{wanted}")
+    config.write_text(text, encoding="utf-8")
+    pki = DevelopmentPKI.load(folder / "pki", now)
+    for key, party in INSTITUTIONS.items():
+        pki.issue_institution(party.id_number, party.name).write(folder / "clients" / key, "sign")
+        pki.issue_tls_client(party.id_number, party.name).write(folder / "clients" / key, "tls")
+    pki.issue_registrar(REGISTRAR.id_number, REGISTRAR.name).write(folder / "clients" / REGISTRAR_KEY, "sign")
+    pki.issue_tls_client("000000000000000000", "registrar").write(folder / "clients" / REGISTRAR_KEY, "tls")
+
+
+async def open_stage(folder: Path, stack: AsyncExitStack) -> Stage:
+    """Start the gateway of a prepared folder; `stack` stops it again."""
+    config = load_config(folder / "diya.toml")
+    gateway = Gateway(config)
+    await gateway.start()
+    stack.push_async_callback(gateway.stop)
+    connections = await stack.enter_async_context(AsyncExitStack())
+    return Stage(folder, config, gateway, DevelopmentPKI.load(folder / "pki", utc_now()), connections)

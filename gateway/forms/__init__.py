@@ -1,0 +1,1 @@
+"""Forms that a natural person signs: application form, record of questions, and papers of the parties."""

@@ -1,0 +1,153 @@
+"""Each operation in the words of the application form: what is applied for, by whom, on which grounds.
+
+One function for each operation; an operation without one cannot be applied for on a form. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.certificates import wording
+from gateway.kinds.operations import (
+    AnyOperation,
+    MortgageFirst,
+    MortgageRelease,
+    OtherOperation,
+    ReleaseGround,
+)
+from gateway.register.model import MortgageKind, Party, Value
+
+RIGHTS: Final = ("国有建设用地使用权", "房屋所有权", "抵押权", "居住权", "地役权", "其他")
+ACTS: Final = ("首次登记", "转移登记", "变更登记", "注销登记", "更正登记", "异议登记", "预告登记", "其他")
+
+RELEASE_GROUND: Final = {
+    ReleaseGround.CLAIM_SETTLED: "主债权消灭（债务已结清）",
+    ReleaseGround.WAIVED: "抵押权人放弃抵押权",
+    ReleaseGround.REALISED: "抵押权已经实现",
+    ReleaseGround.OTHER: "法律规定抵押权消灭的其他情形",
+}
+
+
+class NotOnFormError(ValueError):
+    """An operation that no form of ours can carry."""
+
+    reason = "OPERATION_NOT_ON_FORM"
+
+
+class Fact(Value, frozen=True, kw_only=True):
+    """One printed fact: label and value."""
+
+    label: str
+    value: str
+
+
+class Described(Value, frozen=True, kw_only=True):
+    """One operation as the form prints it.
+
+    `right` is one of RIGHTS and `act` one of ACTS; `holders` and `obligors` carry the role each is named by.
+    """
+
+    title: str
+    right: str
+    act: str
+    units: tuple[str, ...]
+    holder_role: str = ""
+    holders: tuple[Party, ...] = ()
+    obligor_role: str = ""
+    obligors: tuple[Party, ...] = ()
+    debtors: tuple[Party, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    ground: str = ""
+    papers: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+
+    def titles_of(self, unit_code: str) -> tuple[str, ...]:
+        """Titles of one of its units: the one at the same place where each unit has one, else all."""
+        if len(self.titles) == len(self.units) and unit_code in self.units:
+            return (self.titles[self.units.index(unit_code)],)
+        return self.titles
+
+
+def describe(operation: AnyOperation) -> Described:
+    """The operation in the form's words. Raises NotOnFormError for one without a description."""
+    if isinstance(operation, MortgageFirst):
+        return _mortgage_first(operation)
+    if isinstance(operation, MortgageRelease):
+        return _mortgage_release(operation)
+    if isinstance(operation, OtherOperation):
+        raise NotOnFormError(
+            f"operation {operation.name} is not printed on forms yet: use the counter's form"
+        )
+    raise NotOnFormError(
+        f"operation {type(operation).__name__} has no description in gateway/forms/describe.py"
+    )
+
+
+def _mortgage_first(op: MortgageFirst) -> Described:
+    maximum = op.kind is MortgageKind.MAXIMUM_AMOUNT
+    amount = op.max_claim_amount_fen if maximum else op.claim_amount_fen
+    facts = [
+        _fact("抵押方式", wording.MORTGAGE_KIND[op.kind]),
+        _fact("最高债权额" if maximum else "被担保债权数额", _amount(amount, op.currency)),
+        _fact("债权确定期间" if maximum else "债务履行期限", wording.period(op.term_start, op.term_end)),
+        _fact("担保范围", op.secured_scope or wording.UNRECORDED),
+        _fact("是否存在禁止或限制转让抵押不动产的约定", wording.RESTRICTION[op.transfer_restriction]),
+        _fact("债务人", wording.names(op.debtors)),
+    ]
+    if op.agreed_rank is not None:
+        facts.append(_fact("约定抵押顺位", f"第{op.agreed_rank}顺位"))
+    portions: Sequence[str] = [wording.loan_portion(p, op.currency) for p in op.loan_portions]
+    facts += [
+        _fact("贷款组成" if len(portions) == 1 else f"贷款组成（{n}）", text)
+        for n, text in enumerate(portions, start=1)
+    ]
+    if op.contract_number:
+        facts.append(_fact("合同编号", op.contract_number))
+    papers = ["主债权合同", "抵押合同"]
+    papers += ["最高额抵押合同"] if maximum else []
+    papers += ["抵押权顺位约定"] if op.agreed_rank is not None else []
+    return Described(
+        title="抵押权首次登记",
+        right="抵押权",
+        act="首次登记",
+        units=op.units,
+        holder_role="抵押权人",
+        holders=op.mortgagees,
+        obligor_role="抵押人",
+        obligors=op.mortgagors,
+        debtors=op.debtors,
+        facts=tuple(facts),
+        ground="设立最高额抵押权" if maximum else "设立抵押权",
+        papers=tuple(papers),
+        titles=tuple(title.number for title in op.titles),
+    )
+
+
+def _mortgage_release(op: MortgageRelease) -> Described:
+    facts = [_fact("不动产登记证明号", op.proof.number), _fact("注销原因", RELEASE_GROUND[op.ground])]
+    if op.settled_on is not None:
+        facts.append(_fact("结清日期", wording.date(op.settled_on)))
+    waiver = op.ground is ReleaseGround.WAIVED
+    return Described(
+        title="抵押权注销登记",
+        right="抵押权",
+        act="注销登记",
+        units=op.units,
+        holder_role="抵押权人",
+        holders=op.mortgagees,
+        facts=tuple(facts),
+        ground=RELEASE_GROUND[op.ground],
+        papers=("不动产登记证明", "放弃抵押权的声明" if waiver else "抵押权消灭的材料"),
+    )
+
+
+def _amount(fen: int | None, currency: str) -> str:
+    if fen is None:
+        return wording.UNRECORDED
+    figures = wording.wan_yuan(fen, currency)
+    return f"{figures}（人民币{wording.capital_yuan(fen)}）" if currency == "CNY" else figures
+
+
+def _fact(label: str, value: str) -> Fact:
+    return Fact(label=label, value=value)

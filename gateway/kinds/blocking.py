@@ -1,0 +1,117 @@
+"""From the register's states to findings: what blocks.csv says of one operation on one unit, in words.
+
+Before acceptance a bar is N-BARRED with the R- code it would be as its rule; the applicant may cure it or insist
+(handbook 3.6, 3.7). The strictest verdict rules, every reason is listed (handbook 3.4).
+"""
+
+from __future__ import annotations
+
+from gateway.kinds.applicants import is_bound
+from gateway.kinds.law import Case
+from gateway.register.bearing import Bearing, Context, bearing
+from gateway.register.blocks import Verdict
+from gateway.register.findings import Finding, Severity
+from gateway.register.model import Ownership, Party, PreNoticeKind, UnitState
+from gateway.register.reasons import finding
+
+#: Papers that are a person's written consent (documents.csv).
+CONSENT_PAPERS = (
+    "PRE_NOTICE_HOLDER_CONSENT",
+    "OTHER_MORTGAGEE_CONSENT",
+    "MORTGAGEE_JOINT",
+    "GUARANTOR_CONSENT",
+)
+
+
+def register_findings(
+    state: UnitState,
+    operation: str,
+    case: Case,
+    field: str,
+    *,
+    rights: tuple[str, ...] = (),
+    obligors: tuple[Party, ...] = (),
+    pre_notice_kind: PreNoticeKind | None = None,
+    adds_burden: bool | None = None,
+) -> list[Finding]:
+    """What the state of one unit has to say about one operation; see `Context` for the arguments."""
+    people = _people(state, obligors)
+    context = Context(
+        now=case.now,
+        open_cases=case.open_cases.get(state.unit.unit_code, ()),
+        own_case=case.own_application,
+        own_accepted_index=case.accepted_index,
+        rights=rights,
+        applicants=frozenset(p.key for p in people if is_bound(p, case) or p in obligors),
+        consenting=frozenset(p.key for p in people if _has_consented(p, case)),
+        obligors=frozenset(p.key for p in obligors),
+        pre_notice_kind=pre_notice_kind,
+        adds_burden=adds_burden,
+        risk_statement=any(not p.problems for p in case.papers_of("RISK_STATEMENT")),
+        unrecorded_restriction=case.profile.unrecorded_restriction,
+        two_thirds_disposal=case.profile.two_thirds_disposal,
+    )
+    found = [_finding(b, state, field) for b in bearing(state, operation, context)]
+    return [f for f in found if f is not None]
+
+
+def _people(state: UnitState, obligors: tuple[Party, ...]) -> list[Party]:
+    """Everybody whom the register might ask: the holders of every live right, and the parties."""
+    people = list(obligors)
+    for right in state.rights:
+        if isinstance(right, Ownership):
+            people += [owner.person for owner in right.owners]
+        for name in ("mortgagees", "holders"):
+            people += getattr(right, name, ())
+    return list({p.key: p for p in people}.values())
+
+
+def _has_consented(party: Party, case: Case) -> bool:
+    """A written consent signed by this person (CC 221, 406, 409)."""
+    return any(
+        paper.is_signed_by(party.id_number) and not paper.problems
+        for code in CONSENT_PAPERS
+        for paper in case.papers_of(code)
+    )
+
+
+def _finding(found: Bearing, state: UnitState, field: str) -> Finding | None:
+    """One bearing in words; None for what passes in silence."""
+    code = state.unit.unit_code
+    zh = f"单元 {code}：{found.cell.state_zh}"
+    en = f"unit {code}: {found.state.value}"
+    if found.cell.condition:
+        en += f" ({found.cell.condition})"
+    article = found.cell.legal_basis
+    field = field + ".units"
+    match found.verdict:
+        case Verdict.BLOCK:
+            return _barred(found.reason_code, field, article, zh, en)
+        case Verdict.WAIT:
+            return finding(found.reason_code, Severity.WAITS, field=field, article=article, zh=zh, en=en)
+        case Verdict.REFER:
+            reason = found.reason_code or "M-REFER"
+            severity = Severity.BLOCKS if reason.startswith("C-") else Severity.REFERS
+            return finding(reason, severity, field=field, article=article, zh=zh, en=en)
+        case Verdict.ALLOW_WITH_CONSENT if not found.is_met:
+            who = "、".join(p.name for p in found.missing) or "-"
+            wanted = "N-NOT_APPLICANT" if found.must_join else "N-INCOMPLETE"
+            return finding(
+                wanted,
+                Severity.BLOCKS,
+                rule=found.reason_code if found.reason_code.startswith("R-") else "",
+                field=field,
+                article=article,
+                zh=f"{zh}；须由 {who} {'共同申请' if found.must_join else '书面同意'}",
+                en=f"{en}; {'joint application' if found.must_join else 'written consent'} of {who} is needed",
+            )
+        case Verdict.WARN:
+            return finding(found.reason_code, Severity.WARNS, field=field, article=article, zh=zh, en=en)
+    return None
+
+
+def _barred(reason: str, field: str, article: str, zh: str, en: str) -> Finding:
+    """N-BARRED with the R- rule; a reason that is no R- code speaks for itself."""
+    if reason.startswith("R-"):
+        return finding("N-BARRED", Severity.BLOCKS, rule=reason, field=field, article=article, zh=zh, en=en)
+    return finding(reason, Severity.BLOCKS, field=field, article=article, zh=zh, en=en)

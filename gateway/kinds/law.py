@@ -1,0 +1,206 @@
+"""The shapes in which each kind states its law: who applies, which papers, what must hold, what is booked.
+
+A kind is a module with the functions of `Law`. Reading one such file from top to bottom is reading the law of
+that request (design promise 5). Everything here is pure.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from gateway.applications.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
+from gateway.applications.model import Manifest, OpenCase, Paper
+from gateway.certificates.content import CertificateContent, CertificateKind
+from gateway.register.authority import Institution, Profile, RuleSet
+from gateway.register.findings import Finding
+from gateway.register.identifiers import format_certificate_number, make_certificate_identifier
+from gateway.register.model import AnyRight, CertificateRef, Medium, Party, UnitState, Value
+
+CHINA = dt.timezone(dt.timedelta(hours=8))
+
+
+class Applicant(Value, frozen=True, kw_only=True):
+    """Somebody who must apply, with the article that says so."""
+
+    party: Party
+    role_zh: str
+    role_en: str
+    article: str
+
+
+class PaperRule(Value, frozen=True, kw_only=True):
+    """A paper that the kind asks for. `signers` must all have signed it; `bound` papers embed the terms."""
+
+    code: str
+    zh: str
+    en: str
+    article: str
+    signers: tuple[Party, ...] = ()
+    bound: bool = False
+
+
+class Case(Value, frozen=True, kw_only=True):
+    """What one operation's law may look at: the case as filed and the world it meets."""
+
+    manifest: Manifest
+    papers: tuple[Paper, ...]
+    applying_institution: str  # USCC bound by the envelope
+    institutions: Mapping[str, Institution]
+    profile: Profile
+    rules: RuleSet | None
+    open_cases: Mapping[str, tuple[OpenCase, ...]] = {}
+    own_application: str = ""
+    accepted_index: int | None = None  # of the case itself, once accepted
+    now: dt.datetime
+
+    def papers_of(self, code: str) -> list[Paper]:
+        """The papers filed under a code, in manifest order."""
+        return [p for p in self.papers if p.reference.paper_code == code]
+
+
+class Law(Protocol):
+    """What each kind module offers. `op` is the kind's own operation value, `field` its path in the terms."""
+
+    def applicants(self, op: Any, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+        """Everyone who must apply (IR 14)."""
+
+    def papers(self, op: Any, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
+        """Every paper that must be there at acceptance (IR 16)."""
+
+    def conditions(self, op: Any, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
+        """What must hold in the register; one finding for each thing that does not."""
+
+    def only_a_person(self, op: Any, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
+        """What keeps a rule from deciding (handbook 1.4); empty when the case is clean."""
+
+    def names_rights(self, op: Any, states: Sequence[UnitState]) -> tuple[str, ...]:
+        """Existing rights that the operation is about, for the queue (handbook 3.2)."""
+
+    def book(self, op: Any, booking: Booking) -> None:
+        """Make the change in the register."""
+
+
+class DraftCertificate(Value, frozen=True, kw_only=True):
+    """A certificate number taken inside the booking, before its content is known."""
+
+    kind: CertificateKind
+    number: str
+    identifier: str
+    code: str
+
+    @property
+    def reference(self) -> CertificateRef:
+        """How a right cites it."""
+        return CertificateRef(number=self.number, medium=Medium.ELECTRONIC)
+
+
+class Booking:
+    """One phase being booked: its operations act on `states` in order, all or none.
+
+    Local and mutable on purpose: it lives for one pure decision, and what it gathered leaves as values.
+    Right ids are `<entry index>.<n>`, so they are unique in the registry without a draw.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: str,
+        application_id: str,
+        case_number: str,
+        index: int,
+        now: dt.datetime,
+        booked_by: str,
+        profile: Profile,
+        states: Mapping[str, UnitState],
+        counters: Mapping[str, int],
+        certificates_by_number: Mapping[str, str],
+        entropy: bytes,
+    ) -> None:
+        self.registry = registry
+        self.application_id = application_id
+        self.case_number = case_number
+        self.index = index
+        self.now = now
+        self.booked_by = booked_by
+        self.profile = profile
+        self.states = dict(states)
+        self.counters = dict(counters)
+        self.effects: list[AnyEffect] = []
+        self.contents: list[CertificateContent] = []
+        self._certificates_by_number = certificates_by_number
+        self._entropy = entropy
+        self._rights = 0
+        self._drafts = 0
+
+    @property
+    def issued_on(self) -> dt.date:
+        """The date in China on which certificates of this booking are issued."""
+        return self.now.astimezone(CHINA).date()
+
+    def new_right_id(self) -> str:
+        """The next right id of this entry."""
+        self._rights += 1
+        return f"{self.index}.{self._rights}"
+
+    def draft_certificate(self, kind: CertificateKind, county_code: str) -> DraftCertificate:
+        """Take the next number of the county, year and kind: gap-free, because it is in the booking commit."""
+        place = self.profile.place(county_code)
+        if place is None:
+            raise ValueError(f"county {county_code} is not a place of registry {self.registry}")
+        year = self.issued_on.year
+        counter = f"certificate/{kind.value}/{county_code}/{year}"
+        serial = self.counters.get(counter, 0) + 1
+        self.counters[counter] = serial
+        code = self._entropy[16 * self._drafts : 16 * self._drafts + 16].hex()
+        if len(code) != 32:
+            raise ValueError("the moment's entropy is too short for this many certificates")
+        self._drafts += 1
+        return DraftCertificate(
+            kind=kind,
+            number=format_certificate_number(place.province, year, place.name, kind.value, serial),
+            identifier=make_certificate_identifier(
+                kind.value, self.profile.authority_code, f"{county_code}{year}{serial:07d}"
+            ),
+            code=code,
+        )
+
+    def book(self, right: AnyRight) -> None:
+        """The right exists (CC 214)."""
+        self.effects.append(RightBooked(right=right))
+        for code in right.units:
+            state = self.states[code]
+            self.states[code] = UnitState(unit=state.unit, rights=(*state.rights, right))
+
+    def end(self, right: AnyRight, reason: str, by: str = "") -> None:
+        """The right becomes historical; it is never erased from the register (IR 10, 13)."""
+        self.effects.append(
+            RightEnded(
+                right_id=right.right_id,
+                ended_at=self.now,
+                case_number=self.case_number,
+                reason=reason,
+                ended_by=self.booked_by,
+                by=by,
+            )
+        )
+        for code in right.units:
+            if code in self.states:
+                state = self.states[code]
+                rest = tuple(r for r in state.rights if r.right_id != right.right_id)
+                self.states[code] = UnitState(unit=state.unit, rights=rest)
+
+    def cancel_certificate(self, number: str, state: str = "CANCELLED") -> None:
+        """Void an e-certificate of ours; a paper or imported one is void with its right, in the register."""
+        identifier = self._certificates_by_number.get(number)
+        if identifier:
+            self.effects.append(
+                CertificateEnded(
+                    identifier=identifier, state=state, case_number=self.case_number, ended_at=self.now
+                )
+            )
+
+    def issue(self, content: CertificateContent) -> None:
+        """Fix the content of a drafted certificate."""
+        self.contents.append(content)

@@ -1,0 +1,1 @@
+"""Generated. The contract, by version."""

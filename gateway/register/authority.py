@@ -1,0 +1,183 @@
+"""The registration authority and those it knows: its profile, its rule set, institutions and registrars.
+
+Cities differ (handbook 12.8): what the law leaves to a place is a versioned, sourced value here,
+never code.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+
+import msgspec
+
+from gateway.register.model import Value
+
+
+class KeyRole(StrEnum):
+    """What a registered key may do."""
+
+    SUBMIT = "SUBMIT"
+    CONSENT = "CONSENT"
+    RELEASE = "RELEASE"
+    READ = "READ"
+    TLS = "TLS"  # identifies the caller's connection; never signs an envelope
+
+
+class RegisteredKey(Value, frozen=True, kw_only=True):
+    """A registered key: `key_id` is the hex SHA-256 of its SubjectPublicKeyInfo (`public_key`, DER, where it is kept).
+
+    It may be used from `not_before` on and until before `not_after`; absent means open.
+    """
+
+    key_id: str
+    roles: tuple[KeyRole, ...] = ()
+    public_key: bytes = b""
+    not_before: dt.datetime | None = None
+    not_after: dt.datetime | None = None
+    note: str = ""
+
+    def is_usable(self, at: dt.datetime) -> bool:
+        """Whether the key may be used at `at`."""
+        begun = self.not_before is None or self.not_before <= at
+        return begun and (self.not_after is None or at < self.not_after)
+
+
+class InstitutionKind(StrEnum):
+    """Kind of institution (codes.csv INSTITUTION_KIND)."""
+
+    BANK = "BANK"
+    FUND_CENTRE = "FUND_CENTRE"
+    GUARANTEE_COMPANY = "GUARANTEE_COMPANY"
+    ASSET_MANAGER = "ASSET_MANAGER"
+    OTHER = "OTHER"
+
+
+class InstitutionCode(Value, frozen=True, kw_only=True):
+    """A code of another list (financial institution code, licence, CNAPS), opaque."""
+
+    kind: str
+    code: str
+
+
+class Institution(Value, frozen=True, kw_only=True):
+    """A bank or fund centre that may call the gateway (handbook 1.3).
+
+    `files_for` names the institutions (branches, by USCC) for which this one may be the channel.
+    `index` is the ledger entry that set this.
+    """
+
+    uscc: str
+    kind: InstitutionKind
+    names: tuple[str, ...]
+    uscc_aliases: tuple[str, ...] = ()
+    agreement_no: str = ""
+    permitted_modes: tuple[str, ...] = ()
+    files_for: tuple[str, ...] = ()
+    head_office: str = ""
+    keys: tuple[RegisteredKey, ...] = ()
+    codes: tuple[InstitutionCode, ...] = ()
+    suspended: bool = False
+    suspension_reason: str = ""
+    index: int = 0
+
+    def roles_of(self, key_id: str, at: dt.datetime | None = None) -> tuple[KeyRole, ...]:
+        """Roles of a registered key; empty when the key is not this institution's, or (given `at`) not usable then."""
+        return next(
+            (k.roles for k in self.keys if k.key_id == key_id and (at is None or k.is_usable(at))),
+            (),
+        )
+
+    def is_known_as(self, uscc: str) -> bool:
+        """Whether `uscc` is this institution's present or a former code (alias table, handbook 3.1)."""
+        return uscc == self.uscc or uscc in self.uscc_aliases
+
+
+class Registrar(Value, frozen=True, kw_only=True):
+    """A registrar 登记员 with a personal key. `key_ids` sign, `tls_key_ids` identify connections; `keys` says more of
+    each. `may_book`: not only review.
+    """
+
+    registrar_id: str
+    name: str
+    key_ids: tuple[str, ...]
+    tls_key_ids: tuple[str, ...] = ()
+    keys: tuple[RegisteredKey, ...] = ()
+    may_book: bool = True
+    suspended: bool = False
+    index: int = 0
+
+
+class Place(Value, frozen=True, kw_only=True):
+    """A county of the registry and how certificates name it: 苏 + 江阴市."""
+
+    county_code: str
+    province: str
+    name: str
+
+
+class Stance(StrEnum):
+    """What a place does where the law leaves it open."""
+
+    ALLOW = "ALLOW"
+    WARN = "WARN"
+    REFER = "REFER"
+    BLOCK = "BLOCK"
+
+
+class Profile(Value, frozen=True, kw_only=True):
+    """What the law leaves to the place. Days are calendar days unless named working days.
+
+    The four stances and `minors` are values of `Stance`. `max_file_bytes` and `max_case_bytes` 0:
+    as configured.
+    """
+
+    version: int
+    source: str = ""  # published rules with their date
+    authority_name: str
+    authority_code: str  # USCC of the authority, issuer of its certificates
+    places: tuple[Place, ...]
+    instant: tuple[str, ...] = ()  # operations that a rule may decide at once (Linyi's kinds, S15)
+    modes: tuple[str, ...] = ()  # encumbered-transfer modes on offer
+    promised_working_days: dict[str, int] = msgspec.field(default_factory=dict)
+    #: Promises below a day: half a working day is 4.
+    promised_working_hours: dict[str, int] = msgspec.field(default_factory=dict)
+    awaiting_parties_days: int = 10
+    supplement_days: int = 15
+    tax_days: int = 30
+    payoff_days: int = 30
+    unclaimed_upload_days: int = 30
+    ended_case_retention_days: int = 0  # 0: for ever
+    unrecorded_restriction: str = "REFER"
+    pre_2021_changed_to_none: str = "REFER"
+    two_thirds_disposal: str = "REFER"
+    securer_without_consent: str = "REFER"
+    minors: str = "REFER"
+    convert_on_transfer: bool = False
+    lock_payee_to_seller: bool = False
+    risk_notice_required: bool = False
+    validate_only_per_day: int = 1000
+    submissions_per_day: int = 0  # 0: no limit
+    max_file_bytes: int = 0
+    max_case_bytes: int = 0
+    counter_feed_max_lag_minutes: int = 0  # 0: there is no feed
+    two_person_review: bool = False
+    production: bool = False  # false prints 测试 on every certificate
+
+    def place(self, county_code: str) -> Place | None:
+        """The place of a county code; None when it is not of this registry."""
+        return next((p for p in self.places if p.county_code == county_code), None)
+
+
+class RuleSet(Value, frozen=True, kw_only=True):
+    """A published rule set with the officer who answers for what it decides (handbook 1.4).
+
+    A disabled set decides nothing: its operations stand in `withheld`, and `decides` is empty.
+    """
+
+    version: int
+    officer: str
+    published_on: dt.date
+    decides: tuple[str, ...] = ()
+    disabled: bool = False
+    withheld: tuple[str, ...] = ()

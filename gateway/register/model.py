@@ -1,0 +1,372 @@
+"""What the register says: units, parties and rights, as frozen values.
+
+Everything is plural (handbook 3.1): several units under one mortgage, several mortgages on one
+unit, several owners, mortgagors, debtors, mortgagees. A row is never edited: a change books a new
+row and the old one becomes HISTORICAL (IR 10).
+
+Units of measure: money in fen (1/100 CNY unless `currency` says otherwise), areas in 1/100 m²,
+shares as exact fractions, instants in UTC, dates in China time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of every register value: frozen, keyword-only, encoded without its defaults."""
+
+
+class IdKind(StrEnum):
+    """Kind of identity document 证件种类 (ZJZL)."""
+
+    RESIDENT_ID = "RESIDENT_ID"
+    HKMOTW_ID = "HKMOTW_ID"
+    PASSPORT = "PASSPORT"
+    HUKOU = "HUKOU"
+    MILITARY_ID = "MILITARY_ID"
+    ORG_CODE = "ORG_CODE"
+    USCC = "USCC"  # ZJZL 7, business licence: its number is the unified social credit code
+    OTHER = "OTHER"
+
+
+class Capacity(StrEnum):
+    """Capacity for civil conduct 行为能力 (CC 17-24)."""
+
+    FULL = "FULL"
+    LIMITED = "LIMITED"
+    NONE = "NONE"
+
+
+class Party(Value, frozen=True, kw_only=True):
+    """A natural or legal person 当事人. Natural unless `id_kind` is USCC or ORG_CODE."""
+
+    name: str
+    id_kind: IdKind
+    id_number: str
+    country: str = "CN"
+    phone: str = ""
+    address: str = ""
+    capacity: Capacity = Capacity.FULL
+    guardian: Party | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Who this is, for comparison: id kind and canonical number, never the name."""
+        return (self.id_kind.value, self.id_number)
+
+    @property
+    def is_institution(self) -> bool:
+        """Whether this is a legal person."""
+        return self.id_kind in (IdKind.USCC, IdKind.ORG_CODE)
+
+
+class Share(Value, frozen=True, kw_only=True):
+    """An exact share 份额: numerator / denominator, in (0, 1]."""
+
+    numerator: int
+    denominator: int
+
+
+class CertificateScheme(StrEnum):
+    """NATIONAL: 不动产权/证明 number. LEGACY: 房产证, 房他证, 土地证, opaque."""
+
+    NATIONAL = "NATIONAL"
+    LEGACY = "LEGACY"
+
+
+class Medium(StrEnum):
+    """Paper or electronic certificate."""
+
+    PAPER = "PAPER"
+    ELECTRONIC = "ELECTRONIC"
+
+
+class CertificateRef(Value, frozen=True, kw_only=True):
+    """A certificate named in a case or behind a right 证书（证明）号."""
+
+    number: str
+    scheme: CertificateScheme = CertificateScheme.NATIONAL
+    medium: Medium = Medium.PAPER
+    surrendered: bool = False
+    declared_void: bool = False
+
+
+class UnitKind(StrEnum):
+    """What the unit is 单元种类."""
+
+    FLAT = "FLAT"
+    PARKING = "PARKING"
+    STOREROOM = "STOREROOM"
+    LAND = "LAND"
+    OTHER = "OTHER"
+
+
+class UnitHold(StrEnum):
+    """Facts about a unit that stop or refer operations; each is a state of blocks.csv."""
+
+    QUARANTINED = "QUARANTINED"  # its import row was bad; a person looks first
+    DISPUTED = "DISPUTED"
+    PROHIBITED_COLLATERAL = "PROHIBITED_COLLATERAL"  # CC 399
+    CORRECTION_PENDING = "CORRECTION_PENDING"
+    RIGHT_EXPIRED = "RIGHT_EXPIRED"
+
+
+class Unit(Value, frozen=True, kw_only=True):
+    """A real-estate unit 不动产单元, the smallest thing a register page is about (IR 8)."""
+
+    unit_code: str
+    kind: UnitKind
+    county_code: str
+    location: str
+    use: str = "RESIDENTIAL"
+    housing_kind: str = "MARKET"
+    land_nature: str = "STATE_CONSTRUCTION_LAND"
+    floor_area: int = 0
+    floor: str = ""
+    floors_total: int = 0
+    land_term_end: dt.date | None = None
+    first_registered: bool = True
+    holds: tuple[UnitHold, ...] = ()
+
+
+class RightStatus(StrEnum):
+    """QSZT: live 现势 or historical 历史."""
+
+    LIVE = "LIVE"
+    HISTORICAL = "HISTORICAL"
+
+
+class Right(Value, tag_field="right", frozen=True, kw_only=True):
+    """What every right has: its id, its units, the case and the instant at which it was booked."""
+
+    right_id: str
+    units: tuple[str, ...]
+    case_number: str
+    booked_at: dt.datetime
+    booked_by: str
+
+
+class CoOwnership(StrEnum):
+    """GYFS, CC 297-299."""
+
+    SOLE = "SOLE"
+    JOINT = "JOINT"
+    BY_SHARES = "BY_SHARES"
+    OTHER = "OTHER"
+
+
+class Owner(Value, frozen=True, kw_only=True):
+    """An owner with a share where co-ownership is by shares."""
+
+    person: Party
+    share: Share | None = None
+
+
+class Ownership(Right, tag="OWNERSHIP", frozen=True, kw_only=True):
+    """Ownership 所有权 of a unit, with its title certificate."""
+
+    owners: tuple[Owner, ...]
+    co_ownership: CoOwnership
+    title: CertificateRef
+    price_fen: int | None = None
+
+
+class MortgageKind(StrEnum):
+    """DYFS: ordinary 一般抵押, maximum-amount 最高额抵押."""
+
+    ORDINARY = "ORDINARY"
+    MAXIMUM_AMOUNT = "MAXIMUM_AMOUNT"
+
+
+class MortgagorRelation(StrEnum):
+    """Whether the mortgagor owes the debt or secures somebody else's."""
+
+    DEBTOR = "DEBTOR"
+    THIRD_PARTY = "THIRD_PARTY"
+
+
+class TransferRestriction(StrEnum):
+    """是否存在禁止或限制转让抵押不动产的约定 (CC 406; N54). UNRECORDED is never NONE."""
+
+    NONE = "NONE"
+    RESTRICTED = "RESTRICTED"
+    UNRECORDED = "UNRECORDED"
+
+
+class LoanPortionKind(StrEnum):
+    """Commercial or provident-fund money."""
+
+    COMMERCIAL = "COMMERCIAL"
+    PROVIDENT_FUND = "PROVIDENT_FUND"
+
+
+class LoanPortion(Value, frozen=True, kw_only=True):
+    """One part of a loan 贷款组成; the creditor need not be the mortgagee of record (SIG 4)."""
+
+    kind: LoanPortionKind
+    creditor: Party
+    amount_fen: int
+    entrusted_bank: Party | None = None
+    term_start: dt.date | None = None
+    term_end: dt.date | None = None
+
+
+class Mortgage(Right, tag="MORTGAGE", frozen=True, kw_only=True):
+    """A mortgage 抵押权 (CC 394-424), as QLF_QL_DYAQ has it."""
+
+    kind: MortgageKind
+    mortgagors: tuple[Party, ...]
+    mortgagees: tuple[Party, ...]
+    debtors: tuple[Party, ...]
+    mortgagor_relation: MortgagorRelation
+    claim_amount_fen: int | None = None
+    max_claim_amount_fen: int | None = None
+    currency: str = "CNY"
+    loan_portions: tuple[LoanPortion, ...] = ()
+    term_start: dt.date
+    term_end: dt.date
+    secured_scope: str = "/"
+    transfer_restriction: TransferRestriction
+    first_registered_at: dt.datetime
+    collateral_kind: str = "LAND_AND_BUILDING"
+    rank_at_registration: int
+    priority_date: dt.datetime
+    agreed_rank: int | None = None
+    proof: CertificateRef
+    from_pre_notice: str | None = None
+
+
+class PreNoticeKind(StrEnum):
+    """YGDJZL."""
+
+    PRESALE_SALE = "PRESALE_SALE"
+    OTHER_SALE = "OTHER_SALE"
+    PRESALE_MORTGAGE = "PRESALE_MORTGAGE"
+    OTHER_MORTGAGE = "OTHER_MORTGAGE"
+
+
+class PreNotice(Right, tag="PRE_NOTICE", frozen=True, kw_only=True):
+    """A pre-notice 预告登记 (CC 221)."""
+
+    kind: PreNoticeKind
+    holders: tuple[Party, ...]
+    obligors: tuple[Party, ...]
+    amount_fen: int
+    contract_number: str = ""
+    secured_scope: str = "/"
+    transfer_restriction: TransferRestriction = TransferRestriction.UNRECORDED
+    term_start: dt.date | None = None
+    term_end: dt.date | None = None
+    registrable_from: dt.date | None = None
+    proof: CertificateRef
+
+
+class SeizureKind(StrEnum):
+    """CFLX."""
+
+    SEIZURE = "SEIZURE"
+    WAITING_SEIZURE = "WAITING_SEIZURE"
+    PRE_SEIZURE = "PRE_SEIZURE"
+    WAITING_PRE_SEIZURE = "WAITING_PRE_SEIZURE"
+
+
+class Seizure(Right, tag="SEIZURE", frozen=True, kw_only=True):
+    """A seizure 查封; order and effect follow the service on the authority (EX 23)."""
+
+    kind: SeizureKind
+    target: Party
+    extent: str
+    authority: str
+    instrument_no: str
+    served_at: dt.datetime
+    until: dt.date
+
+
+class Dissent(Right, tag="DISSENT", frozen=True, kw_only=True):
+    """A dissent 异议登记 (CC 220)."""
+
+    applicant: Party
+    matter: str
+
+
+class Habitation(Right, tag="HABITATION", frozen=True, kw_only=True):
+    """A right of habitation 居住权 (CC 366)."""
+
+    holder: Party
+    until: dt.date | None = None
+
+
+AnyRight: TypeAlias = Ownership | Mortgage | PreNotice | Seizure | Dissent | Habitation
+
+
+class UnitState(Value, frozen=True, kw_only=True):
+    """One unit with its LIVE rights, as a decision sees it. Mortgages come in order of priority."""
+
+    unit: Unit
+    rights: tuple[AnyRight, ...] = ()
+
+    @property
+    def ownership(self) -> Ownership | None:
+        """The live ownership row; None before first registration."""
+        return next((r for r in self.rights if isinstance(r, Ownership)), None)
+
+    @property
+    def mortgages(self) -> tuple[Mortgage, ...]:
+        """Live mortgages in order of rank: priority date, then printed rank, agreements applied."""
+        rows = [r for r in self.rights if isinstance(r, Mortgage)]
+        return tuple(mortgage for rank in in_order_of_rank(rows) for mortgage in rank)
+
+    @property
+    def pre_notices(self) -> tuple[PreNotice, ...]:
+        """Live pre-notices."""
+        return tuple(r for r in self.rights if isinstance(r, PreNotice))
+
+    @property
+    def seizures(self) -> tuple[Seizure, ...]:
+        """Live and waiting seizures by service (EX 23; F5 19)."""
+        rows = [r for r in self.rights if isinstance(r, Seizure)]
+        return tuple(sorted(rows, key=lambda s: s.served_at))
+
+
+def in_order_of_rank(mortgages: Iterable[Mortgage]) -> tuple[tuple[Mortgage, ...], ...]:
+    """Live mortgages of one unit in order of rank; those within one tuple are equal by agreement.
+
+    Rank follows the time of registration (CC 414), a converted pre-notice its own date (SIG 52);
+    mortgages booked in one phase follow its steps, which the printed rank shows. An agreed rank r
+    (RD 67; CC 409) goes before every mortgage that was printed r or later, or came later, and
+    agreed nothing; and beside those that agreed the same r. Printed ranks of different years may
+    repeat, so they never decide between mortgages without an agreement.
+    """
+    agreed: dict[int, list[Mortgage]] = {}
+    order: list[list[Mortgage]] = []
+    for mortgage in sorted(mortgages, key=_priority):
+        if mortgage.agreed_rank is None:
+            order.append([mortgage])
+        else:
+            agreed.setdefault(mortgage.agreed_rank, []).append(mortgage)
+    for rank in sorted(agreed, reverse=True):
+        latest = max(mortgage.priority_date for mortgage in agreed[rank])
+        behind = [i for i, them in enumerate(order) if _gives_way(them[0], rank, latest)]
+        order.insert(behind[0] if behind else len(order), agreed[rank])
+    return tuple(tuple(them) for them in order)
+
+
+def _priority(mortgage: Mortgage) -> tuple[dt.datetime, int, dt.datetime, str]:
+    return (
+        mortgage.priority_date,
+        mortgage.rank_at_registration,
+        mortgage.booked_at,
+        mortgage.right_id,
+    )
+
+
+def _gives_way(mortgage: Mortgage, agreed_rank: int, agreed_at: dt.datetime) -> bool:
+    """Whether a mortgage in the order stands behind those of `agreed_rank`, or came after them."""
+    printed = mortgage.agreed_rank or mortgage.rank_at_registration
+    return printed >= agreed_rank or mortgage.priority_date > agreed_at

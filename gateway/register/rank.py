@@ -1,0 +1,41 @@
+"""Rank 顺位 of mortgages on one unit (CC 409, 414; RD 67; SIG 52; handbook 3.2).
+
+Two ranks and a priority date: the rank at registration is printed and never changes, the current
+rank is computed from the live rows. Release of the first promotes the rest in fact, unbooked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from gateway.register.model import Mortgage, UnitState, in_order_of_rank
+
+
+def current_ranks(mortgages: Iterable[Mortgage]) -> Mapping[str, int]:
+    """Current rank of each live mortgage of one unit, by right id, from 1.
+
+    A total preorder: equal only by agreement, never by accident of time. After two of rank 1 comes
+    rank 2 (one unit's ranks have no gaps).
+    """
+    order = in_order_of_rank(mortgages)
+    return MappingProxyType(
+        {mortgage.right_id: rank for rank, them in enumerate(order, 1) for mortgage in them}
+    )
+
+
+def next_rank(state: UnitState) -> int:
+    """The rank that a mortgage booked now on this unit is printed with: after every live one."""
+    return len(in_order_of_rank(state.mortgages)) + 1
+
+
+def adverse_to(state: UnitState, agreed_rank: int | None) -> tuple[Mortgage, ...]:
+    """Live mortgages that a new one of `agreed_rank` would go before or beside (RD 67; CC 409).
+
+    Their mortgagees must agree: state ADVERSE_TO_OTHER_MORTGAGEE of blocks.csv. Empty without an
+    agreement, and for one that puts the new mortgage last.
+    """
+    if agreed_rank is None:
+        return ()
+    ranks = current_ranks(state.mortgages)
+    return tuple(m for m in state.mortgages if ranks[m.right_id] >= agreed_rank)

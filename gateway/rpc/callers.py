@@ -1,0 +1,62 @@
+"""From a connection to a caller: the registered key of the client certificate, never a common name.
+
+The TLS layer has checked the chain; what is looked up here is who registered the key, and whether the certificate
+has been revoked since.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from functools import lru_cache
+
+import grpc
+
+from gateway.rpc.rights import PUBLIC_CALLER, Caller, Directory
+from gateway.storage.settings import Settings
+from signing.certificates import Certificate, certificates_from_pem, parse_certificate
+from signing.errors import SigningError
+from signing.trust import Purpose, TrustStore
+
+
+class Callers:
+    """Finds callers. `settings_of` gives a registry's settings as of the last commit."""
+
+    def __init__(
+        self,
+        settings_of: Callable[[str], Settings],
+        trust_of: Callable[[str], TrustStore],
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._settings_of = settings_of
+        self._trust_of = trust_of
+        self._clock = clock
+        self._directories: dict[str, Directory] = {}
+
+    def of(self, context: grpc.aio.ServicerContext, registry: str) -> Caller:
+        """Who calls, in this registry; PUBLIC when no registered key is behind the connection."""
+        pem = context.auth_context().get("x509_pem_cert")
+        if not pem:
+            return PUBLIC_CALLER
+        certificate = _certificate(pem[0])
+        caller = self.directory(registry).find(certificate.key_id)
+        if caller is None:
+            return PUBLIC_CALLER
+        try:
+            self._trust_of(registry).check_chain(certificate, (), Purpose.TLS, self._clock())
+        except SigningError:
+            return PUBLIC_CALLER
+        return caller
+
+    def directory(self, registry: str) -> Directory:
+        """The registry's directory, rebuilt when its settings moved."""
+        settings = self._settings_of(registry)
+        known = self._directories.get(registry)
+        if known is None or known.settings is not settings:
+            known = self._directories[registry] = Directory(settings)
+        return known
+
+
+@lru_cache(maxsize=4096)
+def _certificate(pem: bytes) -> Certificate:
+    return parse_certificate(certificates_from_pem(pem)[0])

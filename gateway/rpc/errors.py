@@ -1,0 +1,184 @@
+"""The one table from exceptions to gRPC answers: code, ErrorReason, details.
+
+Every error carries exactly one ErrorInfo (reason, domain, every variable of the message). Violations come as one
+BadRequest, cut at 4 KiB with the total beside it: details near 8 KiB fail at random on the way.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass, field
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from gateway.applications.errors import CommandRefused
+from gateway.rpc.violations import MalformedRequest, Violation
+from gateway.sequencer import Overloaded, Unavailable
+from signing.errors import CertificateRefused, SigningError
+
+log = logging.getLogger(__name__)
+
+DOMAIN = "diya.cn"
+VIOLATION_BYTES_MAX = 4 * 1024
+
+_C = grpc.StatusCode
+
+#: gRPC code of each ErrorReason that is not INVALID_ARGUMENT.
+CODES: dict[str, grpc.StatusCode] = {
+    "CALLER_UNKNOWN": _C.UNAUTHENTICATED,
+    "CERTIFICATE_EXPIRED": _C.UNAUTHENTICATED,
+    "CERTIFICATE_NOT_YET_VALID": _C.UNAUTHENTICATED,
+    "CERTIFICATE_REVOKED": _C.UNAUTHENTICATED,
+    "CERTIFICATE_UNKNOWN_ISSUER": _C.UNAUTHENTICATED,
+    "CERTIFICATE_WRONG_PURPOSE": _C.UNAUTHENTICATED,
+    "CERTIFICATE_INVALID": _C.UNAUTHENTICATED,
+    "SIGNATURE_INVALID": _C.UNAUTHENTICATED,
+    "KEY_NOT_REGISTERED": _C.PERMISSION_DENIED,
+    "KEY_WITHOUT_ROLE": _C.PERMISSION_DENIED,
+    "CHANNEL_NOT_AUTHORISED": _C.PERMISSION_DENIED,
+    "INSTITUTION_SUSPENDED": _C.PERMISSION_DENIED,
+    "PERMISSION_DENIED": _C.PERMISSION_DENIED,
+    "FILE_NOT_FOUND": _C.NOT_FOUND,
+    "APPLICATION_NOT_FOUND": _C.NOT_FOUND,
+    "REGISTRY_NOT_FOUND": _C.NOT_FOUND,
+    "CERTIFICATE_NOT_FOUND": _C.NOT_FOUND,
+    "UNIT_NOT_FOUND": _C.NOT_FOUND,
+    "RECEIPT_NOT_FOUND": _C.NOT_FOUND,
+    "LEDGER_RANGE": _C.OUT_OF_RANGE,
+    "EVENT_SEQUENCE_INVALID": _C.OUT_OF_RANGE,
+    "STATE_NOT_ALLOWED": _C.FAILED_PRECONDITION,
+    "CERTIFICATE_NOT_SEALED": _C.FAILED_PRECONDITION,
+    "MANIFEST_MISMATCH": _C.FAILED_PRECONDITION,
+    "CLAIMED_BY_OTHER": _C.FAILED_PRECONDITION,
+    "SECOND_PERSON_REQUIRED": _C.FAILED_PRECONDITION,
+    "SEEN_INDEX_STALE": _C.ABORTED,
+    "VERSION_CONFLICT": _C.ABORTED,
+    "REQUEST_ID_REUSED": _C.ALREADY_EXISTS,
+    "DEADLINE_PASSED": _C.DEADLINE_EXCEEDED,
+    "UPLOAD_STALLED": _C.DEADLINE_EXCEEDED,
+    "OVERLOADED": _C.RESOURCE_EXHAUSTED,
+    "QUOTA_EXCEEDED": _C.RESOURCE_EXHAUSTED,
+    "TOO_MANY_UNANSWERED": _C.RESOURCE_EXHAUSTED,
+    "SHUTTING_DOWN": _C.UNAVAILABLE,
+    "CLOCK_BEHIND": _C.UNAVAILABLE,
+    "NOT_IMPLEMENTED_KIND": _C.UNIMPLEMENTED,
+    "INTERNAL": _C.INTERNAL,
+}
+
+#: Signing's reasons that the contract names otherwise.
+_SIGNING_REASONS = {
+    "ALGORITHM_REFUSED": "ALGORITHM_UNKNOWN",
+    "SIGNATURE_DUPLICATE": "ENVELOPE_MALFORMED",
+    "KEY_ID_MISMATCH": "ENVELOPE_MALFORMED",
+}
+_CERTIFICATE_REASONS = frozenset(
+    {
+        "CERTIFICATE_EXPIRED",
+        "CERTIFICATE_NOT_YET_VALID",
+        "CERTIFICATE_REVOKED",
+        "CERTIFICATE_UNKNOWN_ISSUER",
+        "CERTIFICATE_WRONG_PURPOSE",
+    }
+)
+
+
+@dataclass
+class Refusal(Exception):
+    """An error answer: an ErrorReason with its bilingual message and variables."""
+
+    reason: str
+    zh: str
+    en: str
+    metadata: dict[str, str] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+    retry_seconds: float | None = None
+
+    @property
+    def code(self) -> grpc.StatusCode:
+        """Its gRPC code."""
+        return CODES.get(self.reason, _C.INVALID_ARGUMENT)
+
+    def status(self) -> status_pb2.Status:
+        """The google.rpc.Status that goes out."""
+        status = status_pb2.Status(code=self.code.value[0], message=f"{self.zh} / {self.en}")
+        metadata = dict(self.metadata)
+        if self.violations:
+            bad, total = _bad_request(self.violations), len(self.violations)
+            metadata["violations"] = str(total)
+            status.details.add().Pack(bad)
+        if self.retry_seconds is not None:
+            delay = Duration()
+            delay.FromMilliseconds(int(self.retry_seconds * 1000))
+            status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+        info = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=metadata)
+        status.details.add().Pack(info)
+        return status
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """Whatever was raised, as the answer it becomes. The unknown becomes INTERNAL with an incident id."""
+    match error:
+        case Refusal():
+            return error
+        case MalformedRequest():
+            first = error.violations[0]
+            return Refusal(
+                first.reason,
+                f"请求有 {len(error.violations)} 处错误，见明细",
+                f"the request has {len(error.violations)} violation(s), see the details",
+                violations=error.violations,
+            )
+        case CommandRefused():
+            return Refusal(error.reason, error.zh, error.en, dict(error.metadata))
+        case SigningError():
+            return _of_signing(error)
+        case Overloaded():
+            return Refusal(
+                "OVERLOADED",
+                "系统繁忙，未受理任何内容；请稍后原样重试",
+                "overloaded, nothing was taken; resend the same bytes after the delay",
+                retry_seconds=0.5,
+            )
+        case Unavailable():
+            zh, _, en = str(error).partition(" / ")
+            return Refusal("SHUTTING_DOWN", zh, en or zh, retry_seconds=2.0)
+    incident = uuid.uuid4().hex
+    log.error("defect", exc_info=error, extra={"incident": incident})
+    return Refusal(
+        "INTERNAL",
+        f"系统内部错误，事件号 {incident}；请用同一请求号重试或者联系登记机构",
+        f"internal error, incident {incident}; retry with the same request id or call the authority",
+        {"incident": incident},
+    )
+
+
+def _of_signing(error: SigningError) -> Refusal:
+    reason = _SIGNING_REASONS.get(error.reason, error.reason)
+    if isinstance(error, CertificateRefused) and reason not in _CERTIFICATE_REASONS:
+        reason = "CERTIFICATE_INVALID"
+    metadata = {"check": error.reason}
+    if error.signature_index is not None:
+        metadata["signature"] = str(error.signature_index)
+    return Refusal(reason, error.zh, error.message, metadata)
+
+
+def _bad_request(violations: list[Violation]) -> error_details_pb2.BadRequest:
+    """As many violations as fit; the total is in the ErrorInfo."""
+    bad = error_details_pb2.BadRequest()
+    for violation in violations:
+        one = bad.field_violations.add(
+            field=violation.path, description=f"{violation.zh} / {violation.en}", reason=violation.reason
+        )
+        if bad.ByteSize() > VIOLATION_BYTES_MAX:
+            bad.field_violations.remove(one)
+            break
+    return bad
+
+
+async def abort(context: grpc.aio.ServicerContext, refusal: Refusal) -> None:
+    """End the call with a refusal; never returns."""
+    await context.abort_with_status(rpc_status.to_status(refusal.status()))

@@ -1,0 +1,201 @@
+"""RegisterService: what the register says of a unit, for those who have a basis to know. Every look is logged.
+
+The owner's authorisation (`authorisation_sha256`) is a PDF that the caller uploaded, signed by an owner of record,
+which embeds a file `authorisation.txt` of exactly these lines, each ended by 0x0A, so that a machine can tell for
+which unit and for whom it was given:
+
+    diya-authorisation/v1
+    {registry}
+    {unit code, 28 characters}
+    {USCC of the institution that may look}
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import grpc
+import msgspec
+import structlog
+
+from gateway.applications.model import QUEUED, Application, State
+from gateway.pb.diya.v1 import register_service_pb2, register_service_pb2_grpc
+from gateway.register.authority import Institution
+from gateway.register.identifiers import normalise_unit_code, same_certificate_number
+from gateway.register.model import AnyRight, Mortgage, PreNotice, UnitState
+from gateway.rpc import encode
+from gateway.rpc.encode_register import unit_state
+from gateway.rpc.errors import Refusal
+from gateway.rpc.guard import caller_now
+from gateway.rpc.names import malformed, split_name
+from gateway.rpc.rights import Caller, CallerKind
+from gateway.rpc.violations import Violations
+from gateway.storage.queries import Queries, UnitView
+from gateway.storage.settings import Settings
+from signing.trust import TrustStore
+from signing.verdict import PdfVerdict
+
+_pb = register_service_pb2
+log = structlog.get_logger(__name__)
+
+AUTHORISATION_ATTACHMENT: Final = "authorisation.txt"
+_DIGEST_BYTES: Final = 32
+
+#: An application in one of these is open: its applicants prepare or await a booking on the unit.
+OPEN: Final = QUEUED | {State.AWAITING_PARTIES}
+
+_decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
+
+
+class SettingsOf(Protocol):
+    """What gives a registry's settings: `Sequencer`."""
+
+    def settings(self, registry: str) -> Settings:
+        """Settings as of the last commit."""
+        ...
+
+
+def authorisation_text(registry: str, unit_code: str, uscc: str) -> bytes:
+    """The exact bytes that an owner's authorisation embeds as `authorisation.txt`."""
+    return f"diya-authorisation/v1\n{registry}\n{unit_code}\n{uscc}\n".encode()
+
+
+class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
+    """Servicer for registrars, and for institutions with a basis."""
+
+    def __init__(
+        self,
+        *,
+        sequencer: SettingsOf,
+        queries: Queries,
+        clock: Callable[[], dt.datetime],
+        trust_of: Callable[[str], TrustStore] | None = None,
+    ) -> None:
+        """`trust_of` is needed for the basis of an owner's authorisation, which is refused without it."""
+        self._sequencer = sequencer
+        self._queries = queries
+        self._clock = clock
+        self._trust_of = trust_of
+
+    async def GetUnit(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """A unit with everything that lies on it, as far as the caller's basis reaches."""
+        caller = caller_now.get()
+        registry, text = split_name(request.name, "units")
+        wrong = Violations()
+        unit_code = ""
+        with wrong.at("name", "UNIT_CODE_MALFORMED"):
+            unit_code = normalise_unit_code(text)
+        wrong.refuse_if_any()
+        _check_form(request, caller)
+        view = await self._queries.unit(registry, unit_code)
+        basis = request.WhichOneof("basis") or "registrar"
+        reaches = view is not None and await self._has_basis(registry, view, request, caller)
+        log.info(
+            "unit read", registry=registry, unit=unit_code, caller=caller.id, basis=basis, granted=reaches
+        )
+        if view is None or not reaches:
+            raise _not_found()
+        return _pb.GetUnitResponse(
+            unit_state=self._encoded(registry, view, caller),
+            as_of_index=view.as_of_index,
+            as_of=encode.timestamp(view.as_of),
+        )
+
+    async def _has_basis(self, registry: str, view: UnitView, request: Any, caller: Caller) -> bool:
+        """Whether the caller's basis holds for this unit."""
+        if caller.kind is CallerKind.REGISTRAR:
+            return True
+        institution = self._sequencer.settings(registry).institutions.get(caller.id)
+        which = request.WhichOneof("basis")
+        if institution is None:
+            return False
+        if which == "own_right":
+            return any(
+                isinstance(right, Mortgage | PreNotice)
+                and _holds(institution, right)
+                and same_certificate_number(right.proof.number, request.own_right)
+                for right in view.state.rights
+            )
+        if which == "application":
+            return await self._is_open_case(registry, view.state.unit.unit_code, request.application, caller)
+        return await self._is_authorised(registry, view.state, request.authorisation_sha256.hex(), caller)
+
+    async def _is_open_case(self, registry: str, unit_code: str, name: str, caller: Caller) -> bool:
+        of_registry, application_id = split_name(name, "applications", "application")
+        case = await self._queries.application(registry, application_id)
+        return (
+            of_registry == registry
+            and case is not None
+            and caller.id in case.institutions
+            and unit_code in case.units
+            and case.state in OPEN
+        )
+
+    async def _is_authorised(self, registry: str, state: UnitState, sha256: str, caller: Caller) -> bool:
+        """Whether an owner of record signed an authorisation for this unit and this caller."""
+        row = await self._queries.file(registry, caller.id, sha256)
+        if row is None or self._trust_of is None or state.ownership is None:
+            return False
+        verdict = _decode_verdict(row["verdict"])
+        bound = hashlib.sha256(authorisation_text(registry, state.unit.unit_code, caller.id)).hexdigest()
+        if not verdict.ok or verdict.attachments.get(AUTHORISATION_ATTACHMENT) != bound:
+            return False
+        trust, now = self._trust_of(registry), self._clock()
+        owners = {owner.person.id_number for owner in state.ownership.owners}
+        return any(
+            signature.identity.number in owners
+            and not any(
+                trust.is_revoked(link.issuer_key_id, int(link.serial), now) for link in signature.chain
+            )
+            for signature in verdict.signatures
+        )
+
+    def _encoded(self, registry: str, view: UnitView, caller: Caller) -> Any:
+        institution = self._sequencer.settings(registry).institutions.get(caller.id)
+        registrar = caller.kind is CallerKind.REGISTRAR
+
+        def whole(right: AnyRight) -> bool:
+            return registrar or (institution is not None and _holds(institution, right))
+
+        def own_case(case: Application) -> bool:
+            return registrar or caller.id in case.institutions
+
+        return unit_state(registry, view.state, view.open_cases, whole, own_case)
+
+
+def _check_form(request: Any, caller: Caller) -> None:
+    """A registrar names no basis, an institution one."""
+    which = request.WhichOneof("basis")
+    if caller.kind is CallerKind.REGISTRAR:
+        if which:
+            raise malformed(which, "登记人员查询不填查询依据", "a registrar names no basis")
+        return
+    if which is None:
+        raise _not_found()
+    if which == "authorisation_sha256" and len(request.authorisation_sha256) != _DIGEST_BYTES:
+        raise malformed(which, "必须是 32 字节", "must be 32 bytes")
+
+
+def _holds(institution: Institution, right: AnyRight) -> bool:
+    """Whether the institution is of record as the holder of the right, under a present or a former code."""
+    match right:
+        case Mortgage():
+            holders = right.mortgagees
+        case PreNotice():
+            holders = right.holders
+        case _:
+            return False
+    return any(holder.is_institution and institution.is_known_as(holder.id_number) for holder in holders)
+
+
+def _not_found() -> Refusal:
+    return Refusal(
+        "UNIT_NOT_FOUND",
+        "没有该不动产单元，或者缺少查询依据；查询依据为下列之一：本机构在该单元上的抵押权或者预告登记的证明号、"
+        "本机构在该单元上的在办申请、权利人签名的授权书",
+        "no such unit, or no basis to read it; a basis is one of: the number of the proof of your own live mortgage "
+        "or pre-notice on it, your own open application on it, the owner's signed authorisation",
+    )

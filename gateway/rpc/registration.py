@@ -1,0 +1,356 @@
+"""RegistrationService: submissions, their forms, and what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from typing import Any
+
+import grpc
+
+from gateway.applications.errors import ApplicationNotFound, KindNotAvailable
+from gateway.applications.model import Application, Kind
+from gateway.config import Limits
+from gateway.forms.render import render_application_form, render_inquiry_record
+from gateway.forms.signers import signers_of
+from gateway.pb.diya.v1 import (
+    application_pb2,
+    codes_pb2,
+    envelope_pb2,
+    outcome_pb2,
+    registration_service_pb2,
+    registration_service_pb2_grpc,
+    terms_pb2,
+)
+from gateway.rpc import encode
+from gateway.rpc.decode import decode_terms
+from gateway.rpc.errors import Refusal, refusal_of
+from gateway.rpc.guard import caller_now, registry_of
+from gateway.rpc.rights import Caller, CallerKind
+from gateway.rpc.submission import read_submission
+from gateway.sequencer import Answer, Sequencer
+from gateway.storage.queries import Queries
+from gateway.storage.watch import Watch
+from gateway.telemetry import metrics
+from signing.envelope import split_pae
+from signing.trust import TrustStore
+
+_pb = registration_service_pb2
+
+_STREAM_KINDS = {
+    "mortgage": Kind.MORTGAGE,
+    "mortgage_release": Kind.MORTGAGE_RELEASE,
+    "pre_notice": Kind.PRE_NOTICE,
+    "encumbered_transfer": Kind.ENCUMBERED_TRANSFER,
+}
+
+
+class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServicer):
+    """Servicer for banks and fund centres."""
+
+    def __init__(
+        self,
+        *,
+        sequencer: Sequencer,
+        queries: Queries,
+        watch: Watch,
+        trust_of: Callable[[str], TrustStore],
+        executor: Executor,
+        limits: Limits,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._sequencer = sequencer
+        self._queries = queries
+        self._watch = watch
+        self._trust_of = trust_of
+        self._executor = executor
+        self._limits = limits
+        self._clock = clock
+
+    # -- submissions ---------------------------------------------------------------------------------------------
+
+    async def SubmitMortgage(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Mortgages of every kind but the release."""
+        return _pb.SubmitMortgageResponse(outcome=await self._submit(request, Kind.MORTGAGE))
+
+    async def SubmitMortgageRelease(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """The end of a mortgage."""
+        return _pb.SubmitMortgageReleaseResponse(outcome=await self._submit(request, Kind.MORTGAGE_RELEASE))
+
+    async def SubmitPreNotice(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Pre-notices: verified like every submission, not yet booked by this version."""
+        return _pb.SubmitPreNoticeResponse(outcome=await self._submit(request, Kind.PRE_NOTICE))
+
+    async def SubmitEncumberedTransfer(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Encumbered transfers: verified like every submission, not yet booked by this version."""
+        return _pb.SubmitEncumberedTransferResponse(
+            outcome=await self._submit(request, Kind.ENCUMBERED_TRANSFER)
+        )
+
+    async def SubmitStream(
+        self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[Any]:
+        """Verified in parallel, sequenced and answered in stream order, at most 64 unanswered.
+
+        Beyond that the stream is not read: flow control holds the sender.
+        """
+        caller = caller_now.get()
+        pending: asyncio.Queue[tuple[int, asyncio.Task[outcome_pb2.Outcome]] | None] = asyncio.Queue()
+        room = asyncio.Semaphore(self._limits.stream_unanswered_max)
+        order = _Order()
+
+        async def read() -> None:
+            try:
+                async for message in requests:
+                    await room.acquire()
+                    task = asyncio.create_task(self._submit_streamed(message, caller, order.next_turn()))
+                    pending.put_nowait((message.correlation, task))
+            finally:
+                pending.put_nowait(None)
+
+        reader = asyncio.create_task(read())
+        try:
+            while (following := await pending.get()) is not None:
+                correlation, task = following
+                response = _pb.SubmitStreamResponse(correlation=correlation)
+                try:
+                    response.outcome.CopyFrom(await task)
+                except Exception as error:
+                    refusal = refusal_of(error)
+                    metrics.call_refused("RegistrationService/SubmitStream", refusal.reason)
+                    response.error.CopyFrom(refusal.status())
+                room.release()
+                yield response
+            await reader
+        finally:
+            reader.cancel()
+
+    async def _submit_streamed(self, message: Any, caller: Caller, turn: _Turn) -> outcome_pb2.Outcome:
+        """One message of a stream: verify at once, take its place in the queue in stream order."""
+        try:
+            which = message.WhichOneof("submission")
+            if which is None:
+                raise Refusal("FIELD_INVALID", "submission 必填", "submission is required")
+            return await self._submit(getattr(message, which), _STREAM_KINDS[which], caller, turn)
+        finally:
+            turn.done()
+
+    async def _submit(
+        self, request: Any, kind: Kind, caller: Caller | None = None, turn: _Turn | None = None
+    ) -> outcome_pb2.Outcome:
+        """Verify off the event loop, queue, wait. A caller who stops waiting does not stop the command."""
+        registry = registry_of(request)
+        caller = caller or caller_now.get()
+        loop = asyncio.get_running_loop()
+        command = await loop.run_in_executor(
+            self._executor,
+            read_submission,
+            request,
+            kind,
+            registry,
+            caller,
+            self._sequencer.settings(registry),
+            self._trust_of(registry),
+            self._limits,
+            self._clock,
+        )
+        if request.validate_only:
+            raise KindNotAvailable("validate_only")
+        if turn is not None:
+            await turn.mine()
+        future = asyncio.wrap_future(self._sequencer.submit(command))
+        if turn is not None:
+            turn.done()
+        answer: Answer = await asyncio.shield(future)
+        outcome = answer.outcome
+        metrics.outcome(kind.value, outcome.result.value, [f.code for f in outcome.findings])
+        return encode.outcome(answer)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    async def RenderForms(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """The application form and the record of questions, with the terms embedded, for persons to sign."""
+        registry = registry_of(request)
+        profile = self._sequencer.settings(registry).profile
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._executor,
+            _render_forms,
+            request,
+            profile.authority_name if profile else registry,
+            self._clock(),
+            not (profile and profile.production),
+        )
+
+    async def GetApplication(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """One application, as far as the caller may see it."""
+        application = await self._visible(request.name)
+        wire = encode.application(application)
+        await self._add_outcome(wire, application)
+        if request.view == application_pb2.APPLICATION_VIEW_FULL:
+            await self._add_dossier(wire, application)
+        return _pb.GetApplicationResponse(application=wire)
+
+    async def _visible(self, name: str) -> Application:
+        """The application, or the same answer for unknown and for somebody else's."""
+        caller = caller_now.get()
+        registry, _, application_id = name.partition("/applications/")
+        registry = registry.removeprefix("registries/")
+        application = await self._queries.application(registry, application_id)
+        if application is None:
+            raise ApplicationNotFound(name)
+        if caller.kind is CallerKind.INSTITUTION and caller.id not in application.institutions:
+            raise ApplicationNotFound(name)
+        return application
+
+    async def _add_outcome(self, wire: application_pb2.Application, application: Application) -> None:
+        """Findings and awaited parties as last answered."""
+        outcome = await self._queries.outcome(application.registry, application.last_index)
+        if outcome is not None:
+            bare = encode.bare_outcome(outcome, application.registry)
+            wire.findings.extend(bare.findings)
+            wire.awaiting.extend(bare.awaiting)
+
+    async def _add_dossier(self, wire: application_pb2.Application, application: Application) -> None:
+        """The manifest as it was signed, so that an act on the case can refer to what was read."""
+        pae = await self._queries.part(application.registry, application.submitted_index, "evidence/payload")
+        _, payload = split_pae(pae)
+        wire.dossier.manifest = payload
+        manifest = envelope_pb2.Manifest.FromString(payload)
+        for reference in manifest.files:
+            wire.dossier.files.add(reference=reference, institution=application.channel_institution)
+
+    async def ListApplications(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """The caller's applications, newest first, page by page."""
+        registry = registry_of(request)
+        caller = caller_now.get()
+        rows, token = await self._queries.applications(
+            registry,
+            institution=caller.id if caller.kind is CallerKind.INSTITUTION else None,
+            states=[application_pb2.Application.State.Name(s).removeprefix("STATE_") for s in request.states],
+            kinds=[
+                codes_pb2.ApplicationKind.Name(k).removeprefix("APPLICATION_KIND_") for k in request.kinds
+            ],
+            page_size=min(request.page_size or self._limits.page_size_default, self._limits.page_size_max),
+            page_token=request.page_token,
+        )
+        return _pb.ListApplicationsResponse(
+            applications=[encode.application(row) for row in rows], next_page_token=token
+        )
+
+    async def WatchEvents(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        """The caller's events after a sequence, in order, without gaps; then as they happen."""
+        registry, caller = registry_of(request), caller_now.get()
+        sequence = request.after_sequence
+        while True:
+            seen = self._watch.mark(registry)
+            events, last = await self._queries.events(registry, caller.id, sequence)
+            if sequence > last:
+                raise Refusal(
+                    "EVENT_SEQUENCE_INVALID",
+                    f"after_sequence 大于最后一个事件 {last}",
+                    f"after_sequence is beyond the last event {last}",
+                    {"lastSequence": str(last)},
+                )
+            for row in events:
+                yield _pb.WatchEventsResponse(event=encode.event(registry, row), last_sequence=last)
+                sequence = row["sequence"]
+            if events:
+                continue
+            if request.catch_up_only:
+                return
+            await self._watch.moved(registry, seen)
+
+    async def GetReceipt(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """The receipt of an act of the caller's, under the newest checkpoint."""
+        registry, caller = registry_of(request), caller_now.get()
+        which = request.WhichOneof("act")
+        receipt = await self._queries.receipt(
+            registry,
+            caller.id,
+            request_id=request.request_id.lower() if which == "request_id" else None,
+            index=request.index if which == "index" else None,
+        )
+        if receipt is None:
+            raise Refusal(
+                "RECEIPT_NOT_FOUND",
+                "没有该请求的回执，或者您无权查看",
+                "there is no such receipt, or it is not yours",
+            )
+        return _pb.GetReceiptResponse(receipt=encode.receipt(receipt))
+
+
+class _Turn:
+    """A place in a stream's order: `mine` waits for the place before, `done` lets the next go."""
+
+    def __init__(self, before: asyncio.Event | None) -> None:
+        self._before = before
+        self.after = asyncio.Event()
+
+    async def mine(self) -> None:
+        """Wait until everything before has been queued or refused."""
+        if self._before is not None:
+            await self._before.wait()
+
+    def done(self) -> None:
+        """Let the next one go."""
+        self.after.set()
+
+
+class _Order:
+    """Hands out turns in the order in which a stream's messages came."""
+
+    def __init__(self) -> None:
+        self._last: _Turn | None = None
+
+    def next_turn(self) -> _Turn:
+        """The next place."""
+        self._last = _Turn(self._last.after if self._last else None)
+        return self._last
+
+
+def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) -> Any:
+    """The application form for all who sign it, and a record of questions for each of them.
+
+    Who signs: natural persons and companies that dispose; `parties` of the request narrows it to some.
+    """
+    terms = decode_terms(request.terms)
+    signers = signers_of(terms)
+    wanted = {p.id: p.person.identity.number for p in terms_pb2.Terms.FromString(request.terms).parties}
+    if request.parties:
+        numbers = {wanted.get(party, "") for party in request.parties}
+        signers = tuple(s for s in signers if s.id_number in numbers)
+    ids = {number: party for party, number in wanted.items()}
+    application = render_application_form(
+        terms, request.terms, signers=signers, registry_name=authority, created_at=now, test=test
+    )
+    forms = [
+        _form("APPLICATION", "不动产登记申请书", application, [ids.get(s.id_number, "") for s in signers])
+    ]
+    for signer in signers:
+        party = ids.get(signer.id_number, "")
+        answers = {a.question: a.answer for a in request.answers if a.party in ("", party)}
+        record = render_inquiry_record(
+            terms,
+            request.terms,
+            respondent=signer,
+            answers=answers,
+            registry_name=authority,
+            created_at=now,
+            test=test,
+        )
+        forms.append(_form("INQUIRY_RECORD", f"询问记录-{signer.name}", record, [party]))
+    return _pb.RenderFormsResponse(forms=forms, terms_sha256=hashlib.sha256(request.terms).digest())
+
+
+def _form(code: str, title: str, pdf: bytes, parties: list[str]) -> Any:
+    return _pb.RenderedForm(
+        paper_code=code,
+        pdf=pdf,
+        sha256=hashlib.sha256(pdf).digest(),
+        file_name=f"{title}.pdf",
+        parties=parties,
+    )

@@ -1,0 +1,227 @@
+"""ReviewService: the registrars' queue and their acts, each signed with the registrar's own key."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Final
+
+import grpc
+import msgspec
+from google.protobuf.message import DecodeError
+
+from gateway.applications.decision import Decision
+from gateway.applications.errors import ApplicationNotFound, KindNotAvailable
+from gateway.applications.model import Application, Manifest, Moment, Paper
+from gateway.applications.review import Act, Verb, decide_review
+from gateway.config import Limits
+from gateway.pb.diya.v1 import acts_pb2, application_pb2, review_service_pb2, review_service_pb2_grpc
+from gateway.register.authority import Registrar
+from gateway.register.findings import Finding, Severity
+from gateway.rpc import encode
+from gateway.rpc.decode import decode_manifest
+from gateway.rpc.errors import Refusal
+from gateway.rpc.guard import caller_now, registry_of
+from gateway.rpc.submission import envelope_of, verify
+from gateway.sequencer import Command, Sequencer
+from gateway.storage.queries import Queries
+from gateway.storage.working import Working
+from gateway.world import papers_of, wants_of, world_of
+from signing.envelope import Envelope, EnvelopeSignature, pae, split_pae
+from signing.trust import Purpose, TrustStore
+from signing.verify import VerifiedEnvelope
+
+REVIEW_TYPE: Final = "application/vnd.diya.review.v1+protobuf"
+
+_pb = review_service_pb2
+_encode = msgspec.json.Encoder().encode
+
+
+class ReviewEvidence(msgspec.Struct, frozen=True):
+    """What was judged about an act, kept with its entry."""
+
+    received_at: dt.datetime
+    trust: str
+    signatures: tuple[EnvelopeSignature, ...]
+    papers: tuple[Paper, ...]
+
+
+class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
+    """Servicer for registrars."""
+
+    def __init__(
+        self,
+        *,
+        sequencer: Sequencer,
+        queries: Queries,
+        trust_of: Callable[[str], TrustStore],
+        executor: Executor,
+        limits: Limits,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._sequencer = sequencer
+        self._queries = queries
+        self._trust_of = trust_of
+        self._executor = executor
+        self._limits = limits
+        self._clock = clock
+
+    async def ListQueue(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Cases that wait for a person, oldest acceptance first (RD 67)."""
+        rows, token = await self._queries.queue(
+            registry_of(request),
+            states=[application_pb2.Application.State.Name(s).removeprefix("STATE_") for s in request.states],
+            claimed_by=caller_now.get().id if request.mine else "" if request.unclaimed else None,
+            page_size=min(request.page_size or self._limits.page_size_default, self._limits.page_size_max),
+            page_token=request.page_token,
+        )
+        return _pb.ListQueueResponse(
+            applications=[encode.application(r) for r in rows], next_page_token=token
+        )
+
+    async def Claim(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Take a case."""
+        return _pb.ClaimResponse(outcome=await self._act(request, Verb.CLAIM))
+
+    async def Unclaim(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Give a case back."""
+        return _pb.UnclaimResponse(outcome=await self._act(request, Verb.UNCLAIM))
+
+    async def Approve(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Approve and book."""
+        return _pb.ApproveResponse(outcome=await self._act(request, Verb.APPROVE))
+
+    async def Refuse(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Refuse, with grounds (IR 22)."""
+        return _pb.RefuseResponse(outcome=await self._act(request, Verb.REFUSE))
+
+    async def Suspend(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Suspend: inquiry or correction case."""
+        return _pb.SuspendResponse(outcome=await self._act(request, Verb.SUSPEND))
+
+    async def Resume(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Back to review."""
+        return _pb.ResumeResponse(outcome=await self._act(request, Verb.RESUME))
+
+    async def RequestSupplement(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Not in this version."""
+        raise KindNotAvailable("RequestSupplement")
+
+    async def _act(self, request: Any, verb: Verb) -> Any:
+        registry, _, application_id = request.name.partition("/applications/")
+        registry = registry.removeprefix("registries/")
+        row = await self._queries.application(registry, application_id)
+        if row is None:
+            raise ApplicationNotFound(request.name)
+        payload_type, payload = split_pae(
+            await self._queries.part(registry, row.submitted_index, "evidence/payload")
+        )
+        del payload_type  # a submission's entry holds nothing else
+        loop = asyncio.get_running_loop()
+        registrar = self._sequencer.settings(registry).registrars[caller_now.get().id]
+        command = await loop.run_in_executor(
+            self._executor, self._command, request, verb, registry, registrar, row, payload
+        )
+        answer = await asyncio.shield(asyncio.wrap_future(self._sequencer.submit(command)))
+        return encode.outcome(answer)
+
+    def _command(
+        self, request: Any, verb: Verb, registry: str, registrar: Registrar, row: Application, payload: bytes
+    ) -> Command:
+        """Verify the registrar's signature and read the act."""
+        trust = self._trust_of(registry)
+        received_at = self._clock()
+        envelope = envelope_of(request.envelope)
+        verified = verify(envelope, REVIEW_TYPE, Purpose.REGISTRAR, trust, received_at)
+        _check_registrar(registrar, verified)
+        act = _read_act(request, verb, verified)
+        manifest = decode_manifest(payload, row.kind)
+        found: list[tuple[Paper, ...]] = []
+
+        def decide(working: Working, moment: Moment) -> Decision:
+            now_row = working.application(act.application_id)
+            if now_row is None:
+                raise ApplicationNotFound(request.name)
+            papers = papers_of(working, manifest, trust, moment.now, own=act.application_id)
+            found.append(papers)
+            world = world_of(working, manifest, moment.now)
+            return decide_review(world, registrar, now_row, manifest, papers, act, moment)
+
+        wants = wants_of(manifest)
+        wants.requests = {(registrar.registrar_id, act.request_id)}
+        wants.applications = {act.application_id}
+        return Command(
+            registry=registry,
+            institution=registrar.registrar_id,
+            request_id=act.request_id,
+            payload_sha256=act.payload_sha256,
+            payload=pae(verified.payload_type, verified.payload),
+            evidence=lambda: _evidence(envelope, trust, received_at, found[-1]),
+            wants=wants,
+            decide=decide,
+        )
+
+
+def _evidence(
+    envelope: Envelope, trust: TrustStore, received_at: dt.datetime, papers: tuple[Paper, ...]
+) -> bytes:
+    return _encode(ReviewEvidence(received_at, trust.digest(), envelope.signatures, papers))
+
+
+def _check_registrar(registrar: Registrar, verified: VerifiedEnvelope) -> None:
+    """The act is signed by the registrar of the connection, with a registered personal key."""
+    if not any(signer.key_id in registrar.key_ids for signer in verified.signers):
+        raise Refusal(
+            "KEY_NOT_REGISTERED",
+            "签名密钥不是本登记员登记的密钥",
+            "the signing key is not a registered key of this registrar",
+            {"keyId": verified.signers[0].key_id},
+        )
+
+
+def _read_act(request: Any, verb: Verb, verified: VerifiedEnvelope) -> Act:
+    """The signed act, its outer fields compared with what was signed."""
+    wire = acts_pb2.ReviewAct()
+    try:
+        wire.ParseFromString(verified.payload)
+    except DecodeError as error:
+        raise Refusal("ENVELOPE_MALFORMED", "载荷不是 ReviewAct", "the payload is not a ReviewAct") from error
+    which = (wire.WhichOneof("act") or "").upper()
+    if (
+        which != verb.value
+        or wire.target.application != request.name
+        or wire.header.request_id.lower() != request.request_id.lower()
+        or wire.header.registry != registry_of(request)
+    ):
+        raise Refusal(
+            "HEADER_MISMATCH",
+            "请求外层字段与所签行为不一致",
+            "the outer fields differ from the signed act",
+            {"fields": "name, request_id, act"},
+        )
+    return Act(
+        verb=verb,
+        application_id=request.name.rpartition("/")[2],
+        manifest_sha256=wire.target.manifest_digest.hex(),
+        seen=wire.last_index_seen,
+        opinion=wire.opinion,
+        book=wire.approve.book if verb is Verb.APPROVE else False,
+        grounds=tuple(
+            Finding(
+                code=f.code,
+                severity=Severity.BLOCKS,
+                rule=f.rule,
+                article=f.article,
+                zh=f.zh,
+                en=f.en,
+                cure_zh=f.cure_zh,
+                cure_en=f.cure_en,
+            )
+            for f in wire.refuse.grounds
+        ),
+        reason_code=wire.suspend.reason_code,
+        request_id=wire.header.request_id.lower(),
+        payload_sha256=verified.digest.hex(),
+    )

@@ -1,0 +1,94 @@
+"""Who may call what: one table, a test per cell. What a caller sees of a resource is decided where it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.storage.settings import Settings
+
+
+class CallerKind(StrEnum):
+    """Kinds of caller, by the registered key of their connection."""
+
+    INSTITUTION = "INSTITUTION"
+    REGISTRAR = "REGISTRAR"
+    AUDITOR = "AUDITOR"
+    OPERATOR = "OPERATOR"
+    PUBLIC = "PUBLIC"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, in one registry. `id` is a USCC, a registrar id, or empty."""
+
+    kind: CallerKind
+    id: str = ""
+    suspended: bool = False
+
+
+PUBLIC_CALLER = Caller(CallerKind.PUBLIC)
+
+_I, _R, _A, _O, _P = (
+    CallerKind.INSTITUTION,
+    CallerKind.REGISTRAR,
+    CallerKind.AUDITOR,
+    CallerKind.OPERATOR,
+    CallerKind.PUBLIC,
+)
+
+#: Service → method → who may call it. `*` stands for every method of the service not named.
+RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
+    "FileService": {
+        "*": frozenset({_I}),
+        "GetFile": frozenset({_I, _R}),
+        "DownloadFile": frozenset({_I, _R}),
+    },
+    "RegistrationService": {
+        "*": frozenset({_I}),
+        "GetApplication": frozenset({_I, _R}),
+        "ListApplications": frozenset({_I, _R}),
+    },
+    "PartyService": {"*": frozenset({_I})},
+    "ReviewService": {"*": frozenset({_R})},
+    "CertificateService": {
+        "*": frozenset({_I, _R}),
+        "VerifyCertificate": frozenset({_I, _R, _A, _O, _P}),
+    },
+    "RegisterService": {"*": frozenset({_I, _R})},
+    "LedgerService": {"*": frozenset({_I, _R, _A, _O})},
+    "AdminService": {"*": frozenset({_O})},
+}
+
+
+def may_call(service: str, method: str, kind: CallerKind) -> bool:
+    """Whether the table lets this kind of caller in."""
+    methods = RIGHTS.get(service, {})
+    return kind in methods.get(method, methods.get("*", frozenset()))
+
+
+class Directory:
+    """Registered connection keys of one registry, made from its settings; rebuilt when they change."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._callers: dict[str, Caller] = {}
+        for institution in settings.institutions.values():
+            for key in institution.keys:
+                if "TLS" in key.roles:
+                    caller = Caller(CallerKind.INSTITUTION, institution.uscc, institution.suspended)
+                    self._callers[key.key_id] = caller
+        for registrar in settings.registrars.values():
+            for key_id in registrar.tls_key_ids:
+                self._callers[key_id] = Caller(
+                    CallerKind.REGISTRAR, registrar.registrar_id, registrar.suspended
+                )
+        if settings.operators is not None:
+            for key_id in settings.operators.tls_key_ids:
+                self._callers[key_id] = Caller(CallerKind.OPERATOR)
+            for key_id in settings.operators.auditor_tls_key_ids:
+                self._callers[key_id] = Caller(CallerKind.AUDITOR)
+
+    def find(self, key_id: str) -> Caller | None:
+        """The caller of a connection key; None when nobody registered it."""
+        return self._callers.get(key_id)

@@ -1,0 +1,97 @@
+"""The gRPC server: two listeners, every limit explicit, health and reflection, every method behind the guard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from gateway.config import Config
+from gateway.pb.diya.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    certificate_service_pb2,
+    certificate_service_pb2_grpc,
+    file_service_pb2,
+    file_service_pb2_grpc,
+    ledger_service_pb2,
+    ledger_service_pb2_grpc,
+    register_service_pb2,
+    register_service_pb2_grpc,
+    registration_service_pb2,
+    registration_service_pb2_grpc,
+    review_service_pb2,
+    review_service_pb2_grpc,
+)
+from gateway.rpc.callers import Callers
+from gateway.rpc.guard import Guard
+
+SERVICES: dict[str, tuple[Any, Any]] = {
+    "FileService": (file_service_pb2, file_service_pb2_grpc),
+    "RegistrationService": (registration_service_pb2, registration_service_pb2_grpc),
+    "ReviewService": (review_service_pb2, review_service_pb2_grpc),
+    "CertificateService": (certificate_service_pb2, certificate_service_pb2_grpc),
+    "RegisterService": (register_service_pb2, register_service_pb2_grpc),
+    "LedgerService": (ledger_service_pb2, ledger_service_pb2_grpc),
+    "AdminService": (admin_service_pb2, admin_service_pb2_grpc),
+}
+
+
+class RpcServer:
+    """Owns the grpc.aio server. `ports` are the bound ones (a configured port 0 picks a free one)."""
+
+    def __init__(self, config: Config, callers: Callers, servicers: dict[str, Any]) -> None:
+        limits = config.limits
+        self._config = config
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", limits.message_bytes_max),
+                ("grpc.max_send_message_length", 4 * limits.message_bytes_max),
+                ("grpc.max_metadata_size", limits.metadata_bytes_max),
+                ("grpc.absolute_max_metadata_size", limits.metadata_bytes_max),
+                ("grpc.max_concurrent_streams", limits.streams_per_connection_max),
+                ("grpc.server_handshake_timeout_ms", 10_000),
+                ("grpc.keepalive_time_ms", 60_000),
+                ("grpc.keepalive_timeout_ms", 20_000),
+                ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+                ("grpc.http2.max_ping_strikes", 2),
+                ("grpc.max_connection_age_ms", 3_600_000),
+                ("grpc.max_connection_age_grace_ms", 30_000),
+            ],
+            maximum_concurrent_rpcs=limits.concurrent_calls_max,
+        )
+        guard = Guard(self._server, callers, call_seconds_max=limits.call_seconds_max)
+        names = []
+        for name, servicer in servicers.items():
+            descriptors, module = SERVICES[name]
+            guard.register(getattr(module, f"add_{name}Servicer_to_server"), servicer)
+            names.append(descriptors.DESCRIPTOR.services_by_name[name].full_name)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names += [health.SERVICE_NAME, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(names, self._server)
+        self._names = names
+        self.ports: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Bind both listeners and serve. Raises RuntimeError when an address is taken."""
+        server = self._config.server
+        pair = (server.key.read_bytes(), server.certificate.read_bytes())
+        mutual = grpc.ssl_server_credentials(
+            [pair], root_certificates=server.client_anchors.read_bytes(), require_client_auth=True
+        )
+        one_sided = grpc.ssl_server_credentials([pair])
+        self.ports["listen"] = self._server.add_secure_port(server.listen, mutual)
+        self.ports["public"] = self._server.add_secure_port(server.public, one_sided)
+        await self._server.start()
+        for name in ["", *self._names]:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING, let calls in hand finish within the grace, then close."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(self._config.server.grace_seconds)

@@ -1,0 +1,261 @@
+"""From a submit request to a command for the sequencer: envelope, manifest, rights of the key, in that order.
+
+Runs in a verification thread: everything here is computing. What it raises leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from gateway.applications.decision import Decision
+from gateway.applications.model import Kind, Manifest, Moment, Paper
+from gateway.applications.submit import Submission, decide_submission
+from gateway.config import Limits
+from gateway.pb.diya.v1 import envelope_pb2
+from gateway.register.authority import Institution, KeyRole
+from gateway.rpc.decode import decode_manifest
+from gateway.rpc.errors import Refusal
+from gateway.rpc.rights import Caller
+from gateway.sequencer import Command
+from gateway.storage.settings import Settings
+from gateway.storage.working import Working
+from gateway.telemetry import metrics
+from gateway.world import papers_of, wants_of, world_of
+from signing.envelope import Envelope, EnvelopeSignature, pae
+from signing.errors import SigningError
+from signing.trust import Purpose, TrustStore
+from signing.verify import VerifiedEnvelope, verify_envelope
+
+MANIFEST_TYPE: Final = "application/vnd.diya.manifest.v1+protobuf"
+
+_ALGORITHMS = {
+    number: name.removeprefix("SIGNATURE_ALGORITHM_")
+    for name, number in envelope_pb2.SignatureAlgorithm.items()
+}
+_encode = msgspec.json.Encoder().encode
+
+
+class SubmissionEvidence(msgspec.Struct, frozen=True):
+    """What was judged, kept with the entry: enough to judge it again years later without us."""
+
+    received_at: dt.datetime
+    trust: str
+    signatures: tuple[EnvelopeSignature, ...]
+    sections: dict[str, bytes]
+    papers: tuple[Paper, ...]
+
+
+def read_submission(
+    request: Any,
+    kind: Kind,
+    registry: str,
+    caller: Caller,
+    settings: Settings,
+    trust: TrustStore,
+    limits: Limits,
+    clock: Callable[[], dt.datetime],
+) -> Command:
+    """A verified command. Raises SigningError, MalformedRequest or Refusal."""
+    received_at = clock()
+    envelope = envelope_of(request.envelope)
+    verified = verify(envelope, MANIFEST_TYPE, Purpose.INSTITUTION, trust, received_at)
+    manifest = decode_manifest(verified.payload, kind)
+    _match_outer(request, registry, manifest)
+    role = KeyRole.RELEASE if kind is Kind.MORTGAGE_RELEASE else KeyRole.SUBMIT
+    channel = _channel(caller, manifest, settings)
+    check_key(channel, verified, role)
+    _check_applicant(channel, manifest, settings)
+    _check_limits(manifest, limits)
+    sections = _sections(request, manifest)
+    digest = verified.digest.hex()
+    found: list[tuple[Paper, ...]] = []
+
+    def decide(working: Working, moment: Moment) -> Decision:
+        papers = papers_of(working, manifest, trust, moment.now)
+        found.append(papers)
+        world = world_of(working, manifest, moment.now)
+        return decide_submission(
+            world, Submission(manifest=manifest, payload_sha256=digest, papers=papers), moment
+        )
+
+    def evidence() -> bytes:
+        return _encode(
+            SubmissionEvidence(received_at, trust.digest(), envelope.signatures, sections, found[-1])
+        )
+
+    return Command(
+        registry=registry,
+        institution=manifest.header.channel_institution,
+        request_id=manifest.header.request_id,
+        payload_sha256=digest,
+        payload=pae(verified.payload_type, verified.payload),
+        evidence=evidence,
+        wants=wants_of(manifest),
+        decide=decide,
+    )
+
+
+def envelope_of(wire: envelope_pb2.Envelope) -> Envelope:
+    """The envelope as signing knows it; an algorithm number that we do not know stays unknown."""
+    return Envelope(
+        payload_type=wire.payload_type,
+        payload=wire.payload,
+        signatures=tuple(
+            EnvelopeSignature(
+                key_id=s.key_id,
+                algorithm=_ALGORITHMS.get(s.algorithm, f"UNKNOWN_{s.algorithm}"),
+                certificates=tuple(s.certificates),
+                signature=s.signature,
+            )
+            for s in wire.signatures
+        ),
+    )
+
+
+def verify(
+    envelope: Envelope, payload_type: str, purpose: Purpose, trust: TrustStore, at: dt.datetime
+) -> VerifiedEnvelope:
+    """The envelope verified as a payload of one type; counts the verdict."""
+    if envelope.payload_type != payload_type:
+        raise Refusal(
+            "ENVELOPE_MALFORMED",
+            f"payload_type 应为 {payload_type}",
+            f"payload_type must be {payload_type} here",
+            {"payloadType": envelope.payload_type[:100]},
+        )
+    try:
+        verified = verify_envelope(envelope, purpose, trust, at)
+    except SigningError as error:
+        metrics.signature("envelope", error.reason)
+        raise
+    metrics.signature("envelope", "ok")
+    return verified
+
+
+def check_key(institution: Institution, verified: VerifiedEnvelope, role: KeyRole) -> None:
+    """Some signer is this institution, by identity number, with a registered key of this role."""
+    registered = False
+    for signer in verified.signers:
+        identity = signer.identity
+        if identity is None or not institution.is_known_as(identity.number):
+            continue
+        roles = institution.roles_of(signer.key_id)
+        if role in roles:
+            return
+        registered = registered or bool(roles)
+    if registered:
+        raise Refusal(
+            "KEY_WITHOUT_ROLE",
+            f"签名密钥没有 {role.value} 权限；请由登记机构为其登记该权限",
+            f"the signing key lacks the role {role.value}; have the authority register it",
+            {"role": role.value},
+        )
+    raise Refusal(
+        "KEY_NOT_REGISTERED",
+        f"签名密钥未登记为机构 {institution.uscc} 的密钥",
+        f"the signing key is not registered as one of institution {institution.uscc}",
+        {"keyId": verified.signers[0].key_id},
+    )
+
+
+def _match_outer(request: Any, registry: str, manifest: Manifest) -> None:
+    """The outer fields say what the signed header says; only the header counts."""
+    header = manifest.header
+    if request.validate_only != header.validate_only:
+        raise Refusal(
+            "VALIDATE_ONLY_MISMATCH",
+            "validate_only 与签名内的 header 不一致；试算报文不能作为正式提交，反之亦然",
+            "validate_only differs from the signed header: a rehearsal is never a submission, nor the other way round",
+        )
+    differing = [
+        name
+        for name, outer, inner in (
+            ("registry", registry, header.registry),
+            ("registry", registry, manifest.terms.registry),
+            ("request_id", request.request_id.lower(), header.request_id),
+        )
+        if outer != inner
+    ]
+    if differing:
+        names = ", ".join(dict.fromkeys(differing))
+        raise Refusal(
+            "HEADER_MISMATCH",
+            f"请求外层字段与签名内容不一致：{names}",
+            f"outer fields differ from what was signed: {names}",
+            {"fields": names},
+        )
+
+
+def _channel(caller: Caller, manifest: Manifest, settings: Settings) -> Institution:
+    """The institution whose system sent it: the caller itself."""
+    header = manifest.header
+    institution = settings.institutions.get(header.channel_institution)
+    if institution is None or header.channel_institution != caller.id:
+        raise Refusal(
+            "HEADER_MISMATCH",
+            "header.channel_institution 不是本连接所登记的机构",
+            "header.channel_institution is not the institution registered for this connection",
+            {"fields": "header.channel_institution"},
+        )
+    return institution
+
+
+def _check_applicant(channel: Institution, manifest: Manifest, settings: Settings) -> None:
+    """The channel files for itself or for those it is registered to file for (handbook 1.3)."""
+    applicant = manifest.header.applicant_institution
+    if applicant != channel.uscc and applicant not in channel.files_for:
+        raise Refusal(
+            "CHANNEL_NOT_AUTHORISED",
+            f"机构 {channel.uscc} 未获授权代 {applicant} 申请",
+            f"institution {channel.uscc} is not registered to file for {applicant}",
+            {"channel": channel.uscc, "applicant": applicant},
+        )
+    known = settings.institutions.get(applicant)
+    if known is None or known.suspended:
+        raise Refusal(
+            "INSTITUTION_SUSPENDED",
+            f"申请机构 {applicant} 未登记或者已被暂停",
+            f"applicant institution {applicant} is not registered or is suspended",
+            {"applicant": applicant},
+        )
+
+
+def _check_limits(manifest: Manifest, limits: Limits) -> None:
+    total = sum(f.size_bytes for f in manifest.files)
+    if total > limits.case_bytes_max:
+        raise Refusal(
+            "CASE_FILES_TOO_LARGE",
+            f"本件文件共 {total} 字节，上限 {limits.case_bytes_max} 字节",
+            f"the files of this case have {total} bytes, the limit is {limits.case_bytes_max}",
+            {"bytes": str(total), "limit": str(limits.case_bytes_max)},
+        )
+    header = manifest.header
+    if (header.not_after - header.created_at).days > limits.envelope_days_max:
+        raise Refusal(
+            "ENVELOPE_EXPIRED",
+            f"报文有效期不得超过 {limits.envelope_days_max} 天",
+            f"an envelope may be valid for at most {limits.envelope_days_max} days",
+            {"days": str(limits.envelope_days_max)},
+        )
+
+
+def _sections(request: Any, manifest: Manifest) -> dict[str, bytes]:
+    """The sections' contents, each with the digest that the manifest signs, none more and none less."""
+    contents = {s.name: s.content for s in request.sections}
+    wanted = {s.name: s.sha256 for s in manifest.sections}
+    wrong = [name for name in wanted.keys() | contents.keys() if name not in wanted or name not in contents]
+    wrong += [n for n, c in contents.items() if n in wanted and hashlib.sha256(c).hexdigest() != wanted[n]]
+    if wrong:
+        names = ", ".join(sorted(wrong))
+        raise Refusal(
+            "HEADER_MISMATCH",
+            f"附带分节与签名的清单不一致：{names}",
+            f"sections differ from the signed manifest: {names}",
+            {"fields": names},
+        )
+    return contents

@@ -1,0 +1,144 @@
+"""After a booking, outside the lock and idempotent: render, seal, store, log; recovery is the same code.
+
+A certificate is a right's evidence from its booking on (NUMBERED); its PDF follows. A crash leaves certificates
+NUMBERED; at start-up they are found in the views and finished here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from gateway.applications.decision import Decision
+from gateway.applications.effects import AnyEffect, CertificateNumbered
+from gateway.applications.events import counter_name
+from gateway.applications.model import Moment
+from gateway.applications.sealing import Seal, decide_sealed, request_id
+from gateway.certificates.proof import LedgerProof
+from gateway.certificates.seal import CertificateSealer
+from gateway.sequencer import Command, Sequencer
+from gateway.storage.files import FileStore
+from gateway.storage.queries import Queries
+from gateway.storage.working import Wants, Working
+from gateway.telemetry import metrics
+from signing.envelope import pae
+
+log = logging.getLogger(__name__)
+
+SEALED_TYPE = "application/vnd.diya.sealed.v1+json"
+
+#: Waits before a failed certificate is tried again, seconds; the last one repeats.
+RETRY_SECONDS = (1.0, 5.0, 30.0, 120.0)
+
+
+class Sealing:
+    """A queue of certificates to seal and the tasks that work on it."""
+
+    def __init__(
+        self,
+        *,
+        sequencer: Sequencer,
+        queries: Queries,
+        files: FileStore,
+        sealer: CertificateSealer,
+        workers: int,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._sequencer = sequencer
+        self._queries = queries
+        self._files = files
+        self._sealer = sealer
+        self._workers = workers
+        self._clock = clock
+        self._queue: asyncio.Queue[tuple[str, str, int]] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, registries: Sequence[str]) -> None:
+        """Find what a crash left, then work."""
+        for registry in registries:
+            for identifier in await self._queries.unsealed_certificates(registry):
+                self._queue.put_nowait((registry, identifier, 0))
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
+
+    async def stop(self) -> None:
+        """Stop after the certificates in hand; the rest is found again at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
+        """Queue the certificates that a commit numbered; called on the event loop."""
+        for effect in effects:
+            if isinstance(effect, CertificateNumbered):
+                metrics.certificate("numbered")
+                self._queue.put_nowait((registry, effect.identifier, 0))
+        metrics.unsealed(self._queue.qsize())
+
+    async def drained(self) -> None:
+        """Wait until nothing is queued or in hand."""
+        await self._queue.join()
+
+    async def _work(self) -> None:
+        while True:
+            registry, identifier, tried = await self._queue.get()
+            try:
+                await self._seal(registry, identifier)
+                metrics.certificate("sealed")
+            except Exception:
+                log.exception(
+                    "certificate not sealed", extra={"registry": registry, "identifier": identifier}
+                )
+                metrics.certificate("failed")
+                asyncio.get_running_loop().call_later(
+                    RETRY_SECONDS[min(tried, len(RETRY_SECONDS) - 1)],
+                    self._queue.put_nowait,
+                    (registry, identifier, tried + 1),
+                )
+            finally:
+                self._queue.task_done()
+                metrics.unsealed(self._queue.qsize())
+
+    async def _seal(self, registry: str, identifier: str) -> None:
+        """One certificate: from its content and its entry's proof to a logged, sealed PDF."""
+        row = await self._queries.certificate(registry, identifier)
+        if row is None or row["pdf_sha256"]:
+            return
+        proof: LedgerProof = await self._queries.certificate_proof(registry, row["entry_index"], row["part"])
+        content = await self._queries.part(registry, row["entry_index"], row["part"])
+        pdf = await self._sealer.make(content, proof, at=self._clock())
+        sha256 = await asyncio.to_thread(self._files.put, pdf)
+        seal = Seal(
+            registry=registry,
+            identifier=identifier,
+            application_id=row["application_id"],
+            institutions=tuple(row["institutions"].split(",")),
+            pdf_sha256=sha256,
+            size_bytes=len(pdf),
+        )
+        await asyncio.wrap_future(self._sequencer.submit(_command(seal)))
+
+
+def _command(seal: Seal) -> Command:
+    payload = pae(SEALED_TYPE, msgspec.json.encode(seal))
+    digest = hashlib.sha256(payload).hexdigest()
+
+    def decide(working: Working, moment: Moment) -> Decision:
+        known = [u for u in seal.institutions if u in working.settings.institutions]
+        counters = {counter_name(u): working.counter(counter_name(u)) for u in known}
+        return decide_sealed(seal, counters, digest, moment.now)
+
+    return Command(
+        registry=seal.registry,
+        institution="",
+        request_id=request_id(seal.identifier),
+        payload_sha256=digest,
+        payload=payload,
+        evidence=lambda: b"{}",
+        wants=Wants(certificates={seal.identifier}, counters={counter_name(u) for u in seal.institutions}),
+        decide=decide,
+    )

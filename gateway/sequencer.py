@@ -1,0 +1,465 @@
+"""The one ordered path into the ledger: group commit, one batch one transaction on one thread.
+
+The loop is self-clocking: while a batch is committed the next gathers, so light load waits for nothing and heavy load
+shares one sync. Per batch and registry: lock the head → read the clock once → load all state in a few queries →
+decide each command in order, in memory → entries and view rows by executemany → COMMIT (before this line nothing
+happened, after it everything did) → publish a checkpoint → answer, each with its receipt.
+
+A queued command cannot be cancelled: whoever waits may stop waiting, the command is still decided.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Engine
+
+from gateway.applications.decision import Decision
+from gateway.applications.effects import AnyEffect, encode_effects
+from gateway.applications.errors import CommandRefused, RequestIdReused
+from gateway.applications.model import Moment, Outcome
+from gateway.certificates.content import encode_content
+from gateway.ids import uuid7
+from gateway.storage import tables as t
+from gateway.storage.settings import Settings, load_settings
+from gateway.storage.working import Wants, Working
+from gateway.telemetry import metrics
+from ledger.publish import Publisher, SignedCheckpoint
+from ledger.store import Appended, EntryDraft, Head, Ledger, PartDraft
+
+log = logging.getLogger(__name__)
+
+#: A batch never holds more commands than this; the rest wait for the next.
+BATCH_COMMANDS_MAX = 256
+
+#: Commands waiting beyond this are refused with RESOURCE_EXHAUSTED.
+QUEUE_COMMANDS_MAX = 4096
+
+#: Our clock may be behind the ledger's newest entry by this much before we refuse to write.
+CLOCK_BEHIND_SECONDS_MAX = 2.0
+
+#: Bytes of randomness handed to each decision (certificate codes).
+ENTROPY_BYTES = 128
+
+T = TypeVar("T")
+
+_encode_outcome = msgspec.json.Encoder().encode
+_decode_outcome = msgspec.json.Decoder(Outcome).decode
+
+
+class Overloaded(Exception):
+    """The queue is full: nothing was taken, try again after a moment."""
+
+
+class Unavailable(Exception):
+    """The ledger cannot be written to now; nothing happened. The message says why."""
+
+
+@dataclass(slots=True)
+class Command:
+    """One verified act on its way to the ledger.
+
+    `payload` is the PAE of what was signed, kept as evidence beside `evidence` (signatures, certificates, verdicts).
+    `decide` is pure given the working set; it may raise CommandRefused, which leaves nothing behind. `evidence` is
+    called after it and may tell what the decision saw.
+    """
+
+    registry: str
+    institution: str
+    request_id: str
+    payload_sha256: str
+    payload: bytes
+    evidence: Callable[[], bytes]
+    wants: Wants
+    decide: Callable[[Working, Moment], Decision]
+    future: Future[Answer] = field(default_factory=Future)
+    queued_at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True)
+class Work:
+    """A piece of writing that is no ledger entry (the row of an uploaded file), done in a batch's transaction.
+
+    A batch that fails is tried again item by item, so `work` may run twice; only the run that committed counts.
+    """
+
+    work: Callable[[Connection], Any]
+    future: Future[Any] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What proves that an entry is in the ledger. `checkpoint` is None while publication is pending."""
+
+    registry: str
+    origin: str
+    index: int
+    entry: bytes
+    entry_hash: bytes
+    checkpoint: bytes | None
+    inclusion_proof: tuple[bytes, ...]
+    payload_salt: bytes
+    outcome_salt: bytes
+    outcome_part: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An outcome with the receipt of its entry."""
+
+    outcome: Outcome
+    receipt: Receipt
+    replayed: bool = False
+
+
+@dataclass(slots=True)
+class _Decided:
+    command: Command
+    decision: Decision
+    draft: EntryDraft
+    outcome_part: bytes
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one registry's share of a batch came to."""
+
+    registry: str
+    decided: list[_Decided] = field(default_factory=list)
+    replays: list[tuple[Command, int]] = field(default_factory=list)
+    refused: list[tuple[Command, Exception]] = field(default_factory=list)
+    appended: list[Appended] = field(default_factory=list)
+    origin: str = ""
+    settings: Settings | None = None
+
+
+class Sequencer:
+    """Owns the writer thread and its connection; the only code that appends to the ledger."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: Ledger,
+        publisher: Publisher,
+        *,
+        clock: Callable[[], dt.datetime],
+        entropy: Callable[[int], bytes] = os.urandom,
+        on_commit: Callable[[str, Sequence[AnyEffect]], None] = lambda registry, effects: None,
+    ) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._publisher = publisher
+        self._clock = clock
+        self._entropy = entropy
+        self._on_commit = on_commit
+        self._queue: queue.Queue[Command | Work | None] = queue.Queue()
+        self._settings: dict[str, Settings] = {}
+        self._unsure: set[str] = set()  # registries whose last commit failed: read their settings again
+        self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
+        self._stopping = False
+
+    def start(self) -> None:
+        """Start the writer thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Decide what is queued, then end the thread; no acknowledged work is lost."""
+        self._stopping = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def submit(self, command: Command) -> Future[Answer]:
+        """Queue a command; raises Overloaded or Unavailable at once when it cannot be taken."""
+        self._take(command)
+        return command.future
+
+    def run(self, work: Callable[[Connection], T]) -> Future[T]:
+        """Queue a piece of writing onto the one writing connection; the future holds its result once it is durable.
+
+        Raises Overloaded or Unavailable at once, as `submit` does.
+        """
+        item = Work(work)
+        self._take(item)
+        return item.future
+
+    def _take(self, item: Command | Work) -> None:
+        if self._stopping:
+            raise Unavailable(
+                "服务正在停止；请稍后原样重试 / the service is stopping; resend the same bytes later"
+            )
+        if self._queue.qsize() >= QUEUE_COMMANDS_MAX:
+            raise Overloaded
+        # From here on a cancel() by whoever waits does nothing: what is queued is done, and always answered.
+        item.future.set_running_or_notify_cancel()
+        self._queue.put(item)
+
+    @property
+    def depth(self) -> int:
+        """Commands that wait."""
+        return self._queue.qsize()
+
+    def settings(self, registry: str) -> Settings:
+        """The registry's settings as of the last commit."""
+        return self._settings.get(registry) or Settings()
+
+    def load(self, registry: str) -> None:
+        """Read a registry's settings before serving it."""
+        with self._engine.begin() as connection:
+            self._settings[registry] = load_settings(connection, registry)
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (items := self._gather()) is not None:
+            if items:
+                self._process(items)
+
+    def _gather(self) -> list[Command | Work] | None:
+        """Everything that waits, up to the cap; None when the sequencer is to end."""
+        first = self._queue.get()
+        if first is None:
+            return None
+        items = [first]
+        while len(items) < BATCH_COMMANDS_MAX:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                self._queue.put(None)
+                break
+            items.append(following)
+        return items
+
+    def _process(self, items: list[Command | Work]) -> None:
+        works = [item for item in items if isinstance(item, Work)]
+        commands = [item for item in items if isinstance(item, Command)]
+        try:
+            results, batches = self._commit(works, commands)
+        except Exception as error:
+            self._unsure |= {c.registry for c in commands}
+            if len(items) > 1:  # one item's defect must not fail its neighbours: each alone, once
+                for item in items:
+                    self._process([item])
+                return
+            log.exception("batch not committed")
+            _fail(items[0], error)
+            return
+        for work, result in zip(works, results, strict=True):
+            work.future.set_result(result)
+        for batch in batches:
+            self._answer(batch)
+
+    def _commit(self, works: list[Work], commands: list[Command]) -> tuple[list[Any], list[_Batch]]:
+        """Do the works, decide and append the commands, in one transaction. Leaving this method means durable."""
+        by_registry: dict[str, list[Command]] = {}
+        for command in commands:
+            by_registry.setdefault(command.registry, []).append(command)
+        started = time.perf_counter()
+        with self._engine.begin() as connection:
+            results = [work.work(connection) for work in works]
+            batches = [self._decide(connection, registry, group) for registry, group in by_registry.items()]
+        # ---- the commit point lies on the line above ----
+        for batch in batches:
+            if batch.settings is not None:
+                self._settings[batch.registry] = batch.settings
+                self._unsure.discard(batch.registry)
+        metrics.batch_committed(sum(len(b.decided) for b in batches), time.perf_counter() - started)
+        return results, batches
+
+    def _decide(self, connection: Connection, registry: str, commands: list[Command]) -> _Batch:
+        head = self._ledger.head(connection, registry, for_update=True)
+        now = self._time(head)
+        known = None if registry in self._unsure else self._settings.get(registry)
+        settings = known or load_settings(connection, registry)
+        working = Working(connection, registry, settings)
+        wants = Wants()
+        for command in commands:
+            wants.merge(command.wants)
+        working.prefetch(wants)
+        batch = _Batch(registry, origin=head.origin)
+        seen: dict[tuple[str, str], Command] = {}
+        for command in commands:
+            self._decide_one(working, command, head.size + len(batch.decided), now, batch, seen)
+        if batch.decided:
+            batch.appended, _ = self._ledger.append(connection, head, [d.draft for d in batch.decided], now)
+            working.flush()
+        batch.settings = working.settings
+        return batch
+
+    def _time(self, head: Head) -> dt.datetime:
+        """The batch's time: never before the newest entry (a clock that went back is refused, not followed)."""
+        now = self._clock()
+        if now < head.head_time:
+            if (head.head_time - now).total_seconds() > CLOCK_BEHIND_SECONDS_MAX:
+                raise Unavailable(
+                    "服务器时钟落后于账本；已停止登记，请通知运维 / "
+                    "the server's clock is behind the ledger; nothing is written until it is right"
+                )
+            return head.head_time
+        return now
+
+    def _decide_one(
+        self,
+        working: Working,
+        command: Command,
+        index: int,
+        now: dt.datetime,
+        batch: _Batch,
+        seen: dict[tuple[str, str], Command],
+    ) -> None:
+        """Replay, refuse or decide one command; only a decision takes an index."""
+        known = working.row(t.request, command.institution, command.request_id)
+        if known is not None:
+            if known["payload_sha256"] == command.payload_sha256:
+                batch.replays.append((command, known["entry_index"]))
+            else:
+                batch.refused.append((command, RequestIdReused(command.request_id)))
+            return
+        moment = Moment(
+            now=now,
+            index=index,
+            application_id=str(uuid7(now, self._entropy(10))),
+            entropy=self._entropy(ENTROPY_BYTES),
+        )
+        try:
+            decision = command.decide(working, moment)
+        except CommandRefused as refusal:
+            batch.refused.append((command, refusal))
+            return
+        draft, outcome_part = self._draft(command, decision)
+        working.fold(index, decision.effects)
+        batch.decided.append(_Decided(command, decision, draft, outcome_part))
+
+    def _draft(self, command: Command, decision: Decision) -> tuple[EntryDraft, bytes]:
+        """The entry's parts: evidence under the application's own key, effects under the registry's."""
+        key = _application_of(decision) or "registry"
+        outcome_part = _encode_outcome(decision.outcome)
+        contents = [(f"certificate/{n}", encode_content(c)) for n, c in enumerate(decision.contents, start=1)]
+        salts = self._entropy(32 * (4 + len(contents)))
+        named = [
+            ("evidence/payload", command.payload, key),
+            ("evidence/verdicts", command.evidence(), key),
+            ("outcome", outcome_part, key),
+            ("effects", encode_effects(decision.effects), "registry"),
+            *((name, content, "registry") for name, content in contents),
+        ]
+        parts = tuple(
+            PartDraft(name=name, content=content, key_id=key_id, salt=salts[32 * n : 32 * n + 32])
+            for n, (name, content, key_id) in enumerate(named)
+        )
+        return EntryDraft(kind=decision.kind, parts=parts), outcome_part
+
+    # -- after the commit ----------------------------------------------------------------------------------------
+
+    def _answer(self, batch: _Batch) -> None:
+        for command, refusal in batch.refused:
+            command.future.set_exception(refusal)
+        indexes = [a.index for a in batch.appended] + [index for _, index in batch.replays]
+        signed, proofs = self._publish(batch.registry, indexes)
+        for decided, appended in zip(batch.decided, batch.appended, strict=True):
+            receipt = Receipt(
+                registry=batch.registry,
+                origin=batch.origin,
+                index=appended.index,
+                entry=appended.data,
+                entry_hash=appended.entry_hash,
+                checkpoint=signed.note if signed else None,
+                inclusion_proof=proofs.get(appended.index, ()),
+                payload_salt=decided.draft.parts[0].salt,
+                outcome_salt=decided.draft.parts[2].salt,
+                outcome_part=decided.outcome_part,
+            )
+            decided.command.future.set_result(Answer(decided.decision.outcome, receipt))
+        for command, index in batch.replays:
+            self._answer_replay(command, batch, index, signed, proofs.get(index, ()))
+        effects = [effect for decided in batch.decided for effect in decided.decision.effects]
+        if effects:
+            self._on_commit(batch.registry, effects)
+
+    def _publish(
+        self, registry: str, indexes: list[int]
+    ) -> tuple[SignedCheckpoint | None, dict[int, tuple[bytes, ...]]]:
+        """A checkpoint that covers the batch, and a proof for each index; (None, {}) when publication must wait."""
+        if not indexes:
+            return None, {}
+        try:
+            with self._engine.begin() as connection:
+                signed = self._publisher.publish(connection, registry)
+                proofs = {
+                    index: tuple(self._publisher.prove_inclusion(connection, registry, index, signed.size))
+                    for index in indexes
+                }
+        except Exception:
+            # The entries are durable; only their checkpoint is late. GetReceipt gives it when publishing works again.
+            log.exception("checkpoint not published")
+            metrics.publish_failed(registry)
+            return None, {}
+        metrics.published(registry, signed.size)
+        return signed, proofs
+
+    def _answer_replay(
+        self,
+        command: Command,
+        batch: _Batch,
+        index: int,
+        signed: SignedCheckpoint | None,
+        proof: tuple[bytes, ...],
+    ) -> None:
+        """The stored outcome, word for word, perhaps under a newer checkpoint."""
+        try:
+            with self._engine.begin() as connection:
+                receipt = read_receipt(connection, self._ledger, batch.registry, index, signed, proof)
+            outcome = _decode_outcome(receipt.outcome_part)
+        except Exception as error:
+            log.exception("replay not answered")
+            _fail(command, error)
+            return
+        command.future.set_result(Answer(outcome, receipt, replayed=True))
+
+
+def read_receipt(
+    connection: Connection,
+    ledger: Ledger,
+    registry: str,
+    index: int,
+    signed: SignedCheckpoint | None,
+    proof: tuple[bytes, ...],
+) -> Receipt:
+    """The receipt of an entry that is already in the ledger."""
+    head = ledger.head(connection, registry, for_update=False)
+    entry = ledger.read_entry(connection, registry, index)
+    payload_salt, _ = ledger.read_part(connection, registry, index, "evidence/payload")
+    outcome_salt, outcome_part = ledger.read_part(connection, registry, index, "outcome")
+    return Receipt(
+        registry=registry,
+        origin=head.origin,
+        index=index,
+        entry=entry.data,
+        entry_hash=entry.entry_hash(),
+        checkpoint=signed.note if signed else None,
+        inclusion_proof=proof,
+        payload_salt=payload_salt,
+        outcome_salt=outcome_salt,
+        outcome_part=outcome_part,
+    )
+
+
+def _application_of(decision: Decision) -> str:
+    """The application whose key protects the evidence; empty for acts that belong to none."""
+    return decision.outcome.application.rpartition("/")[2]
+
+
+def _fail(item: Command | Work, error: BaseException) -> None:
+    if not item.future.done():
+        item.future.set_exception(error)

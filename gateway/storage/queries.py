@@ -1,0 +1,442 @@
+"""Reads on snapshots, for everything that is not a decision.
+
+Each method is one read transaction on the reader engine, run in a thread of its own small pool, so that neither the
+event loop nor the writer waits for it. Rights are the caller's business: nothing here knows who asks, but where a
+method takes an `institution` it gives that institution's rows only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Engine, literal, select, tuple_
+
+from gateway.applications.model import QUEUED, Application, Outcome
+from gateway.certificates.proof import LedgerProof
+from gateway.register.model import AnyRight, UnitState
+from gateway.sequencer import Receipt
+from gateway.storage import tables as t
+from gateway.storage.paging import make_token, read_token
+from gateway.storage.settings import Settings
+from gateway.storage.statements import (
+    CertificateFilter,
+    PublishedCheckpoint,
+    decode_application,
+    find_application,
+    find_checkpoint,
+    find_request,
+    first,
+    one,
+    select_certificates,
+    select_newest_applications,
+)
+from gateway.storage.working import Row, Working
+from ledger.errors import PartKeyMissingError, PartNotFoundError
+from ledger.publish import Publisher
+from ledger.store import Head, Ledger, StoredEntry
+
+T = TypeVar("T")
+
+#: Read transactions under way at once.
+READERS_MAX: Final = 4
+
+#: Events in one answer of `events`; whoever wants more asks again after the last.
+EVENTS_MAX: Final = 500
+
+#: Rows that a filtered page looks at before it is given back short, with a token.
+SCANNED_ROWS_MAX: Final = 5000
+
+_SCAN_ROWS: Final = 200
+
+_decode_outcome = msgspec.json.Decoder(Outcome).decode
+_decode_right = msgspec.json.Decoder(AnyRight).decode
+
+
+class NotYetPublishedError(Exception):
+    """No checkpoint covers the entry yet; ask again when one does."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryProof:
+    """An entry with the way to the newest checkpoint; `checkpoint` is None while none covers it."""
+
+    origin: str
+    entry: StoredEntry
+    checkpoint: PublishedCheckpoint | None
+    inclusion: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitView:
+    """A unit with its live rights and its open cases in order of acceptance, at one ledger index."""
+
+    state: UnitState
+    open_cases: tuple[Application, ...]
+    as_of_index: int
+    as_of: dt.datetime
+
+
+@dataclass(slots=True)
+class _Page:
+    """Applications gathered for one page."""
+
+    size: int
+    rows: list[Application] = field(default_factory=list)
+    scanned: int = 0
+
+    def is_full_after(self, row: Application | None) -> bool:
+        """Take a row that fits (None: one that does not) and say whether the page ends here."""
+        self.scanned += 1
+        if row is not None:
+            self.rows.append(row)
+        return len(self.rows) >= self.size or self.scanned >= SCANNED_ROWS_MAX
+
+
+class Queries:
+    """The read side. `engine` is the reader engine; `ledger` and `publisher` are shared with the writer."""
+
+    def __init__(self, engine: Engine, ledger: Ledger, publisher: Publisher) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._publisher = publisher
+        self._executor = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="read")
+
+    def close(self) -> None:
+        """Let reads under way end, then give the threads back."""
+        self._executor.shutdown()
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on one snapshot, in a thread."""
+
+        def run() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, run)
+
+    # -- applications and events ---------------------------------------------------------------------------------
+
+    async def application(self, registry: str, application_id: str) -> Application | None:
+        """An application's row; None when unknown."""
+        return await self.read(lambda connection: find_application(connection, registry, application_id))
+
+    async def outcome(self, registry: str, index: int) -> Outcome | None:
+        """The outcome kept with an entry; None when it has none, or when it was erased."""
+
+        def work(connection: Connection) -> Outcome | None:
+            try:
+                _, content = self._ledger.read_part(connection, registry, index, "outcome")
+            except (PartNotFoundError, PartKeyMissingError):
+                return None
+            return _decode_outcome(content)
+
+        return await self.read(work)
+
+    async def applications(
+        self,
+        registry: str,
+        *,
+        institution: str | None,
+        page_size: int,
+        states: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        page_token: str = "",
+    ) -> tuple[list[Application], str]:
+        """Applications, newest first, and the next page's token; `institution` None means of the whole registry.
+
+        A page may be short, even empty, while its token says that there is more. Raises PageTokenInvalid.
+        """
+        query = ("applications", registry, institution, sorted(states), sorted(kinds))
+        position = read_token(page_token, query, (int,))
+        page = _Page(max(page_size, 1))
+        wanted = frozenset(kinds)
+
+        def work(connection: Connection) -> int | None:
+            before = None if position is None else int(position[0])
+            while True:
+                statement = select_newest_applications(registry, institution, states, before).limit(
+                    _SCAN_ROWS
+                )
+                found = connection.execute(statement).all()
+                for index, body in found:
+                    row = decode_application(body)
+                    if page.is_full_after(row if not wanted or row.kind.value in wanted else None):
+                        return int(index)
+                    before = index
+                if len(found) < _SCAN_ROWS:
+                    return None
+
+        last = await self.read(work)
+        return page.rows, "" if last is None else make_token(query, (last,))
+
+    async def queue(
+        self,
+        registry: str,
+        *,
+        states: Sequence[str] = (),
+        claimed_by: str | None = None,
+        page_size: int,
+        page_token: str = "",
+    ) -> tuple[list[Application], str]:
+        """Accepted, unfinished cases, oldest acceptance first; `claimed_by` empty means unclaimed, None all.
+
+        The queue is read whole: it holds what people have yet to decide, not what the registry has ever done.
+        Raises PageTokenInvalid.
+        """
+        held = sorted(state.value for state in QUEUED)
+        states = [s for s in states if s in held] if states else held
+        query = ("queue", registry, sorted(states), claimed_by)
+        position = read_token(page_token, query, (int,))
+        statement = select(t.application.c.body).where(
+            t.application.c.registry == registry, t.application.c.state.in_(states)
+        )
+
+        def work(connection: Connection) -> list[Application]:
+            return [decode_application(body) for (body,) in connection.execute(statement)]
+
+        after = -1 if position is None else int(position[0])
+        waiting = sorted(
+            (
+                row
+                for row in await self.read(work)
+                if (row.accepted_index or 0) > after and claimed_by in (None, row.claimed_by)
+            ),
+            key=lambda row: row.accepted_index or 0,
+        )
+        rows = waiting[: max(page_size, 1)]
+        more = len(waiting) > len(rows)
+        return rows, make_token(query, (rows[-1].accepted_index or 0,)) if more else ""
+
+    async def events(self, registry: str, institution: str, after: int) -> tuple[list[Row], int]:
+        """At most 500 event rows after a sequence, in order, and the last sequence there is (0 before the first)."""
+        table = t.event
+        own = (table.c.registry == registry, table.c.institution == institution)
+
+        def work(connection: Connection) -> tuple[list[Row], int]:
+            newest = select(table.c.sequence).where(*own).order_by(table.c.sequence.desc()).limit(1)
+            last = connection.execute(newest).scalar() or 0
+            following = select(table).where(*own, table.c.sequence > after).order_by(table.c.sequence)
+            return [dict(row) for row in connection.execute(following.limit(EVENTS_MAX)).mappings()], last
+
+        return await self.read(work)
+
+    # -- the ledger ----------------------------------------------------------------------------------------------
+
+    async def part(self, registry: str, index: int, name: str) -> bytes:
+        """The content of an entry's part. Raises PartNotFoundError, PartKeyMissingError (erased)."""
+        return (await self.salted_part(registry, index, name))[1]
+
+    async def salted_part(self, registry: str, index: int, name: str) -> tuple[bytes, bytes]:
+        """(salt, content) of an entry's part. Raises as `part`."""
+        return await self.read(lambda connection: self._ledger.read_part(connection, registry, index, name))
+
+    async def salted_parts(
+        self, registry: str, places: Sequence[tuple[int, str]]
+    ) -> list[tuple[bytes, bytes]]:
+        """(salt, content) of several parts, each named by index and name, on one snapshot."""
+        return await self.read(
+            lambda connection: [self._ledger.read_part(connection, registry, *place) for place in places]
+        )
+
+    async def head(self, registry: str) -> Head:
+        """The end of the chain. Raises RegistryUnknownError."""
+        return await self.read(lambda connection: self._ledger.head(connection, registry, for_update=False))
+
+    async def entries(self, registry: str, start: int, count: int) -> list[StoredEntry]:
+        """At most `count` entries from an index on, without their parts; only those a checkpoint covers."""
+
+        def work(connection: Connection) -> list[StoredEntry]:
+            newest = find_checkpoint(connection, registry)
+            covered = min(count, (newest.size if newest else 0) - start)
+            return self._ledger.read_entries(connection, registry, start, covered) if covered > 0 else []
+
+        return await self.read(work)
+
+    async def checkpoint(
+        self, registry: str, *, min_size: int = 0, exact: int | None = None
+    ) -> PublishedCheckpoint | None:
+        """The newest checkpoint, or the first of at least `min_size` entries, or the one of `exact` entries."""
+        return await self.read(lambda connection: find_checkpoint(connection, registry, min_size, exact))
+
+    async def inclusion_proof(self, registry: str, index: int, size: int) -> tuple[StoredEntry, list[bytes]]:
+        """An entry, and the proof that it is in the tree of `size` entries (`index` < `size`, published)."""
+
+        def work(connection: Connection) -> tuple[StoredEntry, list[bytes]]:
+            entry = self._ledger.read_entry(connection, registry, index)
+            return entry, list(self._publisher.prove_inclusion(connection, registry, index, size))
+
+        return await self.read(work)
+
+    async def consistency_proof(self, registry: str, old: int, new: int) -> list[bytes]:
+        """The proof that the tree of `old` entries is the beginning of that of `new` (both published)."""
+        return await self.read(
+            lambda connection: list(self._publisher.prove_consistency(connection, registry, old, new))
+        )
+
+    async def entry_proof(self, registry: str, index: int) -> EntryProof:
+        """An entry and the way to the newest checkpoint. Raises EntryNotFoundError."""
+        return await self.read(lambda connection: self._entry_proof(connection, registry, index))
+
+    async def receipt(
+        self, registry: str, institution: str, *, request_id: str | None = None, index: int | None = None
+    ) -> Receipt | None:
+        """The receipt of an act under the newest checkpoint; None unless the act was this institution's."""
+
+        def work(connection: Connection) -> Receipt | None:
+            row = find_request(connection, registry, institution, request_id, index)
+            return None if row is None else self._receipt(connection, registry, row["entry_index"])
+
+        return await self.read(work)
+
+    def _entry_proof(self, connection: Connection, registry: str, index: int) -> EntryProof:
+        head = self._ledger.head(connection, registry, for_update=False)
+        entry = self._ledger.read_entry(connection, registry, index)
+        newest = find_checkpoint(connection, registry)
+        if newest is None or newest.size <= index:
+            return EntryProof(head.origin, entry, None, ())
+        proof = self._publisher.prove_inclusion(connection, registry, index, newest.size)
+        return EntryProof(head.origin, entry, newest, tuple(proof))
+
+    def _receipt(self, connection: Connection, registry: str, index: int) -> Receipt:
+        proof = self._entry_proof(connection, registry, index)
+        payload_salt, _ = self._ledger.read_part(connection, registry, index, "evidence/payload")
+        outcome_salt, outcome_part = self._ledger.read_part(connection, registry, index, "outcome")
+        return Receipt(
+            registry=registry,
+            origin=proof.origin,
+            index=index,
+            entry=proof.entry.data,
+            entry_hash=proof.entry.entry_hash(),
+            checkpoint=proof.checkpoint.note if proof.checkpoint else None,
+            inclusion_proof=proof.inclusion,
+            payload_salt=payload_salt,
+            outcome_salt=outcome_salt,
+            outcome_part=outcome_part,
+        )
+
+    # -- certificates --------------------------------------------------------------------------------------------
+
+    async def certificate(self, registry: str, identifier: str) -> Row | None:
+        """A certificate's row; None when unknown."""
+        return await self.read(lambda connection: one(connection, t.certificate, registry, identifier))
+
+    async def certificate_of_pdf(self, registry: str, pdf_sha256: str) -> Row | None:
+        """The certificate whose sealed PDF has this hex digest."""
+        table = t.certificate
+        statement = select(table).where(table.c.registry == registry, table.c.pdf_sha256 == pdf_sha256)
+        return await self.read(lambda connection: first(connection, statement))
+
+    async def certificates(
+        self, registry: str, wanted: CertificateFilter, *, page_size: int, page_token: str = ""
+    ) -> tuple[list[Row], str]:
+        """Certificate rows, newest booking first, and the next page's token. Raises PageTokenInvalid."""
+        query = ("certificates", registry, wanted)
+        position = read_token(page_token, query, (int, str))
+        size = max(page_size, 1)
+        table = t.certificate
+
+        def work(connection: Connection) -> list[Row]:
+            statement = select_certificates(connection, registry, wanted)
+            if position is not None:
+                statement = statement.where(
+                    tuple_(table.c.entry_index, table.c.part) < tuple_(*map(literal, position))
+                )
+            statement = statement.order_by(table.c.entry_index.desc(), table.c.part.desc()).limit(size + 1)
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
+        found = await self.read(work)
+        rows = found[:size]
+        token = make_token(query, (rows[-1]["entry_index"], rows[-1]["part"])) if len(found) > size else ""
+        return rows, token
+
+    async def unsealed_certificates(self, registry: str) -> list[str]:
+        """Identifiers of the certificates that are numbered and have no PDF yet, oldest first."""
+        table = t.certificate
+        statement = (
+            select(table.c.identifier)
+            .where(table.c.registry == registry, table.c.state == "NUMBERED", table.c.pdf_sha256.is_(None))
+            .order_by(table.c.entry_index, table.c.part)
+        )
+        return await self.read(lambda connection: list(connection.execute(statement).scalars()))
+
+    async def certificate_proof(self, registry: str, index: int, part: str) -> LedgerProof:
+        """The proof that goes into a certificate's PDF. Raises NotYetPublishedError while no checkpoint covers it."""
+
+        def work(connection: Connection) -> LedgerProof:
+            proof = self._entry_proof(connection, registry, index)
+            if proof.checkpoint is None:
+                raise NotYetPublishedError(f"entry {index} of {registry} is under no checkpoint yet")
+            salt, _ = self._ledger.read_part(connection, registry, index, part)
+            return LedgerProof(
+                origin=proof.origin,
+                index=index,
+                part=part,
+                salt=salt,
+                entry=proof.entry.data,
+                inclusion=proof.inclusion,
+                checkpoint=proof.checkpoint.note.decode(),
+            )
+
+        return await self.read(work)
+
+    # -- register and files --------------------------------------------------------------------------------------
+
+    async def unit(self, registry: str, unit_code: str) -> UnitView | None:
+        """A unit as it stands, with its live rights and open cases; None when the register has no such unit."""
+
+        def work(connection: Connection) -> UnitView | None:
+            working = Working(connection, registry, Settings())
+            state = working.unit_state(unit_code)
+            if state is None:
+                return None
+            head = self._ledger.head(connection, registry, for_update=False)
+            cases = [working.application(case.application_id) for case in working.open_cases(unit_code)]
+            return UnitView(state, tuple(c for c in cases if c is not None), head.size - 1, head.head_time)
+
+        return await self.read(work)
+
+    async def unit_codes(self, registry: str) -> frozenset[str]:
+        """The code of every unit that the register has."""
+        statement = select(t.unit.c.unit_code).where(t.unit.c.registry == registry)
+        return await self.read(lambda connection: frozenset(connection.execute(statement).scalars()))
+
+    async def rights(self, registry: str, unit_code: str) -> list[tuple[AnyRight, bool]]:
+        """Every right that was ever booked on a unit, in order of booking, each with whether it is live."""
+        join = t.unit_right.join(
+            t.right,
+            (t.right.c.registry == t.unit_right.c.registry) & (t.right.c.right_id == t.unit_right.c.right_id),
+        )
+        statement = (
+            select(t.right.c.body, t.right.c.live)
+            .select_from(join)
+            .where(t.unit_right.c.registry == registry, t.unit_right.c.unit_code == unit_code)
+            .order_by(t.right.c.booked_index, t.right.c.right_id)
+        )
+        return await self.read(
+            lambda connection: [(_decode_right(body), live) for body, live in connection.execute(statement)]
+        )
+
+    async def file(self, registry: str, institution: str, sha256: str) -> Row | None:
+        """The row of a file in an institution's own name space; None when that institution did not upload it."""
+        return await self.read(lambda connection: one(connection, t.file, registry, institution, sha256))
+
+    async def paper(self, registry: str, sha256: str) -> Row | None:
+        """Which case a signed paper backs or backed last; None when none."""
+        return await self.read(lambda connection: one(connection, t.paper, registry, sha256))
+
+    async def request(self, registry: str, institution: str, request_id: str) -> Row | None:
+        """What became of a request id; None when it was never used."""
+        return await self.read(
+            lambda connection: find_request(connection, registry, institution, request_id, None)
+        )
+
+    async def setting_index(self, registry: str, name: str) -> int:
+        """Index of the entry that set a setting (`profile`, `rules`, …); 0 when it was never set."""
+        row = await self.read(lambda connection: one(connection, t.setting, registry, name))
+        return int(row["entry_index"]) if row else 0

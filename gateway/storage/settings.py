@@ -1,0 +1,71 @@
+"""What a registry knows about itself and its callers: small, read by every decision, kept whole in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from gateway.applications.effects import OperatorSet, ProfileSet, RuleSetSet, TrustSet
+from gateway.register.authority import Institution, Profile, Registrar, RuleSet
+from gateway.storage import tables as t
+
+_TYPES: dict[str, Any] = {"profile": Profile, "rules": RuleSet, "trust": TrustSet, "operators": OperatorSet}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one registry as of an entry. `profile` is None only before the registry's first entry."""
+
+    profile: Profile | None = None
+    rules: RuleSet | None = None
+    trust: TrustSet | None = None
+    operators: OperatorSet | None = None
+    institutions: dict[str, Institution] = field(default_factory=dict)
+    registrars: dict[str, Registrar] = field(default_factory=dict)
+
+    def with_institution(self, institution: Institution) -> Settings:
+        """These settings with one institution set."""
+        return replace(self, institutions={**self.institutions, institution.uscc: institution})
+
+    def with_registrar(self, registrar: Registrar) -> Settings:
+        """These settings with one registrar set."""
+        return replace(self, registrars={**self.registrars, registrar.registrar_id: registrar})
+
+    def with_setting(self, name: str, value: Any) -> Settings:
+        """These settings with a named value replaced."""
+        return replace(self, **{name: value})
+
+    @staticmethod
+    def named(effect: Any) -> tuple[str, Any]:
+        """The setting that an effect sets, and its value."""
+        if isinstance(effect, ProfileSet):
+            return "profile", effect.profile
+        if isinstance(effect, RuleSetSet):
+            return "rules", effect.rules
+        if isinstance(effect, TrustSet):
+            return "trust", effect
+        if isinstance(effect, OperatorSet):
+            return "operators", effect
+        raise TypeError(f"{type(effect).__name__} sets no setting")
+
+
+def load_settings(connection: Connection, registry: str) -> Settings:
+    """Read a registry's settings from the views."""
+    values: dict[str, Any] = {}
+    for row in connection.execute(select(t.setting).where(t.setting.c.registry == registry)).mappings():
+        values[row["name"]] = msgspec.json.decode(row["body"], type=_TYPES[row["name"]])
+    institutions = _bodies(connection, t.institution, registry, Institution)
+    registrars = _bodies(connection, t.registrar, registry, Registrar)
+    return Settings(
+        institutions={i.uscc: i for i in institutions},
+        registrars={r.registrar_id: r for r in registrars},
+        **values,
+    )
+
+
+def _bodies(connection: Connection, table: Any, registry: str, kind: Any) -> list[Any]:
+    rows = connection.execute(select(table.c.body).where(table.c.registry == registry))
+    return [msgspec.json.decode(body, type=kind) for (body,) in rows]

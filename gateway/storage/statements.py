@@ -1,0 +1,130 @@
+"""The statements behind `Queries`, on a connection that the caller opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, Table, select
+
+from gateway.applications.model import Application
+from gateway.storage import tables as t
+from gateway.storage.working import Row
+from ledger.tables import ledger_checkpoint
+
+decode_application = msgspec.json.Decoder(Application).decode
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCheckpoint:
+    """A signed checkpoint as stored: tree size, root (32 bytes), the note's exact bytes."""
+
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFilter:
+    """Which certificates a list holds; None and empty mean all."""
+
+    institution: str | None = None
+    states: tuple[str, ...] = ()
+    application_id: str = ""
+    unit_code: str = ""
+    number: str = ""
+
+
+def first(connection: Connection, statement: Select[Any]) -> Row | None:
+    found = connection.execute(statement.limit(1)).mappings().first()
+    return None if found is None else dict(found)
+
+
+def one(connection: Connection, table: Table, registry: str, *key: Any) -> Row | None:
+    """A row by its primary key."""
+    columns = list(table.primary_key.columns)[1:]
+    conditions = [column == value for column, value in zip(columns, key, strict=True)]
+    return first(connection, select(table).where(table.c.registry == registry, *conditions))
+
+
+def find_application(connection: Connection, registry: str, application_id: str) -> Application | None:
+    row = one(connection, t.application, registry, application_id)
+    return None if row is None else decode_application(row["body"])
+
+
+def select_newest_applications(
+    registry: str, institution: str | None, states: Sequence[str], before: int | None
+) -> Select[Any]:
+    """(submitted_index, body), newest first, below an index."""
+    application, link = t.application, t.application_institution
+    if institution is None:
+        index = application.c.submitted_index
+        statement = select(index, application.c.body).where(application.c.registry == registry)
+    else:
+        index = link.c.submitted_index
+        join = link.join(
+            application,
+            (application.c.registry == link.c.registry)
+            & (application.c.application_id == link.c.application_id),
+        )
+        statement = (
+            select(index, application.c.body)
+            .select_from(join)
+            .where(link.c.registry == registry, link.c.institution == institution)
+        )
+    if states:
+        statement = statement.where(application.c.state.in_(states))
+    if before is not None:
+        statement = statement.where(index < before)
+    return statement.order_by(index.desc())
+
+
+def find_request(
+    connection: Connection, registry: str, institution: str, request_id: str | None, index: int | None
+) -> Row | None:
+    table = t.request
+    statement = select(table).where(table.c.registry == registry, table.c.institution == institution)
+    if request_id is not None:
+        return first(connection, statement.where(table.c.request_id == request_id))
+    if index is not None:
+        return first(connection, statement.where(table.c.entry_index == index))
+    return None
+
+
+def select_certificates(connection: Connection, registry: str, wanted: CertificateFilter) -> Select[Any]:
+    table = t.certificate
+    statement = select(table).where(table.c.registry == registry)
+    if wanted.institution is not None:
+        # A USCC is 18 letters and digits: it cannot match across the commas of the list, nor is it a pattern.
+        statement = statement.where(table.c.institutions.contains(wanted.institution, autoescape=True))
+    if wanted.states:
+        statement = statement.where(table.c.state.in_(wanted.states))
+    if wanted.number:
+        statement = statement.where(table.c.number == wanted.number)
+    if wanted.application_id:
+        application = find_application(connection, registry, wanted.application_id)
+        statement = statement.where(table.c.identifier.in_(application.certificates if application else ()))
+    if wanted.unit_code:
+        link = t.unit_right
+        rights = select(link.c.right_id).where(
+            link.c.registry == registry, link.c.unit_code == wanted.unit_code
+        )
+        statement = statement.where(table.c.right_id.in_(rights))
+    return statement
+
+
+def find_checkpoint(
+    connection: Connection, registry: str, min_size: int = 0, exact: int | None = None
+) -> PublishedCheckpoint | None:
+    table = ledger_checkpoint
+    statement = select(table.c.size, table.c.root, table.c.note).where(table.c.registry == registry)
+    if exact is not None:
+        statement = statement.where(table.c.size == exact)
+    elif min_size:
+        statement = statement.where(table.c.size >= min_size).order_by(table.c.size)
+    else:
+        statement = statement.order_by(table.c.size.desc())
+    row = connection.execute(statement.limit(1)).first()
+    return None if row is None else PublishedCheckpoint(row.size, bytes(row.root), bytes(row.note))

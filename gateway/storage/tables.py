@@ -1,0 +1,201 @@
+"""The tables of the gateway. Every key starts with the registry: one authority is one chain, one seal, one tenant.
+
+`VIEWS` names the views: folds of the ledger's effects, which may be dropped and rebuilt to the same digests.
+`file` and `sealed_certificate` are not views: the ledger names their bytes by digest.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table
+
+metadata = MetaData()
+
+_REGISTRY = String(64)
+_DIGEST = String(64)  # hex SHA-256
+
+unit = Table(
+    "unit",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("unit_code", String(28), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+right = Table(
+    "right",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("right_id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("booked_index", BigInteger, nullable=False),
+    Column("ended_index", BigInteger),
+    Column("ended", LargeBinary),
+)
+
+unit_right = Table(
+    "unit_right",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("unit_code", String(28), primary_key=True),
+    Column("right_id", String(64), primary_key=True),
+    Column("live", Boolean, nullable=False),
+)
+
+application = Table(
+    "application",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("application_id", String(36), primary_key=True),
+    Column("state", String(24), nullable=False),
+    Column("submitted_index", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("application_by_state", "registry", "state", "submitted_index"),
+    Index("application_by_submission", "registry", "submitted_index"),
+)
+
+application_institution = Table(
+    "application_institution",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("institution", String(18), primary_key=True),
+    Column("submitted_index", BigInteger, primary_key=True),
+    Column("application_id", String(36), nullable=False),
+)
+
+open_case = Table(
+    "open_case",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("unit_code", String(28), primary_key=True),
+    Column("application_id", String(36), primary_key=True),
+    Column("accepted_index", BigInteger, nullable=False),
+    Column("rights", String(512), nullable=False),
+    Column("is_open", Boolean, nullable=False),
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("institution", String(64), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("payload_sha256", _DIGEST, nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("application_id", String(36), nullable=False),
+    Index("request_by_entry", "registry", "entry_index"),
+)
+
+paper = Table(
+    "paper",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("sha256", _DIGEST, primary_key=True),
+    Column("application_id", String(36), nullable=False),
+    Column("is_open", Boolean, nullable=False),
+)
+
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("identifier", String(128), primary_key=True),
+    Column("number", String(64), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("part", String(32), nullable=False),
+    Column("right_id", String(64), nullable=False),
+    Column("application_id", String(36), nullable=False),
+    Column("institutions", String(512), nullable=False),
+    Column("pdf_sha256", _DIGEST),
+    Column("size_bytes", BigInteger),
+    Column("sealed_at", String(32)),
+    Column("ended_at", String(32)),
+    Column("ended_case", String(32)),
+    Index("certificate_by_number", "registry", "number"),
+    Index("certificate_by_state", "registry", "state", "entry_index"),
+    Index("certificate_by_booking", "registry", "entry_index", "part"),
+    Index("certificate_by_right", "registry", "right_id"),
+    Index("certificate_by_pdf", "registry", "pdf_sha256"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("institution", String(18), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("application_id", String(36), nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("certificate", String(128), nullable=False),
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("name", String(96), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+institution = Table(
+    "institution",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("uscc", String(18), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+registrar = Table(
+    "registrar",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("registrar_id", String(64), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+#: Profile, rule set, trust and operators: the value in force, by name.
+setting = Table(
+    "setting",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+)
+
+VIEWS: tuple[Table, ...] = (
+    unit,
+    right,
+    unit_right,
+    application,
+    application_institution,
+    open_case,
+    request,
+    paper,
+    certificate,
+    event,
+    counter,
+    institution,
+    registrar,
+    setting,
+)
+
+#: Uploaded files: the uploader's name space, the check's verdict. Bytes lie in the file store, by digest.
+file = Table(
+    "file",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("institution", String(64), primary_key=True),
+    Column("sha256", _DIGEST, primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("media_type", String(64), nullable=False),
+    Column("uploaded_at", String(32), nullable=False),
+    Column("pages", Integer, nullable=False),
+    Column("verdict", LargeBinary, nullable=False),
+)

@@ -1,0 +1,29 @@
+"""Wakes those who wait for events: a mark per registry that moves with every commit."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Watch:
+    """Belongs to the event loop; the sequencer's thread moves it through `call_soon_threadsafe`."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, int] = {}
+        self._moved: dict[str, asyncio.Event] = {}
+
+    def mark(self, registry: str) -> int:
+        """Where the registry stands; take it before reading, so that nothing between is missed."""
+        return self._marks.get(registry, 0)
+
+    def move(self, registry: str) -> None:
+        """Something was committed."""
+        self._marks[registry] = self.mark(registry) + 1
+        event = self._moved.pop(registry, None)
+        if event is not None:
+            event.set()
+
+    async def moved(self, registry: str, since: int) -> None:
+        """Wait until the registry has moved past `since`."""
+        if self.mark(registry) == since:
+            await self._moved.setdefault(registry, asyncio.Event()).wait()

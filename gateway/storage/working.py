@@ -1,0 +1,450 @@
+"""The working set of one batch for one registry: rows loaded in bulk, changed in memory, written back in bulk.
+
+`fold` is the only code that turns effects into view rows; the sequencer and a rebuild both go through it. A row that
+was not prefetched is fetched singly, so prefetching is speed, never correctness.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, select, tuple_
+
+from gateway.applications import effects as fx
+from gateway.applications.model import QUEUED, Application, OpenCase
+from gateway.register.model import AnyRight, Unit, UnitState
+from gateway.storage import tables as t
+from gateway.storage.settings import Settings
+from gateway.storage.writing import write_rows
+
+_encode = msgspec.json.Encoder().encode
+_decode_unit = msgspec.json.Decoder(Unit).decode
+_decode_right = msgspec.json.Decoder(AnyRight).decode
+_decode_application = msgspec.json.Decoder(Application).decode
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Wants:
+    """What a command will read, so that a batch loads it in a few queries."""
+
+    requests: set[tuple[str, str]] = field(default_factory=set)
+    units: set[str] = field(default_factory=set)
+    files: set[tuple[str, str]] = field(default_factory=set)
+    papers: set[str] = field(default_factory=set)
+    applications: set[str] = field(default_factory=set)
+    certificate_numbers: set[str] = field(default_factory=set)
+    certificates: set[str] = field(default_factory=set)
+    counters: set[str] = field(default_factory=set)
+
+    def merge(self, other: Wants) -> None:
+        """Add another command's wants."""
+        for name in self.__slots__:
+            getattr(self, name).update(getattr(other, name))
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A row to write: inserted when new, else upserted whole."""
+
+    row: Row
+    new: bool
+
+
+class Working:
+    """Views of one registry, as of the transaction of `connection`, with this batch's changes."""
+
+    def __init__(self, connection: Connection, registry: str, settings: Settings) -> None:
+        self.registry = registry
+        self.settings = settings
+        self._connection = connection
+        self._rows: dict[Table, dict[tuple[Any, ...], Row | None]] = {
+            table: {} for table in (*t.VIEWS, t.file)
+        }
+        self._pending: dict[Table, dict[tuple[Any, ...], _Pending]] = {}
+        self._live_rights: dict[str, dict[str, AnyRight]] = {}
+        self._open_cases: dict[str, dict[str, OpenCase]] = {}
+        self._by_number: dict[str, str] = {}
+
+    # -- loading -------------------------------------------------------------------------------------------------
+
+    def prefetch(self, wants: Wants) -> None:
+        """Load what a batch wants, one query a table."""
+        self._load(t.request, wants.requests)
+        self._load(t.unit, {(u,) for u in wants.units})
+        self._load(t.file, wants.files)
+        self._load(t.paper, {(p,) for p in wants.papers})
+        self._load(t.application, {(a,) for a in wants.applications})
+        self._load(t.certificate, {(c,) for c in wants.certificates})
+        self._load(t.counter, {(c,) for c in wants.counters})
+        self._load_rights(wants.units - self._live_rights.keys())
+        self._load_open_cases(wants.units - self._open_cases.keys())
+        self._load_numbers(wants.certificate_numbers - self._by_number.keys())
+
+    def _load(self, table: Table, keys: Iterable[tuple[Any, ...]]) -> None:
+        cache = self._rows[table]
+        missing = [key for key in keys if key not in cache]
+        if not missing:
+            return
+        columns = list(table.primary_key.columns)[1:]
+        condition = (
+            columns[0].in_([key[0] for key in missing])
+            if len(columns) == 1
+            else tuple_(*columns).in_(missing)
+        )
+        for key in missing:
+            cache[key] = None
+        statement = select(table).where(table.c.registry == self.registry, condition)
+        names = table.columns.keys()
+        key_of = itemgetter(*[names.index(c.name) for c in columns])
+        single = len(columns) == 1
+        for found in self._connection.execute(statement):
+            key = key_of(found)
+            cache[(key,) if single else key] = dict(zip(names, found, strict=True))
+
+    def _load_rights(self, units: set[str]) -> None:
+        if not units:
+            return
+        for code in units:
+            self._live_rights[code] = {}
+        join = t.unit_right.join(
+            t.right,
+            (t.right.c.registry == t.unit_right.c.registry) & (t.right.c.right_id == t.unit_right.c.right_id),
+        )
+        statement = (
+            select(t.unit_right.c.unit_code, t.right.c.right_id, t.right.c.body)
+            .select_from(join)
+            .where(
+                t.unit_right.c.registry == self.registry,
+                t.unit_right.c.unit_code.in_(units),
+                t.unit_right.c.live.is_(True),
+            )
+            .order_by(t.right.c.booked_index)
+        )
+        for code, right_id, body in self._connection.execute(statement):
+            self._live_rights[code][right_id] = _decode_right(body)
+
+    def _load_open_cases(self, units: set[str]) -> None:
+        if not units:
+            return
+        for code in units:
+            self._open_cases[code] = {}
+        table = t.open_case
+        statement = select(table).where(
+            table.c.registry == self.registry, table.c.unit_code.in_(units), table.c.is_open.is_(True)
+        )
+        for found in self._connection.execute(statement).mappings():
+            self._open_cases[found["unit_code"]][found["application_id"]] = OpenCase(
+                application_id=found["application_id"],
+                accepted_index=found["accepted_index"],
+                rights=tuple(filter(None, found["rights"].split(","))),
+            )
+
+    def _load_numbers(self, numbers: set[str]) -> None:
+        if not numbers:
+            return
+        table = t.certificate
+        statement = select(table.c.number, table.c.identifier).where(
+            table.c.registry == self.registry, table.c.number.in_(numbers)
+        )
+        for number, identifier in self._connection.execute(statement):
+            self._by_number[number] = identifier
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def row(self, table: Table, *key: Any) -> Row | None:
+        """A row by its key without the registry; None when there is none."""
+        cache = self._rows[table]
+        if key not in cache:
+            self._load(table, {key})
+        return cache[key]
+
+    def unit_state(self, code: str) -> UnitState | None:
+        """A unit with its live rights; None when the register has no such unit."""
+        row = self.row(t.unit, code)
+        if row is None:
+            return None
+        self._load_rights({code} - self._live_rights.keys())
+        return UnitState(unit=_decode_unit(row["body"]), rights=tuple(self._live_rights[code].values()))
+
+    def open_cases(self, code: str) -> tuple[OpenCase, ...]:
+        """Accepted, unfinished cases on a unit, in order of acceptance."""
+        self._load_open_cases({code} - self._open_cases.keys())
+        return tuple(sorted(self._open_cases[code].values(), key=lambda c: c.accepted_index))
+
+    def application(self, application_id: str) -> Application | None:
+        """An application's row; None when unknown."""
+        row = self.row(t.application, application_id)
+        return None if row is None else _decode_application(row["body"])
+
+    def counter(self, name: str) -> int:
+        """A counter's value, 0 before its first use."""
+        row = self.row(t.counter, name)
+        return 0 if row is None else int(row["value"])
+
+    def certificate_identifier(self, number: str) -> str:
+        """The e-certificate of a number; empty for one that we did not issue."""
+        self._load_numbers({number} - self._by_number.keys())
+        return self._by_number.get(number, "")
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    def fold(self, index: int, effects: Iterable[fx.AnyEffect]) -> None:
+        """Apply an entry's effects to the views, in order."""
+        for effect in effects:
+            _FOLDS[type(effect)](self, index, effect)
+
+    def _insert(self, table: Table, key: tuple[Any, ...], row: Row) -> None:
+        row["registry"] = self.registry
+        self._rows[table][key] = row
+        self._pending.setdefault(table, {})[key] = _Pending(row, new=True)
+
+    def _put(self, table: Table, key: tuple[Any, ...], row: Row) -> None:
+        """Insert or replace."""
+        row["registry"] = self.registry
+        pending = self._pending.setdefault(table, {})
+        known = pending.get(key)
+        self._rows[table][key] = row
+        pending[key] = _Pending(row, new=known.new if known else False)
+
+    def flush(self) -> None:
+        """Write every change, one executemany a table and manner."""
+        for table, pending in self._pending.items():
+            new = [p.row for p in pending.values() if p.new]
+            changed = [p.row for p in pending.values() if not p.new]
+            if new:
+                write_rows(self._connection, table, new)
+            if changed:
+                write_rows(self._connection, table, changed, upsert=True)
+        self._pending = {}
+
+    def _request_answered(self, index: int, effect: fx.RequestAnswered) -> None:
+        self._insert(
+            t.request,
+            (effect.institution, effect.request_id),
+            {
+                "institution": effect.institution,
+                "request_id": effect.request_id,
+                "payload_sha256": effect.payload_sha256,
+                "entry_index": index,
+                "application_id": effect.application_id,
+            },
+        )
+
+    def _application_recorded(self, index: int, effect: fx.ApplicationRecorded) -> None:
+        row = effect.application
+        key = (row.application_id,)
+        body = {
+            "application_id": row.application_id,
+            "state": row.state.value,
+            "submitted_index": row.submitted_index,
+            "body": _encode(row),
+        }
+        if row.submitted_index == index:
+            self._insert(t.application, key, body)
+            for uscc in row.institutions:
+                self._insert(
+                    t.application_institution,
+                    (uscc, index),
+                    {"institution": uscc, "submitted_index": index, "application_id": row.application_id},
+                )
+        else:
+            self._put(t.application, key, body)
+        self._place_in_queue(row)
+
+    def _place_in_queue(self, row: Application) -> None:
+        """Hold or give up the case's place on each of its units."""
+        holds = row.state in QUEUED
+        for code in row.units:
+            known = self._open_cases.get(code)
+            was = known is not None and row.application_id in known
+            if not holds and not was:
+                self._load_open_cases({code} - self._open_cases.keys())
+                if row.application_id not in self._open_cases[code]:
+                    continue
+            self._load_open_cases({code} - self._open_cases.keys())
+            case = OpenCase(
+                application_id=row.application_id, accepted_index=row.accepted_index or 0, rights=row.rights
+            )
+            if holds:
+                self._open_cases[code][row.application_id] = case
+            else:
+                self._open_cases[code].pop(row.application_id, None)
+            self._put(
+                t.open_case,
+                (code, row.application_id),
+                {
+                    "unit_code": code,
+                    "application_id": row.application_id,
+                    "accepted_index": case.accepted_index,
+                    "rights": ",".join(row.rights),
+                    "is_open": holds,
+                },
+            )
+
+    def _papers_bound(self, index: int, effect: fx.PapersBound) -> None:
+        for sha256 in effect.papers:
+            row = {"sha256": sha256, "application_id": effect.application_id, "is_open": True}
+            self._put(t.paper, (sha256,), row)
+
+    def _papers_freed(self, index: int, effect: fx.PapersFreed) -> None:
+        for sha256 in effect.papers:
+            row = {"sha256": sha256, "application_id": effect.application_id, "is_open": False}
+            self._put(t.paper, (sha256,), row)
+
+    def _unit_recorded(self, index: int, effect: fx.UnitRecorded) -> None:
+        code = effect.unit.unit_code
+        self._put(t.unit, (code,), {"unit_code": code, "body": _encode(effect.unit)})
+        self._live_rights.setdefault(code, {})
+
+    def _right_booked(self, index: int, effect: fx.RightBooked) -> None:
+        right = effect.right
+        self._insert(
+            t.right,
+            (right.right_id,),
+            {
+                "right_id": right.right_id,
+                "kind": str(type(right).__struct_config__.tag),
+                "live": True,
+                "body": _encode(right),
+                "booked_index": index,
+                "ended_index": None,
+                "ended": None,
+            },
+        )
+        for code in right.units:
+            self._load_rights({code} - self._live_rights.keys())
+            self._live_rights[code][right.right_id] = right
+            row = {"unit_code": code, "right_id": right.right_id, "live": True}
+            self._insert(t.unit_right, (code, right.right_id), row)
+
+    def _right_ended(self, index: int, effect: fx.RightEnded) -> None:
+        row = self.row(t.right, effect.right_id)
+        if row is None:
+            raise ValueError(f"right {effect.right_id} cannot end: the register has no such right")
+        ended = {**row, "live": False, "ended_index": index, "ended": _encode(effect)}
+        self._put(t.right, (effect.right_id,), ended)
+        for code in _decode_right(row["body"]).units:
+            if code in self._live_rights:
+                self._live_rights[code].pop(effect.right_id, None)
+            link = {"unit_code": code, "right_id": effect.right_id, "live": False}
+            self._put(t.unit_right, (code, effect.right_id), link)
+
+    def _certificate_numbered(self, index: int, effect: fx.CertificateNumbered) -> None:
+        self._by_number[effect.number] = effect.identifier
+        self._insert(
+            t.certificate,
+            (effect.identifier,),
+            {
+                "identifier": effect.identifier,
+                "number": effect.number,
+                "kind": effect.kind,
+                "state": "NUMBERED",
+                "entry_index": index,
+                "part": effect.part,
+                "right_id": effect.right_id,
+                "application_id": effect.application_id,
+                "institutions": ",".join(effect.institutions),
+                "pdf_sha256": None,
+                "size_bytes": None,
+                "sealed_at": None,
+                "ended_at": None,
+                "ended_case": None,
+            },
+        )
+
+    def _certificate_sealed(self, index: int, effect: fx.CertificateSealed) -> None:
+        row = self._certificate(effect.identifier)
+        # A certificate whose right ended before its PDF was sealed stays CANCELLED.
+        state = "SEALED" if row["state"] == "NUMBERED" else row["state"]
+        sealed = {
+            **row,
+            "state": state,
+            "pdf_sha256": effect.pdf_sha256,
+            "size_bytes": effect.size_bytes,
+            "sealed_at": instant(effect.sealed_at),
+        }
+        self._put(t.certificate, (effect.identifier,), sealed)
+
+    def _certificate_ended(self, index: int, effect: fx.CertificateEnded) -> None:
+        row = self._certificate(effect.identifier)
+        ended = {
+            **row,
+            "state": effect.state,
+            "ended_at": instant(effect.ended_at),
+            "ended_case": effect.case_number,
+        }
+        self._put(t.certificate, (effect.identifier,), ended)
+
+    def _certificate(self, identifier: str) -> Row:
+        row = self.row(t.certificate, identifier)
+        if row is None:
+            raise ValueError(f"no certificate {identifier}")
+        return row
+
+    def _event_recorded(self, index: int, effect: fx.EventRecorded) -> None:
+        self._insert(
+            t.event,
+            (effect.institution, effect.sequence),
+            {
+                "institution": effect.institution,
+                "sequence": effect.sequence,
+                "entry_index": index,
+                "kind": effect.kind,
+                "application_id": effect.application_id,
+                "state": effect.state,
+                "at": instant(effect.at),
+                "certificate": effect.certificate,
+            },
+        )
+
+    def _counter_moved(self, index: int, effect: fx.CounterMoved) -> None:
+        self._put(t.counter, (effect.name,), {"name": effect.name, "value": effect.value})
+
+    def _institution_set(self, index: int, effect: fx.InstitutionSet) -> None:
+        uscc = effect.institution.uscc
+        self._put(t.institution, (uscc,), {"uscc": uscc, "body": _encode(effect.institution)})
+        self.settings = self.settings.with_institution(effect.institution)
+
+    def _registrar_set(self, index: int, effect: fx.RegistrarSet) -> None:
+        key = effect.registrar.registrar_id
+        self._put(t.registrar, (key,), {"registrar_id": key, "body": _encode(effect.registrar)})
+        self.settings = self.settings.with_registrar(effect.registrar)
+
+    def _setting(self, index: int, effect: Any) -> None:
+        name, value = self.settings.named(effect)
+        self._put(t.setting, (name,), {"name": name, "body": _encode(value), "entry_index": index})
+        self.settings = self.settings.with_setting(name, value)
+
+
+def instant(value: dt.datetime) -> str:
+    """An instant as the views keep it: UTC, microseconds, sorts as text."""
+    return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+_FOLDS: dict[type, Any] = {
+    fx.RequestAnswered: Working._request_answered,
+    fx.ApplicationRecorded: Working._application_recorded,
+    fx.PapersBound: Working._papers_bound,
+    fx.PapersFreed: Working._papers_freed,
+    fx.UnitRecorded: Working._unit_recorded,
+    fx.RightBooked: Working._right_booked,
+    fx.RightEnded: Working._right_ended,
+    fx.CertificateNumbered: Working._certificate_numbered,
+    fx.CertificateSealed: Working._certificate_sealed,
+    fx.CertificateEnded: Working._certificate_ended,
+    fx.EventRecorded: Working._event_recorded,
+    fx.CounterMoved: Working._counter_moved,
+    fx.InstitutionSet: Working._institution_set,
+    fx.RegistrarSet: Working._registrar_set,
+    fx.ProfileSet: Working._setting,
+    fx.RuleSetSet: Working._setting,
+    fx.TrustSet: Working._setting,
+    fx.OperatorSet: Working._setting,
+}

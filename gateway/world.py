@@ -1,0 +1,126 @@
+"""From the working set to what a decision reads: a `World`, and the papers of a case as found."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from gateway.applications.errors import CommandRefused
+from gateway.applications.events import counter_name
+from gateway.applications.model import FileReference, Manifest, OpenCase, Paper, PaperSignature, World
+from gateway.kinds.law import CHINA
+from gateway.kinds.operations import MortgageRelease
+from gateway.register.model import UnitState
+from gateway.storage import tables as t
+from gateway.storage.working import Wants, Working
+from signing.certificates import IdentityKind
+from signing.trust import TrustStore
+from signing.verdict import PdfVerdict
+
+_decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
+
+
+class RegistryNotReady(CommandRefused):
+    """The registry has no profile yet."""
+
+    reason = "REGISTRY_NOT_FOUND"
+
+
+def wants_of(manifest: Manifest) -> Wants:
+    """What deciding this submission will read."""
+    header = manifest.header
+    channel = header.channel_institution
+    codes = set(manifest.terms.unit_codes)
+    return Wants(
+        requests={(channel, header.request_id)},
+        units=codes,
+        files={(channel, f.sha256) for f in manifest.files},
+        papers={f.sha256 for f in manifest.files},
+        certificate_numbers=_proof_numbers(manifest),
+        counters=_counters(manifest, header.created_at),
+    )
+
+
+def world_of(working: Working, manifest: Manifest, now: dt.datetime) -> World:
+    """Everything that deciding this submission may read, as of the batch's transaction."""
+    settings = working.settings
+    if settings.profile is None:
+        raise RegistryNotReady(
+            f"登记机构 {working.registry} 尚未设立", f"registry {working.registry} has not been set up"
+        )
+    units: dict[str, UnitState] = {}
+    open_cases: dict[str, tuple[OpenCase, ...]] = {}
+    for code in manifest.terms.unit_codes:
+        state = working.unit_state(code)
+        if state is not None:
+            units[code] = state
+            open_cases[code] = working.open_cases(code)
+    numbers = _proof_numbers(manifest)
+    for state in units.values():
+        numbers.update(mortgage.proof.number for mortgage in state.mortgages)
+    return World(
+        registry=working.registry,
+        profile=settings.profile,
+        rules=settings.rules,
+        units=units,
+        open_cases=open_cases,
+        institutions=settings.institutions,
+        counters={name: working.counter(name) for name in _counters(manifest, now)},
+        certificates_by_number={n: i for n in numbers if (i := working.certificate_identifier(n))},
+    )
+
+
+def papers_of(
+    working: Working, manifest: Manifest, trust: TrustStore, now: dt.datetime, own: str = ""
+) -> tuple[Paper, ...]:
+    """The files of a case: the verdict of their check, their signers as of now, what else they back.
+
+    `own` is the case's application once it has one: its own papers back it, which is as it should be.
+    """
+    channel = manifest.header.channel_institution
+    return tuple(_paper(working, channel, reference, trust, now, own) for reference in manifest.files)
+
+
+def _paper(
+    working: Working, channel: str, reference: FileReference, trust: TrustStore, now: dt.datetime, own: str
+) -> Paper:
+    row = working.row(t.file, channel, reference.sha256)
+    if row is None or row["size_bytes"] != reference.size_bytes:
+        return Paper(reference=reference, found=False)
+    verdict = _decode_verdict(row["verdict"])
+    bound = working.row(t.paper, reference.sha256)
+    backs = bound["application_id"] if bound is not None and bound["is_open"] else ""
+    return Paper(
+        reference=reference,
+        problems=tuple(f"{p.zh} / {p.en}" for p in verdict.problems),
+        signatures=tuple(
+            PaperSignature(
+                legal=s.identity.kind is IdentityKind.LEGAL,
+                number=s.identity.number,
+                issuer_key_id=s.issuer_key_id,
+                serial=s.serial,
+                revoked=trust.is_revoked(s.issuer_key_id, int(s.serial), now),
+            )
+            for s in verdict.signatures
+        ),
+        terms_sha256=verdict.attachments.get("terms.bin", ""),
+        backs="" if backs == own else backs,
+    )
+
+
+def _proof_numbers(manifest: Manifest) -> set[str]:
+    return {op.proof.number for op in manifest.terms.operations if isinstance(op, MortgageRelease)}
+
+
+def _counters(manifest: Manifest, now: dt.datetime) -> set[str]:
+    """The gap-free counters that this case may move."""
+    year = now.astimezone(CHINA).year
+    header = manifest.header
+    names = {"case", counter_name(header.channel_institution), counter_name(header.applicant_institution)}
+    for operation in manifest.terms.operations:
+        for party in getattr(operation, "mortgagees", ()):
+            names.add(counter_name(party.id_number))
+    for code in manifest.terms.unit_codes:
+        names.update(f"certificate/{kind}/{code[:6]}/{year}" for kind in ("PROOF", "TITLE"))
+    return names

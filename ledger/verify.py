@@ -1,0 +1,235 @@
+"""Checking a whole ledger as it lies in the database, and naming the rows that diverge.
+
+Nothing in the database is believed: entries are read back and hashed, the chain and the tree are
+built anew, every checkpoint's signature is checked with a verifier key that the caller brings, and
+every stored tile, frontier and head is compared with what was computed. Where two rows contradict
+each other, a third decides which is to blame: the entry after, the head, or a signed root.
+
+It reads only, in chunks, against the sizes found at its beginning, and holds no cursor between
+chunks: on a live server `progress` is the place to end the read transaction, so that SQLite's WAL
+can be reset. It cannot see that a whole database, signatures included, was put back to an older
+state: only somebody who kept a checkpoint can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from ledger.chain import ChainWalk
+from ledger.checkpoint import check_vkey
+from ledger.checkpoint_audit import CheckpointAudit
+from ledger.entry import EPOCH, Entry, parse_entry, parse_time, to_microseconds
+from ledger.errors import LedgerError, RegistryUnknownError, WrongKeyError
+from ledger.part_audit import PartAudit
+from ledger.report import Divergence, Findings, Report
+from ledger.tables import ledger_entry, ledger_head, ledger_part
+from ledger.tree_audit import TreeAudit
+from ledger.vault import Vault
+
+__all__ = ["Divergence", "Report", "verify_ledger"]
+
+ENTRIES_READ: Final = 500
+"""Entries in a chunk; with a vault their parts are in memory at once."""
+
+_LAST_PART: Final = select(func.max(ledger_part.c.entry_index)).where(
+    ledger_part.c.registry == bindparam("registry")
+)
+_NEGATIVE_ENTRIES: Final = select(ledger_entry.c.entry_index).where(
+    ledger_entry.c.registry == bindparam("registry"), ledger_entry.c.entry_index < 0
+)
+_ENTRIES: Final = (
+    select(ledger_entry.c.entry_index, ledger_entry.c.entry)
+    .where(
+        ledger_entry.c.registry == bindparam("registry"),
+        ledger_entry.c.entry_index >= bindparam("start"),
+        ledger_entry.c.entry_index < bindparam("stop"),
+    )
+    .order_by(ledger_entry.c.entry_index)
+    .limit(ENTRIES_READ)
+)
+# One statement sees one state, on a live PostgreSQL too: the head fits the entries or does not.
+_HEAD: Final = select(
+    ledger_head,
+    select(func.max(ledger_entry.c.entry_index))
+    .where(ledger_entry.c.registry == bindparam("registry"))
+    .scalar_subquery()
+    .label("last_entry"),
+).where(ledger_head.c.registry == bindparam("registry"))
+
+
+def verify_ledger(
+    conn: Connection,
+    registry: str,
+    vkey: str,
+    progress: Callable[[int, int], None] | None = None,
+    vault: Vault | None = None,
+) -> Report:
+    """Check chain, tree, tiles, checkpoints, parts and keys of `registry`; return what was found.
+
+    vkey: the verifier key of the ledger, from a trusted place; its name is the origin expected.
+    progress: called with (entries done, entries in all) after each chunk of 500; it may end the
+    read transaction of `conn`. vault: opens the parts and compares their contents; without one,
+    contents are not looked at.
+
+    Raises RegistryUnknownError (also where the head row is gone), CheckpointError (malformed vkey).
+    Everything that diverges is in the report, not raised.
+    """
+    origin = check_vkey(vkey)
+    return _Audit(conn, registry, origin, vkey, vault).run(progress or _ignore)
+
+
+class _Audit:
+    """One verification: what was pinned at its beginning, and its parts."""
+
+    def __init__(self, conn: Connection, registry: str, origin: str, vkey: str, vault: Vault | None) -> None:
+        # Each thing is read before what bounds it: on a live server, where both grow, it is then
+        # within bounds whenever the ledger is sound.
+        findings = Findings()
+        self.conn = conn
+        self.registry = registry
+        self.origin = origin
+        self.vault = vault
+        self.findings = findings
+        self.tree = TreeAudit(conn, registry, findings)
+        self.checkpoints = CheckpointAudit(conn, registry, origin, vkey, findings)
+        self.parts = PartAudit(conn, registry, findings, vault)
+        self.last_part: int | None = conn.execute(_LAST_PART, {"registry": registry}).scalar()
+        self.head: Any = conn.execute(_HEAD, {"registry": registry}).first()
+        if self.head is None:
+            raise RegistryUnknownError(registry)
+        last_entry = self.head.last_entry
+        self.size: int = 0 if last_entry is None else max(last_entry + 1, 0)
+        self.walk = ChainWalk(origin)
+        self.entries = 0
+
+    def run(self, progress: Callable[[int, int], None]) -> Report:
+        published_size = self.checkpoints.published_size
+        self.tree.watch({self.head.size, published_size, self.size}, published_size)
+        self.checkpoints.check(0, 0)
+        self._walk_entries(progress)
+        self.checkpoints.check(self.size + 1)
+        self._check_missing_end()
+        wrong = self._wrong_columns()
+        self._blame_entries(wrong)
+        self.tree.blame()
+        self._check_head(wrong)
+        point = self.tree.points.get(published_size)
+        self.checkpoints.check_published(None if point is None else point.frontier.root())
+        for (index,) in self._rows(_NEGATIVE_ENTRIES):
+            self.findings.entry(index, "ENTRY_UNKNOWN", "an index is never negative")
+        if self.last_part is not None:
+            self.parts.check_strays(self.size, self.last_part)
+        self.tree.check_ends()
+        self.parts.check_keys(lambda: progress(self.size, self.size))
+        return Report(
+            registry=self.registry,
+            origin=self.origin,
+            size=self.size,
+            published_size=published_size,
+            entries=self.entries,
+            parts=self.parts.parts,
+            parts_opened=self.parts.parts_opened,
+            tiles=self.tree.tiles,
+            checkpoints=self.checkpoints.checkpoints,
+            keys=self.parts.keys,
+            divergences=self.findings.divergences(),
+        )
+
+    def _walk_entries(self, progress: Callable[[int, int], None]) -> None:
+        start = 0
+        while start < self.size:
+            rows = self._rows(_ENTRIES, start=start, stop=self.size)
+            if not rows:
+                break
+            stop = rows[-1].entry_index + 1
+            leaves = self.walk.walk(rows, stop)
+            self.entries += len(rows)
+            parsed = [entry for index, data in rows if (entry := self._parse(index, data))]
+            self.parts.check_parts(start, stop, parsed)
+            signed = self.checkpoints.check(start + 1, stop)
+            # After a missing row no hash stands at its place any more.
+            if self.tree.size == start and len(leaves) == stop - start:
+                self.tree.grow(leaves, signed)
+            start = stop
+            progress(start, self.size)
+
+    def _parse(self, index: int, data: bytes) -> Entry | None:
+        try:
+            entry = parse_entry(data)
+        except LedgerError as error:
+            self.findings.entry(index, "ENTRY_CHANGED", str(error))
+            return None
+        return entry if entry.index == index else None
+
+    def _check_missing_end(self) -> None:
+        signed = self.checkpoints.last_signed
+        if signed > self.size:
+            self.findings.entry(self.size, "ENTRY_MISSING", f"checkpoint {signed} was signed over it")
+
+    def _wrong_columns(self) -> list[str]:
+        """Return the columns of the head that do not fit the entries that are there."""
+        head = self.head
+        point = self.tree.points.get(self.size)
+        last_hash = self.walk.previous_hash if point is None else point.last_hash
+        fits = {
+            "head_hash": last_hash == head.head_hash,
+            "frontier": point is None or point.frontier.encode() == head.frontier,
+            "head_time": _microseconds(self.walk.previous_time) == head.head_time,
+        }
+        return [column for column, holds in fits.items() if not holds]
+
+    def _blame_entries(self, wrong: list[str]) -> None:
+        """Note the chain's faults, with that of the last entry if the head's word counts."""
+        if self.head.size == self.size and wrong != ["head_hash"]:
+            self.walk.finish(self.head.head_hash)
+        for fault in self.walk.faults:
+            if fault.index >= 0:
+                self.findings.entry(fault.index, "ENTRY_CHANGED", fault.rule)
+
+    def _check_head(self, wrong: list[str]) -> None:
+        """Note what the head row itself says wrongly."""
+        head = self.head
+        if head.origin != self.origin:
+            self._blame_head("origin", f"is not {self.origin}, the name of the verifier key")
+        if self.vault is not None:
+            try:
+                self.vault.verify_check_value(self.registry, head.key_check)
+            except WrongKeyError:
+                self._blame_head("key_check", "was not made under this key-encryption key")
+        if head.size != self.size:
+            self._check_size(wrong)
+        elif not self.findings.entries:
+            for column in wrong:
+                self._blame_head(column, "is not that of the last entry")
+
+    def _check_size(self, wrong: list[str]) -> None:
+        size = self.head.size
+        if not wrong:
+            self._blame_head("size", f"is {size}, there are {self.size} entries")
+        elif size > self.size:
+            self.findings.entry(
+                self.size, "ENTRY_MISSING", f"its row is missing, {size - self.size} rows in all"
+            )
+        else:
+            self.findings.entry(max(size, 0), "ENTRY_UNKNOWN", "it lies beyond the head")
+
+    def _blame_head(self, column: str, rule: str) -> None:
+        self.findings.row("ledger_head", column, "HEAD_CHANGED", f"its {column} {rule}")
+
+    def _rows(self, statement: Any, **values: object) -> Sequence[Any]:
+        return self.conn.execute(statement, {"registry": self.registry, **values}).all()
+
+
+def _microseconds(time_text: bytes) -> int:
+    """Return an entry's time as the head keeps it; -1 for text that is no time."""
+    try:
+        return to_microseconds(parse_time(time_text.decode()) if time_text else EPOCH)
+    except (LedgerError, UnicodeDecodeError):
+        return -1
+
+
+def _ignore(_done: int, _size: int) -> None:
+    """Stand in for a caller who does not want to know."""

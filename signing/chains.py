@@ -1,0 +1,183 @@
+"""From a leaf certificate to an anchor: path building and validation by pyhanko-certvalidator (RFC
+5280 section 6).
+
+This is the only place that knows that library, and there is no second RFC 5280 of our own. Paths
+are judged here without revocation and at a time inside the leaf's own validity, so that the result
+can be kept: `trust.py` checks validity of every link and revocation again each time, at the time
+that is asked about.
+
+Later suites (SM2 with SM3) enter by a `SignatureValidator` of ours, given to the validation context
+below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from asn1crypto import algos, keys
+from asn1crypto import x509 as asn1_x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pyhanko_certvalidator.context import ValidationContext
+from pyhanko_certvalidator.errors import (
+    ExpiredError,
+    NotYetValidError,
+    PathBuildingError,
+    ValidationError,
+)
+from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.policy_decl import (
+    NO_REVOCATION,
+    AlgorithmUsageConstraint,
+    AlgorithmUsagePolicy,
+    CertRevTrustPolicy,
+)
+from pyhanko_certvalidator.validate import async_validate_path
+
+from signing.certificates import Certificate, parse_certificate
+from signing.errors import (
+    CertificateChainInvalid,
+    CertificateExpired,
+    CertificateNotYetValid,
+    CertificateUnknownIssuer,
+    SigningError,
+)
+
+PATHS_TRIED_MAX: Final = 8
+"""Cross-signed loops can offer many candidate paths: a limit, so that a certificate cannot be a
+load.
+"""
+PATH_CERTIFICATES_MAX: Final = 6
+
+_HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
+_SCHEMES: Final = frozenset({"rsassa_pkcs1v15", "rsassa_pss", "ecdsa", "ed25519"})
+_CA_RSA_BITS_MIN: Final = 2048
+_CA_RSA_BITS_MAX: Final = 8192
+_CA_CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+
+_Result = TypeVar("_Result")
+
+
+class _ClosedListPolicy(AlgorithmUsagePolicy):
+    """What a certificate may be signed with: a closed list, whatever the time."""
+
+    def digest_algorithm_allowed(
+        self, algo: algos.DigestAlgorithm, moment: datetime | None
+    ) -> AlgorithmUsageConstraint:
+        return AlgorithmUsageConstraint(algo["algorithm"].native in _HASHES)
+
+    def signature_algorithm_allowed(
+        self,
+        algo: algos.SignedDigestAlgorithm,
+        moment: datetime | None,
+        public_key: keys.PublicKeyInfo | None,
+    ) -> AlgorithmUsageConstraint:
+        try:
+            scheme = algo.signature_algo
+            allowed = scheme in _SCHEMES and (scheme == "ed25519" or algo.hash_algo in _HASHES)
+        except ValueError:
+            allowed = False
+        return AlgorithmUsageConstraint(allowed)
+
+
+_POLICY: Final = _ClosedListPolicy()
+_NO_REVOCATION_HERE: Final = CertRevTrustPolicy(NO_REVOCATION)
+
+
+def find_chain(
+    leaf: Certificate, extra: Sequence[Certificate], anchors: Sequence[Certificate], at: datetime
+) -> tuple[Certificate, ...]:
+    """The first valid path, leaf first and anchor last.
+
+    extra: candidate intermediates in any order, trusted for nothing by being here. at: judged at
+    this time; the leaf itself must be valid then.
+
+    Raises `CertificateUnknownIssuer` (no path), `CertificateChainInvalid` (paths, none valid),
+    `CertificateExpired` or `CertificateNotYetValid` (of an intermediate).
+    """
+    context = ValidationContext(
+        trust_roots=[_asn1(one) for one in anchors],
+        other_certs=[_asn1(one) for one in extra if one.is_ca],
+        moment=at,
+        allow_fetching=False,
+        revinfo_policy=_NO_REVOCATION_HERE,
+        algorithm_usage_policy=_POLICY,
+    )
+    try:
+        path = _finish(_first_valid(context, _asn1(leaf)))
+    except PathBuildingError as error:
+        raise CertificateUnknownIssuer(
+            f"certificate of {leaf.subject!r} (issuer {leaf.issuer!r}) leads to no anchor of this purpose",
+            fingerprint=leaf.fingerprint,
+        ) from error
+    except ExpiredError as error:
+        raise CertificateExpired(str(error), fingerprint=leaf.fingerprint) from error
+    except NotYetValidError as error:
+        raise CertificateNotYetValid(str(error), fingerprint=leaf.fingerprint) from error
+    except (ValidationError, ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
+        # asn1crypto parses lazily and raises ValueError or TypeError where a certificate is
+        # malformed inside.
+        raise CertificateChainInvalid(
+            f"certificate of {leaf.subject!r}: {error}", fingerprint=leaf.fingerprint
+        ) from error
+    chain = tuple(parse_certificate(one.dump()) for one in reversed(list(path.iter_certs(include_root=True))))
+    for link in chain[1:]:
+        _check_authority_key(link)
+    return chain
+
+
+async def _first_valid(context: ValidationContext, leaf: asn1_x509.Certificate) -> ValidationPath:
+    failure: Exception | None = None
+    paths = context.path_builder.async_build_paths_lazy(leaf)
+    tried = 0
+    try:
+        async for path in paths:
+            tried += 1
+            if path.pkix_len >= PATH_CERTIFICATES_MAX:
+                failure = failure or ValidationError(f"the path is longer than {PATH_CERTIFICATES_MAX}")
+            else:
+                try:
+                    await async_validate_path(context, path)
+                    return path
+                except ValidationError as error:
+                    failure = failure or error
+            if tried >= PATHS_TRIED_MAX:
+                break
+    finally:
+        await paths.cancel()  # type: ignore[no-untyped-call]
+    raise failure or PathBuildingError("no path")
+
+
+def _finish(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine that never waits: with fetching off the library awaits nothing but itself.
+
+    So a chain can be checked inside a running event loop and in a worker thread alike.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: _Result = stop.value
+        return result
+    coroutine.close()
+    raise SigningError("path validation tried to wait for something, which it may not")
+
+
+def _asn1(certificate: Certificate) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(certificate.der, strict=True)
+
+
+def _check_authority_key(link: Certificate) -> None:
+    key = link.public_key
+    strong = (
+        (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CA_CURVES))
+        or (isinstance(key, rsa.RSAPublicKey) and _CA_RSA_BITS_MIN <= key.key_size <= _CA_RSA_BITS_MAX)
+        or isinstance(key, Ed25519PublicKey)
+    )
+    if not strong:
+        raise CertificateChainInvalid(
+            f"the key of the issuing authority {link.subject!r} is of a kind or size that is not accepted",
+            fingerprint=link.fingerprint,
+        )

@@ -1,0 +1,62 @@
+"""What a file checker and its working processes say to each other: msgpack behind a four-byte
+length.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from signing.verdict import PdfVerdict
+
+LENGTH_BYTES: Final = 4
+REQUEST_BYTES_MAX: Final = 512 * 1024 * 1024
+"""A trust store with large revocation lists travels in one frame."""
+ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+
+EXIT_MEMORY: Final = 3
+"""How a process ends that ran out of memory and could not say so."""
+
+
+class SetTrust(msgspec.Struct, frozen=True, tag="trust"):
+    """Use this store (`TrustStore.to_bytes`) from now on. Not answered."""
+
+    store: bytes
+
+
+class CheckFile(msgspec.Struct, frozen=True, tag="check"):
+    """Check the file at `path`, judged at `at`, within these limits."""
+
+    path: str
+    at: datetime
+    memory_bytes_max: int
+    cpu_seconds_max: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The process is warm."""
+
+
+class Checked(msgspec.Struct, frozen=True, tag="checked"):
+    """The answer to `CheckFile`."""
+
+    verdict: PdfVerdict
+
+
+class OutOfMemory(msgspec.Struct, frozen=True, tag="memory"):
+    """The other answer to `CheckFile`; the process ends after it."""
+
+
+Request = SetTrust | CheckFile
+Answer = Ready | Checked | OutOfMemory
+
+REQUESTS: Final[msgspec.msgpack.Decoder[Request]] = msgspec.msgpack.Decoder(Request)
+ANSWERS: Final[msgspec.msgpack.Decoder[Answer]] = msgspec.msgpack.Decoder(Answer)
+
+
+def frame(message: Request | Answer) -> bytes:
+    """The message with its length, big-endian, in front."""
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body

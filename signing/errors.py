@@ -1,0 +1,201 @@
+"""Every way in which this package refuses something.
+
+One root, `SigningError`. Each leaf class has a constant `reason` (UPPER_SNAKE, what a caller's
+program reads), a Chinese sentence `zh` beside the English message (both are shown to banks), and
+typed attributes. Errors of the libraries below never leave their adapter: they are translated on
+the line where the library is called.
+"""
+
+# ruff: noqa: N818  # a name says what is wrong; that it is an error shows in its base
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+
+class SigningError(Exception):
+    """Root of the package's errors.
+
+    `signature_index` is set by `verify_envelope`: which of the envelope's signatures the error is
+    about, from 0.
+    """
+
+    reason: ClassVar[str] = "SIGNING_ERROR"
+    zh: str = "签名处理失败"
+
+    def __init__(self, message: str, zh: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.signature_index: int | None = None
+        if zh is not None:
+            self.zh = zh
+
+
+class EnvelopeMalformed(SigningError):
+    """The envelope breaks a rule of its shape or exceeds a limit; nothing was verified."""
+
+    reason = "ENVELOPE_MALFORMED"
+    zh = "签名信封格式错误"
+
+
+class AlgorithmUnknown(SigningError):
+    """The algorithm's name is not in the closed list of `Algorithm`."""
+
+    reason = "ALGORITHM_UNKNOWN"
+    zh = "签名算法不在允许的名单内"
+
+
+class AlgorithmRefused(SigningError):
+    """A known algorithm with a key that it may not be used with: too short, another curve, another
+    kind.
+    """
+
+    reason = "ALGORITHM_REFUSED"
+    zh = "密钥与签名算法不符或强度不足"
+
+
+class SignatureInvalid(SigningError):
+    """The signature value does not verify under the certificate's key over the signed bytes."""
+
+    reason = "SIGNATURE_INVALID"
+    zh = "签名无效"
+
+
+class SignatureDuplicate(SigningError):
+    """The same key signed an envelope twice: one signer must not count as two."""
+
+    reason = "SIGNATURE_DUPLICATE"
+    zh = "同一密钥重复签名"
+
+
+class KeyIdMismatch(SigningError):
+    """The key id of a signature is not that of the certificate that travels with it."""
+
+    reason = "KEY_ID_MISMATCH"
+    zh = "密钥标识与证书不符"
+
+
+class CertificateRefused(SigningError):
+    """A certificate does not hold for this purpose at this time. Leaf classes say which check
+    failed.
+
+    `fingerprint` is the lower-case hex SHA-256 of the refused certificate's DER, empty where it
+    could not be parsed.
+    """
+
+    reason = "CERTIFICATE_REFUSED"
+    zh = "证书不被接受"
+
+    def __init__(self, message: str, zh: str | None = None, *, fingerprint: str = "") -> None:
+        super().__init__(message, zh)
+        self.fingerprint = fingerprint
+
+
+class CertificateMalformed(CertificateRefused):
+    """Not one DER X.509 certificate, or larger than the limit."""
+
+    reason = "CERTIFICATE_MALFORMED"
+    zh = "证书无法解析"
+
+
+class CertificateExpired(CertificateRefused):
+    """A certificate of the chain ended before the time at which it is judged."""
+
+    reason = "CERTIFICATE_EXPIRED"
+    zh = "证书已过期"
+
+
+class CertificateNotYetValid(CertificateRefused):
+    """A certificate of the chain begins after the time at which it is judged."""
+
+    reason = "CERTIFICATE_NOT_YET_VALID"
+    zh = "证书尚未生效"
+
+
+class CertificateRevoked(CertificateRefused):
+    """A certificate of the chain was revoked at or before the time at which it is judged."""
+
+    reason = "CERTIFICATE_REVOKED"
+    zh = "证书已被吊销"
+
+    def __init__(self, message: str, *, fingerprint: str = "", revoked_at: datetime | None = None) -> None:
+        super().__init__(message, fingerprint=fingerprint)
+        self.revoked_at = revoked_at
+
+
+class RevocationUnknown(CertificateRefused):
+    """The store demands a current revocation list of each issuer, and has none or only a stale
+    one.
+    """
+
+    reason = "CERTIFICATE_REVOCATION_UNKNOWN"
+    zh = "无法确认证书是否被吊销"
+
+
+class CertificateUnknownIssuer(CertificateRefused):
+    """No path leads to an anchor that is trusted for this purpose. Self-signed certificates end
+    here too.
+    """
+
+    reason = "CERTIFICATE_UNKNOWN_ISSUER"
+    zh = "证书颁发机构不受信任"
+
+
+class CertificateWrongPurpose(CertificateRefused):
+    """Key usage, extended key usage, kind of identity or basic constraints forbid this use."""
+
+    reason = "CERTIFICATE_WRONG_PURPOSE"
+    zh = "证书用途不符"
+
+
+class CertificateWithoutIdentity(CertificateRefused):
+    """The subject holds no single identity number in the form of ETSI EN 319 412-1."""
+
+    reason = "CERTIFICATE_WITHOUT_IDENTITY"
+    zh = "证书中没有可识别的证件号码"
+
+
+class CertificateChainInvalid(CertificateRefused):
+    """A path was found, and it fails RFC 5280: signature, constraint, path length, critical
+    extension, weak key.
+    """
+
+    reason = "CERTIFICATE_CHAIN_INVALID"
+    zh = "证书链无效"
+
+
+class TrustStoreInvalid(SigningError):
+    """Anchors, intermediates or revocation lists given to a `TrustStore` are unreadable or not
+    authentic.
+    """
+
+    reason = "TRUST_STORE_INVALID"
+    zh = "信任库配置无效"
+
+
+class SignerUnusable(SigningError):
+    """A private key could not be loaded, does not belong to its certificate, or is of a kind we do
+    not sign with.
+    """
+
+    reason = "SIGNER_UNUSABLE"
+    zh = "签名密钥不可用"
+
+
+class SealFailed(SigningError):
+    """A PDF could not be signed: unreadable, encrypted, field name taken, or signing is forbidden
+    in it.
+    """
+
+    reason = "SEAL_FAILED"
+    zh = "文件签章失败"
+
+
+class CheckerUnavailable(SigningError):
+    """The file checker is not started, is closed, or cannot start a working process. Try again
+    later.
+    """
+
+    reason = "FILE_CHECKER_UNAVAILABLE"
+    zh = "文件检查服务暂不可用"

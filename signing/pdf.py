@@ -1,0 +1,136 @@
+"""Check a PDF: is it a file that may be kept and shown, who signed it, and does every signature
+hold?
+
+`check_pdf` is pure: bytes, trust and a time in, a verdict out; bad input is a finding, never an
+exception. It parses hostile bytes in Python, so a service calls it through `checking.FileChecker`,
+in a process with limits. `recheck_pdf` judges a kept verdict again without the file, after a
+revocation list or an anchor changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from io import BytesIO
+from typing import Final
+
+from pyhanko.pdf_utils.misc import PdfDecodeLimitError
+from pyhanko.pdf_utils.reader import PdfFileReader
+
+from signing.errors import CertificateExpired, CertificateRevoked, CertificateUnknownIssuer
+from signing.pdf_content import TooComplex, count_pages, inspect_content
+from signing.pdf_signatures import check_signatures
+from signing.problems import file_problem, signature_problem
+from signing.trust import TrustStore
+from signing.verdict import PdfProblem, PdfSignature, PdfVerdict
+
+PDF_BYTES_MAX: Final = 20 * 1024 * 1024
+REVISIONS_MAX: Final = 64
+
+_HEADER: Final = re.compile(rb"%PDF-(\d)\.(\d)[\r\n \t]")
+_VERSIONS: Final = frozenset({(1, 4), (1, 5), (1, 6), (1, 7), (2, 0)})
+_END: Final = b"%%EOF"
+
+
+def check_pdf(data: bytes, trust: TrustStore, at: datetime) -> PdfVerdict:
+    """What `data` is, judged against `trust` at `at` (aware). Never raises on bad input.
+
+    A verdict is ok when the file is a readable PDF 1.4 to 2.0 of at most `PDF_BYTES_MAX` bytes
+    without encryption, scripts, launch or other active content, XFA and references to elsewhere,
+    and every signature in it is intact, was followed by signatures only, and is by a certificate
+    that chains to an anchor and was good at the proven time or, without one, at `at`.
+    """
+    if at.tzinfo is None:
+        raise ValueError("at must be an aware datetime")
+    problems: list[PdfProblem] = []
+    pages = 0
+    signatures: list[PdfSignature] = []
+    attachments: dict[str, str] = {}
+    surface = _check_surface(data)
+    if surface is not None:
+        problems.append(surface)
+    else:
+        try:
+            reader = PdfFileReader(BytesIO(data), strict=True)
+            if "/Encrypt" in reader.trailer or reader.encrypted:
+                problems.append(file_problem("FILE_ENCRYPTED"))
+            elif reader.xrefs.total_revisions > REVISIONS_MAX:
+                problems.append(file_problem("FILE_TOO_COMPLEX", f"over {REVISIONS_MAX} revisions"))
+            else:
+                pages = count_pages(reader)
+                content = inspect_content(reader)
+                problems.extend(content.problems.values())
+                attachments = {
+                    name: digest
+                    for name, digests in sorted(content.attachments.items())
+                    if len(digests) == 1
+                    for digest in digests
+                }
+                signatures, found = check_signatures(reader, trust, at)
+                problems.extend(found)
+        except (TooComplex, PdfDecodeLimitError) as error:
+            problems.append(file_problem("FILE_TOO_COMPLEX", str(error)[:200]))
+        except MemoryError:
+            raise
+        except Exception as error:  # a parser of foreign bytes may raise nearly anything
+            problems.append(_unreadable(data, error))
+    return PdfVerdict(
+        ok=not problems,
+        problems=tuple(problems),
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        checked_at=at,
+        pages=pages,
+        signatures=tuple(signatures),
+        attachments=attachments,
+    )
+
+
+def recheck_pdf(verdict: PdfVerdict, trust: TrustStore, at: datetime) -> tuple[PdfProblem, ...]:
+    """What has become wrong with the chains of a kept verdict: judged by `trust` at `at`, without
+    the file.
+
+    A signature with a proven time is judged at that time for ever; one without is judged at `at`.
+    Empty means that the verdict may be used as it stands. The cryptography of a kept verdict does
+    not change.
+    """
+    problems = []
+    for signature in verdict.signatures:
+        judged_at = signature.proven_at or at
+        if not trust.is_anchor(signature.anchor, signature.purpose):
+            error = CertificateUnknownIssuer("the anchor is no longer trusted for this purpose")
+            problems.append(signature_problem(error, signature.field))
+        for link in signature.chain:
+            if trust.is_revoked(link.issuer_key_id, int(link.serial), judged_at):
+                revoked = CertificateRevoked(f"certificate {link.fingerprint} is revoked")
+                problems.append(signature_problem(revoked, signature.field))
+            if judged_at > link.not_after:
+                expired = CertificateExpired(f"certificate {link.fingerprint} has ended")
+                problems.append(signature_problem(expired, signature.field))
+    return tuple(problems)
+
+
+def _check_surface(data: bytes) -> PdfProblem | None:
+    """What can be said before parsing: size, header at the first byte, nothing after the end."""
+    if len(data) > PDF_BYTES_MAX:
+        return file_problem("FILE_TOO_LARGE", f"{len(data)} of at most {PDF_BYTES_MAX} bytes")
+    header = _HEADER.match(data)
+    if header is None:
+        return file_problem("FILE_NOT_PDF")
+    if (int(header.group(1)), int(header.group(2))) not in _VERSIONS:
+        return file_problem("FILE_VERSION", header.group(0).decode("ascii").strip())
+    end = data.rfind(_END)
+    if end < 0:
+        return file_problem("FILE_MALFORMED", "no end-of-file marker: the file may be cut short")
+    if data[end + len(_END) :].strip(b"\r\n\t \x00"):
+        return file_problem("FILE_TRAILING_DATA")
+    return None
+
+
+def _unreadable(data: bytes, error: Exception) -> PdfProblem:
+    """Encryption of a kind that the parser does not know shows as an error of the parser."""
+    detail = f"{type(error).__name__}: {str(error)[:200]}"
+    if b"/Encrypt" in data and "ncrypt" in detail:
+        return file_problem("FILE_ENCRYPTED", detail)
+    return file_problem("FILE_MALFORMED", detail)

@@ -1,0 +1,207 @@
+"""Sign a PDF: a registry's seal on a certificate, a bank's or a citizen's signature on a contract.
+
+PAdES baseline B-B (ETSI EN 319 142-1, SubFilter ETSI.CAdES.detached), B-T where a time stamp
+authority is passed in. The file is only ever extended by an incremental update, and that update
+holds nothing but the signature: no date, producer or metadata is touched, so what earlier signers
+signed stays as it was.
+
+The key is behind `signing.signer.Signer`, so a hardware module or a licensed seal service fits.
+P-256 or RSA: poppler's pdfsig refuses Ed25519. Nothing here opens a connection; a `timestamper`
+may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from io import BytesIO
+from typing import Any, Final, TypeVar
+
+from asn1crypto import algos
+from asn1crypto import x509 as asn1_x509
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.sign import signers
+from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter, enumerate_sig_fields
+from pyhanko.sign.general import SigningError as PyHankoSigningError
+from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
+from pyhanko.sign.timestamps import TimeStamper
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from signing.algorithms import PSS_SALT_BYTES, SIGNATURE_BYTES_MAX, Algorithm
+from signing.errors import SealFailed
+from signing.signer import Signer
+
+SEAL_FIELD: Final = "Seal"
+FIELD_NAME_CHARACTERS_MAX: Final = 64
+FIELDS_MAX: Final = 32
+ECDSA_BYTES_MAX: Final = 144
+"""DER of r and s, with room for longer curves than ours."""
+
+_Result = TypeVar("_Result")
+
+
+def seal_pdf(
+    data: bytes,
+    signer: Signer,
+    *,
+    reason: str,
+    at: datetime,
+    field: str = SEAL_FIELD,
+    location: str | None = None,
+    certify: bool = False,
+    timestamper: TimeStamper | None = None,
+) -> bytes:
+    """The file with one more signature of `signer` in the new, invisible field `field`.
+
+    reason: shown by readers, any language. at: the claimed signing time (aware), written into the
+    signature dictionary; it proves nothing. certify: a certification signature that forbids every
+    later change; only possible as the first. timestamper: adds an RFC 3161 token over the
+    signature.
+
+    Raises `SealFailed`: not a readable PDF, encrypted, field name taken or malformed, an earlier
+    signature forbids more, or an algorithm that PDF readers do not know. Blocks for about 10 ms: in
+    asynchronous code call it in a thread.
+    """
+    if at.tzinfo is None:
+        raise ValueError("at must be an aware datetime")
+    if signer.algorithm is Algorithm.ED25519:
+        raise SealFailed("PDF readers refuse Ed25519: seal with a P-256 or RSA key")
+    if not field or len(field) > FIELD_NAME_CHARACTERS_MAX or "." in field or not field.isprintable():
+        raise SealFailed(
+            f"field name {field!r}: use 1 to {FIELD_NAME_CHARACTERS_MAX} characters without a dot"
+        )
+    writer = _open(data)
+    if field in _field_names(writer):
+        raise SealFailed(f"the file already has a signature field called {field!r}: choose another")
+    metadata = signers.PdfSignatureMetadata(
+        field_name=field,
+        md_algorithm="sha256",
+        reason=reason,
+        location=location,
+        subfilter=SigSeedSubFilter.PADES,
+        certify=certify,
+        docmdp_permissions=MDPPerm.NO_CHANGES if certify else MDPPerm.FILL_FORMS,
+    )
+    pdf_signer = signers.PdfSigner(
+        metadata,
+        _KeyBehindSigner(signer),
+        timestamper=timestamper,
+        new_field_spec=SigFieldSpec(sig_field_name=field),
+    )
+    try:
+        return _run(_sign(pdf_signer, writer, at))
+    except (PyHankoSigningError, PdfError, ValueError, KeyError, TypeError, OSError) as error:
+        raise SealFailed(f"the file cannot be signed: {error}") from error
+
+
+def append_signature(
+    data: bytes,
+    signer: Signer,
+    *,
+    reason: str,
+    at: datetime,
+    timestamper: TimeStamper | None = None,
+) -> bytes:
+    """`seal_pdf` into the first free field of Signature1, Signature2, …: parties sign one after
+    another.
+    """
+    taken = _field_names(_open(data))
+    for number in range(1, FIELDS_MAX + 1):
+        field = f"Signature{number}"
+        if field not in taken:
+            return seal_pdf(data, signer, reason=reason, at=at, field=field, timestamper=timestamper)
+    raise SealFailed(f"the file has more than {FIELDS_MAX} signature fields")
+
+
+class _Writer(IncrementalPdfFileWriter):
+    """Writes the update without touching metadata: the base class would stamp its own clock and
+    name.
+    """
+
+    def _update_meta(self) -> None:
+        pass
+
+
+class _KeyBehindSigner(signers.Signer):
+    """Our `Signer` in the shape that pyHanko asks for."""
+
+    def __init__(self, signer: Signer) -> None:
+        store = SimpleCertificateStore()  # type: ignore[no-untyped-call]
+        store.register_multiple(asn1_x509.Certificate.load(der) for der in signer.certificates[1:])
+        super().__init__(
+            signing_cert=asn1_x509.Certificate.load(signer.certificates[0]),
+            cert_registry=store,
+            embed_roots=False,
+            signature_mechanism=_mechanism(signer.algorithm),
+        )
+        self._signer = signer
+
+    async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
+        if dry_run:
+            elliptic = self._signer.algorithm is Algorithm.ECDSA_P256_SHA256
+            return bytes(ECDSA_BYTES_MAX if elliptic else SIGNATURE_BYTES_MAX)
+        return self._signer.sign(data)
+
+
+def _mechanism(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
+    if algorithm is Algorithm.ECDSA_P256_SHA256:
+        return algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"})
+    if algorithm is Algorithm.RSA_PKCS1_SHA256:
+        return algos.SignedDigestAlgorithm({"algorithm": "sha256_rsa"})
+    parameters = algos.RSASSAPSSParams(
+        {
+            "hash_algorithm": {"algorithm": "sha256"},
+            "mask_gen_algorithm": {"algorithm": "mgf1", "parameters": {"algorithm": "sha256"}},
+            "salt_length": PSS_SALT_BYTES,
+        }
+    )
+    return algos.SignedDigestAlgorithm({"algorithm": "rsassa_pss", "parameters": parameters})
+
+
+def _open(data: bytes) -> _Writer:
+    try:
+        writer = _Writer(BytesIO(data), strict=True)
+        if writer.prev.encrypted:
+            raise SealFailed("the file is encrypted: seal the plain file")
+    except SealFailed:
+        raise
+    except Exception as error:  # a parser of foreign bytes may raise nearly anything
+        raise SealFailed(f"not a readable PDF of {len(data)} bytes: {error}") from error
+    return writer
+
+
+def _field_names(writer: _Writer) -> frozenset[str]:
+    try:
+        return frozenset(name for name, _, _ in enumerate_sig_fields(writer.prev))
+    except Exception as error:  # as above
+        raise SealFailed(f"the file's form cannot be read: {error}") from error
+
+
+async def _sign(pdf_signer: signers.PdfSigner, writer: _Writer, at: datetime) -> bytes:
+    """pyHanko's own steps, with our time in the place of its clock."""
+    session = pdf_signer.init_signing_session(writer)
+    session.system_time = at
+    validation = await session.perform_presign_validation(writer)
+    # Without a token the size is known, and every reserved byte is read by each later check.
+    reserved = await session.estimate_signature_container_size(validation, tight=session.timestamper is None)
+    document = session.prepare_tbs_document(validation_info=validation, bytes_reserved=reserved)
+    digest, output = document.digest_tbs_document()
+    await document.perform_signature(
+        document_digest=digest.document_digest,
+        pdf_cms_signed_attrs=PdfCMSSignedAttributes(signing_time=at),
+    )
+    signed: bytes = output.getvalue()  # type: ignore[attr-defined]  # a BytesIO, as none was passed in
+    return signed
+
+
+def _run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run to the end on a loop of its own, also where this thread already runs one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

@@ -1,0 +1,60 @@
+"""A trust store as a folder of ordinary files, for operators, auditors and command lines.
+
+`<purpose>.pem` (lower case: institution.pem, person.pem, …) holds the anchors of a purpose,
+`intermediates.pem` helps to find paths, and every `*.crl` is one DER revocation list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from signing.certificates import certificates_from_pem, certificates_to_pem
+from signing.errors import CertificateMalformed, TrustStoreInvalid
+from signing.revocation import CRL_BYTES_MAX
+from signing.trust import Purpose, TrustStore
+
+_INTERMEDIATES: Final = "intermediates.pem"
+
+
+def write_trust(store: TrustStore, directory: Path) -> None:
+    """Write the store's certificates and lists into `directory`, which is made if it is missing."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for purpose, ders in store.anchors.items():
+        if ders:
+            (directory / f"{purpose.value.lower()}.pem").write_bytes(certificates_to_pem(ders))
+    if store.intermediates:
+        (directory / _INTERMEDIATES).write_bytes(certificates_to_pem(store.intermediates))
+    for der in store.crls:
+        (directory / f"{hashlib.sha256(der).hexdigest()[:16]}.crl").write_bytes(der)
+
+
+def read_trust(directory: Path, *, revocation_required: bool = False) -> TrustStore:
+    """The store that lies in `directory`. Raises `TrustStoreInvalid` naming the file."""
+    if not directory.is_dir():
+        raise TrustStoreInvalid(f"{directory} is not a folder with <purpose>.pem files")
+    anchors = {purpose: _read_pem(directory / f"{purpose.value.lower()}.pem") for purpose in Purpose}
+    if not any(anchors.values()):
+        names = ", ".join(f"{purpose.value.lower()}.pem" for purpose in Purpose)
+        raise TrustStoreInvalid(f"{directory} holds none of {names}")
+    crls = []
+    for path in sorted(directory.glob("*.crl")):
+        if path.stat().st_size > CRL_BYTES_MAX:
+            raise TrustStoreInvalid(f"{path.name} is over the limit of {CRL_BYTES_MAX} bytes")
+        crls.append(path.read_bytes())
+    return TrustStore(
+        anchors,
+        crls,
+        _read_pem(directory / _INTERMEDIATES),
+        revocation_required=revocation_required,
+    )
+
+
+def _read_pem(path: Path) -> tuple[bytes, ...]:
+    if not path.exists():
+        return ()
+    try:
+        return certificates_from_pem(path.read_bytes())
+    except CertificateMalformed as error:
+        raise TrustStoreInvalid(f"{path.name}: {error.message}") from error

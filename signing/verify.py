@@ -1,0 +1,122 @@
+"""Does an envelope hold? Every signature, one purpose, one time.
+
+The cost of a repeated signer is one raw verification and a few dictionary look-ups: certificates
+are parsed once, sound chains are remembered by the trust store. Nothing of the payload is read
+here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from signing.algorithms import parse_algorithm, verify_signature
+from signing.certificates import Identity, parse_certificate
+from signing.envelope import Envelope, EnvelopeSignature, check_shape, pae
+from signing.errors import KeyIdMismatch, SignatureDuplicate, SigningError
+from signing.trust import ChainLink, Purpose, TrustStore
+
+NOT_FOR_ENVELOPES: Final = frozenset({Purpose.TLS, Purpose.TSA})
+
+
+class Signer(msgspec.Struct, frozen=True):
+    """Who signed, as the certificate says, with what is needed to judge the chain again later.
+
+    name is for people. identity is None only for purposes without one (none of those that sign
+    envelopes). fingerprint: hex SHA-256 of the certificate. serial: decimal.
+    """
+
+    key_id: str
+    identity: Identity | None
+    name: str
+    fingerprint: str
+    issuer_key_id: str
+    serial: str
+    algorithm: str
+    chain: tuple[ChainLink, ...]
+
+
+class VerifiedEnvelope(msgspec.Struct, frozen=True):
+    """An envelope whose signatures all held at the time that was asked about.
+
+    digest: `payload_digest`, 32 bytes. signers: in the order of the envelope's signatures.
+    """
+
+    payload_type: str
+    payload: bytes
+    digest: bytes
+    signers: tuple[Signer, ...]
+
+
+def verify_envelope(
+    envelope: Envelope, purpose: Purpose, trust: TrustStore, at: datetime
+) -> VerifiedEnvelope:
+    """The envelope, verified: every signature holds, is of another key, and is by a certificate of
+    `purpose` at `at`.
+
+    `purpose` is one that signs: asking for TLS or TSA is a `ValueError`. Raises a `SigningError` at
+    the first check that fails, with `signature_index` set for checks 2 to 6:
+
+    1. shape and limits (`EnvelopeMalformed`);
+    2. the algorithm is of the closed list (`AlgorithmUnknown`);
+    3. the first certificate parses and its key has the signature's key id (`CertificateMalformed`,
+       `KeyIdMismatch`);
+    4. no key signs twice (`SignatureDuplicate`);
+    5. the certificate may be used for `purpose`, chains to its anchor, is valid and unrevoked at
+       `at` (`CertificateRefused`, `AlgorithmRefused`);
+    6. the signature verifies over the pre-authentication encoding (`SignatureInvalid`,
+       `AlgorithmRefused`).
+    """
+    if purpose in NOT_FOR_ENVELOPES:
+        raise ValueError(f"{purpose.value} certificates never sign envelopes")
+    check_shape(envelope)
+    message = pae(envelope.payload_type, envelope.payload)
+    seen: set[str] = set()
+    signers = []
+    for index, signature in enumerate(envelope.signatures):
+        try:
+            signers.append(_verify_one(signature, message, purpose, trust, at, seen))
+        except SigningError as error:
+            error.signature_index = index
+            raise
+    return VerifiedEnvelope(
+        payload_type=envelope.payload_type,
+        payload=envelope.payload,
+        digest=hashlib.sha256(message).digest(),
+        signers=tuple(signers),
+    )
+
+
+def _verify_one(
+    signature: EnvelopeSignature,
+    message: bytes,
+    purpose: Purpose,
+    trust: TrustStore,
+    at: datetime,
+    seen: set[str],
+) -> Signer:
+    algorithm = parse_algorithm(signature.algorithm)  # 2
+    leaf = parse_certificate(signature.certificates[0])  # 3
+    if leaf.key_id != signature.key_id:
+        raise KeyIdMismatch(
+            f"key_id {signature.key_id} is not the SHA-256 of the certificate's public key ({leaf.key_id})"
+        )
+    if leaf.key_id in seen:  # 4
+        raise SignatureDuplicate(f"key {leaf.key_id} signs the envelope twice")
+    seen.add(leaf.key_id)
+    extra = [parse_certificate(der) for der in signature.certificates[1:]]
+    chain = trust.check_chain(leaf, extra, purpose, at)  # 5
+    verify_signature(leaf.public_key, algorithm, signature.signature, message)  # 6
+    return Signer(
+        key_id=leaf.key_id,
+        identity=leaf.identity,
+        name=leaf.name,
+        fingerprint=leaf.fingerprint,
+        issuer_key_id=chain.links[0].issuer_key_id,
+        serial=chain.links[0].serial,
+        algorithm=algorithm.value,
+        chain=chain.links,
+    )

@@ -1,0 +1,71 @@
+"""Programs of others accept our seals: openssl the CMS, poppler's pdfsig the file."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from signing.algorithms import Algorithm
+from signing.certificates import certificates_to_pem
+from signing.seal import append_signature, seal_pdf
+from signing.trust import Purpose
+from tests.support.pdf_files import make_pdf
+from tests.support.pki import NOW, REGISTRY_USCC, rsa_key, sample_pki
+
+OPENSSL = shutil.which("openssl")
+PDFSIG = shutil.which("pdfsig")
+SEALING = [Algorithm.ECDSA_P256_SHA256, Algorithm.RSA_PSS_SHA256, Algorithm.RSA_PKCS1_SHA256]
+
+
+def _sealed(algorithm: Algorithm) -> bytes:
+    sample = sample_pki()
+    seal = sample.registry_seal
+    if algorithm is not Algorithm.ECDSA_P256_SHA256:
+        seal = sample.pki.issue_seal(REGISTRY_USCC, "测试市不动产登记中心", key=rsa_key())
+    return seal_pdf(make_pdf(), seal.signer(algorithm), reason="登簿", at=NOW)
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="no openssl on the path")
+@pytest.mark.parametrize("algorithm", SEALING)
+def test_seal_cms_is_accepted_by_openssl(algorithm: Algorithm, tmp_path: Path) -> None:
+    """The CMS in the file verifies over the byte range, with our anchor as the only trust."""
+    assert OPENSSL is not None
+    sealed = _sealed(algorithm)
+    found = re.search(rb"/ByteRange \[(\d+) (\d+) (\d+) (\d+)", sealed)
+    assert found is not None
+    start, length, second, rest = (int(one) for one in found.groups())
+    contents = bytes.fromhex(sealed[start + length + 1 : second - 1].decode())
+    (tmp_path / "cms.der").write_bytes(contents[: 4 + int.from_bytes(contents[2:4], "big")])
+    (tmp_path / "content").write_bytes(sealed[:length] + sealed[second : second + rest])
+    anchor = sample_pki().pki.anchors[Purpose.REGISTRY].der
+    (tmp_path / "anchor.pem").write_bytes(certificates_to_pem((anchor,)))
+    command = [
+        *(OPENSSL, "cms", "-verify", "-binary", "-inform", "DER", "-purpose", "any", "-cades"),
+        *("-in", str(tmp_path / "cms.der"), "-content", str(tmp_path / "content")),
+        *("-CAfile", str(tmp_path / "anchor.pem"), "-out", str(tmp_path / "out")),
+        *("-attime", str(int(NOW.timestamp()))),
+    ]
+    ran = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr.decode()
+
+
+@pytest.mark.skipif(PDFSIG is None, reason="no pdfsig on the path: install poppler-utils")
+@pytest.mark.parametrize("algorithm", SEALING)
+def test_seal_is_accepted_by_pdfsig(algorithm: Algorithm, tmp_path: Path) -> None:
+    """Poppler finds the seal valid, of our kind, and over the whole document, after a second signer
+    too.
+    """
+    assert PDFSIG is not None
+    signed = append_signature(_sealed(algorithm), sample_pki().bank.signer(), reason="同意", at=NOW)
+    path = tmp_path / "sealed.pdf"
+    path.write_bytes(signed)
+    ran = subprocess.run(
+        [PDFSIG, "-nocert", str(path)], capture_output=True, check=False, timeout=60, text=True
+    )
+    assert ran.stdout.count("Signature is Valid.") == 2, ran.stdout + ran.stderr
+    assert ran.stdout.count("ETSI.CAdES.detached") == 2
+    assert "Total document signed" in ran.stdout

@@ -1,0 +1,76 @@
+"""Rank: order of registration, agreements, pre-notices (CC 409, 414; SIG 52; handbook 3.2)."""
+
+from __future__ import annotations
+
+from gateway.register.rank import adverse_to, current_ranks, next_rank
+from tests.support.register_state import at, mortgage, state_of
+
+
+def _booked(right_id: str, day: str, rank: int, **values: object):  # type: ignore[no-untyped-def]
+    return mortgage(right_id, booked_at=at(f"{day}T10:00:00"), rank_at_registration=rank, **values)
+
+
+def test_next_rank_follows_every_live_mortgage() -> None:
+    """Scenarios 1 and 2."""
+    assert next_rank(state_of()) == 1
+    assert next_rank(state_of(_booked("a", "2021-01-01", 1))) == 2
+
+
+def test_release_of_the_first_promotes_the_second() -> None:
+    """Scenario 3: current rank 1, printed rank 2 unchanged; the next one is printed 2."""
+    second = _booked("b", "2022-01-01", 2)
+    assert current_ranks([second]) == {"b": 1}
+    assert second.rank_at_registration == 2
+    assert next_rank(state_of(second)) == 2
+
+
+def test_printed_ranks_of_different_years_do_not_decide() -> None:
+    """After releases a later mortgage may bear the smaller number; time decides (CC 414)."""
+    old, new = _booked("c", "2022-01-01", 3), _booked("d", "2024-01-01", 2)
+    assert current_ranks([new, old]) == {"c": 1, "d": 2}
+    assert [m.right_id for m in state_of(new, old).mortgages] == ["c", "d"]
+
+
+def test_converted_pre_notice_ranks_from_its_own_date() -> None:
+    """SIG 52: booked last, prior by the pre-notice."""
+    between = _booked("b", "2025-06-01", 1)
+    converted = _booked("a", "2025-12-01", 2, priority_date=at("2025-01-01T10:00:00"))
+    assert current_ranks([between, converted]) == {"a": 1, "b": 2}
+
+
+def test_one_phase_books_in_step_order() -> None:
+    """Scenario 40: one instant, ranks 1 and 2 in step order; a tie needs an agreement."""
+    first, second = _booked("z", "2026-01-01", 1), _booked("a", "2026-01-01", 2)
+    assert current_ranks([second, first]) == {"z": 1, "a": 2}
+
+
+def test_agreed_equal_rank_is_shared_and_the_next_is_second() -> None:
+    """Scenario 23: agreed_rank 1 and 1."""
+    bank = _booked("a", "2026-01-01", 1, agreed_rank=1)
+    fund = _booked("b", "2026-01-01", 2, agreed_rank=1)
+    assert current_ranks([bank, fund]) == {"a": 1, "b": 1}
+    assert next_rank(state_of(bank, fund)) == 2
+
+
+def test_agreed_rank_goes_before_who_gave_way_and_after_who_did_not() -> None:
+    """RD 67: a third mortgage agreed to be second goes between the first two."""
+    rows = [_booked("a", "2021-01-01", 1), _booked("b", "2022-01-01", 2)]
+    agreed = _booked("c", "2023-01-01", 3, agreed_rank=2)
+    assert current_ranks([*rows, agreed]) == {"a": 1, "c": 2, "b": 3}
+    assert current_ranks([rows[1], agreed]) == {"c": 1, "b": 2}
+
+
+def test_later_mortgage_never_passes_an_agreed_one() -> None:
+    """Whoever comes after the agreement comes after it in rank."""
+    agreed = _booked("c", "2023-01-01", 3, agreed_rank=3)
+    later = _booked("d", "2024-01-01", 2)
+    assert current_ranks([later, agreed]) == {"c": 1, "d": 2}
+
+
+def test_adverse_to_names_those_a_new_agreed_rank_displaces() -> None:
+    """Their consent is asked; without an agreement, or last, nobody is harmed (CC 409)."""
+    state = state_of(_booked("a", "2021-01-01", 1), _booked("b", "2022-01-01", 2))
+    assert [m.right_id for m in adverse_to(state, 2)] == ["b"]
+    assert [m.right_id for m in adverse_to(state, 1)] == ["a", "b"]
+    assert adverse_to(state, 3) == ()
+    assert adverse_to(state, None) == ()
