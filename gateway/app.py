@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
-from gateway.applications.effects import AnyEffect, TrustSet
+from gateway.cases.effects import AnyEffect, TrustSet
 from gateway.certificates.seal import CertificateSealer
 from gateway.certificates.seal_protocol import SealKey
 from gateway.config import Config, ConfigError

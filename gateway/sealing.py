@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from gateway.applications.decision import Decision
-from gateway.applications.effects import AnyEffect, CertificateNumbered
 from gateway.applications.events import counter_name
-from gateway.applications.model import Moment
 from gateway.applications.sealing import Seal, decide_sealed, request_id
+from gateway.cases.decision import Decision
+from gateway.cases.effects import AnyEffect, CertificateNumbered
+from gateway.cases.model import Moment
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import CertificateSealer
 from gateway.sequencer import Command, Sequencer

@@ -24,10 +24,10 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from gateway.applications.decision import Decision
-from gateway.applications.effects import AnyEffect, encode_effects
-from gateway.applications.errors import CommandRefused, RequestIdReused
-from gateway.applications.model import Moment, Outcome
+from gateway.cases.decision import Decision
+from gateway.cases.effects import AnyEffect, encode_effects
+from gateway.cases.errors import CommandRefused, RequestIdReused
+from gateway.cases.model import Moment, Outcome
 from gateway.certificates.content import encode_content
 from gateway.ids import uuid7
 from gateway.storage import tables as t

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.app import create_tables, note_signer, read_key_encryption_key, utc_now, write_key_encryption_key
-from gateway.applications.decision import Decision
-from gateway.applications.effects import (
+from gateway.cases.decision import Decision
+from gateway.cases.effects import (
     AnyEffect,
     OperatorSet,
     ProfileSet,
@@ -27,7 +27,7 @@ from gateway.applications.effects import (
     RuleSetSet,
     TrustSet,
 )
-from gateway.applications.model import Moment, Outcome, Result
+from gateway.cases.model import Moment, Outcome, Result
 from gateway.config import Config, RegistryConfig, load_config
 from gateway.register.authority import Profile, RuleSet
 from gateway.sequencer import Command, Sequencer

@@ -6,11 +6,11 @@ import datetime as dt
 
 import msgspec
 
-from gateway.applications.errors import CommandRefused
 from gateway.applications.events import counter_name
-from gateway.applications.model import FileReference, Manifest, OpenCase, Paper, PaperSignature, World
+from gateway.cases.errors import CommandRefused
+from gateway.cases.model import FileReference, Manifest, OpenCase, Paper, PaperSignature, World
+from gateway.cases.terms import MortgageRelease
 from gateway.kinds.law import CHINA
-from gateway.kinds.operations import MortgageRelease
 from gateway.register.model import UnitState
 from gateway.storage import tables as t
 from gateway.storage.working import Wants, Working

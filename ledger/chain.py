@@ -36,7 +36,15 @@ class ChainWalk:
     previous_hash, previous_time: of the last row seen; the hash is None after a missing row.
     """
 
-    __slots__ = ("_doubt", "_origin_lines", "faults", "index", "previous_hash", "previous_time")
+    __slots__ = (
+        "_doubt",
+        "_first",
+        "_origin_lines",
+        "faults",
+        "index",
+        "previous_hash",
+        "previous_time",
+    )
 
     def __init__(
         self,
@@ -48,6 +56,7 @@ class ChainWalk:
         """Begin before row `index` of the log `origin`, after an entry that is known to be good."""
         self._origin_lines = entry_prefix(origin)
         self._doubt: bytes | None = None  # bytes of the last row, if its link did not hold
+        self._first = index
         self.index = index
         self.previous_hash: bytes | None = previous_hash
         self.previous_time = previous_time
@@ -77,16 +86,19 @@ class ChainWalk:
     def _step(self, data: bytes, leaf: bytes) -> None:
         start = self._origin_lines + b"%d\n" % self.index
         at = len(start) + _HASH_LINE_BYTES
+        linked = False
         if not data.startswith(start):
             self._settle()
             self._fault(self.index, "its bytes are of another log, index or format")
         elif self.previous_hash is not None:
             line = b2a_base64(self.previous_hash)
             named = data[len(start) : at]
-            if self._is_link_open(holds=named == line, named=_decode_line(named)):
+            linked = named == line
+            if self._is_link_open(holds=linked, named=_decode_line(named)):
                 self._doubt = start + line + data[at:]
         time = data[at : at + TIME_BYTES]
-        if time < self.previous_time:
+        # Without the link the row before may be the one whose time was changed.
+        if linked and time < self.previous_time:
             self._fault(self.index, "its time lies before that of the entry before")
         self.previous_time = time
         self.previous_hash = leaf
@@ -101,7 +113,9 @@ class ChainWalk:
         doubt, self._doubt = self._doubt, None
         if doubt is None:
             return not holds
-        if holds:
+        if holds and self.index - 1 == self._first:
+            self._fault(self._first, "it does not follow what is known to come before it")
+        elif holds:
             self._fault(self.index - 2, "its bytes do not hash to what the next entry names")
         elif leaf_hash(doubt) == named:
             self._fault(self.index - 1, "it names another previous hash than it was written with")

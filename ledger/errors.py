@@ -234,8 +234,8 @@ class RolledBackError(LedgerError):
         self.known_size = known_size
         self.stored_size = stored_size
         super().__init__(
-            f"registry {registry}: size {known_size} was signed, but the database holds only "
-            f"{stored_size} entries of it; it was restored or truncated. Nothing is signed"
+            f"registry {registry}: size {known_size} was signed, but the database knows only size "
+            f"{stored_size}, or other entries: it was restored or truncated. Nothing is signed"
         )
 
 

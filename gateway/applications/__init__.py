@@ -1,0 +1,1 @@
+"""The life of an application: submit, review, booking, sealing, events. Pure."""

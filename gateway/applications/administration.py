@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from gateway.applications.decision import Decision
-from gateway.applications.effects import (
+from gateway.applications.submit import CLOCK_SKEW
+from gateway.cases.decision import Decision
+from gateway.cases.effects import (
     AnyEffect,
     InstitutionSet,
     ProfileSet,
@@ -24,9 +25,8 @@ from gateway.applications.effects import (
     TrustSet,
     UnitRecorded,
 )
-from gateway.applications.errors import CommandRefused, EnvelopeExpired
-from gateway.applications.model import Moment, Outcome, Result
-from gateway.applications.submit import CLOCK_SKEW
+from gateway.cases.errors import CommandRefused, EnvelopeExpired
+from gateway.cases.model import Moment, Outcome, Result
 from gateway.register.authority import Institution, Profile, Registrar, RuleSet
 from gateway.register.model import AnyRight, Unit, Value
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.applications.effects import AnyEffect, CertificateNumbered
-from gateway.applications.model import Application, IssuedCertificate, Moment, World
+from gateway.cases.effects import AnyEffect, CertificateNumbered
+from gateway.cases.model import Application, IssuedCertificate, Moment, World
+from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent
-from gateway.kinds.laws import law_of
 from gateway.kinds.law import Booking
-from gateway.kinds.operations import Terms
+from gateway.kinds.laws import law_of
 from gateway.register.model import Value
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.applications.effects import AnyEffect, EventRecorded
-from gateway.applications.model import Application, Moment, State, World
+from gateway.cases.effects import AnyEffect, EventRecorded
+from gateway.cases.model import Application, Moment, State, World
 
 #: Event kind of each state an application can be left in.
 KIND_OF_STATE = {state: f"APPLICATION_{state.value}" for state in State}

@@ -13,17 +13,17 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from gateway.applications import booking, events
-from gateway.applications.decision import Decision
-from gateway.applications.effects import (
+from gateway.applications.submit import examine
+from gateway.cases.decision import Decision
+from gateway.cases.effects import (
     AnyEffect,
     ApplicationRecorded,
     CounterMoved,
     PapersFreed,
     RequestAnswered,
 )
-from gateway.applications.errors import CommandRefused, StateNotAllowed
-from gateway.applications.model import Application, Manifest, Moment, Outcome, Paper, Result, State, World
-from gateway.applications.submit import examine
+from gateway.cases.errors import CommandRefused, StateNotAllowed
+from gateway.cases.model import Application, Manifest, Moment, Outcome, Paper, Result, State, World
 from gateway.kinds.law import Case
 from gateway.kinds.papers import REUSABLE_PAPERS
 from gateway.register.authority import Registrar

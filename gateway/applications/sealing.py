@@ -5,16 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
-from gateway.applications.decision import Decision
-from gateway.applications.effects import (
+from gateway.applications.events import counter_name
+from gateway.cases.decision import Decision
+from gateway.cases.effects import (
     AnyEffect,
     CertificateSealed,
     CounterMoved,
     EventRecorded,
     RequestAnswered,
 )
-from gateway.applications.events import counter_name
-from gateway.applications.model import Outcome, Result
+from gateway.cases.model import Outcome, Result
 from gateway.register.model import Value
 
 

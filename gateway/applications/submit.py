@@ -13,16 +13,16 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from gateway.applications import booking, events
-from gateway.applications.decision import Decision
-from gateway.applications.effects import (
+from gateway.cases.decision import Decision
+from gateway.cases.effects import (
     AnyEffect,
     ApplicationRecorded,
     CounterMoved,
     PapersBound,
     RequestAnswered,
 )
-from gateway.applications.errors import EnvelopeExpired, KindNotAvailable
-from gateway.applications.model import (
+from gateway.cases.errors import EnvelopeExpired, KindNotAvailable
+from gateway.cases.model import (
     Application,
     Awaited,
     Manifest,
@@ -33,9 +33,9 @@ from gateway.applications.model import (
     State,
     World,
 )
-from gateway.kinds.laws import law_of
 from gateway.kinds.applicants import applicant_findings
 from gateway.kinds.law import CHINA, Case
+from gateway.kinds.laws import law_of
 from gateway.kinds.papers import REUSABLE_PAPERS, paper_findings
 from gateway.register.calendar import add_working_days
 from gateway.register.findings import Finding, Severity

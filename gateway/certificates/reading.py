@@ -63,4 +63,8 @@ def first_difference(layout: Layout, found: str) -> tuple[int, str, str] | None:
 
 def plain(text: str) -> str:
     """Text for comparison: 〔U+…〕 read back, NFKC, no white space."""
-    return "".join(unicodedata.normalize("NFKC", restore(text)).split())
+    return _compact(restore(_compact(text)))
+
+
+def _compact(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split())

@@ -88,6 +88,7 @@ class CertificateSealer:
         self._size = workers
         self._idle: asyncio.Queue[_Worker | None] = asyncio.Queue()
         self._alive: set[_Worker] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._running = False
 
     async def start(self) -> None:
@@ -103,8 +104,9 @@ class CertificateSealer:
     async def close(self) -> None:
         """End all processes. Orders that are under way raise SealerError."""
         self._running = False
-        await asyncio.gather(*[worker.end() for worker in list(self._alive)])
-        self._alive.clear()
+        for worker in list(self._alive):
+            self._retire(worker)
+        await asyncio.gather(*self._ending)
         for _ in range(self._size):
             self._idle.put_nowait(None)  # wake whoever waits for a process
 
@@ -150,18 +152,17 @@ class CertificateSealer:
             async with asyncio.timeout(MAKE_SECONDS_MAX):
                 answer = await worker.ask(order)
         except (OSError, EOFError, TimeoutError, msgspec.MsgspecError):
-            await self._discard(worker)
+            self._give_up(worker)
             if not self._running:
                 raise SealerError("the sealer was closed during an order") from None
             return None
         except BaseException:
             # Cancelled half way: an answer may still come, so this process serves nobody any more.
-            worker.kill()
-            self._forget(worker)
+            self._give_up(worker)
             raise
         worker.made += 1
         if worker.made >= CERTIFICATES_PER_WORKER_MAX:
-            await self._discard(worker)
+            self._give_up(worker)
         else:
             self._idle.put_nowait(worker)
         return answer
@@ -173,7 +174,7 @@ class CertificateSealer:
             self._idle.put_nowait(None)  # the next who waits
         self._check_running()
         if worker is not None and not worker.is_alive():
-            self._alive.discard(worker)
+            self._retire(worker)
             worker = None
         try:
             if worker is None:
@@ -183,8 +184,7 @@ class CertificateSealer:
             return worker
         except BaseException:
             if worker is not None:
-                worker.kill()
-                self._alive.discard(worker)
+                self._retire(worker)
             self._idle.put_nowait(None)  # whoever takes it tries again
             raise
 
@@ -198,8 +198,7 @@ class CertificateSealer:
         try:
             await self._configure(worker)
         except BaseException:
-            worker.kill()
-            self._alive.discard(worker)
+            self._retire(worker)
             raise
         return worker
 
@@ -216,13 +215,18 @@ class CertificateSealer:
             raise SealerError("a sealing process did not become ready")
         worker.version = version
 
-    async def _discard(self, worker: _Worker) -> None:
-        await worker.end()
-        self._forget(worker)
-
-    def _forget(self, worker: _Worker) -> None:
-        self._alive.discard(worker)
+    def _give_up(self, worker: _Worker) -> None:
+        """End a worker; its place is free for another."""
+        self._retire(worker)
         self._idle.put_nowait(None)
+
+    def _retire(self, worker: _Worker) -> None:
+        """End a worker behind the back of the caller, who may be cancelled."""
+        if worker in self._alive:
+            self._alive.discard(worker)
+            task = asyncio.ensure_future(worker.end())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
 
 class _Worker:

@@ -6,10 +6,10 @@ Paths in the file are relative to its folder. Offline commands need `trust` at m
 from __future__ import annotations
 
 import tomllib
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import click
 import typer
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway.client.errors import InputError
 
 DEFAULT_FILE: Final = Path("diya-client.toml")
+ROOT_CONFIG: Final[ContextVar[Path | None]] = ContextVar("root_config", default=None)
+"""The --config that stood before the command; the one after it wins."""
 
 ConfigOption = Annotated[
     Path | None,
@@ -106,7 +108,7 @@ class ClientSettings(BaseSettings):
 
 def load_settings(config: Path | None) -> ClientSettings:
     """The settings. config: None means the default file, which may be missing. Raises InputError."""
-    config = config or _root_config()
+    config = config or ROOT_CONFIG.get()
     path = config or DEFAULT_FILE
     values: dict[str, Any] = {}
     try:
@@ -127,13 +129,6 @@ def load_settings(config: Path | None) -> ClientSettings:
         raise InputError(
             f"{path}: unknown or invalid settings: {names}", f"{path}：设置无效：{names}"
         ) from error
-
-
-def _root_config() -> Path | None:
-    """The --config that stands before the command, if any."""
-    context = click.get_current_context(silent=True)
-    found = context.find_root().params.get("config") if context else None
-    return found if isinstance(found, Path) else None
 
 
 def _missing(name: str) -> InputError:

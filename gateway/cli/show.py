@@ -133,7 +133,9 @@ def exit_status_of(answer: Answer) -> int:
 
 def applications_table(applications: Iterable[application_pb2.Application]) -> Table:
     """Applications, one a row."""
-    table = Table("Application 申请", "Kind 种类", "State 状态", "Case no. 业务号", "Units 单元", "Due 期限")
+    table = Table(
+        "Application 申请", "Kind 种类", "State 状态", "Case no. 业务号", "Units 单元", "Due 期限"
+    )
     for one in applications:
         due = one.deadline
         table.add_row(

@@ -38,7 +38,8 @@ app = typer.Typer(
 )
 
 ApplicationArgument = Annotated[
-    Path, typer.Argument(metavar="APPLICATION.json", help="Header and terms; docs/client.md says how.")
+    Path,
+    typer.Argument(metavar="APPLICATION.json", help="Header and terms; docs/client.md says how."),
 ]
 FileOption = Annotated[
     list[str] | None,
@@ -46,7 +47,9 @@ FileOption = Annotated[
 ]
 TermsOption = Annotated[
     Path | None,
-    typer.Option("--terms", help="Serialized terms as persons signed them (`diya forms` wrote terms.bin)."),
+    typer.Option(
+        "--terms", help="Serialized terms as persons signed them (`diya forms` wrote terms.bin)."
+    ),
 ]
 RehearsalOption = Annotated[
     bool, typer.Option("--validate-only", help="Rehearse: nothing is filed. 仅校验。")
@@ -78,7 +81,9 @@ def mortgage(
       diya submit mortgage case.json --file APPLICATION=application-signed.pdf \\
           --file MORTGAGE_CONTRACT=contract.pdf
     """
-    _submit("mortgage", application, file, terms, validate_only, request_id, receipts, config, as_json)
+    _submit(
+        "mortgage", application, file, terms, validate_only, request_id, receipts, config, as_json
+    )
 
 
 @app.command("mortgage-release")
@@ -99,7 +104,15 @@ def mortgage_release(
       diya submit mortgage-release release.json --file EXTINCTION=settled.pdf
     """
     _submit(
-        "mortgage-release", application, file, terms, validate_only, request_id, receipts, config, as_json
+        "mortgage-release",
+        application,
+        file,
+        terms,
+        validate_only,
+        request_id,
+        receipts,
+        config,
+        as_json,
     )
 
 
@@ -120,7 +133,9 @@ def pre_notice(
     Example:
       diya submit pre-notice sale-and-mortgage.json --file SALE_CONTRACT=sale.pdf
     """
-    _submit("pre-notice", application, file, terms, validate_only, request_id, receipts, config, as_json)
+    _submit(
+        "pre-notice", application, file, terms, validate_only, request_id, receipts, config, as_json
+    )
 
 
 @app.command("encumbered-transfer")
@@ -141,13 +156,23 @@ def encumbered_transfer(
       diya submit encumbered-transfer phase-1.json --file TRIPARTITE=agreement.pdf
     """
     _submit(
-        "encumbered-transfer", application, file, terms, validate_only, request_id, receipts, config, as_json
+        "encumbered-transfer",
+        application,
+        file,
+        terms,
+        validate_only,
+        request_id,
+        receipts,
+        config,
+        as_json,
     )
 
 
 @app.command("resend")
 def resend(
-    kept: Annotated[Path, typer.Argument(metavar="FILE.json", help="A kept request without an answer.")],
+    kept: Annotated[
+        Path, typer.Argument(metavar="FILE.json", help="A kept request without an answer.")
+    ],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -244,7 +269,9 @@ async def _upload(
             uploaded = await client.upload_file(paper.path, progress=_bar(bars, task))
             for problem in uploaded.problems:
                 bars.console.print(
-                    Text(f"{paper.path}: {problem.code} {problem.zh} / {problem.en}", style="yellow")
+                    Text(
+                        f"{paper.path}: {problem.code} {problem.zh} / {problem.en}", style="yellow"
+                    )
                 )
             references.append(
                 uploaded.as_paper(

@@ -76,7 +76,9 @@ class FolderCheckpoints:
 class Progress:
     """Compares checkpoints of verified receipts with the one kept, and keeps the larger."""
 
-    def __init__(self, memory: CheckpointMemory, trust: LedgerTrust, fetch: FetchConsistency) -> None:
+    def __init__(
+        self, memory: CheckpointMemory, trust: LedgerTrust, fetch: FetchConsistency
+    ) -> None:
         self._memory = memory
         self._trust = trust
         self._fetch = fetch

@@ -63,7 +63,9 @@ class DiyaClient:
         """Upload a paper; see `FileTransfer.upload`."""
         return await self.files.upload(path, media_type=media_type, progress=progress)
 
-    async def download_file(self, sha256: bytes, to: Path, *, application: str = "") -> file_pb2.File:
+    async def download_file(
+        self, sha256: bytes, to: Path, *, application: str = ""
+    ) -> file_pb2.File:
         """Download a file of a case; see `FileTransfer.download`."""
         return await self.files.download(sha256, to, application=application)
 
@@ -80,7 +82,9 @@ class DiyaClient:
         """
         response = await self.session.act(
             self._stub.RenderForms,
-            pb.RenderFormsRequest(parent=self.session.parent, terms=terms, parties=parties, answers=answers),
+            pb.RenderFormsRequest(
+                parent=self.session.parent, terms=terms, parties=parties, answers=answers
+            ),
         )
         return tuple(response.forms)
 
@@ -106,7 +110,9 @@ class DiyaClient:
         """Pre-notices. As `submit`."""
         return await self._submit("pre-notice", envelope, sections)
 
-    async def submit_encumbered_transfer(self, envelope: Envelope, sections: Sections = ()) -> Answer:
+    async def submit_encumbered_transfer(
+        self, envelope: Envelope, sections: Sections = ()
+    ) -> Answer:
         """One phase of an encumbered transfer. As `submit`."""
         return await self._submit("encumbered-transfer", envelope, sections)
 
@@ -123,11 +129,17 @@ class DiyaClient:
 
     # -- cases -------------------------------------------------------------------------------------
 
-    async def get_application(self, name: str, *, full: bool = False) -> application_pb2.Application:
+    async def get_application(
+        self, name: str, *, full: bool = False
+    ) -> application_pb2.Application:
         """One application; `full` with its dossier. name: resource name or id. Raises
         RequestError.
         """
-        view = application_pb2.APPLICATION_VIEW_FULL if full else application_pb2.APPLICATION_VIEW_BASIC
+        view = (
+            application_pb2.APPLICATION_VIEW_FULL
+            if full
+            else application_pb2.APPLICATION_VIEW_BASIC
+        )
         response = await self.session.call(
             self._stub.GetApplication,
             pb.GetApplicationRequest(name=self.session.name("applications", name), view=view),
@@ -284,7 +296,9 @@ class DiyaClient:
         self, *, identifier: str = "", code: str = "", pdf_sha256: bytes = b""
     ) -> certificate_service_pb2.VerifyCertificateResponse:
         """The live state of any certificate; see `Certificates.verify`."""
-        return await self.certificates.verify(identifier=identifier, code=code, pdf_sha256=pdf_sha256)
+        return await self.certificates.verify(
+            identifier=identifier, code=code, pdf_sha256=pdf_sha256
+        )
 
     async def get_unit(
         self,

@@ -175,7 +175,9 @@ class DownloadInvalid(ProofError):
     """Downloaded bytes have another SHA-256 or size than declared; the file was not kept."""
 
     def __init__(self, name: str, en: str, zh: str) -> None:
-        super().__init__("DOWNLOAD_INVALID", f"{name}: {en}", f"{name}：{zh}", metadata={"name": name})
+        super().__init__(
+            "DOWNLOAD_INVALID", f"{name}: {en}", f"{name}：{zh}", metadata={"name": name}
+        )
 
 
 class EventGap(ProofError):

@@ -85,7 +85,9 @@ class LedgerClient:
         )
         return VerifiedEntry(verified.entry, data, verified.checkpoint)
 
-    async def entries(self, start_index: int = 0, *, page_size: int = 0) -> AsyncIterator[pb.LedgerEntry]:
+    async def entries(
+        self, start_index: int = 0, *, page_size: int = 0
+    ) -> AsyncIterator[pb.LedgerEntry]:
         """Entries from `start_index` to the end of the published ledger. Raises RequestError."""
         request = pb.ListEntriesRequest(
             parent=self._session.parent, start_index=start_index, page_size=page_size

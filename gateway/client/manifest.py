@@ -58,7 +58,9 @@ def certificate(number: str, *, legacy: bool = False) -> common_pb2.CertificateR
     """A title or a registration proof by its printed number; `legacy` for 房产证, 房他证 and the
     like.
     """
-    scheme = common_pb2.CERTIFICATE_SCHEME_LEGACY if legacy else common_pb2.CERTIFICATE_SCHEME_NATIONAL
+    scheme = (
+        common_pb2.CERTIFICATE_SCHEME_LEGACY if legacy else common_pb2.CERTIFICATE_SCHEME_NATIONAL
+    )
     return common_pb2.CertificateReference(number=number, scheme=scheme)
 
 
@@ -69,7 +71,9 @@ def right(proof_number: str, unit_codes: Sequence[str] = ()) -> common_pb2.Right
     return common_pb2.RightReference(certificate=certificate(proof_number), unit_codes=unit_codes)
 
 
-def unit(unit_code: str, *, location: str = "", titles: Sequence[str] = ()) -> terms_pb2.UnitReference:
+def unit(
+    unit_code: str, *, location: str = "", titles: Sequence[str] = ()
+) -> terms_pb2.UnitReference:
     """A unit by its 28-character code, with the numbers of its title certificates (national
     ones).
     """

@@ -209,7 +209,9 @@ class Session:
         verified = verify_receipt(receipt, sent, self.trust)
         if not self._compare:
             return verified
-        is_consistent = await self._progress.compare(verified.registry, verified.checkpoint, verified.note)
+        is_consistent = await self._progress.compare(
+            verified.registry, verified.checkpoint, verified.note
+        )
         return dataclasses.replace(verified, is_consistent=is_consistent)
 
     async def _consistency(self, registry: str, old: int, new: int) -> Sequence[bytes]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.cases.terms import Terms
 from gateway.client import manifest as build
 from gateway.client import operations
 from gateway.client.client import DiyaClient
@@ -14,7 +15,6 @@ from gateway.client.session import Answer
 from gateway.demo.papers import Desk
 from gateway.demo.stage import INSTITUTIONS, Stage
 from gateway.forms.questions import questions_for
-from gateway.kinds.operations import Terms
 from gateway.pb.diya.v1 import codes_pb2, registration_service_pb2
 from gateway.register.model import Party
 from gateway.register.sample import SampleUnit

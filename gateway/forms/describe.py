@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.certificates import wording
-from gateway.kinds.operations import (
+from gateway.cases.terms import (
     AnyOperation,
     MortgageFirst,
     MortgageRelease,
     OtherOperation,
     ReleaseGround,
 )
+from gateway.certificates import wording
 from gateway.register.model import MortgageKind, Party, Value
 
 RIGHTS: Final = ("国有建设用地使用权", "房屋所有权", "抵押权", "居住权", "地役权", "其他")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.kinds.operations import MortgageFirst, MortgageRelease, Terms
+from gateway.cases.terms import MortgageFirst, MortgageRelease, Terms
 from gateway.register.model import MortgagorRelation, Party, TransferRestriction, Value
 
 

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.cases.terms import Terms
 from gateway.certificates import wording
 from gateway.certificates.typeset import Attachment, typeset
 from gateway.forms.describe import ACTS, RIGHTS, Described, describe
 from gateway.forms.questions import questions_for
-from gateway.kinds.operations import Terms
 from gateway.register.model import Party, Unit, UnitKind
 
 TERMS_ATTACHMENT: Final = "terms.bin"

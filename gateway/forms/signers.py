@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.kinds.operations import Terms
+from gateway.cases.terms import Terms
 from gateway.register.model import Party
 
 #: Sides of an operation that apply in person; mortgagees apply through their signed envelope.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.applications.model import Awaited
+from gateway.cases.model import Awaited
 from gateway.kinds.law import Applicant, Case
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party

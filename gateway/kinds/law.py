@@ -10,8 +10,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from gateway.applications.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
-from gateway.applications.model import Manifest, OpenCase, Paper
+from gateway.cases.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
+from gateway.cases.model import Manifest, OpenCase, Paper
 from gateway.certificates.content import CertificateContent, CertificateKind
 from gateway.register.authority import Institution, Profile, RuleSet
 from gateway.register.findings import Finding

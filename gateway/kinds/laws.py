@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
+from gateway.cases.terms import AnyOperation, MortgageFirst, MortgageRelease
 from gateway.kinds import mortgage, mortgage_release
 from gateway.kinds.law import Law
-from gateway.kinds.operations import AnyOperation, MortgageFirst, MortgageRelease
 
 _LAWS: dict[type, Law] = {
     MortgageFirst: cast(Law, mortgage),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.cases.terms import MortgageFirst
 from gateway.certificates.content import CertificateKind, mortgage_proof
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean_mortgagees, unclean_owner, unclean_unit
 from gateway.kinds.law import Applicant, Booking, Case, PaperRule
-from gateway.kinds.operations import MortgageFirst
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgageKind, MortgagorRelation, Party, UnitState
 from gateway.register.rank import next_rank

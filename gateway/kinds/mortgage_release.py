@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.cases.terms import MortgageRelease, ReleaseGround
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.law import Applicant, Booking, Case, PaperRule
-from gateway.kinds.operations import MortgageRelease, ReleaseGround
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import Mortgage, UnitState

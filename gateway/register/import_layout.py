@@ -37,6 +37,10 @@ class Table(StrEnum):
     HABITATION = "QLF_QL_JZQ"  # ours: the standard's name is not verified
 
 
+#: Tables by the value of the column.
+TABLES = {table.value: table for table in Table}
+
+
 class Role(Value, frozen=True, kw_only=True):
     """A person of a row: the columns of name, id kind and id number."""
 

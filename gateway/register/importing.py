@@ -189,7 +189,7 @@ class _Reading:
 
     def take(self, row: Row) -> None:
         """File one row under its unit and its right."""
-        table = row.choice("TABLE", {t.value: t for t in Table})
+        table = row.choice("TABLE", layout.TABLES)
         code = row.unit_code()
         if code is not None and county_of(code) not in self._county_codes:
             row.wrong("BDCDYH", "不属于本登记机构的区县", "lies in no county of this registry")

@@ -17,10 +17,10 @@ import grpc
 from google.protobuf.message import Message
 
 from gateway.applications import administration as adm
-from gateway.applications.decision import Decision
-from gateway.applications.effects import RightBooked, UnitRecorded, encode_effects
-from gateway.applications.errors import CommandRefused
-from gateway.applications.model import Moment
+from gateway.cases.decision import Decision
+from gateway.cases.effects import RightBooked, UnitRecorded, encode_effects
+from gateway.cases.errors import CommandRefused
+from gateway.cases.model import Moment
 from gateway.config import MIB, Limits
 from gateway.pb.diya.v1 import admin_acts_pb2 as acts
 from gateway.pb.diya.v1 import admin_service_pb2, admin_service_pb2_grpc

@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
-from gateway.applications.model import Clerk, FileReference, Header, Kind, Manifest, SectionReference
-from gateway.kinds import operations as ops
+from gateway.cases import terms as ops
+from gateway.cases.model import Clerk, FileReference, Header, Kind, Manifest, SectionReference
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, envelope_pb2, operations_pb2, terms_pb2
 from gateway.register import model as m
 from gateway.register.identifiers import (

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
-from gateway.applications.model import Application, Outcome
+from gateway.cases.model import Application, Outcome
 from gateway.certificates.content import CertificateContent
 from gateway.pb.diya.v1 import (
     application_pb2,

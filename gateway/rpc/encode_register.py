@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gateway.applications.model import Application
+from gateway.cases.model import Application
 from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, operations_pb2, register_pb2
 from gateway.register import model as m

@@ -15,7 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from gateway.applications.errors import CommandRefused
+from gateway.cases.errors import CommandRefused
 from gateway.rpc.violations import MalformedRequest, Violation
 from gateway.sequencer import Overloaded, Unavailable
 from signing.errors import CertificateRefused, SigningError

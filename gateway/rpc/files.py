@@ -19,8 +19,8 @@ import grpc
 import msgspec
 from sqlalchemy import Connection, delete, insert
 
-from gateway.applications.errors import ApplicationNotFound
-from gateway.applications.model import Application, FileReference
+from gateway.cases.errors import ApplicationNotFound
+from gateway.cases.model import Application, FileReference
 from gateway.config import Limits
 from gateway.pb.diya.v1 import codes_pb2, file_pb2, file_service_pb2, file_service_pb2_grpc
 from gateway.register.identifiers import mask

@@ -15,8 +15,8 @@ import msgspec
 from google.protobuf.message import DecodeError, Message
 
 from gateway.applications.administration import OPERATORS, OperatorAct
-from gateway.applications.decision import Decision
-from gateway.applications.model import Moment
+from gateway.cases.decision import Decision
+from gateway.cases.model import Moment
 from gateway.config import Limits
 from gateway.pb.diya.v1 import admin_acts_pb2
 from gateway.rpc.authority import instant_of

@@ -21,7 +21,7 @@ import grpc
 import msgspec
 import structlog
 
-from gateway.applications.model import QUEUED, Application, State
+from gateway.cases.model import QUEUED, Application, State
 from gateway.pb.diya.v1 import register_service_pb2, register_service_pb2_grpc
 from gateway.register.authority import Institution
 from gateway.register.identifiers import normalise_unit_code, same_certificate_number

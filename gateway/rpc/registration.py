@@ -11,8 +11,8 @@ from typing import Any
 
 import grpc
 
-from gateway.applications.errors import ApplicationNotFound, KindNotAvailable
-from gateway.applications.model import Application, Kind
+from gateway.cases.errors import ApplicationNotFound, KindNotAvailable
+from gateway.cases.model import Application, Kind
 from gateway.config import Limits
 from gateway.forms.render import render_application_form, render_inquiry_record
 from gateway.forms.signers import signers_of

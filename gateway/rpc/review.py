@@ -12,10 +12,10 @@ import grpc
 import msgspec
 from google.protobuf.message import DecodeError
 
-from gateway.applications.decision import Decision
-from gateway.applications.errors import ApplicationNotFound, KindNotAvailable
-from gateway.applications.model import Application, Manifest, Moment, Paper
 from gateway.applications.review import Act, Verb, decide_review
+from gateway.cases.decision import Decision
+from gateway.cases.errors import ApplicationNotFound, KindNotAvailable
+from gateway.cases.model import Application, Manifest, Moment, Paper
 from gateway.config import Limits
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, review_service_pb2, review_service_pb2_grpc
 from gateway.register.authority import Registrar

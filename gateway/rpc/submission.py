@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.applications.decision import Decision
-from gateway.applications.model import Kind, Manifest, Moment, Paper
 from gateway.applications.submit import Submission, decide_submission
+from gateway.cases.decision import Decision
+from gateway.cases.model import Kind, Manifest, Moment, Paper
 from gateway.config import Limits
 from gateway.pb.diya.v1 import envelope_pb2
 from gateway.register.authority import Institution, KeyRole

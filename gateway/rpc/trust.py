@@ -12,8 +12,8 @@ from typing import Final
 
 from cryptography import x509
 
-from gateway.applications.effects import TrustSet
-from gateway.applications.errors import CommandRefused
+from gateway.cases.effects import TrustSet
+from gateway.cases.errors import CommandRefused
 from gateway.pb.diya.v1 import authority_pb2
 from gateway.rpc.authority import enum_name, limit
 from gateway.rpc.violations import Violations

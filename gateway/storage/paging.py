@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.applications.errors import CommandRefused
+from gateway.cases.errors import CommandRefused
 
 #: A position: one integer or text per column of the list's order.
 Position = tuple[int | str, ...]

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine, literal, select, tuple_
 
-from gateway.applications.model import QUEUED, Application, Outcome
+from gateway.cases.model import QUEUED, Application, Outcome
 from gateway.certificates.proof import LedgerProof
 from gateway.register.model import AnyRight, UnitState
 from gateway.sequencer import Receipt

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.applications.effects import OperatorSet, ProfileSet, RuleSetSet, TrustSet
+from gateway.cases.effects import OperatorSet, ProfileSet, RuleSetSet, TrustSet
 from gateway.register.authority import Institution, Profile, Registrar, RuleSet
 from gateway.storage import tables as t
 

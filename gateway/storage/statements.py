@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, Table, select
 
-from gateway.applications.model import Application
+from gateway.cases.model import Application
 from gateway.storage import tables as t
 from gateway.storage.working import Row
 from ledger.tables import ledger_checkpoint

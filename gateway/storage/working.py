@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Table, select, tuple_
 
-from gateway.applications import effects as fx
-from gateway.applications.model import QUEUED, Application, OpenCase
+from gateway.cases import effects as fx
+from gateway.cases.model import QUEUED, Application, OpenCase
 from gateway.register.model import AnyRight, Unit, UnitState
 from gateway.storage import tables as t
 from gateway.storage.settings import Settings

@@ -21,9 +21,9 @@ import msgspec
 import uvloop
 
 from gateway.app import Gateway
-from gateway.applications.decision import Decision
-from gateway.applications.effects import AnyEffect, InstitutionSet, RightBooked, UnitRecorded
-from gateway.applications.model import Outcome, Result
+from gateway.cases.decision import Decision
+from gateway.cases.effects import AnyEffect, InstitutionSet, RightBooked, UnitRecorded
+from gateway.cases.model import Outcome, Result
 from gateway.config import load_config
 from gateway.register.authority import Institution, InstitutionKind, KeyRole, RegisteredKey
 from gateway.register.model import (

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from gateway.applications.effects import ApplicationRecorded, PapersBound
-from gateway.applications.model import Application, Kind, State
+from gateway.cases.effects import ApplicationRecorded, PapersBound
+from gateway.cases.model import Application, Kind, State
 from gateway.config import Limits
 from gateway.pb.diya.v1 import (
     codes_pb2,

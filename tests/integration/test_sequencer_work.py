@@ -7,7 +7,7 @@ import threading
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from gateway.applications.effects import CounterMoved
+from gateway.cases.effects import CounterMoved
 from gateway.sequencer import Unavailable
 from gateway.storage import tables as t
 from tests.support.spine import REGISTRY, Spine

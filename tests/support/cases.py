@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.applications.decision import Decision
-from gateway.applications.model import (
+from gateway.applications.submit import Submission, decide_submission
+from gateway.cases.decision import Decision
+from gateway.cases.model import (
     Clerk,
     FileReference,
     Header,
@@ -19,8 +20,7 @@ from gateway.applications.model import (
     PaperSignature,
     World,
 )
-from gateway.applications.submit import Submission, decide_submission
-from gateway.kinds.operations import MortgageFirst, MortgageRelease, ReleaseGround, Terms
+from gateway.cases.terms import MortgageFirst, MortgageRelease, ReleaseGround, Terms
 from gateway.register.authority import (
     Institution,
     InstitutionKind,

@@ -19,8 +19,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
 
-from gateway.applications.decision import Decision
-from gateway.applications.effects import (
+from gateway.cases.decision import Decision
+from gateway.cases.effects import (
     AnyEffect,
     InstitutionSet,
     OperatorSet,
@@ -30,7 +30,7 @@ from gateway.applications.effects import (
     RuleSetSet,
     TrustSet,
 )
-from gateway.applications.model import Moment, Outcome, Result
+from gateway.cases.model import Moment, Outcome, Result
 from gateway.certificates.content import CertificateContent
 from gateway.config import Limits
 from gateway.pb.diya.v1 import envelope_pb2

@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.applications import administration as adm
-from gateway.applications.effects import InstitutionSet, ProfileSet, RequestAnswered, RuleSetSet
-from gateway.applications.errors import EnvelopeExpired
-from gateway.applications.model import Moment
+from gateway.cases.effects import InstitutionSet, ProfileSet, RequestAnswered, RuleSetSet
+from gateway.cases.errors import EnvelopeExpired
+from gateway.cases.model import Moment
 from gateway.register.authority import Registrar, RuleSet
 from tests.support.cases import BANK, OTHER_BANK, OTHER_USCC, PROFILE, institution
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.applications.effects import CertificateNumbered, CounterMoved, EventRecorded, RightBooked
-from gateway.applications.errors import EnvelopeExpired
-from gateway.applications.model import OpenCase, Result, State
-from gateway.kinds.operations import PowerForm, PowerOfAttorney
+from gateway.cases.effects import CertificateNumbered, CounterMoved, EventRecorded, RightBooked
+from gateway.cases.errors import EnvelopeExpired
+from gateway.cases.model import OpenCase, Result, State
+from gateway.cases.terms import PowerForm, PowerOfAttorney
 from gateway.register.findings import Severity
 from gateway.register.model import (
     Dissent,

@@ -7,9 +7,9 @@ import datetime as dt
 import pytest
 from msgspec.structs import replace
 
-from gateway.applications.effects import CertificateEnded, RightEnded
-from gateway.applications.model import OpenCase, Result, State
-from gateway.kinds.operations import ReleaseGround
+from gateway.cases.effects import CertificateEnded, RightEnded
+from gateway.cases.model import OpenCase, Result, State
+from gateway.cases.terms import ReleaseGround
 from gateway.register.model import CertificateRef, Seizure, SeizureKind
 from tests.support import cases as c
 

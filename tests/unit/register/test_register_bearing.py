@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.applications.model import OpenCase
+from gateway.cases.model import OpenCase
 from gateway.register.bearing import Bearing, Context, ContextError, bearing, strictest
 from gateway.register.blocks import OPERATIONS, BlocksTableError, Verdict
 from gateway.register.blocks import UnitStateCode as S

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.applications.model import OpenCase
+from gateway.cases.model import OpenCase
 from gateway.register.blocks import UnitStateCode as S
 from gateway.register.model import (
     Capacity,

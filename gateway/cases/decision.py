@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.applications.effects import AnyEffect
-from gateway.applications.model import Outcome
+from gateway.cases.effects import AnyEffect
+from gateway.cases.model import Outcome
 from gateway.certificates.content import CertificateContent
 from gateway.register.model import Value
 

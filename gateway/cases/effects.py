@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.applications.model import Application
+from gateway.cases.model import Application
 from gateway.register.authority import Institution, Profile, Registrar, RuleSet
 from gateway.register.model import AnyRight, Unit, Value
 

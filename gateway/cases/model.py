@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from enum import StrEnum
 
-from gateway.kinds.operations import Terms
+from gateway.cases.terms import Terms
 from gateway.register.authority import Institution, Profile, RuleSet
 from gateway.register.findings import Finding
 from gateway.register.model import UnitState, Value

@@ -1,0 +1,68 @@
+"""The command tree."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli import (
+    application,
+    certificate,
+    forms,
+    institution,
+    ledger,
+    outcomes,
+    party,
+    receipt,
+    register,
+    review,
+    submit,
+    watch,
+)
+from gateway.cli.settings import ROOT_CONFIG
+
+HELP = (
+    "Diya 抵押: a bank-facing mortgage-registration gateway.\n\n"
+    "Commands that call a gateway take their connection from diya-client.toml (or --config FILE) and from "
+    "environment variables DIYA_TARGET, DIYA_REGISTRY, DIYA_TRUST and so on, which win."
+)
+
+
+def build_app() -> typer.Typer:
+    """The application with all its commands; those of a gateway's own machine where they are installed."""
+    app = typer.Typer(
+        name="diya",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_show_locals=False,  # locals hold personal data
+    )
+    app.callback(help=HELP, epilog=outcomes.HELP)(_root)
+    app.add_typer(submit.app, name="submit")
+    app.command("forms")(forms.forms)
+    app.command("watch")(watch.watch)
+    app.add_typer(application.app, name="application")
+    app.add_typer(party.app, name="party")
+    app.add_typer(review.app, name="review")
+    app.add_typer(receipt.app, name="receipt")
+    app.add_typer(certificate.app, name="certificate")
+    app.add_typer(register.app, name="register")
+    app.add_typer(institution.app, name="institution")
+    app.add_typer(ledger.app, name="ledger")
+    if importlib.util.find_spec("gateway.cli.local"):
+        # The client ships without it; and its imports (the whole server) are paid for only here.
+        from gateway.cli import local  # noqa: PLC0415
+
+        local.register(app, ledger.app)
+    return app
+
+
+def _root(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Connection settings for the command that follows."),
+    ] = None,
+) -> None:
+    ROOT_CONFIG.set(config)

@@ -1,0 +1,195 @@
+"""`diya certificate`: e-certificates, verified offline and asked for live."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from gateway.cli import opening, outcomes, show
+from gateway.cli.receipt import TrustOption
+from gateway.cli.settings import ConfigOption, JsonOption, load_settings
+from gateway.client.certificates import VerifiedCertificate
+from gateway.client.errors import DiyaError, InputError
+from gateway.client.trust import read_trust
+from gateway.pb.diya.v1 import certificate_pb2, certificate_service_pb2
+from signing.errors import SigningError
+from signing.trust_directory import read_trust as read_anchors
+
+if TYPE_CHECKING:
+    from gateway.certificates.verdict import CertificateVerdict
+
+app = typer.Typer(no_args_is_help=True, help="Get and verify e-certificates. 电子证照。")
+
+
+@app.command("verify")
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pdf", help="The sealed certificate.")],
+    trust: TrustOption = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the public listener for the live state too.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a certificate: seal, data against print, ledger proof; with --online its live state (核验证照).
+
+    The trust folder holds the registry's seal anchors (registry.pem) and ledger keys (<registry>.vkey). A good
+    seal proves that the certificate was issued; only the live state says that the right still lives.
+
+    \b
+    Example:
+      diya certificate verify "苏(2026)江阴市不动产证明第0000001号.pdf" --trust trust --online
+    """
+    try:
+        data = file.read_bytes()
+        verdict = _check(data, trust or load_settings(config).path("trust"))
+    except OSError as error:
+        unreadable = InputError(f"{file}: {error.strerror}", f"{file}：无法读取")
+        raise outcomes.fail(unreadable, as_json=as_json) from error
+    except (DiyaError, SigningError) as error:
+        raise outcomes.fail(error, as_json=as_json) from error
+    live = None
+    if online:
+        live = outcomes.run(_ask(data, config), as_json=as_json)
+    _print_verdict(verdict, live, as_json=as_json)
+    is_live = live is None or live.state == certificate_pb2.Certificate.STATE_SEALED
+    raise typer.Exit(outcomes.OK if verdict.sound and is_live else outcomes.FAILED)
+
+
+@app.command("download")
+def download(
+    name: Annotated[str, typer.Argument(help="Resource name or identifier of the certificate.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write; named by its number by default."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Download a sealed certificate; its digest and its content are compared with the ledger (下载证照).
+
+    \b
+    Example:
+      diya certificate download 1.2.156.3005.2.… --out proof.pdf
+    """
+
+    async def work() -> tuple[VerifiedCertificate, Path]:
+        async with opening.open_client(load_settings(config)) as client:
+            number = "" if out else (await client.get_certificate(name)).certificate.number
+            target = out or Path(f"{number.replace('/', '_')}.pdf")
+            with show.transfer_progress(hidden=as_json) as bars:
+                task = bars.add_task(target.name, total=None)
+                got = await client.download_certificate(
+                    name,
+                    target,
+                    progress=lambda done, total: bars.update(task, completed=done, total=total),
+                )
+            return got, target
+
+    got, target = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json({"file": str(target), "certificate": show.to_dict(got.certificate)})
+        return
+    state = certificate_pb2.Certificate.State.Name(got.certificate.state).removeprefix("STATE_")
+    show.console().print(Text(f"{got.certificate.number}  {state}  {target}"))
+
+
+@app.command("list")
+def list_certificates(
+    application: Annotated[
+        str, typer.Option("--application", help="Only of this application.")
+    ] = "",
+    unit: Annotated[str, typer.Option("--unit", help="Only on this unit, 28 characters.")] = "",
+    number: Annotated[str, typer.Option("--number", help="Only with this number 证号.")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List certificates, newest booking first (证照列表).
+
+    \b
+    Example:
+      diya certificate list --unit 320281001001GB00001F00010001
+    """
+
+    async def work() -> list[certificate_pb2.Certificate]:
+        async with opening.open_client(load_settings(config)) as client:
+            listed = client.certificates.list(
+                application=client.session.name("applications", application) if application else "",
+                unit_code=unit,
+                number=number,
+            )
+            return [one async for one in listed]
+
+    found = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json([show.to_dict(one) for one in found])
+    else:
+        show.console().print(show.certificates_table(found))
+
+
+def _check(data: bytes, trust: Path) -> CertificateVerdict:
+    # The checks of printing and data belong to the gateway's package; only this command needs them.
+    from gateway.certificates.verify import verify_certificate  # noqa: PLC0415
+
+    ledgers = read_trust(trust)
+    keys = (key for name in ledgers.registries for key in ledgers.vkeys(name))
+    return verify_certificate(
+        data,
+        trust=read_anchors(trust),
+        vkeys={key.partition("+")[0]: key for key in keys},
+        at=datetime.now(UTC),
+    )
+
+
+async def _ask(
+    data: bytes, config: Path | None
+) -> certificate_service_pb2.VerifyCertificateResponse:
+    async with opening.open_public(load_settings(config)) as client:
+        return await client.verify(pdf_sha256=sha256(data).digest())
+
+
+def _print_verdict(
+    verdict: CertificateVerdict,
+    live: certificate_service_pb2.VerifyCertificateResponse | None,
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        checks: list[dict[str, Any]] = [
+            {
+                "number": one.number,
+                "step": one.step.value,
+                "result": one.result.value,
+                "code": one.code,
+                "zh": one.why_zh or one.zh,
+                "en": one.why_en or one.en,
+            }
+            for one in verdict.checks
+        ]
+        body: dict[str, Any] = {"sound": verdict.sound, "sha256": verdict.sha256, "checks": checks}
+        if live is not None:
+            body["live"] = show.to_dict(live)
+        show.print_json(body)
+        return
+    out = show.console()
+    marks = {"HOLDS": ("✓", "green"), "FAILS": ("✗", "red")}
+    for one in verdict.checks:
+        mark, style = marks.get(one.result.value, ("·", "dim"))
+        out.print(Text(f"  {mark} {one.number:>2}  {one.zh}  {one.en}", style=style))
+        if one.why_zh:
+            out.print(Text(f"        {one.why_zh}"))
+            out.print(Text(f"        {one.why_en}"))
+    if live is not None:
+        state = certificate_pb2.Certificate.State.Name(live.state).removeprefix("STATE_")
+        good = live.state == certificate_pb2.Certificate.STATE_SEALED
+        out.print(
+            Text(
+                f"  live state 当前状态: {state}, as of index {live.as_of_index}",
+                style="green" if good else "red",
+            )
+        )

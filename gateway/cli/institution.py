@@ -1,0 +1,173 @@
+"""`diya institution`: an operator's acts on banks and fund centres."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import ParseDict, ParseError
+from rich.table import Table
+from rich.text import Text
+
+from gateway.cli import opening, outcomes, show
+from gateway.cli.settings import ConfigOption, JsonOption, load_settings
+from gateway.client.admin import Done
+from gateway.client.errors import InputError
+from gateway.pb.diya.v1 import authority_pb2, codes_pb2
+from signing.certificates import certificates_from_pem, parse_certificate
+from signing.errors import SigningError
+
+app = typer.Typer(
+    no_args_is_help=True, help="Enter, list and suspend institutions, as an operator. 机构管理。"
+)
+
+UsccArgument = Annotated[str, typer.Argument(metavar="USCC", help="18 characters of GB 32100.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it goes into the ledger.")]
+
+
+@app.command("list")
+def list_institutions(
+    uscc: Annotated[
+        str, typer.Option("--uscc", help="Only this one, present or former USCC.")
+    ] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List institutions with their keys (机构列表).
+
+    \b
+    Example:
+      diya institution list --config operator.toml
+    """
+
+    async def work() -> list[authority_pb2.Institution]:
+        async with opening.open_admin(load_settings(config)) as admin:
+            return [one async for one in admin.list_institutions(uscc)]
+
+    found = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json([show.to_dict(one) for one in found])
+        return
+    table = Table("USCC", "Name 名称", "Kind 类别", "Keys 密钥", "Suspended 暂停")
+    for one in found:
+        table.add_row(
+            one.uscc,
+            one.names[0] if one.names else "",
+            codes_pb2.InstitutionKind.Name(one.kind).removeprefix("INSTITUTION_KIND_"),
+            "\n".join(_key_text(key) for key in one.keys),
+            one.suspension_reason or "yes" if one.suspended else "",
+        )
+    show.console().print(table)
+
+
+@app.command("set")
+def set_institution(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="INSTITUTION.json", help="Protobuf JSON of diya.v1.Institution."),
+    ],
+    sign_key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--sign-key", help="PEM certificate to add, roles SUBMIT, CONSENT and RELEASE."
+        ),
+    ] = None,
+    tls_key: Annotated[
+        list[Path] | None, typer.Option("--tls-key", help="PEM certificate to add, role TLS.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Enter or replace an institution with its keys (设置机构).
+
+    \b
+    Example:
+      diya institution set bank-a.json --sign-key bank-a.pem --tls-key bank-a-tls.pem
+    """
+
+    async def work() -> Done[authority_pb2.Institution]:
+        try:
+            read = json.loads(file.read_text(encoding="utf-8"))
+            institution = ParseDict(read, authority_pb2.Institution())
+        except (OSError, ValueError, ParseError) as error:
+            raise InputError(f"{file}: {error}", f"{file}：不是机构的 JSON") from error
+        signing = (
+            authority_pb2.KEY_ROLE_SUBMIT,
+            authority_pb2.KEY_ROLE_CONSENT,
+            authority_pb2.KEY_ROLE_RELEASE,
+        )
+        for path in sign_key or ():
+            institution.keys.add(key_id=_key_id(path), roles=signing)
+        for path in tls_key or ():
+            institution.keys.add(key_id=_key_id(path), roles=[authority_pb2.KEY_ROLE_TLS])
+        async with opening.open_admin(load_settings(config)) as admin:
+            return await admin.set_institution(institution)
+
+    _print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
+
+
+@app.command("suspend")
+def suspend(
+    uscc: UsccArgument,
+    reason: ReasonOption,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Suspend an institution, at once; its open cases stay (暂停机构).
+
+    \b
+    Example:
+      diya institution suspend 91999999MA00BANK1X --reason "密钥泄露"
+    """
+
+    async def work() -> Done[authority_pb2.Institution]:
+        async with opening.open_admin(load_settings(config)) as admin:
+            return await admin.suspend_institution(uscc, reason)
+
+    _print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
+
+
+@app.command("resume")
+def resume(
+    uscc: UsccArgument,
+    reason: ReasonOption,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a suspension (恢复机构).
+
+    \b
+    Example:
+      diya institution resume 91999999MA00BANK1X --reason "密钥已更换"
+    """
+
+    async def work() -> Done[authority_pb2.Institution]:
+        async with opening.open_admin(load_settings(config)) as admin:
+            return await admin.resume_institution(uscc, reason)
+
+    _print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
+
+
+def _print_done(done: Done[authority_pb2.Institution], *, as_json: bool) -> None:
+    if as_json:
+        show.print_json({"institution": show.to_dict(done.value), "index": done.wire.index})
+        return
+    state = "suspended 已暂停" if done.value.suspended else "in force 有效"
+    name = done.value.names[0] if done.value.names else ""
+    show.console().print(
+        Text(f"{done.value.uscc}  {name}  {state}  ledger index {done.wire.index}")
+    )
+
+
+def _key_text(key: authority_pb2.RegisteredKey) -> str:
+    roles = (authority_pb2.KeyRole.Name(one).removeprefix("KEY_ROLE_") for one in key.roles)
+    return f"{key.key_id[:12]}… {' '.join(roles)}"
+
+
+def _key_id(path: Path) -> str:
+    try:
+        return parse_certificate(certificates_from_pem(path.read_bytes())[0]).key_id
+    except (OSError, SigningError) as error:
+        raise InputError(f"{path}: {error}", f"{path}：不是 PEM 证书") from error

@@ -1,0 +1,278 @@
+"""`diya review`: a registrar's work, each act signed with the registrar's own key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from google.protobuf.json_format import ParseDict, ParseError
+
+from gateway.cli import opening, outcomes, show
+from gateway.cli.application import parse_state
+from gateway.cli.settings import ConfigOption, JsonOption, load_settings
+from gateway.client.errors import InputError
+from gateway.client.receipt_file import KeptAct, write_act
+from gateway.client.review import Dossier, ReviewClient
+from gateway.client.session import Answer
+from gateway.pb.diya.v1 import application_pb2, finding_pb2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Review cases as a registrar. 审核。\n\nEvery act reads the case first and states the last ledger entry "
+    "seen: when something was entered in between, look again.",
+)
+
+NameArgument = Annotated[str, typer.Argument(help="Resource name of the application, or its id.")]
+OpinionOption = Annotated[str, typer.Option("--opinion", help="Opinion for the file 审核意见.")]
+ReceiptsOption = Annotated[Path, typer.Option("--receipts", help="Folder that keeps the receipts.")]
+FindingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--finding", metavar="CODE=TEXT", help="A finding by code and text. May be repeated."
+    ),
+]
+FindingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--findings", help="JSON array of findings (protobuf JSON), with zh, en and cures."
+    ),
+]
+RECEIPTS: Final = Path("receipts")
+
+Act = Callable[[ReviewClient, Dossier], Awaitable[Answer]]
+
+
+@app.command("queue")
+def queue(
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only in this state. May be repeated.")
+    ] = None,
+    mine: Annotated[bool, typer.Option("--mine", help="Only cases that I have claimed.")] = False,
+    unclaimed: Annotated[
+        bool, typer.Option("--unclaimed", help="Only cases nobody has claimed.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the cases that wait for a person, in order of acceptance (待审列表).
+
+    \b
+    Example:
+      diya review queue --unclaimed
+    """
+
+    async def work() -> list[application_pb2.Application]:
+        states = [parse_state(one) for one in state or ()]
+        async with opening.open_review(load_settings(config)) as review:
+            listed = review.list_queue(states=states, mine=mine, unclaimed=unclaimed)
+            return [one async for one in listed]
+
+    found = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json([show.to_dict(one) for one in found])
+    else:
+        show.console().print(show.applications_table(found))
+
+
+@app.command("show")
+def show_case(name: NameArgument, config: ConfigOption = None) -> None:
+    """Print the whole case as JSON: application, findings, files with verdicts, later acts (全卷).
+
+    \b
+    Example:
+      diya review show 0192f0c1-… | jq .findings
+    """
+
+    async def work() -> Dossier:
+        async with opening.open_review(load_settings(config)) as review:
+            return await review.open(name)
+
+    show.print_json(show.to_dict(outcomes.run(work(), as_json=True).application))
+
+
+@app.command("claim")
+def claim(
+    name: NameArgument,
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a case from the queue (领取).
+
+    \b
+    Example:
+      diya review claim 0192f0c1-…
+    """
+    _act(lambda review, dossier: review.claim(dossier), name, receipts, config, as_json)
+
+
+@app.command("unclaim")
+def unclaim(
+    name: NameArgument,
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a case back to the queue (退回).
+
+    \b
+    Example:
+      diya review unclaim 0192f0c1-…
+    """
+    _act(lambda review, dossier: review.unclaim(dossier), name, receipts, config, as_json)
+
+
+@app.command("approve")
+def approve(
+    name: NameArgument,
+    opinion: OpinionOption = "",
+    no_book: Annotated[
+        bool, typer.Option("--no-book", help="Approve only; a second person books 由他人登簿.")
+    ] = False,
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Approve a case, and book it when no gate is closed (同意登记).
+
+    \b
+    Example:
+      diya review approve 0192f0c1-… --opinion "符合登记条件"
+    """
+
+    async def act(review: ReviewClient, dossier: Dossier) -> Answer:
+        return await review.approve(dossier, book=not no_book, opinion=opinion)
+
+    _act(act, name, receipts, config, as_json)
+
+
+@app.command("refuse")
+def refuse(
+    name: NameArgument,
+    finding: FindingOption = None,
+    findings: FindingsOption = None,
+    opinion: OpinionOption = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse a case in writing, on at least one R- ground (不予登记). Exits with 3 when it was refused.
+
+    \b
+    Example:
+      diya review refuse 0192f0c1-… --finding "R-SEIZED=该不动产已被查封"
+    """
+
+    async def act(review: ReviewClient, dossier: Dossier) -> Answer:
+        return await review.refuse(dossier, _findings(finding, findings), opinion=opinion)
+
+    _act(act, name, receipts, config, as_json)
+
+
+@app.command("request-supplement")
+def request_supplement(
+    name: NameArgument,
+    finding: FindingOption = None,
+    findings: FindingsOption = None,
+    opinion: OpinionOption = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for papers: once, for everything (要求补充材料).
+
+    \b
+    Example:
+      diya review request-supplement 0192f0c1-… --finding "N-INCOMPLETE=请补充抵押合同"
+    """
+
+    async def act(review: ReviewClient, dossier: Dossier) -> Answer:
+        return await review.request_supplement(
+            dossier, _findings(finding, findings), opinion=opinion
+        )
+
+    _act(act, name, receipts, config, as_json)
+
+
+@app.command("suspend")
+def suspend(
+    name: NameArgument,
+    reason: Annotated[str, typer.Option("--reason", help="S- code, such as S-INVESTIGATION.")],
+    opinion: OpinionOption = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Suspend a case for an inquiry or a correction (中止办理).
+
+    \b
+    Example:
+      diya review suspend 0192f0c1-… --reason S-INVESTIGATION
+    """
+
+    async def act(review: ReviewClient, dossier: Dossier) -> Answer:
+        return await review.suspend(dossier, reason, opinion=opinion)
+
+    _act(act, name, receipts, config, as_json)
+
+
+@app.command("resume")
+def resume(
+    name: NameArgument,
+    opinion: OpinionOption = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a suspension (恢复办理).
+
+    \b
+    Example:
+      diya review resume 0192f0c1-…
+    """
+
+    async def act(review: ReviewClient, dossier: Dossier) -> Answer:
+        return await review.resume(dossier, opinion=opinion)
+
+    _act(act, name, receipts, config, as_json)
+
+
+def _act(act: Act, name: str, receipts: Path, config: Path | None, as_json: bool) -> None:
+    async def work() -> Answer:
+        async with opening.open_review(load_settings(config)) as review:
+            answer = await act(review, await review.open(name))
+        write_act(receipts / f"{answer.request_id}.json", KeptAct.of_answer(answer))
+        return answer
+
+    answer = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json(show.answer_to_dict(answer))
+    else:
+        show.print_answer(answer)
+    raise typer.Exit(show.exit_status_of(answer))
+
+
+def _findings(options: list[str] | None, path: Path | None) -> list[finding_pb2.Finding]:
+    """Findings of --finding and --findings together. Raises InputError when there is none."""
+    found = []
+    if path is not None:
+        try:
+            listed = json.loads(path.read_text(encoding="utf-8"))
+            found += [ParseDict(one, finding_pb2.Finding()) for one in listed]
+        except (OSError, ValueError, TypeError, ParseError) as error:
+            raise InputError(f"{path}: {error}", f"{path}：不是审查意见的 JSON 数组") from error
+    for option in options or ():
+        code, equals, text = option.partition("=")
+        if not equals or not text:
+            raise InputError(
+                f"--finding {option}: CODE=TEXT is expected", f"--finding {option}：应为 代码=说明"
+            )
+        found.append(finding_pb2.Finding(code=code, zh=text, en=text))
+    if not found:
+        raise InputError(
+            "at least one --finding CODE=TEXT is needed", "至少需要一个 --finding 代码=说明"
+        )
+    return found

@@ -1,0 +1,119 @@
+"""Verification of an untouched certificate, and the verdict's shape."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway.certificates.content import encode_content
+from gateway.certificates.verdict import QUESTIONS, CertificateVerdict, Result, Step
+from gateway.certificates.verify import CERTIFICATE_BYTES_MAX, verify_certificate
+from signing.pki import KeyKind, make_key
+from tests.support.certificates import VKEYS, content, seal, sealed, unsealed
+from tests.support.pki import NOW, REGISTRY_USCC, sample_pki
+
+
+def verify(pdf: bytes) -> CertificateVerdict:
+    """Judge by the sample PKI and the sample log's key."""
+    return verify_certificate(pdf, trust=sample_pki().trust, vkeys=VKEYS, at=NOW)
+
+
+def test_untouched_certificate_is_sound() -> None:
+    """All ten offline checks hold for what the authority issued."""
+    verdict = verify(sealed())
+    assert verdict.sound
+    assert verdict.failed == ()
+    assert verdict.content == content()
+    assert verdict.sealed_by == "测试市不动产登记中心"
+    assert verdict.sealed_at == NOW
+    assert verdict.test
+
+
+def test_live_status_is_never_decided_offline() -> None:
+    """A cancelled certificate still verifies: the verdict says that the authority must be asked."""
+    check = verify(sealed()).of(Step.LIVE_STATUS)
+    assert check.result is Result.NOT_MADE
+    assert check.code == "ASK_THE_AUTHORITY"
+    assert check.why_zh
+    assert check.why_en
+
+
+def test_checks_are_numbered_and_bilingual() -> None:
+    """Every check has its number, its name and its question in both languages."""
+    checks = verify(sealed()).checks
+    assert [check.number for check in checks] == list(range(1, len(Step) + 1))
+    assert [check.step for check in checks] == list(Step)
+    assert all((check.zh, check.en) == QUESTIONS[check.step] for check in checks)
+
+
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.7\n", b"not a pdf", b"%PDF-1.7\n%%EOF\n"])
+def test_what_is_no_pdf_fails_the_first_check_and_raises_nothing(data: bytes) -> None:
+    """Bad input is a finding; no later check claims to hold."""
+    verdict = verify(data)
+    assert not verdict.sound
+    assert verdict.of(Step.FILE).result is Result.FAILS
+    assert {check.result for check in verdict.checks[1:]} == {Result.NOT_MADE}
+
+
+def test_file_over_the_limit_is_not_read() -> None:
+    """A file larger than any certificate fails by its size."""
+    verdict = verify(sealed() + bytes(CERTIFICATE_BYTES_MAX))
+    assert verdict.of(Step.FILE).code == "FILE_TOO_LARGE"
+
+
+def test_unsealed_certificate_fails_the_seal() -> None:
+    """A rendering without a seal proves nothing, whatever its data say."""
+    verdict = verify(unsealed())
+    assert [check.step for check in verdict.failed] == [Step.SEAL]
+    assert verdict.of(Step.SEAL).code == "SEAL_COUNT"
+    assert verdict.of(Step.SEAL_CHAIN).result is Result.NOT_MADE
+    assert verdict.of(Step.ISSUER).result is Result.NOT_MADE
+
+
+def test_expired_seal_certificate_fails_the_chain() -> None:
+    """A seal without a time stamp is judged at the time of verification."""
+    verdict = verify_certificate(
+        sealed(), trust=sample_pki().pki.trust_store(), vkeys=VKEYS, at=NOW + timedelta(days=4000)
+    )
+    assert verdict.of(Step.SEAL_CHAIN).code == "CERTIFICATE_EXPIRED"
+    assert verdict.of(Step.SEAL).result is Result.NOT_MADE
+
+
+def test_revoked_seal_certificate_fails_the_chain() -> None:
+    """A seal whose certificate was revoked before is no seal."""
+    pki = sample_pki()
+    trust = pki.trust_revoking(pki.registry_seal, since=NOW - timedelta(minutes=1))
+    verdict = verify_certificate(sealed(), trust=trust, vkeys=VKEYS, at=NOW)
+    assert verdict.of(Step.SEAL_CHAIN).code == "CERTIFICATE_REVOKED"
+
+
+def test_rsa_seal_is_as_good() -> None:
+    """Seals may be P-256 or RSA (design, frozen on day one)."""
+    pki = sample_pki().pki
+    credential = pki.issue_seal(REGISTRY_USCC, "测试市不动产登记中心", key=make_key(KeyKind.RSA_2048))
+    assert verify(seal(unsealed(), credential)).sound
+
+
+def test_verdict_can_be_written_as_json() -> None:
+    """A program may read the verdict."""
+    written = msgspec.json.decode(msgspec.json.encode(verify(sealed())))
+    assert written["checks"][0]["step"] == "FILE"
+    assert msgspec.json.decode(encode_content(content())) == written["content"]
+
+
+@pytest.mark.skipif(shutil.which("pdfsig") is None, reason="needs poppler-utils")
+def test_pdfsig_accepts_the_seal(tmp_path: Path) -> None:
+    """An independent reader finds one valid signature over the whole document."""
+    path = tmp_path / "certificate.pdf"
+    path.write_bytes(sealed())
+    program = shutil.which("pdfsig")
+    assert program is not None
+    done = subprocess.run([program, "-nocert", str(path)], capture_output=True, text=True, check=False)
+    assert "Signature is Valid" in done.stdout
+    assert "Total document signed" in done.stdout
+    assert "Signature #2" not in done.stdout

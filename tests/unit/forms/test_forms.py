@@ -1,0 +1,280 @@
+"""Forms rendered from the terms: the terms inside byte for byte, the words for the person who signs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pypdf
+import pytest
+from msgspec.structs import replace
+
+from gateway.cases.terms import MortgageFirst, MortgageRelease, OtherOperation, ReleaseGround, Terms
+from gateway.certificates.reading import plain, read_attachments
+from gateway.forms.describe import NotOnFormError, describe
+from gateway.forms.papers import contract_pdf
+from gateway.forms.questions import questions_for, usual_answers
+from gateway.forms.render import SIGNERS_MAX, render_application_form, render_inquiry_record
+from gateway.register.model import (
+    CertificateRef,
+    MortgageKind,
+    MortgagorRelation,
+    Party,
+    TransferRestriction,
+)
+from signing.pdf import check_pdf
+from signing.seal import append_signature
+from tests.support.certificates import BANK, OWNER, SPOUSE, unit
+from tests.support.pki import BUYER_ID, NOW, SELLER_ID, SPOUSE_ID, sample_pki
+
+BUYER = Party(name="乙测试", id_kind=OWNER.id_kind, id_number=BUYER_ID)
+REGISTRY = "测试市不动产登记中心"
+
+
+def first(**changes: Any) -> MortgageFirst:
+    """A couple mortgages its flat for one's debt."""
+    values: dict[str, Any] = {
+        "units": (unit().unit_code,),
+        "kind": MortgageKind.ORDINARY,
+        "mortgagors": (OWNER, SPOUSE),
+        "mortgagees": (BANK,),
+        "debtors": (OWNER,),
+        "mortgagor_relation": MortgagorRelation.DEBTOR,
+        "claim_amount_fen": 123_450_000,
+        "term_start": dt.date(2026, 11, 2),
+        "term_end": dt.date(2056, 11, 1),
+        "secured_scope": "主债权及利息",
+        "transfer_restriction": TransferRestriction.RESTRICTED,
+        "contract_number": "HT-2026-1",
+        "titles": (CertificateRef(number="苏(2020)测试市不动产权第0000007号"),),
+    }
+    return MortgageFirst(**{**values, **changes})
+
+
+RELEASE = MortgageRelease(
+    units=(unit().unit_code,),
+    proof=CertificateRef(number="苏(2020)测试市不动产证明第0000003号"),
+    mortgagees=(BANK,),
+    ground=ReleaseGround.CLAIM_SETTLED,
+    settled_on=dt.date(2026, 11, 1),
+)
+TERMS = Terms(registry="r1", operations=(first(),))
+TERMS_BYTES = b"\x00\xff\x80 not UTF-8 \r\n" + msgspec.json.encode(TERMS)
+
+
+def form(terms: Terms = TERMS, **changes: Any) -> bytes:
+    """The application form of the couple."""
+    values: dict[str, Any] = {
+        "signers": [OWNER, SPOUSE],
+        "registry_name": REGISTRY,
+        "created_at": NOW,
+        "units": {unit().unit_code: unit()},
+    }
+    return render_application_form(terms, TERMS_BYTES, **{**values, **changes})
+
+
+def record(respondent: Party = OWNER, terms: Terms = TERMS, **answers: str) -> bytes:
+    """The record of questions of one person."""
+    return render_inquiry_record(
+        terms,
+        TERMS_BYTES,
+        respondent=respondent,
+        answers=answers,
+        registry_name=REGISTRY,
+        created_at=NOW,
+    )
+
+
+def words(pdf: bytes) -> str:
+    """All text of a PDF, without white space."""
+    return plain("".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages))
+
+
+@pytest.mark.parametrize("make", [form, record])
+def test_form_embeds_the_terms_byte_for_byte(make: Callable[[], bytes]) -> None:
+    """Whoever signs the form signs exactly the bytes that were sent."""
+    pdf = make()
+    assert read_attachments(pdf) == {"terms.bin": [TERMS_BYTES]}
+    verdict = check_pdf(pdf, sample_pki().trust, NOW)
+    assert verdict.ok
+    assert verdict.attachments == {"terms.bin": hashlib.sha256(TERMS_BYTES).hexdigest()}
+
+
+@pytest.mark.parametrize("make", [form, record])
+def test_form_prints_the_digest_of_the_terms(make: Callable[[], bytes]) -> None:
+    """The person can compare the digest on paper with the one that the bank shows."""
+    assert hashlib.sha256(TERMS_BYTES).hexdigest() in words(make())
+
+
+def test_terms_of_the_largest_size_are_embedded() -> None:
+    """256 KiB of any bytes, the limit of the contract, come back unchanged."""
+    data = bytes(range(256)) * 1024
+    pdf = render_application_form(TERMS, data, signers=[OWNER], registry_name=REGISTRY, created_at=NOW)
+    assert read_attachments(pdf) == {"terms.bin": [data]}
+
+
+def test_application_form_says_what_is_applied_for() -> None:
+    """Parties, unit, amounts, term, scope, restriction and papers stand on the form."""
+    text = words(form())
+    for word in (
+        "不动产登记申请书",
+        REGISTRY,
+        "甲测试",
+        "丙测试",
+        SELLER_ID,
+        SPOUSE_ID,
+        "澄江测试银行",
+        unit().unit_code,
+        unit().location,
+        "89.50平方米",
+        "抵押权首次登记",
+        "123.45万元(人民币壹佰贰拾叁万肆仟伍佰元整)",
+        "2026年11月2日起至2056年11月1日止",
+        "主债权及利息",
+        "苏(2020)测试市不动产权第0000007号",
+        "HT-2026-1",
+        "如有不实,申请人愿承担法律责任",
+    ):
+        assert word in text
+    assert "禁止或限制转让抵押不动产的约定是" in text
+    assert text.count("签名(章)") == 2
+
+
+def test_application_form_without_register_data_names_units_by_code() -> None:
+    """Who may not be told what the register says still gets a form."""
+    text = words(form(units=None))
+    assert unit().unit_code in text
+    assert unit().location not in text
+
+
+def test_application_form_carries_every_step_of_a_combined_case() -> None:
+    """One form carries a release and a new mortgage, in their order (IR 16(1))."""
+    text = words(form(Terms(registry="r1", operations=(RELEASE, first()))))
+    assert text.index("一、抵押权注销登记") < text.index("二、抵押权首次登记")
+    assert "苏(2020)测试市不动产证明第0000003号" in text
+    assert "2026年11月1日" in text
+
+
+def test_application_form_of_many_signers_gives_each_a_place() -> None:
+    """Every signer has a place, over several pages if need be; beyond the limit it is refused."""
+    people = [replace(OWNER, name=f"测试{n:02d}号") for n in range(30)]
+    text = words(form(signers=people))
+    assert all(f"申请人:测试{n:02d}号" in text for n in range(30))
+    with pytest.raises(ValueError, match=str(SIGNERS_MAX)):
+        form(signers=[OWNER] * (SIGNERS_MAX + 1))
+
+
+def test_application_form_pairs_each_unit_with_its_title() -> None:
+    """Where each unit has its own title, each is printed beside its unit only."""
+    units = (unit(1).unit_code, unit(2).unit_code)
+    op = first(units=units, titles=(CertificateRef(number="证甲"), CertificateRef(number="证乙")))
+    assert describe(op).titles_of(units[1]) == ("证乙",)
+    assert words(form(Terms(registry="r1", operations=(op,)), units=None)).count("证乙") == 1
+
+
+def test_form_data_that_look_like_typst_are_printed_as_they_are() -> None:
+    """No name, address or scope can become code of the typesetter."""
+    nasty = '#panic("x") $a$ *b* `c` <d> @e \u202e'
+    owner = replace(OWNER, name=nasty, address=nasty)
+    op = first(mortgagors=(owner,), secured_scope=nasty, contract_number=nasty)
+    text = words(form(Terms(registry="r1", operations=(op,)), signers=[owner], registry_name=nasty))
+    assert text.count(plain(nasty)) >= 5
+
+
+def test_operation_without_a_description_is_refused() -> None:
+    """A form never leaves out a step that its signers would be bound to."""
+    terms = Terms(registry="r1", operations=(first(), OtherOperation(name="mortgage_change")))
+    with pytest.raises(NotOnFormError, match="mortgage_change"):
+        form(terms)
+
+
+def test_two_persons_sign_one_form_one_after_another() -> None:
+    """Each signature is added to the file; both hold, and the terms stay what they were."""
+    pki = sample_pki()
+    pdf = append_signature(form(), pki.seller.signer(), reason="申请", at=NOW)
+    pdf = append_signature(pdf, pki.spouse.signer(), reason="申请", at=NOW)
+    verdict = check_pdf(pdf, pki.trust, NOW)
+    assert verdict.ok
+    assert [one.identity.number for one in verdict.signatures] == [SELLER_ID, SPOUSE_ID]
+    assert read_attachments(pdf) == {"terms.bin": [TERMS_BYTES]}
+
+
+def test_two_renderings_say_the_same() -> None:
+    """The words are a function of the terms; only bytes may differ."""
+    assert words(form()) == words(form())
+
+
+def test_inquiry_record_prints_answers_and_leaves_blanks() -> None:
+    """A given answer is printed; a question without one has a blank."""
+    text = words(record(TRUE_INTENT="是，自愿申请"))
+    assert "答:是,自愿申请" in text
+    assert text.count("答:") == len(questions_for(TERMS, OWNER))
+    assert "被询问人甲测试" in text
+
+
+def test_inquiry_record_refuses_an_answer_to_no_question() -> None:
+    """An answer that belongs to no question of this person is not dropped in silence."""
+    with pytest.raises(ValueError, match="CLAIM_ENDED"):
+        record(CLAIM_ENDED="是")
+
+
+def test_inquiry_record_asks_by_role() -> None:
+    """The owner who owes is asked about both; the spouse about the mortgage only; the bank about neither."""
+    codes = {party.name: {q.code for q in questions_for(TERMS, party)} for party in (OWNER, SPOUSE, BANK)}
+    assert {"TRUE_INTENT", "NO_DISPUTE", "DEBT_TRUE"} <= codes["甲测试"]
+    assert "NO_DISPUTE" in codes["丙测试"]
+    assert "DEBT_TRUE" not in codes["丙测试"]
+    assert "NO_DISPUTE" not in codes["澄江测试银行"]
+
+
+def test_inquiry_record_asks_a_third_party_about_anothers_debt() -> None:
+    """Whoever mortgages for somebody else is asked whether that is understood."""
+    op = first(debtors=(BUYER,), mortgagor_relation=MortgagorRelation.THIRD_PARTY)
+    codes = {q.code for q in questions_for(Terms(registry="r1", operations=(op,)), OWNER)}
+    assert "KNOWS_THIRD_PARTY_DEBT" in codes
+
+
+@pytest.mark.parametrize(
+    ("restriction", "words_of"),
+    [(TransferRestriction.RESTRICTED, "记载于登记簿"), (TransferRestriction.NONE, "没有禁止或者限制")],
+)
+def test_inquiry_record_asks_about_the_restriction_agreed(
+    restriction: TransferRestriction, words_of: str
+) -> None:
+    """The question follows what the terms say (CC 406)."""
+    terms = Terms(registry="r1", operations=(first(transfer_restriction=restriction),))
+    assert words_of in words(record(terms=terms))
+
+
+def test_usual_answers_answer_every_question() -> None:
+    """A sample record has no blank."""
+    questions = questions_for(TERMS, OWNER)
+    assert set(usual_answers(questions)) == {question.code for question in questions}
+    assert all(usual_answers(questions).values())
+
+
+def test_release_record_asks_the_bank_whether_the_claim_ended() -> None:
+    """The mortgagee is asked about what it gives up."""
+    codes = {q.code for q in questions_for(Terms(registry="r1", operations=(RELEASE,)), BANK)}
+    assert {"CLAIM_ENDED", "KNOWS_RELEASE"} <= codes
+
+
+def test_contract_pdf_is_a_paper_that_can_be_signed() -> None:
+    """A sample contract is a PDF in order, with its words, and takes the bank's signature."""
+    pdf = contract_pdf(
+        "借款合同",
+        ["第一条 借款金额", "贷款人提供借款人民币壹万元整。#panic()"],
+        number="HT-1",
+        parties={"甲方（贷款人）": BANK.name},
+        signers=[BANK.name, OWNER.name],
+        created_at=NOW,
+    )
+    text = words(pdf)
+    assert "甲方(贷款人):澄江测试银行" in text
+    assert "#panic()" in text
+    signed = append_signature(pdf, sample_pki().bank.signer(), reason="签订", at=NOW)
+    assert check_pdf(signed, sample_pki().trust, NOW).ok
