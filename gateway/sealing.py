@@ -120,7 +120,7 @@ class Sealing:
             pdf_sha256=sha256,
             size_bytes=len(pdf),
         )
-        await asyncio.wrap_future(self._sequencer.submit(_command(seal)))
+        await self._sequencer.ask(_command(seal))
 
 
 def _command(seal: Seal) -> Command:

@@ -10,6 +10,7 @@ A queued command cannot be cancelled: whoever waits may stop waiting, the comman
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import logging
 import os
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine
@@ -83,6 +84,7 @@ class Command:
     wants: Wants
     decide: Callable[[Working, Moment], Decision]
     future: Future[Answer] = field(default_factory=Future)
+    waiter: asyncio.Future[Answer] | None = None
     queued_at: float = field(default_factory=time.monotonic)
 
 
@@ -120,6 +122,9 @@ class Answer:
     outcome: Outcome
     receipt: Receipt
     replayed: bool = False
+
+
+_Reply: TypeAlias = tuple[Command, Answer | Exception]
 
 
 @dataclass(slots=True)
@@ -182,6 +187,15 @@ class Sequencer:
         """Queue a command; raises Overloaded or Unavailable at once when it cannot be taken."""
         self._take(command)
         return command.future
+
+    def ask(self, command: Command) -> asyncio.Future[Answer]:
+        """`submit` from an event loop: the future belongs to the running loop.
+
+        A batch's answers wake a loop once, not one by one. Cancelling the future only stops the waiting.
+        """
+        command.waiter = asyncio.get_running_loop().create_future()
+        self._take(command)
+        return command.waiter
 
     def run(self, work: Callable[[Connection], T]) -> Future[T]:
         """Queue a piece of writing onto the one writing connection; the future holds its result once it is durable.
@@ -253,12 +267,18 @@ class Sequencer:
                     self._process([item])
                 return
             log.exception("batch not committed")
-            _fail(items[0], error)
+            if isinstance(items[0], Command):
+                _deliver([(items[0], error)])
+            else:
+                items[0].future.set_exception(error)
             return
         for work, result in zip(works, results, strict=True):
             work.future.set_result(result)
         for batch in batches:
-            self._answer(batch)
+            _deliver(self._answers(batch))
+            effects = [effect for decided in batch.decided for effect in decided.decision.effects]
+            if effects:
+                self._on_commit(batch.registry, effects)
 
     def _commit(self, works: list[Work], commands: list[Command]) -> tuple[list[Any], list[_Batch]]:
         """Do the works, decide and append the commands, in one transaction. Leaving this method means durable."""
@@ -362,9 +382,9 @@ class Sequencer:
 
     # -- after the commit ----------------------------------------------------------------------------------------
 
-    def _answer(self, batch: _Batch) -> None:
-        for command, refusal in batch.refused:
-            command.future.set_exception(refusal)
+    def _answers(self, batch: _Batch) -> list[_Reply]:
+        """What each command of a committed batch is told."""
+        replies: list[_Reply] = list(batch.refused)
         indexes = [a.index for a in batch.appended] + [index for _, index in batch.replays]
         signed, proofs = self._publish(batch.registry, indexes)
         for decided, appended in zip(batch.decided, batch.appended, strict=True):
@@ -380,12 +400,10 @@ class Sequencer:
                 outcome_salt=decided.draft.parts[2].salt,
                 outcome_part=decided.outcome_part,
             )
-            decided.command.future.set_result(Answer(decided.decision.outcome, receipt))
+            replies.append((decided.command, Answer(decided.decision.outcome, receipt)))
         for command, index in batch.replays:
-            self._answer_replay(command, batch, index, signed, proofs.get(index, ()))
-        effects = [effect for decided in batch.decided for effect in decided.decision.effects]
-        if effects:
-            self._on_commit(batch.registry, effects)
+            replies.append((command, self._replayed(batch.registry, index, signed, proofs.get(index, ()))))
+        return replies
 
     def _publish(
         self, registry: str, indexes: list[int]
@@ -408,24 +426,17 @@ class Sequencer:
         metrics.published(registry, signed.size)
         return signed, proofs
 
-    def _answer_replay(
-        self,
-        command: Command,
-        batch: _Batch,
-        index: int,
-        signed: SignedCheckpoint | None,
-        proof: tuple[bytes, ...],
-    ) -> None:
+    def _replayed(
+        self, registry: str, index: int, signed: SignedCheckpoint | None, proof: tuple[bytes, ...]
+    ) -> Answer | Exception:
         """The stored outcome, word for word, perhaps under a newer checkpoint."""
         try:
             with self._engine.begin() as connection:
-                receipt = read_receipt(connection, self._ledger, batch.registry, index, signed, proof)
-            outcome = _decode_outcome(receipt.outcome_part)
+                receipt = read_receipt(connection, self._ledger, registry, index, signed, proof)
+            return Answer(_decode_outcome(receipt.outcome_part), receipt, replayed=True)
         except Exception as error:
             log.exception("replay not answered")
-            _fail(command, error)
-            return
-        command.future.set_result(Answer(outcome, receipt, replayed=True))
+            return error
 
 
 def read_receipt(
@@ -460,6 +471,27 @@ def _application_of(decision: Decision) -> str:
     return decision.outcome.application.rpartition("/")[2]
 
 
-def _fail(item: Command | Work, error: BaseException) -> None:
-    if not item.future.done():
-        item.future.set_exception(error)
+def _deliver(replies: Sequence[_Reply]) -> None:
+    """Hand out answers: to threads one by one, to each event loop all at once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Reply]] = {}
+    for reply in replies:
+        command, value = reply
+        if command.waiter is not None:
+            by_loop.setdefault(command.waiter.get_loop(), []).append(reply)
+        elif isinstance(value, Exception):
+            command.future.set_exception(value)
+        else:
+            command.future.set_result(value)
+    for loop, group in by_loop.items():
+        loop.call_soon_threadsafe(_wake, group)
+
+
+def _wake(replies: Sequence[_Reply]) -> None:
+    """On the event loop: whoever still waits gets the answer."""
+    for command, value in replies:
+        if command.waiter is None or command.waiter.done():
+            continue
+        if isinstance(value, Exception):
+            command.waiter.set_exception(value)
+        else:
+            command.waiter.set_result(value)

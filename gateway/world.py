@@ -16,7 +16,7 @@ from gateway.storage import tables as t
 from gateway.storage.working import Wants, Working
 from signing.certificates import IdentityKind
 from signing.trust import TrustStore
-from signing.verdict import PdfVerdict
+from signing.verdict import PdfSignature, PdfVerdict
 
 _decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
 
@@ -100,12 +100,19 @@ def _paper(
                 number=s.identity.number,
                 issuer_key_id=s.issuer_key_id,
                 serial=s.serial,
-                revoked=trust.is_revoked(s.issuer_key_id, int(s.serial), now),
+                revoked=not _stands(s, trust, now),
             )
             for s in verdict.signatures
         ),
         terms_sha256=verdict.attachments.get("terms.bin", ""),
         backs="" if backs == own else backs,
+    )
+
+
+def _stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool:
+    """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked."""
+    return trust.is_anchor(signature.anchor, signature.purpose) and not any(
+        trust.is_revoked(link.issuer_key_id, int(link.serial), now) for link in signature.chain
     )
 
 

@@ -68,6 +68,7 @@ from ledger.tables import (
 )
 from ledger.tree import Frontier
 from ledger.vault import PartKey, Vault, key_aad, part_aad
+from ledger.rows import write_rows
 
 __all__ = [
     "PART_BYTES_MAX",
@@ -95,9 +96,6 @@ class _Keys(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-_INSERT_ENTRY: Final = insert(ledger_entry)
-_INSERT_PART: Final = insert(ledger_part)
-_INSERT_KEY: Final = insert(ledger_key)
 _SELECT_HEAD: Final = select(ledger_head).where(ledger_head.c.registry == bindparam("registry"))
 _LOCK_HEAD: Final = _SELECT_HEAD.with_for_update()
 _MOVE_HEAD: Final = (
@@ -231,11 +229,11 @@ class Ledger:
             frontier=head.frontier.extend(place.entry_hash for place in appended),
         )
         self._move_head(conn, head, new_head)
-        conn.execute(_INSERT_ENTRY, entries)
+        write_rows(conn, ledger_entry, entries)
         if keys.rows:
-            conn.execute(_INSERT_KEY, keys.rows)
+            write_rows(conn, ledger_key, keys.rows)
         if parts:
-            conn.execute(_INSERT_PART, parts)
+            write_rows(conn, ledger_part, parts)
         return appended, new_head
 
     def read_entry(self, conn: Connection, registry: str, index: int) -> StoredEntry:

@@ -59,8 +59,11 @@ class RevocationIndex:
 
     def revoked_since(self, issuer_key_id: str, serial: int) -> datetime | None:
         """From when the certificate counts as revoked, or None where no list names it."""
-        dates = [one.revoked[serial] for one in self._lists.get(issuer_key_id, ()) if serial in one.revoked]
-        return min(dates, default=None)
+        lists = self._lists.get(issuer_key_id)
+        if lists is None:
+            return None
+        dates = [one.revoked[serial] for one in lists if serial in one.revoked]
+        return min(dates) if dates else None
 
     def current_until(self, issuer_key_id: str, grace: timedelta) -> datetime:
         """Until when this issuer's newest list speaks: its next update, plus `grace`.

@@ -210,6 +210,7 @@ class TrustStore:
         self._revocation = RevocationIndex(self.crls, authorities)
         self._chains: OrderedDict[tuple[str, ...], _KnownChain] = OrderedDict()
         self._lock = Lock()
+        self._digest: str | None = None
 
     def check_chain(
         self, leaf: Certificate, extra: Sequence[Certificate], purpose: Purpose, at: datetime
@@ -295,7 +296,9 @@ class TrustStore:
 
     def digest(self) -> str:
         """Hex SHA-256 of `to_bytes`: equal stores have equal digests."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()
+        if self._digest is None:
+            self._digest = hashlib.sha256(self.to_bytes()).hexdigest()
+        return self._digest
 
     def _find(
         self, leaf: Certificate, extra: Sequence[Certificate], purpose: Purpose, at: datetime

@@ -11,4 +11,4 @@ def main() -> None:
     """Entry point of the console script; ends the process."""
     from gateway.cli.app import build_app  # noqa: PLC0415  # `import gateway.cli` stays cheap
 
-    build_app()()
+    build_app()(prog_name="diya")

@@ -11,7 +11,7 @@ from gateway.cli import opening, outcomes, show
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.errors import InputError
 from gateway.client.submissions import KINDS
-from gateway.pb.diya.v1 import application_pb2
+from gateway.pb.diya.v1 import application_pb2, codes_pb2
 
 app = typer.Typer(no_args_is_help=True, help="Look at applications. 查询登记申请。")
 
@@ -109,7 +109,7 @@ def parse_state(text: str) -> application_pb2.Application.State.ValueType:
     return states.Value(name)
 
 
-def _kind(text: str) -> int:
+def _kind(text: str) -> codes_pb2.ApplicationKind.ValueType:
     if text not in KINDS:
         known = ", ".join(KINDS)
         raise InputError(f"--kind {text}: one of {known}", f"--kind {text}：应为 {known} 之一")

@@ -16,7 +16,7 @@ from gateway.pb.diya.v1 import registration_service_pb2 as pb
 from gateway.pb.diya.v1.registration_service_pb2_grpc import RegistrationServiceStub
 from signing.envelope import Envelope
 
-KINDS: Final = {
+KINDS: Final[dict[str, codes_pb2.ApplicationKind.ValueType]] = {
     "mortgage": codes_pb2.APPLICATION_KIND_MORTGAGE,
     "mortgage-release": codes_pb2.APPLICATION_KIND_MORTGAGE_RELEASE,
     "pre-notice": codes_pb2.APPLICATION_KIND_PRE_NOTICE,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -27,6 +28,7 @@ _UNIT_CODE = re.compile(
 _UNIT_CODE_LENGTH = 28
 
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # no I O S V Z
+_USCC_VALUES = {character: value for value, character in enumerate(_USCC_ALPHABET)}
 _USCC = re.compile(rf"[{_USCC_ALPHABET}]{{2}}[0-9]{{6}}[{_USCC_ALPHABET}]{{10}}")
 _USCC_WEIGHTS = tuple(pow(3, i, 31) for i in range(17))
 
@@ -47,6 +49,7 @@ _QUOTED_MAX = 60  # characters of a bad number that a message repeats
 _IDENTIFIER_ROOT = "1.2.156.3005.2"
 _TYPE_CODES = {"TITLE": "11100000MB03271699001", "PROOF": "11100000MB03271699022"}
 _MOD_37_36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_MOD_37_36_VALUES = {character: value for value, character in enumerate(_MOD_37_36)}
 _IDENTIFIER = re.compile(
     r"1\.2\.156\.3005\.2\.(?P<type>[0-9A-Z]{21})\.(?P<issuer>[0-9A-Z]{1,30})\.(?P<serial>[0-9A-Z]{1,40})"
     r"\.(?P<version>[0-9]{3})\.(?P<check>[0-9A-Z])"
@@ -152,6 +155,7 @@ def county_of(unit_code: str) -> str:
     return unit_code[:6]
 
 
+@lru_cache(maxsize=4096)  # the same few institutions are named in every request
 def normalise_uscc(text: str) -> str:
     """A unified social credit code 统一社会信用代码, its check character verified (GB 32100-2015).
 
@@ -181,7 +185,7 @@ def normalise_uscc(text: str) -> str:
 
 def uscc_check(body: str) -> str:
     """The 18th character of a unified social credit code whose first 17 are `body`."""
-    total = sum(_USCC_ALPHABET.index(c) * w for c, w in zip(body, _USCC_WEIGHTS, strict=True))
+    total = sum(_USCC_VALUES[c] * w for c, w in zip(body, _USCC_WEIGHTS, strict=True))
     return _USCC_ALPHABET[-total % 31]
 
 
@@ -301,7 +305,13 @@ def make_certificate_identifier(kind: str, issuer: str, serial: str, version: in
     identifier = CertificateIdentifier(
         type_code=_TYPE_CODES[kind], issuer=issuer, serial=serial, version=version
     ).text
-    return parse_certificate_identifier(identifier).text
+    if not _IDENTIFIER.fullmatch(identifier):
+        raise _identifier_error(
+            "CERTIFICATE_IDENTIFIER_FORM",
+            "证照标识的分段不符合标准",
+            "the identifier lacks the segments of the standard",
+        )
+    return identifier
 
 
 def parse_certificate_identifier(text: str) -> CertificateIdentifier:
@@ -333,7 +343,7 @@ def mod_37_36(body: str) -> str:
     """Check character by ISO 7064 MOD 37,36 (GB/T 17710) over upper-case letters and digits."""
     product = 36
     for character in body:
-        product = ((product + _MOD_37_36.index(character)) % 36 or 36) * 2 % 37
+        product = ((product + _MOD_37_36_VALUES[character]) % 36 or 36) * 2 % 37
     return _MOD_37_36[(1 - product) % 36]
 
 

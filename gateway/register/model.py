@@ -58,7 +58,7 @@ class Party(Value, frozen=True, kw_only=True):
     @property
     def key(self) -> tuple[str, str]:
         """Who this is, for comparison: id kind and canonical number, never the name."""
-        return (self.id_kind.value, self.id_number)
+        return (self.id_kind, self.id_number)
 
     @property
     def is_institution(self) -> bool:

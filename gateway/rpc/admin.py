@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf.message import Message
+from msgspec.structs import replace
 
 from gateway.applications import administration as adm
 from gateway.cases.decision import Decision
@@ -25,6 +26,7 @@ from gateway.config import MIB, Limits
 from gateway.pb.diya.v1 import admin_acts_pb2 as acts
 from gateway.pb.diya.v1 import admin_service_pb2, admin_service_pb2_grpc
 from gateway.register.importing import ImportResult, parse_register_csv
+from gateway.register.model import Unit, UnitHold
 from gateway.rpc import authority as wires
 from gateway.rpc import encode
 from gateway.rpc import trust as trusts
@@ -196,7 +198,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         command = signed.command(decide)
         if wants is not None:
             command.wants.merge(wants)
-        return await asyncio.shield(asyncio.wrap_future(self._sequencer.submit(command)))
+        return await self._sequencer.ask(command)
 
     async def _suspension(
         self, request: Any, kind: type[Message], *, suspended: bool
@@ -286,18 +288,17 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
                 f"what this file enters has {size} bytes, one import takes {IMPORT_EFFECTS_BYTES_MAX}: split it",
                 {"bytes": str(size), "limit": str(IMPORT_EFFECTS_BYTES_MAX)},
             )
-        units = {unit.unit_code for unit in result.units}
-        units.update(code for right in result.rights for code in right.units)
+        wanted = {unit.unit_code for unit in result.units} | set(result.quarantined)
+        wanted.update(code for right in result.rights for code in right.units)
 
         def decide(working: Working, moment: Moment) -> Decision:
-            return adm.decide_import(
-                result.units, result.rights, _present(working, result), signed.act, moment
-            )
+            units = (*result.units, *_held(working, result))
+            return adm.decide_import(units, result.rights, _present(working, result), signed.act, moment)
 
         was_there = self._files.has(incoming.sha256)
         sha256 = await asyncio.to_thread(incoming.keep)
         try:
-            return await self._decided(signed, decide, Wants(units=units))
+            return await self._decided(signed, decide, Wants(units=wanted))
         except (CommandRefused, Overloaded, Unavailable):
             if not was_there:
                 self._files.path(sha256).unlink(missing_ok=True)
@@ -384,6 +385,17 @@ def _present(working: Working, result: ImportResult) -> str:
                 if type(live) is type(right) and live.case_number == right.case_number:
                     return f"{code} {type(right).__name__} {right.case_number}"
     return ""
+
+
+def _held(working: Working, result: ImportResult) -> list[Unit]:
+    """Units that the register had before, with the hold that a bad row of this file puts on them."""
+    entered = {unit.unit_code for unit in result.units}
+    held = []
+    for code in result.quarantined:
+        state = working.unit_state(code)
+        if state is not None and code not in entered and UnitHold.QUARANTINED not in state.unit.holds:
+            held.append(replace(state.unit, holds=(*state.unit.holds, UnitHold.QUARANTINED)))
+    return held
 
 
 def _import_response(result: ImportResult) -> Any:

@@ -161,10 +161,10 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             raise KindNotAvailable("validate_only")
         if turn is not None:
             await turn.mine()
-        future = asyncio.wrap_future(self._sequencer.submit(command))
+        future = self._sequencer.ask(command)
         if turn is not None:
             turn.done()
-        answer: Answer = await asyncio.shield(future)
+        answer: Answer = await future
         outcome = answer.outcome
         metrics.outcome(kind.value, outcome.result.value, [f.code for f in outcome.findings])
         return encode.outcome(answer)

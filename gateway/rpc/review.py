@@ -124,7 +124,7 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         command = await loop.run_in_executor(
             self._executor, self._command, request, verb, registry, registrar, row, payload
         )
-        answer = await asyncio.shield(asyncio.wrap_future(self._sequencer.submit(command)))
+        answer = await self._sequencer.ask(command)
         return encode.outcome(answer)
 
     def _command(

@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gateway.cases.effects import TrustSet
 from gateway.cases.errors import CommandRefused
 from gateway.pb.diya.v1 import authority_pb2
 from gateway.rpc.authority import enum_name, limit
 from gateway.rpc.violations import Violations
-from signing.certificates import parse_certificate
+from signing.certificates import Certificate, parse_certificate
 from signing.errors import CertificateMalformed, SigningError
 from signing.trust import Purpose, TrustStore
 
@@ -67,20 +68,46 @@ def read_trust(wires: Iterable[authority_pb2.TrustSet], wrong: Violations) -> Tr
 
 
 def merge_trust(before: TrustSet | None, act: TrustSet) -> TrustSet:
-    """The trust as it stands after an act. Raises TrustUnusable."""
-    lists: dict[bytes, tuple[dt.datetime, bytes]] = {}
-    for der in (*(before.crls if before else ()), *act.crls):
+    """The trust as it stands after an act. Raises TrustUnusable.
+
+    An earlier list goes with the last certificate of its issuer: nothing that it revokes is believed any more.
+    """
+    before = before or TrustSet(anchors={}, crls=())
+    anchors = {**before.anchors, **act.anchors}
+    authorities = [parse_certificate(der) for ders in anchors.values() for der in ders]
+    authorities += [parse_certificate(der) for der in before.intermediates]
+    lists: dict[tuple[bytes, bytes], tuple[dt.datetime, bytes]] = {}
+    for der in (*before.crls, *act.crls):
         crl = x509.load_der_x509_crl(der)
-        issuer = crl.issuer.public_bytes()
-        if issuer not in lists or lists[issuer][0] <= crl.last_update_utc:
-            lists[issuer] = (crl.last_update_utc, der)
-    merged = TrustSet(
-        anchors={**(before.anchors if before else {}), **act.anchors},
-        crls=tuple(der for _, der in lists.values()),
-        intermediates=before.intermediates if before else (),
-    )
+        key = (crl.issuer.public_bytes(), _scope(crl))
+        if der not in act.crls and not _is_of(crl, authorities):
+            continue
+        if key not in lists or lists[key][0] <= crl.last_update_utc:
+            lists[key] = (crl.last_update_utc, der)
+    crls = tuple(der for _, der in lists.values())
+    merged = TrustSet(anchors=anchors, crls=crls, intermediates=before.intermediates)
     trust_store(merged)
     return merged
+
+
+def _is_of(crl: x509.CertificateRevocationList, authorities: Iterable[Certificate]) -> bool:
+    """Whether one of these issued the list: by its key, for an authority may have a new key under its old name."""
+    issuer = crl.issuer.public_bytes()
+    return any(
+        isinstance(a.public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey)
+        and a.subject_name == issuer
+        and crl.is_signature_valid(a.public_key)
+        for a in authorities
+    )
+
+
+def _scope(crl: x509.CertificateRevocationList) -> bytes:
+    """Which of its issuer's certificates a list is about; empty for all of them."""
+    try:
+        scope = crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint)
+    except x509.ExtensionNotFound:
+        return b""
+    return scope.value.public_bytes()
 
 
 def trust_store(trust: TrustSet) -> TrustStore:
@@ -95,7 +122,7 @@ def trust_store(trust: TrustSet) -> TrustStore:
 
 
 def encode_trust(trust: TrustSet) -> list[authority_pb2.TrustSet]:
-    """Each purpose with its anchors and the lists of those among them that issue; one purpose at most shows a list."""
+    """Each purpose with its anchors and the lists that these issue; a list is shown once."""
     left = {der: x509.load_der_x509_crl(der).issuer.public_bytes() for der in trust.crls}
     wires = []
     for purpose, anchors in trust.anchors.items():

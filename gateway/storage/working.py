@@ -9,18 +9,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import Connection, Table, select
 
 from gateway.cases import effects as fx
 from gateway.cases.model import QUEUED, Application, OpenCase
 from gateway.register.model import AnyRight, Unit, UnitState
 from gateway.storage import tables as t
 from gateway.storage.settings import Settings
-from gateway.storage.writing import write_rows
+from ledger.rows import read_rows, write_rows
 
 _encode = msgspec.json.Encoder().encode
 _decode_unit = msgspec.json.Decoder(Unit).decode
@@ -92,21 +91,13 @@ class Working:
         missing = [key for key in keys if key not in cache]
         if not missing:
             return
-        columns = list(table.primary_key.columns)[1:]
-        condition = (
-            columns[0].in_([key[0] for key in missing])
-            if len(columns) == 1
-            else tuple_(*columns).in_(missing)
-        )
+        columns = [c.name for c in table.primary_key.columns][1:]
         for key in missing:
             cache[key] = None
-        statement = select(table).where(table.c.registry == self.registry, condition)
         names = table.columns.keys()
-        key_of = itemgetter(*[names.index(c.name) for c in columns])
-        single = len(columns) == 1
-        for found in self._connection.execute(statement):
-            key = key_of(found)
-            cache[(key,) if single else key] = dict(zip(names, found, strict=True))
+        places = [names.index(name) for name in columns]
+        for found in read_rows(self._connection, table, self.registry, columns, missing):
+            cache[tuple(found[place] for place in places)] = dict(zip(names, found, strict=True))
 
     def _load_rights(self, units: set[str]) -> None:
         if not units:

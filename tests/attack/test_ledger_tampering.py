@@ -383,6 +383,30 @@ def test_verify_wrong_kek_names_head_and_keys(conn: Connection) -> None:
     assert report.parts_opened == 0
 
 
+def test_verify_published_row_deleted_and_root_of_unsigned_ledger_changed(tmp_path: Path) -> None:
+    """Before the first checkpoint the published row says size 0 and the empty root."""
+    opened = TestLedger(tmp_path / "new.db")
+    opened.append(3)
+    with opened.engine.connect() as conn:
+        assert verify(conn).ok
+        conn.execute(update(ledger_published).values(root=bytes(32)))
+        assert row_of(verify(conn)) == "ledger_published -"
+
+
+@pytest.mark.parametrize("index", [0, 100, 255])
+def test_verify_tile_and_entry_changed_names_entry_only(conn: Connection, index: int) -> None:
+    """A tile that differs only because an entry under it was changed is not blamed."""
+    tamper(conn, ledger_entry, "entry", entry_index=index)
+    assert {found.table for found in verify(conn, vault=False).divergences} == {"ledger_entry"}
+
+
+@pytest.mark.parametrize("size", [0, 8160, 8224])
+def test_verify_tile_of_other_length_names_tile(conn: Connection, size: int) -> None:
+    """A tile cut short or grown is named."""
+    conn.execute(update(ledger_tile).values(hashes=bytes(size)))
+    assert row_of(verify(conn)) == "ledger_tile level 0, tile 0"
+
+
 def test_verify_many_changes_are_all_named_in_order(conn: Connection) -> None:
     """Several changes at once are all named, in the order of the ledger."""
     for index in (20, 150, 270, 300):

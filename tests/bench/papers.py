@@ -8,7 +8,7 @@ import time
 from gateway.forms.papers import contract_pdf
 from signing.pdf import check_pdf
 from signing.pki import DevelopmentPKI
-from signing.seal import append_signature, seal_pdf
+from signing.seal import append_signature
 from tests.bench import cast
 
 COUNT = 200
@@ -26,7 +26,7 @@ def papers_per_second() -> None:
         created_at=now,
     )
     pdf = seal_pdf(
-        pdf, pki.issue_person(cast.OWNER_ID, cast.OWNER_NAME).signer(), reason="签署", at=now, field="owner"
+        pdf, pki.issue_person(cast.OWNER_ID, cast.OWNER_NAME).signer(), reason="签署", at=now
     )
     pdf = append_signature(
         pdf,

@@ -41,9 +41,9 @@ from gateway.rpc.guard import Guard
 from gateway.sequencer import Command
 from gateway.storage import tables as t
 from gateway.storage.working import Wants
-from gateway.storage.writing import write_rows
-from signing.certificates import Identity, IdentityKind
-from signing.trust import Purpose
+from ledger.rows import write_rows
+from signing.certificates import Identity, IdentityKind, parse_certificate
+from signing.trust import ChainLink, Purpose
 from signing.verdict import PdfSignature, PdfVerdict
 from tests.bench import cast
 
@@ -139,7 +139,12 @@ def seed(gateway: Gateway, what: cast.Seed) -> None:
         effects += [UnitRecorded(unit=unit), RightBooked(right=ownership)]
     for start in range(0, len(effects), 2000):
         gateway.sequencer.submit(_recorded(start, tuple(effects[start : start + 2000]))).result()
-    rows = [_file_row(sha256, code, bound, now) for sha256, code, bound in what.files]
+    trust = gateway.trust(cast.REGISTRY)
+    anchors = {
+        purpose: parse_certificate(trust.anchors[purpose][0]).fingerprint
+        for purpose in (Purpose.INSTITUTION, Purpose.PERSON)
+    }
+    rows = [_file_row(sha256, code, bound, now, anchors) for sha256, code, bound in what.files]
     gateway.sequencer.run(lambda connection: write_rows(connection, t.file, rows)).result()
 
 
@@ -157,7 +162,7 @@ def _recorded(number: int, effects: tuple[AnyEffect, ...]) -> Command:
     )
 
 
-def _file_row(sha256: str, code: str, bound: str, now: dt.datetime) -> dict[str, Any]:
+def _file_row(sha256: str, code: str, bound: str, now: dt.datetime, anchors: dict[Purpose, str]) -> dict[str, Any]:
     signers = {
         "APPLICATION": [cast.OWNER_ID],
         "INQUIRY_RECORD": [cast.OWNER_ID],
@@ -171,7 +176,7 @@ def _file_row(sha256: str, code: str, bound: str, now: dt.datetime) -> dict[str,
         size_bytes=cast.FILE_BYTES,
         checked_at=now,
         pages=1,
-        signatures=tuple(_signature(number, now) for number in signers),
+        signatures=tuple(_signature(number, now, anchors) for number in signers),
         attachments={"terms.bin": bound} if bound else {},
     )
     return {
@@ -186,8 +191,9 @@ def _file_row(sha256: str, code: str, bound: str, now: dt.datetime) -> dict[str,
     }
 
 
-def _signature(number: str, now: dt.datetime) -> PdfSignature:
+def _signature(number: str, now: dt.datetime, anchors: dict[Purpose, str]) -> PdfSignature:
     legal = number == cast.BANK_USCC
+    purpose = Purpose.INSTITUTION if legal else Purpose.PERSON
     kind = IdentityKind.LEGAL if legal else IdentityKind.NATURAL
     return PdfSignature(
         field="s",
@@ -202,9 +208,9 @@ def _signature(number: str, now: dt.datetime) -> PdfSignature:
         judged_at=now,
         covers_whole_document=True,
         visible=False,
-        purpose=Purpose.INSTITUTION if legal else Purpose.PERSON,
-        chain=(),
-        anchor="",
+        purpose=purpose,
+        chain=(ChainLink("0" * 64, "0" * 64, "1", now, now),) * 2,
+        anchor=anchors[purpose],
     )
 
 

@@ -159,7 +159,7 @@ def test_publish_compare_and_swap_lost_signs_nothing(opened: TestLedger) -> None
     signer = CountingSigner(ORIGIN, make_signer()._private_key)
     publisher = Publisher(lambda _registry: signer)
 
-    interfered = []
+    interfered: list[str] = []
 
     @event.listens_for(opened.engine, "before_cursor_execute")
     def _interfere(conn: Connection, cursor: object, statement: str, *_: object) -> None:
@@ -293,6 +293,67 @@ def test_publish_damaged_last_checkpoint_is_refused(
         assert caught.value.reason in {"LEDGER_DAMAGED", "SECOND_SIGNER"}
 
 
+def test_publish_note_of_other_checkpoint_in_last_row_is_refused_after_restart(opened: TestLedger) -> None:
+    """A right note in the wrong row is noticed when a process takes over."""
+    opened.append(3)
+    first = opened.publish()
+    opened.append(1)
+    opened.publish()
+    with opened.engine.begin() as conn:
+        conn.execute(update(ledger_checkpoint).where(ledger_checkpoint.c.size == 4).values(note=first.note))
+    with opened.engine.connect() as conn, pytest.raises(LedgerDamagedError) as caught:
+        make_publisher().publish(conn, REGISTRY)
+    assert caught.value.row == "ledger_checkpoint size 4"
+
+
+class FaultySigner(NoteSigner):
+    """A key store that returns what it should not."""
+
+    __slots__ = ()
+
+    def signature_line(self, note_text: bytes) -> bytes:
+        line = super().signature_line(note_text)
+        return line[:-8] + (b"AAAA" if line[-8:-4] != b"AAAA" else b"BBBB") + line[-4:]
+
+
+def test_publish_signature_that_does_not_hold_is_not_stored(opened: TestLedger) -> None:
+    """A signature is checked before anybody gets it: a faulty key store signs nothing."""
+    opened.append(3)
+    signer = FaultySigner(ORIGIN, make_signer()._private_key)
+    with pytest.raises(SignerMismatchError), opened.engine.begin() as conn:
+        Publisher(lambda _registry: signer).publish(conn, REGISTRY)
+    assert checkpoints(opened) == 0
+    assert opened.publish().size == 3
+
+
+def test_publish_checkpoint_row_already_there_is_refused(opened: TestLedger) -> None:
+    """Two signers that get past the swap cannot both store a checkpoint of one size."""
+    opened.append(3)
+    with opened.engine.begin() as conn:
+        values = {"registry": REGISTRY, "size": 3, "previous_size": None, "root": bytes(32), "note": b"x"}
+        conn.execute(ledger_checkpoint.insert().values(**values))
+    with opened.engine.connect() as conn, pytest.raises(CheckpointRaceError):
+        opened.publisher.publish(conn, REGISTRY)
+
+
+def test_publish_rolled_back_and_truncated_is_never_contradicted(opened: TestLedger) -> None:
+    """Where entries under a signed and uncommitted checkpoint are gone, nothing smaller is handed out."""
+    opened.append(3)
+    opened.publish()
+    with opened.engine.connect() as conn:
+        row = conn.execute(select(ledger_head)).mappings().one()
+    opened.append(2)
+    with opened.engine.connect() as conn:
+        conn.begin()
+        opened.publisher.publish(conn, REGISTRY)
+        conn.rollback()
+    with opened.engine.begin() as conn:
+        conn.execute(update(ledger_head).values(**row))
+        conn.execute(ledger_entry.delete().where(ledger_entry.c.entry_index >= 3))
+    with opened.engine.connect() as conn, pytest.raises(RolledBackError):
+        opened.publisher.publish(conn, REGISTRY)
+
+
 def test_append_and_publish_from_threads_keep_one_chain(opened: TestLedger) -> None:
     """Six threads that append and publish at once make one chain without a break."""
     failures: list[BaseException] = []
@@ -305,7 +366,7 @@ def test_append_and_publish_from_threads_keep_one_chain(opened: TestLedger) -> N
                     drafts = [draft(number * 100 + step)]
                     opened.ledger.append(conn, head, drafts, max(START, head.head_time))
                 opened.publish()
-        except BaseException as error:  # noqa: BLE001 (reported by the assertion below)
+        except BaseException as error:
             failures.append(error)
 
     threads = [Thread(target=work, args=(number,)) for number in range(6)]

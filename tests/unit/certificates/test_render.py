@@ -9,6 +9,7 @@ import msgspec
 import pypdf
 import pytest
 from msgspec.structs import replace
+from pypdf.generic import StreamObject
 
 from gateway.certificates.content import (
     CertificateContent,
@@ -56,11 +57,13 @@ def test_certificate_is_pdf_a_3b_on_a4() -> None:
     """The file declares PDF/A-3b, has an output intent, a document id and A4 pages."""
     pdf = unsealed()
     reader = pypdf.PdfReader(io.BytesIO(pdf))
-    metadata = reader.root_object["/Metadata"].get_object().get_data().decode()
+    stream = reader.root_object["/Metadata"].get_object()
+    assert isinstance(stream, StreamObject)
+    metadata = stream.get_data().decode()
     assert "<pdfaid:part>3</pdfaid:part>" in metadata
     assert "<pdfaid:conformance>B</pdfaid:conformance>" in metadata
-    assert reader.root_object["/OutputIntents"]
-    assert reader.trailer["/ID"]
+    assert "/OutputIntents" in reader.root_object
+    assert "/ID" in reader.trailer
     assert [round(float(side)) for side in reader.pages[0].mediabox[2:]] == [595, 842]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
+from pypdf.generic import StreamObject
 
 from gateway.certificates.content import encode_content
 from gateway.certificates.seal import CertificateSealer, SealerError, SealingRefusedError
@@ -47,8 +48,9 @@ async def test_make_returns_a_sound_pdf_a_certificate(running: CertificateSealer
     assert verdict.sound
     reader = pypdf.PdfReader(io.BytesIO(pdf))
     assert list(reader.attachments["certificate.json"]) == [DATA]
-    metadata = reader.root_object["/Metadata"].get_object().get_data()
-    assert b"<pdfaid:part>3</pdfaid:part>" in metadata
+    metadata = reader.root_object["/Metadata"].get_object()
+    assert isinstance(metadata, StreamObject)
+    assert b"<pdfaid:part>3</pdfaid:part>" in metadata.get_data()
 
 
 async def test_make_at_once_serves_all(running: CertificateSealer) -> None:

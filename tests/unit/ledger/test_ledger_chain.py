@@ -54,7 +54,7 @@ def test_walk_changed_content_previous_hash_or_both_blames_the_row() -> None:
     for index in range(7):
         for change in ({"kind": "b"}, {"previous_hash": bytes([1]) * 32}):
             chain = make_chain(8)
-            chain[index] = replace(chain[index], **change)  # type: ignore[arg-type]
+            chain[index] = replace(chain[index], **change)
             assert faults_of(chain) == [index], (index, change)
         chain = make_chain(8)
         chain[index] = replace(chain[index], kind="b", previous_hash=bytes([1]) * 32)

@@ -55,7 +55,7 @@ def test_publish_empty_ledger_signs_empty_root_once(opened: TestLedger) -> None:
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted"])
-def test_prove_any_entry_under_any_checkpoint_verifies(opened: TestLedger, restart: bool) -> None:  # noqa: FBT001
+def test_prove_any_entry_under_any_checkpoint_verifies(opened: TestLedger, restart: bool) -> None:
     """Each entry is provable under each later checkpoint, and each checkpoint extends the last."""
     hashes, signed = [], []
     for count in (1, 2, 250, 3, 1, 255, 300):

@@ -1,0 +1,74 @@
+"""Many rows of one table at once: statements are compiled once, values go to the driver as they are.
+
+SQLAlchemy's own executemany and IN walk every value through bind processors and expand every list anew, which for
+our plain columns (text, integers, bytes, booleans) changes nothing and costs more than the database's own work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final
+
+from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+#: Keys of one `read_rows`; with two columns a key, well below SQLite's 32,766 variables.
+KEYS_MAX: Final = 8192
+
+
+def write_rows(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, upsert: bool = False
+) -> None:
+    """Insert rows, each with every column of the table; with `upsert`, replace those whose key is there."""
+    statement, names = _statement(connection.dialect, table, upsert)
+    if names is None:
+        connection.exec_driver_sql(statement, [dict(row) for row in rows])
+    else:
+        pick = itemgetter(*names)
+        connection.exec_driver_sql(statement, [pick(row) for row in rows])
+
+
+def read_rows(
+    connection: Connection, table: Table, registry: str, names: Sequence[str], keys: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """Rows of a registry whose columns `names` hold one of `keys`, every column in the table's order.
+
+    Raises ValueError over KEYS_MAX keys. The number of keys is rounded up to a power of two by repeating the last one,
+    so that few different statements are ever made.
+    """
+    if not keys:
+        return []
+    if len(keys) > KEYS_MAX:
+        raise ValueError(f"{len(keys)} keys at once, at most {KEYS_MAX}")
+    count = 1 << (len(keys) - 1).bit_length()
+    padded = [*keys, *[keys[-1]] * (count - len(keys))]
+    statement = _selection(connection.dialect, table, tuple(names), count)
+    values = (registry, *[value for key in padded for value in key])
+    return [tuple(row) for row in connection.exec_driver_sql(statement, values)]
+
+
+@lru_cache(maxsize=512)
+def _selection(dialect: Dialect, table: Table, names: tuple[str, ...], count: int) -> str:
+    quote = dialect.identifier_preparer.quote
+    mark = "?" if dialect.paramstyle == "qmark" else "%s"
+    one = mark if len(names) == 1 else "(" + ", ".join([mark] * len(names)) + ")"
+    left = quote(names[0]) if len(names) == 1 else "(" + ", ".join(quote(n) for n in names) + ")"
+    values = ", ".join([one] * count)
+    if len(names) > 1 and dialect.name == "sqlite":
+        values = "VALUES " + values
+    columns = ", ".join(quote(c.name) for c in table.columns)
+    return f"SELECT {columns} FROM {quote(table.name)} WHERE registry = {mark} AND {left} IN ({values})"  # noqa: S608
+
+
+@lru_cache(maxsize=256)
+def _statement(dialect: Dialect, table: Table, upsert: bool) -> tuple[str, tuple[str, ...] | None]:
+    """The statement's text, and the order of its parameters where the driver counts them."""
+    insert: Any = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
+    if upsert:
+        keys = [c.name for c in table.primary_key.columns]
+        changed = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys}
+        insert = insert.on_conflict_do_update(index_elements=keys, set_=changed)
+    compiled = insert.compile(dialect=dialect, column_keys=[c.name for c in table.columns])
+    return str(compiled), tuple(compiled.positiontup) if compiled.positional else None
