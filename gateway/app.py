@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -163,9 +164,9 @@ class Gateway:
         return TrustStore({Purpose.REGISTRY: sorted(anchors)}, (), sorted(between))
 
     def _servicers(self) -> dict[str, object]:
-        shared = {"sequencer": self.sequencer, "queries": self.queries, "clock": self._clock}
+        shared: dict[str, Any] = {"sequencer": self.sequencer, "queries": self.queries, "clock": self._clock}
         limits = self.config.limits
-        verifying = {"trust_of": self.trust, "executor": self._executor, "limits": limits}
+        verifying: dict[str, Any] = {"trust_of": self.trust, "executor": self._executor, "limits": limits}
         return {
             "FileService": FileService(
                 **shared, files=self.files, checker=self._checker, trust_of=self.trust, limits=limits

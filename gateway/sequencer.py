@@ -159,7 +159,7 @@ class Sequencer:
         *,
         clock: Callable[[], dt.datetime],
         entropy: Callable[[int], bytes] = os.urandom,
-        on_commit: Callable[[str, Sequence[AnyEffect]], None] = lambda registry, effects: None,
+        on_commit: Callable[[str, Sequence[AnyEffect]], None] | None = None,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
@@ -277,7 +277,7 @@ class Sequencer:
         for batch in batches:
             _deliver(self._answers(batch))
             effects = [effect for decided in batch.decided for effect in decided.decision.effects]
-            if effects:
+            if effects and self._on_commit is not None:
                 self._on_commit(batch.registry, effects)
 
     def _commit(self, works: list[Work], commands: list[Command]) -> tuple[list[Any], list[_Batch]]:

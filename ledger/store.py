@@ -58,6 +58,7 @@ from ledger.records import (
     parse_head,
     read_entries,
 )
+from ledger.rows import write_rows
 from ledger.tables import (
     REGISTRY_CHARACTERS_MAX,
     ledger_entry,
@@ -68,7 +69,6 @@ from ledger.tables import (
 )
 from ledger.tree import Frontier
 from ledger.vault import PartKey, Vault, key_aad, part_aad
-from ledger.rows import write_rows
 
 __all__ = [
     "PART_BYTES_MAX",

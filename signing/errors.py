@@ -6,7 +6,7 @@ typed attributes. Errors of the libraries below never leave their adapter: they 
 the line where the library is called.
 """
 
-# ruff: noqa: N818  # a name says what is wrong; that it is an error shows in its base
+# a name says what is wrong; that it is an error shows in its base
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ _ALWAYS_ACTIONS: Final = {
 _ACTIVE_ANNOTATIONS: Final = frozenset({"/RichMedia", "/3D", "/Movie", "/Sound", "/Screen"})
 
 
-class TooComplex(Exception):  # noqa: N818  # a signal inside the check, never shown
+class TooComplex(Exception):  # a signal inside the check, never shown
     """A limit of the walk was reached."""
 
 

@@ -93,7 +93,7 @@ _CANDIDATES: Final = {
 }
 
 
-class _Refused(Exception):  # noqa: N818  # carries the finding to the loop below
+class _Refused(Exception):  # carries the finding to the loop below
     def __init__(self, problem: PdfProblem) -> None:
         super().__init__(problem.code)
         self.problem = problem

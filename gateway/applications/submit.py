@@ -33,6 +33,7 @@ from gateway.cases.model import (
     State,
     World,
 )
+from gateway.cases.terms import Operation, operation_name
 from gateway.kinds.applicants import applicant_findings
 from gateway.kinds.law import CHINA, Case
 from gateway.kinds.laws import law_of
@@ -130,9 +131,9 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
     return findings, tuple(dict.fromkeys(awaiting))
 
 
-def _only_a_person(world: World, found: list[Finding], operation: object, field: str) -> list[Finding]:
+def _only_a_person(world: World, found: list[Finding], operation: Operation, field: str) -> list[Finding]:
     """A rule decides only what both the profile and the published rule set name (handbook 1.4, 12.8)."""
-    name = type(operation).__struct_config__.tag  # type: ignore[attr-defined]
+    name = operation_name(operation)
     rules = world.rules
     if rules is None or name not in rules.decides or name not in world.profile.instant:
         found = [
@@ -190,7 +191,7 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
         registry=world.registry,
         application_id=moment.application_id,
         kind=manifest.kind,
-        operations=tuple(type(op).__struct_config__.tag for op in terms.operations),  # type: ignore[attr-defined]
+        operations=tuple(operation_name(op) for op in terms.operations),
         units=terms.unit_codes,
         rights=tuple(dict.fromkeys(rights)),
         channel_institution=header.channel_institution,

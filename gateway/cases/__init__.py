@@ -1,1 +1,1 @@
-"""A case as values: terms, manifest, papers, application, outcome, effects. What the law and the life of a case share."""
+"""A case as values: terms, manifest, papers, application, outcome, effects; what law and life of a case share."""

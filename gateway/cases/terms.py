@@ -35,6 +35,11 @@ class Operation(Value, tag_field="operation", frozen=True, kw_only=True):
     """One step of a phase."""
 
 
+def operation_name(operation: Operation) -> str:
+    """The operation's API name, as handbook 1.1 lists it: MORTGAGE_FIRST and so on."""
+    return str(type(operation).__struct_config__.tag)
+
+
 class MortgageFirst(Operation, tag="MORTGAGE_FIRST", frozen=True, kw_only=True):
     """First registration of a mortgage 抵押权首次登记 (CC 402; RD 66)."""
 

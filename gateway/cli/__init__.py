@@ -1,7 +1,8 @@
 """The command line `diya`.
 
-Remote commands (one file for each noun) use `gateway.client` alone and import no server code. What runs a
-gateway of one's own (`init`, `serve`, `demo`) registers itself from `gateway.cli.local` when that is installed.
+Remote commands (one file for each noun) use `gateway.client` alone and import no server code. What
+runs a gateway of one's own (`init`, `serve`, `demo`) registers itself from `gateway.cli.local` when
+that is installed.
 """
 
 from __future__ import annotations

@@ -32,7 +32,9 @@ HELP = (
 
 
 def build_app() -> typer.Typer:
-    """The application with all its commands; those of a gateway's own machine where they are installed."""
+    """The application with all its commands; those of a gateway's own machine where they are
+    installed.
+    """
     app = typer.Typer(
         name="diya",
         no_args_is_help=True,

@@ -1,7 +1,8 @@
 """APPLICATION.json: what a person writes, and what of it becomes a manifest.
 
-The file is the protobuf JSON mapping of diya.v1.Manifest, written by hand: `terms` is the object and not its
-bytes, `header` states what the settings do not, and `files` and `sections` name paths relative to the file.
+The file is the protobuf JSON mapping of diya.v1.Manifest, written by hand: `terms` is the object
+and not its bytes, `header` states what the settings do not, and `files` and `sections` name paths
+relative to the file.
 
     {"header": {"clerk": {"name": "…", "employeeNumber": "…"}},
      "terms": {"version": 1, "units": […], "parties": […], "operations": […], "loanKind": "LOAN_KIND_COMMERCIAL"},

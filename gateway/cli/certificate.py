@@ -36,10 +36,12 @@ def verify(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a certificate: seal, data against print, ledger proof; with --online its live state (核验证照).
+    """Verify a certificate: seal, data against print, ledger proof; with --online its live state
+    (核验证照).
 
-    The trust folder holds the registry's seal anchors (registry.pem) and ledger keys (<registry>.vkey). A good
-    seal proves that the certificate was issued; only the live state says that the right still lives.
+    The trust folder holds the registry's seal anchors (registry.pem) and ledger keys
+    (<registry>.vkey). A good seal proves that the certificate was issued; only the live state says
+    that the right still lives.
 
     \b
     Example:
@@ -71,7 +73,8 @@ def download(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Download a sealed certificate; its digest and its content are compared with the ledger (下载证照).
+    """Download a sealed certificate; its digest and its content are compared with the ledger
+    (下载证照).
 
     \b
     Example:

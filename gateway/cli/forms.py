@@ -28,8 +28,8 @@ def forms(
 ) -> None:
     """Render the forms that natural persons sign (生成申请书和询问记录).
 
-    Writes one PDF for each form, and terms.bin: the exact terms that the forms embed. Have the PDFs signed,
-    then submit them with --terms terms.bin, so that the same bytes are filed.
+    Writes one PDF for each form, and terms.bin: the exact terms that the forms embed. Have the PDFs
+    signed, then submit them with --terms terms.bin, so that the same bytes are filed.
 
     \b
     Example:

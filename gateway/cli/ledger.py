@@ -1,4 +1,6 @@
-"""`diya ledger`: the public chain, read through the gateway. `verify`, on the database itself, is local."""
+"""`diya ledger`: the public chain, read through the gateway. `verify`, on the database itself, is
+local.
+"""
 
 from __future__ import annotations
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from gateway.app import Gateway, note_signer, read_key_encryption_key, utc_now
 from gateway.config import Config, ConfigError, load_config
@@ -44,7 +46,7 @@ def init(
 
     Example: diya init ./my-gateway && diya serve --config ./my-gateway/diya.toml
     """
-    from gateway.demo.cast import sample_seeds
+    from gateway.demo.cast import sample_seeds  # noqa: PLC0415  the demo's parts are not needed to serve
 
     try:
         config = initialise(folder, sample_seeds(), now=utc_now())
@@ -101,7 +103,7 @@ def demo(
 
     Everything it makes stays in the folder, with a README of commands to try next.
     """
-    from gateway.demo.story import play
+    from gateway.demo.story import play  # noqa: PLC0415
 
     configure_logging(json=False, level=logging.ERROR)
     if not uvloop.run(play(out, _out)):
@@ -141,23 +143,30 @@ def verify(
                     one.id,
                     vkey,
                     vault=vault,
-                    progress=lambda done, total, task=task, bar=bar: bar.update(
-                        task, completed=done, total=total
-                    ),
+                    progress=_shown_by(bar, task),
                 )
         good = _told(one.id, report, as_json=as_json) and good
     if not good:
         raise typer.Exit(1)
 
 
+def _shown_by(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
+    return lambda done, total: bar.update(task, completed=done, total=total)
+
+
 def _told(registry: str, report: Report, *, as_json: bool) -> bool:
     """Print a report; whether the ledger is whole."""
     if as_json:
-        typer.echo(json.dumps({"registry": registry, **report.as_dict()}, ensure_ascii=False))
+        typer.echo(json.dumps(dataclasses.asdict(report) | {"ok": report.ok}, ensure_ascii=False))
     elif report.ok:
-        _out.print(f"[green]{registry}: whole[/green] — {report.summary()}")
+        _out.print(
+            f"[green]{registry}: whole[/green] — {report.entries} entries, {report.parts_opened} parts opened, "
+            f"{report.checkpoints} checkpoints, {report.published_size} entries under the last one"
+        )
     else:
-        _out.print(f"[red]{registry}: BROKEN[/red] — {report.summary()}")
+        _out.print(f"[red]{registry}: BROKEN[/red] — {report.first}")
+        for divergence in report.divergences[1:20]:
+            _out.print(f"  then: {divergence}")
     return report.ok
 
 

@@ -1,5 +1,5 @@
-"""From settings to clients. Commands call these through the module, so that tests can put a peer of their own
-in their place.
+"""From settings to clients. Commands call these through the module, so that tests can put a peer of
+their own in their place.
 """
 
 from __future__ import annotations

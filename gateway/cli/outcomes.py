@@ -1,7 +1,8 @@
 """What a command ends with: exit statuses, and errors shown in both languages.
 
-0 success · 1 a proof that does not hold, or any other failure · 2 bad usage or settings · 3 the law's no
-(NOT_ACCEPTED, REFUSED) · 4 the gateway did not take the call · 5 the gateway cannot be reached or is overloaded.
+0 success · 1 a proof that does not hold, or any other failure · 2 bad usage or settings · 3 the
+law's no (NOT_ACCEPTED, REFUSED) · 4 the gateway did not take the call · 5 the gateway cannot be
+reached or is overloaded.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def run(work: Coroutine[Any, Any, Result], *, as_json: bool = False) -> Result:
 
 
 def fail(error: DiyaError | SigningError, *, as_json: bool = False) -> typer.Exit:
-    """Show an error on standard error (as JSON on standard output too, when asked); the exit to raise."""
+    """Show an error on standard error (as JSON on standard output too, when asked); the exit to
+    raise.
+    """
     en, zh = (error.en, error.zh) if isinstance(error, DiyaError) else (error.message, error.zh)
     console = Console(stderr=True, highlight=False)
     console.print(Text(f"{error.reason}  {zh}", style="red"))

@@ -130,9 +130,8 @@ def consent(
 ) -> None:
     """Consent, or state a payoff, an undertaking or a payout (同意).
 
-    \b
-    Example:
-      diya party consent 0192f0c1-… --kind PAYOFF_CONFIRMED --amount-fen 60000000 --happened-on 2026-11-20
+    \b Example: diya party consent 0192f0c1-… --kind PAYOFF_CONFIRMED --amount-fen 60000000
+    --happened-on 2026-11-20
     """
 
     async def act(client: PartyClient, case: party_service_pb2.PendingCase) -> Answer:

@@ -36,8 +36,9 @@ def verify(
 ) -> None:
     """Verify a receipt offline: no network, no gateway, only the registry's public key (核验回执).
 
-    The bytes that were signed are taken from the file, hashed anew, and followed through the ledger entry
-    and the inclusion proof to the signed checkpoint. Exits with 1 and the number of the check that fails.
+    The bytes that were signed are taken from the file, hashed anew, and followed through the ledger
+    entry and the inclusion proof to the signed checkpoint. Exits with 1 and the number of the check
+    that fails.
 
     \b
     Example:
@@ -68,7 +69,8 @@ def verify(
 
 @app.command("complete")
 def complete(file: FileArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Fetch the receipt of a kept act that was pending, verify it and write it into the file (补取回执).
+    """Fetch the receipt of a kept act that was pending, verify it and write it into the file
+    (补取回执).
 
     \b
     Example:
@@ -107,11 +109,13 @@ def _verify(file: Path, trust: Path | None, config: Path | None) -> VerifiedRece
 
 
 def _print_checks(failed: int | None, *, as_json: bool) -> None:
-    """The checks up to the one that failed; check 8 needs a remembered checkpoint and is not made here."""
+    """The checks up to the one that failed; check 8 needs a remembered checkpoint and is not made
+    here.
+    """
     if as_json:
         return
     for number, en, zh in CHECKS:
-        if number == 8:  # noqa: PLR2004  # the number in the contract
+        if number == 8:  # the number in the contract
             continue
         holds = number != failed
         mark = "✓" if holds else "✗"

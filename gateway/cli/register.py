@@ -42,8 +42,9 @@ def import_register(
 ) -> None:
     """Import register rows from CSV, as an operator: all or nothing (导入登记簿).
 
-    The heading uses the names of the exchange format (BDCDYH, QLR, ZJH …). Every bad row is reported by line
-    and field; then nothing is imported and the exit status is 1, unless --quarantine.
+    The heading uses the names of the exchange format (BDCDYH, QLR, ZJH …). Every bad row is
+    reported by line and field; then nothing is imported and the exit status is 1, unless
+    --quarantine.
 
     \b
     Example:
@@ -88,13 +89,13 @@ def show_unit(
     ] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Print what the register says of a unit, as JSON (查询不动产单元). Every look is logged with its basis.
+    """Print what the register says of a unit, as JSON (查询不动产单元). Every look is logged with
+    its basis.
 
     An institution states one basis; a registrar none.
 
-    \b
-    Example:
-      diya register show 320281001001GB00001F00010001 --own-right "苏(2026)江阴市不动产证明第0000001号"
+    \b Example: diya register show 320281001001GB00001F00010001 --own-right
+    "苏(2026)江阴市不动产证明第0000001号"
     """
 
     async def work() -> register_service_pb2.GetUnitResponse:

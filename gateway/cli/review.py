@@ -159,7 +159,8 @@ def refuse(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse a case in writing, on at least one R- ground (不予登记). Exits with 3 when it was refused.
+    """Refuse a case in writing, on at least one R- ground (不予登记). Exits with 3 when it was
+    refused.
 
     \b
     Example:

@@ -1,4 +1,5 @@
-"""Settings of the remote commands: `diya-client.toml`, overridden by environment variables `DIYA_…`.
+"""Settings of the remote commands: `diya-client.toml`, overridden by environment variables
+`DIYA_…`.
 
 Paths in the file are relative to its folder. Offline commands need `trust` at most.
 """
@@ -47,10 +48,11 @@ class ClientSettings(BaseSettings):
     """Where to call, as whom, and whom to trust.
 
     target: host:port of the listener with client certificates. public_target: the one without.
-    server_name: name in the gateway's certificate when it is not the host. registry: id. roots: PEM anchors of
-    the gateway's TLS certificate. certificate, key: own TLS certificate chain and key, PEM. signing_certificate,
-    signing_key: those that sign. trust: folder with `<registry>.vkey` and the anchors `registry.pem`.
-    checkpoints: folder that remembers the last checkpoint. channel_institution, applicant_institution: USCCs.
+    server_name: name in the gateway's certificate when it is not the host. registry: id. roots: PEM
+    anchors of the gateway's TLS certificate. certificate, key: own TLS certificate chain and key,
+    PEM. signing_certificate, signing_key: those that sign. trust: folder with `<registry>.vkey` and
+    the anchors `registry.pem`. checkpoints: folder that remembers the last checkpoint.
+    channel_institution, applicant_institution: USCCs.
     """
 
     model_config = SettingsConfigDict(
@@ -107,7 +109,9 @@ class ClientSettings(BaseSettings):
 
 
 def load_settings(config: Path | None) -> ClientSettings:
-    """The settings. config: None means the default file, which may be missing. Raises InputError."""
+    """The settings. config: None means the default file, which may be missing. Raises
+    InputError.
+    """
     config = config or ROOT_CONFIG.get()
     path = config or DEFAULT_FILE
     values: dict[str, Any] = {}

@@ -1,8 +1,11 @@
-"""Printing: outcomes with their findings in both languages, applications, events, certificates; or JSON."""
+"""Printing: outcomes with their findings in both languages, applications, events, certificates; or
+JSON.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -34,6 +37,7 @@ RESULTS_ZH: Final = {
     "VALID": "校验通过",
     "DONE": "已办",
 }
+PIPE_WIDTH: Final = 200
 _STYLES: Final = {
     finding_pb2.SEVERITY_BLOCKS: "red",
     finding_pb2.SEVERITY_AWAITS: "yellow",
@@ -42,8 +46,11 @@ _STYLES: Final = {
 
 
 def console() -> Console:
-    """Standard output, for people."""
-    return Console(highlight=False, soft_wrap=True)
+    """Standard output, for people. Where it is no terminal, lines are long enough for a table's
+    names.
+    """
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 def print_json(data: Any) -> None:
@@ -72,7 +79,9 @@ def answer_to_dict(answer: Answer) -> dict[str, Any]:
 
 
 def receipt_state(answer: Answer) -> str:
-    """NONE (rehearsal), PENDING, VERIFIED, or VERIFIED_NOT_COMPARED (no consistency proof to be had)."""
+    """NONE (rehearsal), PENDING, VERIFIED, or VERIFIED_NOT_COMPARED (no consistency proof to be
+    had).
+    """
     if answer.is_pending:
         return "PENDING"
     if answer.receipt is None:
@@ -100,8 +109,7 @@ def print_answer(answer: Answer) -> None:
     ]
     if outcome.HasField("receipt"):
         rows.append(("ledger 账本", f"index {outcome.receipt.index}, {receipt_state(answer)}"))
-    for certificate in outcome.certificates:
-        rows.append(("certificate 证书", f"{certificate.number}  {certificate.name}"))
+    rows += [("certificate 证书", f"{one.number}  {one.name}") for one in outcome.certificates]
     for awaited in outcome.awaiting:
         role = finding_pb2.PartyRole.Name(awaited.role).removeprefix("PARTY_ROLE_")
         rows.append(("awaiting 待办", f"{awaited.name or awaited.institution.uscc} ({role})"))
@@ -133,13 +141,16 @@ def exit_status_of(answer: Answer) -> int:
 
 def applications_table(applications: Iterable[application_pb2.Application]) -> Table:
     """Applications, one a row."""
-    table = Table(
-        "Application 申请", "Kind 种类", "State 状态", "Case no. 业务号", "Units 单元", "Due 期限"
-    )
+    table = Table()
+    table.add_column(
+        "Application 申请", no_wrap=True, overflow="fold"
+    )  # to be copied into a command
+    for heading in ("Kind 种类", "State 状态", "Case no. 业务号", "Units 单元", "Due 期限"):
+        table.add_column(heading, overflow="fold")
     for one in applications:
         due = one.deadline
         table.add_row(
-            one.name,
+            one.name.rpartition("/")[2],
             codes_pb2.ApplicationKind.Name(one.kind).removeprefix("APPLICATION_KIND_"),
             state_name(one.state),
             one.case_number,
@@ -151,7 +162,10 @@ def applications_table(applications: Iterable[application_pb2.Application]) -> T
 
 def certificates_table(certificates: Iterable[certificate_pb2.Certificate]) -> Table:
     """Certificates, one a row."""
-    table = Table("Identifier 证照标识", "Number 证号", "Kind 种类", "State 状态", "Booked 登簿")
+    table = Table()
+    table.add_column("Identifier 证照标识", no_wrap=True, overflow="fold")
+    for heading in ("Number 证号", "Kind 种类", "State 状态", "Booked 登簿"):
+        table.add_column(heading, overflow="fold")
     for one in certificates:
         table.add_row(
             one.identifier,

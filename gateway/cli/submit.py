@@ -178,8 +178,8 @@ def resend(
 ) -> None:
     """Send a kept request again, with the same bytes.
 
-    After a lost connection nobody knows whether the request was taken. Sending it again is harmless: the
-    gateway answers what it answered before, or takes it now.
+    After a lost connection nobody knows whether the request was taken. Sending it again is
+    harmless: the gateway answers what it answered before, or takes it now.
 
     \b
     Example:
@@ -261,7 +261,9 @@ def _signed_terms(read: ApplicationFile, settings: ClientSettings, terms: Path |
 async def _upload(
     client: DiyaClient, papers: tuple[PaperFile, ...], *, hidden: bool
 ) -> list[envelope_pb2.FileReference]:
-    """Upload every paper, one bar each; problems of a file are shown and do not stop anything here."""
+    """Upload every paper, one bar each; problems of a file are shown and do not stop anything
+    here.
+    """
     references = []
     with show.transfer_progress(hidden=hidden) as bars:
         for paper in papers:

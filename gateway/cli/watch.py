@@ -30,8 +30,8 @@ def watch(
 ) -> None:
     """Watch events: bookings, sealed certificates, what is asked of us (订阅事件).
 
-    Resumes by itself after a broken connection, and fails when an event is missing. With --json one event is
-    one line.
+    Resumes by itself after a broken connection, and fails when an event is missing. With --json one
+    event is one line.
 
     \b
     Example:

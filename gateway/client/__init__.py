@@ -1,7 +1,9 @@
-"""The Python client that a bank's loan system embeds. It ships alone: contract, signing, ledger proofs.
+"""The Python client that a bank's loan system embeds. It ships alone: contract, signing, ledger
+proofs.
 
-Where to start: docs/client.md, then `client.py` (what a bank does), `manifest.py` and `operations.py` (what
-it signs), `receipt.py` (what it must check of an answer), `errors.py` (what can go wrong).
+Where to start: docs/client.md, then `client.py` (what a bank does), `manifest.py` and
+`operations.py` (what it signs), `receipt.py` (what it must check of an answer), `errors.py` (what
+can go wrong).
 """
 
 from __future__ import annotations

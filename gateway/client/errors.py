@@ -8,8 +8,6 @@ to send again.
 Messages are bilingual: `zh` for the clerk, `en` for the developer.
 """
 
-# ruff: noqa: N818 - the classes are named for what happened, and every one is a DiyaError
-
 from __future__ import annotations
 
 from signing.envelope import Envelope

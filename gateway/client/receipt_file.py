@@ -7,7 +7,8 @@
      "receipt": protobuf JSON of diya.v1.Receipt, null before the answer}
 
 Written before an act is sent (without answer) it is what can be sent again, unchanged, after a lost
-connection. With the answer it verifies offline, for ever, against the registry's verifier key alone.
+connection. With the answer it verifies offline, for ever, against the registry's verifier key
+alone.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ def write_act(path: Path, act: KeptAct) -> None:
 
 
 def read_act(path: Path) -> KeptAct:
-    """Read what `write_act` wrote. Nothing in it is trusted before `KeptAct.verify`. Raises InputError."""
+    """Read what `write_act` wrote. Nothing in it is trusted before `KeptAct.verify`. Raises
+    InputError.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:

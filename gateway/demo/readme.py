@@ -37,9 +37,10 @@ trust = "trust"
 _TEXT = """\
 # What the demo left
 
-`diya.toml` and `data/` are a gateway that can be served again; `certificates/` are sealed PDF files; `receipts/` are the
-answers with their ledger receipts; `papers/` are the signed papers; `trust/` is all that anybody needs to check them:
-anchors, revocation lists, the ledgers' verifier keys. Everybody in here is made up, every key is for development only.
+`diya.toml` and `data/` are a gateway that can be served again; `certificates/` are sealed PDF files; `receipts/`
+are the answers with their ledger receipts; `papers/` are the signed papers; `trust/` is all that anybody needs to
+check them: anchors, revocation lists, the ledgers' verifier keys. Everybody in here is made up, every key is for
+development only.
 
 Run these in the folder above this one, with `.venv/bin` on your PATH.
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from google.protobuf.json_format import MessageToDict
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -17,6 +15,7 @@ from rich.table import Table
 from gateway.app import utc_now
 from gateway.certificates.verify import verify_certificate
 from gateway.client.admin import AdminClient
+from gateway.client.receipt_file import KeptAct, write_act
 from gateway.client.review import ReviewClient
 from gateway.client.session import Answer
 from gateway.client.trust import read_trust
@@ -24,7 +23,7 @@ from gateway.demo.cases import Filing
 from gateway.demo.cast import REGISTRAR, REGISTRAR_ID
 from gateway.demo.readme import write_readme
 from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY, Stage, open_stage, prepare
-from gateway.pb.diya.v1 import authority_pb2
+from gateway.pb.diya.v1 import authority_pb2, codes_pb2
 from gateway.register.sample import SAMPLE, SampleRegistry, write_register_csv
 from signing.trust_directory import read_trust as read_signing_trust
 
@@ -185,15 +184,8 @@ def _told(stage: Stage, board: Board, who: str, what: str, answer: Answer) -> st
     numbers = [c.number for c in answer.outcome.certificates]
     index = answer.outcome.receipt.index
     board.add(who, what, answer.result, index, "、".join(numbers))
-    folder = stage.folder / "receipts"
-    folder.mkdir(exist_ok=True)
-    kept = {
-        "outcome": MessageToDict(answer.outcome),
-        "payload_type": answer.envelope.payload_type,
-        "payload": answer.envelope.payload.hex(),
-    }
     name = f"{answer.outcome.receipt.registry}-{index}.json"
-    (folder / name).write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
+    write_act(stage.folder / "receipts" / name, KeptAct.of_answer(answer))
     return numbers[0] if numbers else ""
 
 
@@ -205,7 +197,7 @@ def _institution(stage: Stage, key: str) -> authority_pb2.Institution:
     kind = "FUND_CENTRE" if key == "fund-centre" else "BANK"
     return authority_pb2.Institution(
         uscc=party.id_number,
-        kind=f"INSTITUTION_KIND_{kind}",
+        kind=codes_pb2.InstitutionKind.Value(f"INSTITUTION_KIND_{kind}"),
         names=[party.name],
         agreement_number=f"示例-{key}",
         files_for=files_for,

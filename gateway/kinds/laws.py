@@ -9,8 +9,8 @@ from gateway.kinds import mortgage, mortgage_release
 from gateway.kinds.law import Law
 
 _LAWS: dict[type, Law] = {
-    MortgageFirst: cast(Law, mortgage),
-    MortgageRelease: cast(Law, mortgage_release),
+    MortgageFirst: cast("Law", mortgage),
+    MortgageRelease: cast("Law", mortgage_release),
 }
 
 

@@ -197,18 +197,18 @@ def _owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> l
                     en="a mortgagor's name differs from the register",
                 )
             )
-    for key in named.keys() - owners.keys():
-        found.append(
-            finding(
-                "N-NOT_APPLICANT",
-                Severity.BLOCKS,
-                rule="R-CONFLICT",
-                field=field + ".mortgagors",
-                article="CC 395; IR 14",
-                zh=f"{named[key].name}不是单元 {state.unit.unit_code} 的登记权利人",
-                en=f"{named[key].name} is not an owner of record of unit {state.unit.unit_code}",
-            )
+    found += [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".mortgagors",
+            article="CC 395; IR 14",
+            zh=f"{named[key].name}不是单元 {state.unit.unit_code} 的登记权利人",
+            en=f"{named[key].name} is not an owner of record of unit {state.unit.unit_code}",
         )
+        for key in named.keys() - owners.keys()
+    ]
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import grpc
 
@@ -33,9 +34,9 @@ class Callers:
         self._clock = clock
         self._directories: dict[str, Directory] = {}
 
-    def of(self, context: grpc.aio.ServicerContext, registry: str) -> Caller:
+    def of(self, context: grpc.aio.ServicerContext[Any, Any], registry: str) -> Caller:
         """Who calls, in this registry; PUBLIC when no registered key is behind the connection."""
-        pem = context.auth_context().get("x509_pem_cert")
+        pem = list(context.auth_context().get("x509_pem_cert") or ())
         if not pem:
             return PUBLIC_CALLER
         certificate = _certificate(pem[0])

@@ -86,7 +86,8 @@ def decode_manifest(payload: bytes, kind: Kind) -> Manifest:
     )
     _limit(len(sections), SECTIONS_MAX, "sections", wrong)
     wrong.refuse_if_any()
-    assert header is not None and terms is not None  # a missing one left a violation
+    assert header is not None  # a missing one left a violation
+    assert terms is not None
     return Manifest(
         header=header,
         kind=kind,
@@ -255,8 +256,9 @@ def _party(person: common_pb2.Person, path: str, wrong: Violations) -> m.Party |
         return None
     reason = {"RESIDENT_ID": "CITIZEN_ID_MALFORMED", "USCC": "USCC_MALFORMED"}.get(id_kind, "FIELD_INVALID")
     guardian = _party(person.guardian, path + ".guardian", wrong) if person.HasField("guardian") else None
+    canonical: m.Party | None = None
     with wrong.at(path + ".identity.number", reason):
-        return canonical_party(
+        canonical = canonical_party(
             m.Party(
                 name=person.name.strip(),
                 id_kind=m.IdKind(id_kind),
@@ -268,7 +270,7 @@ def _party(person: common_pb2.Person, path: str, wrong: Violations) -> m.Party |
                 guardian=guardian,
             )
         )
-    return None
+    return canonical  # noqa: RET504  None where the block noted a violation
 
 
 def _powers(

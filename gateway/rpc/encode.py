@@ -240,6 +240,8 @@ def event(registry: str, row: dict[str, Any]) -> outcome_pb2.Event:
     return wire
 
 
-def _operation_kind(name: str) -> codes_pb2.OperationKind:
-    number = dict(codes_pb2.OperationKind.items()).get(f"OPERATION_KIND_{name}", 0)
-    return codes_pb2.OperationKind.ValueType(number)  # type: ignore[return-value]
+def _operation_kind(name: str) -> codes_pb2.OperationKind.ValueType:
+    """The contract's value; UNSPECIFIED for an operation that it does not list."""
+    return dict(codes_pb2.OperationKind.items()).get(
+        f"OPERATION_KIND_{name}", codes_pb2.OPERATION_KIND_UNSPECIFIED
+    )

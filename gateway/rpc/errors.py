@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -179,6 +180,6 @@ def _bad_request(violations: list[Violation]) -> error_details_pb2.BadRequest:
     return bad
 
 
-async def abort(context: grpc.aio.ServicerContext, refusal: Refusal) -> None:
+async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
     """End the call with a refusal; never returns."""
     await context.abort_with_status(rpc_status.to_status(refusal.status()))

@@ -74,7 +74,7 @@ class Guard:
         """Left out on purpose: the registered (fast) path below is the one that serves."""
 
     def add_registered_method_handlers(
-        self, service: str, handlers: dict[str, grpc.RpcMethodHandler]
+        self, service: str, handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]
     ) -> None:
         """Wrap each method and hand it to the real server."""
         guarded = {name: self._wrap(service, name, handler) for name, handler in handlers.items()}
@@ -82,7 +82,7 @@ class Guard:
         self._server.add_generic_rpc_handlers((generic,))
         self._server.add_registered_method_handlers(service, guarded)
 
-    def _wrap(self, service: str, name: str, handler: Any) -> grpc.RpcMethodHandler:
+    def _wrap(self, service: str, name: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
         short = service.rsplit(".", 1)[-1]
         coders = (handler.request_deserializer, handler.response_serializer)
         if handler.request_streaming and handler.response_streaming:
@@ -106,11 +106,11 @@ class Guard:
         behaviour: Callable[[Any, Any], Awaitable[Any]],
         *,
         streams_in: bool = False,
-    ) -> Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]:
+    ) -> Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]:
         method = f"{service}/{name}"
         seconds_max = None if streams_in else self._call_seconds_max
 
-        async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = time.perf_counter()
             try:
                 first, request = await _peek(request) if streams_in else (request, request)
@@ -132,10 +132,10 @@ class Guard:
         behaviour: Callable[[Any, Any], AsyncIterator[Any]],
         *,
         streams_in: bool = False,
-    ) -> Callable[[Any, grpc.aio.ServicerContext], AsyncIterator[Any]]:
+    ) -> Callable[[Any, grpc.aio.ServicerContext[Any, Any]], AsyncIterator[Any]]:
         method = f"{service}/{name}"
 
-        async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             started = time.perf_counter()
             try:
                 first, request = await _peek(request) if streams_in else (request, request)
@@ -150,7 +150,9 @@ class Guard:
 
         return stream
 
-    def _identify(self, service: str, name: str, registry: str, context: grpc.aio.ServicerContext) -> Caller:
+    def _identify(
+        self, service: str, name: str, registry: str, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> Caller:
         """The registered caller behind the connection, if the rights table lets it in."""
         caller = self._callers.of(context, registry or self._registry)
         if may_call(service, name, caller.kind):
@@ -170,7 +172,7 @@ class Guard:
         raise Refusal("PERMISSION_DENIED", "无权调用此方法", "this caller may not call this method")
 
     async def _refuse(
-        self, method: str, started: float, error: Exception, context: grpc.aio.ServicerContext
+        self, method: str, started: float, error: Exception, context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:
         if isinstance(error, grpc.aio.AbortError):
             raise error

@@ -72,26 +72,28 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
 
     # -- submissions ---------------------------------------------------------------------------------------------
 
-    async def SubmitMortgage(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def SubmitMortgage(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Mortgages of every kind but the release."""
         return _pb.SubmitMortgageResponse(outcome=await self._submit(request, Kind.MORTGAGE))
 
-    async def SubmitMortgageRelease(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def SubmitMortgageRelease(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The end of a mortgage."""
         return _pb.SubmitMortgageReleaseResponse(outcome=await self._submit(request, Kind.MORTGAGE_RELEASE))
 
-    async def SubmitPreNotice(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def SubmitPreNotice(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Pre-notices: verified like every submission, not yet booked by this version."""
         return _pb.SubmitPreNoticeResponse(outcome=await self._submit(request, Kind.PRE_NOTICE))
 
-    async def SubmitEncumberedTransfer(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def SubmitEncumberedTransfer(
+        self, request: Any, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> Any:
         """Encumbered transfers: verified like every submission, not yet booked by this version."""
         return _pb.SubmitEncumberedTransferResponse(
             outcome=await self._submit(request, Kind.ENCUMBERED_TRANSFER)
         )
 
     async def SubmitStream(
-        self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext
+        self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
         """Verified in parallel, sequenced and answered in stream order, at most 64 unanswered.
 
@@ -171,7 +173,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    async def RenderForms(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def RenderForms(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The application form and the record of questions, with the terms embedded, for persons to sign."""
         registry = registry_of(request)
         profile = self._sequencer.settings(registry).profile
@@ -185,7 +187,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             not (profile and profile.production),
         )
 
-    async def GetApplication(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def GetApplication(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """One application, as far as the caller may see it."""
         application = await self._visible(request.name)
         wire = encode.application(application)
@@ -223,7 +225,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         for reference in manifest.files:
             wire.dossier.files.add(reference=reference, institution=application.channel_institution)
 
-    async def ListApplications(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def ListApplications(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The caller's applications, newest first, page by page."""
         registry = registry_of(request)
         caller = caller_now.get()
@@ -241,7 +243,9 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             applications=[encode.application(row) for row in rows], next_page_token=token
         )
 
-    async def WatchEvents(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+    async def WatchEvents(
+        self, request: Any, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
         """The caller's events after a sequence, in order, without gaps; then as they happen."""
         registry, caller = registry_of(request), caller_now.get()
         sequence = request.after_sequence
@@ -264,7 +268,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                 return
             await self._watch.moved(registry, seen)
 
-    async def GetReceipt(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def GetReceipt(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The receipt of an act of the caller's, under the newest checkpoint."""
         registry, caller = registry_of(request), caller_now.get()
         which = request.WhichOneof("act")

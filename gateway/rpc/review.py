@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from gateway.applications.review import Act, Verb, decide_review
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound, KindNotAvailable
-from gateway.cases.model import Application, Manifest, Moment, Paper
+from gateway.cases.model import Application, Moment, Paper
 from gateway.config import Limits
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, review_service_pb2, review_service_pb2_grpc
 from gateway.register.authority import Registrar
@@ -68,7 +68,7 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         self._limits = limits
         self._clock = clock
 
-    async def ListQueue(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def ListQueue(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Cases that wait for a person, oldest acceptance first (RD 67)."""
         rows, token = await self._queries.queue(
             registry_of(request),
@@ -81,31 +81,31 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
             applications=[encode.application(r) for r in rows], next_page_token=token
         )
 
-    async def Claim(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def Claim(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Take a case."""
         return _pb.ClaimResponse(outcome=await self._act(request, Verb.CLAIM))
 
-    async def Unclaim(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def Unclaim(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Give a case back."""
         return _pb.UnclaimResponse(outcome=await self._act(request, Verb.UNCLAIM))
 
-    async def Approve(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def Approve(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Approve and book."""
         return _pb.ApproveResponse(outcome=await self._act(request, Verb.APPROVE))
 
-    async def Refuse(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def Refuse(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Refuse, with grounds (IR 22)."""
         return _pb.RefuseResponse(outcome=await self._act(request, Verb.REFUSE))
 
-    async def Suspend(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def Suspend(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Suspend: inquiry or correction case."""
         return _pb.SuspendResponse(outcome=await self._act(request, Verb.SUSPEND))
 
-    async def Resume(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def Resume(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Back to review."""
         return _pb.ResumeResponse(outcome=await self._act(request, Verb.RESUME))
 
-    async def RequestSupplement(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    async def RequestSupplement(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Not in this version."""
         raise KindNotAvailable("RequestSupplement")
 

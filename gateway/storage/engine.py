@@ -89,14 +89,14 @@ def reader_engine(url: str) -> Engine:
 def _set_pragmas(engine: Engine, *, autocheckpoint: int, read_only: bool = False) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]  # we say BEGIN ourselves
+        connection.isolation_level = None  # we say BEGIN ourselves
         cursor = connection.cursor()
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
-            mode = str(cursor.fetchone()[0])
+            mode = str((cursor.fetchone() or [""])[0])
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA synchronous")
-            level = int(cursor.fetchone()[0])
+            level = int((cursor.fetchone() or [-1])[0])
             if mode != "wal" or level != 2:
                 raise NotDurable(
                     f"SQLite answered journal_mode={mode}, synchronous={level}; wanted wal and 2 (FULL)"

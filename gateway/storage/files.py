@@ -11,6 +11,7 @@ import os
 import secrets
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 
 class FileStore:
@@ -54,7 +55,7 @@ class FileStore:
         """Move a synced temporary file to its digest and make the move durable."""
         target = self.path(sha256)
         target.parent.mkdir(exist_ok=True)
-        os.replace(temporary, target)
+        temporary.replace(target)
         _sync_folder(target.parent)
 
 
@@ -65,10 +66,10 @@ class Incoming:
         self._store = store
         self._path = temporary
         self._digest = hashlib.sha256()
-        self._handle = open(temporary, "xb", buffering=0)  # noqa: SIM115  closed by __exit__
+        self._handle = temporary.open("xb", buffering=0)
         self.size_bytes = 0
 
-    def __enter__(self) -> Incoming:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

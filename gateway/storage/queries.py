@@ -11,7 +11,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
@@ -82,22 +82,6 @@ class UnitView:
     as_of: dt.datetime
 
 
-@dataclass(slots=True)
-class _Page:
-    """Applications gathered for one page."""
-
-    size: int
-    rows: list[Application] = field(default_factory=list)
-    scanned: int = 0
-
-    def is_full_after(self, row: Application | None) -> bool:
-        """Take a row that fits (None: one that does not) and say whether the page ends here."""
-        self.scanned += 1
-        if row is not None:
-            self.rows.append(row)
-        return len(self.rows) >= self.size or self.scanned >= SCANNED_ROWS_MAX
-
-
 class Queries:
     """The read side. `engine` is the reader engine; `ledger` and `publisher` are shared with the writer."""
 
@@ -154,26 +138,29 @@ class Queries:
         """
         query = ("applications", registry, institution, sorted(states), sorted(kinds))
         position = read_token(page_token, query, (int,))
-        page = _Page(max(page_size, 1))
-        wanted = frozenset(kinds)
+        start = None if position is None else int(position[0])
+        size = max(page_size, 1)
 
-        def work(connection: Connection) -> int | None:
-            before = None if position is None else int(position[0])
+        def work(connection: Connection) -> tuple[list[Application], int | None]:
+            """The page, and the last index looked at when there is more."""
+            rows: list[Application] = []
+            before, scanned = start, 0
             while True:
-                statement = select_newest_applications(registry, institution, states, before).limit(
-                    _SCAN_ROWS
-                )
-                found = connection.execute(statement).all()
+                statement = select_newest_applications(registry, institution, states, before)
+                found = connection.execute(statement.limit(_SCAN_ROWS)).all()
                 for index, body in found:
                     row = decode_application(body)
-                    if page.is_full_after(row if not wanted or row.kind.value in wanted else None):
-                        return int(index)
-                    before = index
+                    fits = not kinds or row.kind.value in kinds
+                    if scanned >= SCANNED_ROWS_MAX or (fits and len(rows) == size):
+                        return rows, before
+                    if fits:
+                        rows.append(row)
+                    before, scanned = index, scanned + 1
                 if len(found) < _SCAN_ROWS:
-                    return None
+                    return rows, None
 
-        last = await self.read(work)
-        return page.rows, "" if last is None else make_token(query, (last,))
+        rows, last = await self.read(work)
+        return rows, "" if last is None else make_token(query, (last,))
 
     async def queue(
         self,

@@ -215,7 +215,7 @@ async def measure(bench: Bench) -> None:
 
 def start_server(folder: Path) -> tuple[subprocess.Popen[str], dict[str, int]]:
     """The server process on core 0, and where it listens."""
-    server = subprocess.Popen(  # noqa: S603
+    server = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.server", str(folder), "0"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

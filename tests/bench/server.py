@@ -162,7 +162,9 @@ def _recorded(number: int, effects: tuple[AnyEffect, ...]) -> Command:
     )
 
 
-def _file_row(sha256: str, code: str, bound: str, now: dt.datetime, anchors: dict[Purpose, str]) -> dict[str, Any]:
+def _file_row(
+    sha256: str, code: str, bound: str, now: dt.datetime, anchors: dict[Purpose, str]
+) -> dict[str, Any]:
     signers = {
         "APPLICATION": [cast.OWNER_ID],
         "INQUIRY_RECORD": [cast.OWNER_ID],

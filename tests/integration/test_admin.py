@@ -68,16 +68,12 @@ def request_of(act: Any, kind: Any, **changes: Any) -> Any:
 
 def suspend(spine: Spine, uscc: str = BANK_USCC, **changes: Any) -> acts.SuspendInstitutionAct:
     """An act that suspends a bank."""
-    return acts.SuspendInstitutionAct(
-        header=header(spine.clock(), **changes), uscc=uscc, reason="协议到期"
-    )
+    return acts.SuspendInstitutionAct(header=header(spine.clock(), **changes), uscc=uscc, reason="协议到期")
 
 
 async def send(service: AdminService, act: acts.SuspendInstitutionAct, **changes: Any) -> Any:
     """Send a suspension."""
-    return await service.SuspendInstitution(
-        request_of(act, pb.SuspendInstitutionRequest, **changes), CONTEXT
-    )
+    return await service.SuspendInstitution(request_of(act, pb.SuspendInstitutionRequest, **changes), CONTEXT)
 
 
 def check_receipt(spine: Spine, receipt: Any, payload_type: str, act: Message) -> None:
@@ -336,7 +332,12 @@ def register_file(*rows: dict[str, str]) -> bytes:
 
 
 async def import_file(
-    service: AdminService, now: dt.datetime, data: bytes, *, sent: bytes | None = None, quarantine: bool = False
+    service: AdminService,
+    now: dt.datetime,
+    data: bytes,
+    *,
+    sent: bytes | None = None,
+    quarantine: bool = False,
 ) -> Any:
     """Import `data` (sending `sent` instead, if given)."""
     act = acts.ImportRegisterAct(

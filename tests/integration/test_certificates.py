@@ -48,9 +48,7 @@ ISSUER = "11320281014034566J"
 @pytest.fixture
 def service(spine: Spine) -> CertificateService:
     """The servicer."""
-    return CertificateService(
-        **spine.shared, files=spine.files, limits=spine.limits, monotonic=lambda: 0.0
-    )
+    return CertificateService(**spine.shared, files=spine.files, limits=spine.limits, monotonic=lambda: 0.0)
 
 
 def identifier(number: int) -> str:
@@ -171,7 +169,12 @@ async def test_certificate_of_others_is_not_found(spine: Spine, service: Certifi
                 await service.GetCertificate(pb.GetCertificateRequest(name=name), CONTEXT)
             answers.add(str(caught.value.status()))
             with pytest.raises(Refusal) as caught:
-                _ = [m async for m in service.DownloadCertificate(pb.DownloadCertificateRequest(name=name), CONTEXT)]
+                _ = [
+                    m
+                    async for m in service.DownloadCertificate(
+                        pb.DownloadCertificateRequest(name=name), CONTEXT
+                    )
+                ]
             answers.add(str(caught.value.status()))
     assert len(answers) == 1
     with as_registrar():
@@ -271,9 +274,7 @@ async def test_certificates_are_filtered(
     made = {n: book(spine, n) for n in (1, 2)}
     seal(spine, made[2])
     with as_bank():
-        page = await service.ListCertificates(
-            pb.ListCertificatesRequest(parent=PARENT, **filters), CONTEXT
-        )
+        page = await service.ListCertificates(pb.ListCertificatesRequest(parent=PARENT, **filters), CONTEXT)
     assert {c.identifier for c in page.certificates} == {made[n] for n in numbers}
 
 
@@ -296,9 +297,7 @@ async def test_verification_tells_the_live_state_and_nothing_personal(
     for personal in (OWNER.name, OWNER.id_number, "示例路", BANK.name):
         assert personal.encode() not in text
     spine.enter(
-        CertificateEnded(
-            identifier=identified, state="CANCELLED", case_number="1", ended_at=spine.clock()
-        )
+        CertificateEnded(identifier=identified, state="CANCELLED", case_number="1", ended_at=spine.clock())
     )
     ended = await service.VerifyCertificate(by_code, CONTEXT)
     assert ended.state == certificate_pb2.Certificate.STATE_CANCELLED

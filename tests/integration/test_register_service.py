@@ -114,9 +114,7 @@ async def test_unit_without_a_basis_is_like_an_unknown_unit(service: RegisterSer
             await refused(service, authorisation_sha256=b"\0" * 32),
         }
         with pytest.raises(Refusal) as caught:
-            await service.GetUnit(
-                pb.GetUnitRequest(name=NAME[:-4] + "0009", own_right=PROOF), CONTEXT
-            )
+            await service.GetUnit(pb.GetUnitRequest(name=NAME[:-4] + "0009", own_right=PROOF), CONTEXT)
     answers.add(str(caught.value.status()))
     assert len(answers) == 1
     assert caught.value.reason == "UNIT_NOT_FOUND"
@@ -224,9 +222,7 @@ async def test_unit_on_the_owners_authorisation_for_this_unit_and_bank(
         answer = await get(service, authorisation_sha256=bytes.fromhex(AUTHORISATION))
     assert len(answer.unit_state.mortgages) == 2
     with as_bank(SECOND_BANK_USCC):
-        assert "UNIT_NOT_FOUND" in await refused(
-            service, authorisation_sha256=bytes.fromhex(AUTHORISATION)
-        )
+        assert "UNIT_NOT_FOUND" in await refused(service, authorisation_sha256=bytes.fromhex(AUTHORISATION))
 
 
 @pytest.mark.parametrize(
@@ -244,9 +240,7 @@ async def test_unit_on_an_authorisation_for_something_else_is_refused(
     """An authorisation for another unit, bank or registry, or signed by somebody who is no owner, opens nothing."""
     authorise(spine, text, signer)
     with as_bank():
-        assert "UNIT_NOT_FOUND" in await refused(
-            service, authorisation_sha256=bytes.fromhex(AUTHORISATION)
-        )
+        assert "UNIT_NOT_FOUND" in await refused(service, authorisation_sha256=bytes.fromhex(AUTHORISATION))
 
 
 async def test_unit_code_malformed_is_told_by_its_own_reason(service: RegisterService) -> None:

@@ -1,4 +1,6 @@
-"""Servicers that answer as the contract says, on a little ledger, and fail where a test tells them to."""
+"""Servicers that answer as the contract says, on a little ledger, and fail where a test tells them
+to.
+"""
 
 from __future__ import annotations
 
@@ -156,7 +158,9 @@ class FakeRegistration(registration_service_pb2_grpc.RegistrationServiceServicer
             reader.cancel()
 
     async def WatchEvents(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        """The next list of `events` is one stream; an empty list breaks it off, the last one ends it."""
+        """The next list of `events` is one stream; an empty list breaks it off, the last one ends
+        it.
+        """
         self.watched.append(request.after_sequence)
         sequences = self.events.pop(0) if self.events else []
         for sequence in sequences:
@@ -177,8 +181,8 @@ class FakeRegistration(registration_service_pb2_grpc.RegistrationServiceServicer
 
 
 class FakeFiles(file_service_pb2_grpc.FileServiceServicer):
-    """Keeps files in memory. failures: statuses that cut off the first uploads after their first chunk;
-    cut_downloads: downloads to break off after their first chunk.
+    """Keeps files in memory. failures: statuses that cut off the first uploads after their first
+    chunk; cut_downloads: downloads to break off after their first chunk.
     """
 
     def __init__(self) -> None:
@@ -233,9 +237,7 @@ class FakeFiles(file_service_pb2_grpc.FileServiceServicer):
                 yield file_service_pb2.DownloadFileResponse(chunk=sent)
 
     def _file(self, name: str, data: bytes) -> file_pb2.File:
-        return file_pb2.File(
-            name=name, sha256=hashlib.sha256(data).digest(), size_bytes=len(data)
-        )
+        return file_pb2.File(name=name, sha256=hashlib.sha256(data).digest(), size_bytes=len(data))
 
 
 class FakeLedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):

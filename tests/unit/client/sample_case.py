@@ -1,4 +1,6 @@
-"""A signed mortgage application of made-up people, and sessions whose time and randomness are fixed."""
+"""A signed mortgage application of made-up people, and sessions whose time and randomness are
+fixed.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ async def serving(*registrations: tuple[Any, Any]) -> AsyncIterator[Connection]:
     await server.start()
     channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
     try:
-        async with Connection(channel, Deadlines(call=5, act=5, transfer=5, watch_silence=5)) as made:
+        async with Connection(
+            channel, Deadlines(call=5, act=5, transfer=5, watch_silence=5)
+        ) as made:
             yield made
     finally:
         await server.stop(0)

@@ -1,4 +1,6 @@
-"""A little ledger in memory, put together from the ledger package: entries, tree, signed checkpoints, receipts."""
+"""A little ledger in memory, put together from the ledger package: entries, tree, signed
+checkpoints, receipts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The own certificate is judged before dialling; the channel retries reads alone; mutual TLS works."""
+"""The own certificate is judged before dialling; the channel retries reads alone; mutual TLS
+works.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,9 @@ from gateway.client.connection import (
     connect_public,
     service_config,
 )
-from gateway.client.errors import OwnCertificateRefused, Unavailable
+from gateway.client.errors import InputError, OwnCertificateRefused, Unavailable
 from gateway.client.ledger import LedgerClient
 from gateway.client.trust import LedgerTrust, read_trust
-from gateway.client.errors import InputError
 from gateway.pb.diya.v1.ledger_service_pb2_grpc import add_LedgerServiceServicer_to_server
 from signing.certificates import certificates_to_pem
 from signing.pki import Credential, KeyKind, make_key
@@ -110,9 +111,9 @@ def test_service_config_retries_reads_on_unavailable_only() -> None:
 
 async def test_connect_calls_over_mutual_tls() -> None:
     """A call goes through with the own certificate, and not without one."""
-    from datetime import UTC, datetime  # noqa: PLC0415
+    from datetime import UTC, datetime
 
-    from signing.pki import DevelopmentPKI  # noqa: PLC0415
+    from signing.pki import DevelopmentPKI
 
     now = datetime.now(UTC)
     pki = DevelopmentPKI.create(now)

@@ -34,9 +34,7 @@ from tests.unit.client.fake_gateway import OVERLOADED, refusal
         (999, errors.ServerDefect),
     ],
 )
-def test_error_of_status_has_the_type_of_its_code(
-    code: int, of: type[errors.RequestError]
-) -> None:
+def test_error_of_status_has_the_type_of_its_code(code: int, of: type[errors.RequestError]) -> None:
     """Each code has one type; a code that nobody knows is a defect."""
     error = error_of_status(refusal(code, "SOME_REASON"))
     assert type(error) is of
@@ -117,7 +115,9 @@ def test_error_of_call_closed_socket_names_the_client_certificate() -> None:
 
 
 def test_error_not_marked_may_not_be_retried() -> None:
-    """What carries no RetryInfo is not sent again unchanged; INTERNAL leaves the outcome unknown."""
+    """What carries no RetryInfo is not sent again unchanged; INTERNAL leaves the outcome
+    unknown.
+    """
     for code, reason, unknown in (
         (code_pb2.UNAVAILABLE, "CLOCK_BEHIND", False),
         (code_pb2.ABORTED, "SEEN_INDEX_STALE", False),
@@ -130,7 +130,7 @@ def test_error_not_marked_may_not_be_retried() -> None:
 
 def test_error_reasons_are_those_of_the_contract() -> None:
     """The enum of reasons is the contract's list, value for value."""
-    contract = {
-        name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.keys()
-    } - {"UNSPECIFIED"}
+    contract = {name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.keys()} - {
+        "UNSPECIFIED"
+    }
     assert {reason.value for reason in ErrorReason} == contract

@@ -10,8 +10,8 @@ from google.rpc import code_pb2
 
 from gateway.client.client import DiyaClient
 from gateway.client.errors import DownloadInvalid, InputError, NotNow
-from gateway.pb.diya.v1.file_service_pb2_grpc import add_FileServiceServicer_to_server
 from gateway.client.trust import LedgerTrust
+from gateway.pb.diya.v1.file_service_pb2_grpc import add_FileServiceServicer_to_server
 from tests.unit.client.fake_gateway import FakeFiles, refusal
 from tests.unit.client.sample_case import Naps, serving, session_on
 

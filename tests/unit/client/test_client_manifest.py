@@ -85,7 +85,9 @@ def test_mortgage_release_names_the_live_proof() -> None:
 def test_operations_of_a_sale_name_sellers_and_buyers() -> None:
     """Pre-notices and the transfer state holders, obligors and shares."""
     sale = operations.pre_notice_of_sale(buyers=["b"], sellers=["s"], price_fen=5)
-    mortgage = operations.pre_notice_of_mortgage(sample_terms().operations[0].mortgage_first.content)
+    mortgage = operations.pre_notice_of_mortgage(
+        sample_terms().operations[0].mortgage_first.content
+    )
     transfer = operations.ownership_transfer(
         sellers=["s"], buyers=["b"], titles=["苏(2020)澄江市不动产权第0000001号"], price_fen=5
     )

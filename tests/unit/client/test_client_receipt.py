@@ -7,7 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from gateway.client.errors import ReceiptInvalid
-from gateway.client.receipt import CHECKS, verify_answer, verify_part, verify_progress, verify_receipt
+from gateway.client.receipt import (
+    CHECKS,
+    verify_answer,
+    verify_part,
+    verify_progress,
+    verify_receipt,
+)
 from gateway.client.trust import LedgerTrust
 from gateway.pb.diya.v1 import outcome_pb2
 from ledger.entry import parse_entry

@@ -40,7 +40,9 @@ def test_wait_jitter_never_undercuts_what_was_asked() -> None:
     ("attempt", "seconds"), [(4, 0.1), (2, None), (2, 3600.0)], ids=["spent", "unmarked", "quota"]
 )
 def test_wait_is_refused(attempt: int, seconds: float | None) -> None:
-    """No further call when attempts are spent, when nothing is marked, when the delay is too long."""
+    """No further call when attempts are spent, when nothing is marked, when the delay is too
+    long.
+    """
     policy = RetryPolicy(attempts=3, patience=30)
     assert policy.wait_before(attempt, error(seconds), lambda: 1.0) is None
 

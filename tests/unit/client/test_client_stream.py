@@ -85,7 +85,9 @@ async def _collect(answers: AsyncIterator[object]) -> list[object]:
 async def test_stream_broken_sends_the_unanswered_again_unchanged(
     gateway: FakeRegistration,
 ) -> None:
-    """After a break everything unanswered is sent again with the same bytes, and nothing is lost."""
+    """After a break everything unanswered is sent again with the same bytes, and nothing is
+    lost.
+    """
     gateway.break_after = [2, 0, 1]
     naps = Naps()
     envelopes = [signed(n) for n in range(1, 8)]
@@ -113,9 +115,7 @@ async def test_stream_one_refused_submission_does_not_end_it(gateway: FakeRegist
     gateway.failures = [refusal(code_pb2.PERMISSION_DENIED, "KEY_WITHOUT_ROLE")]
     async with serve(gateway) as connection:
         client = DiyaClient(session_on(connection, gateway.ledger.trust))
-        first, second = [
-            one async for one in client.submit_stream(source([signed(1), signed(2)]))
-        ]
+        first, second = [one async for one in client.submit_stream(source([signed(1), signed(2)]))]
     assert isinstance(first.error, NotAllowed)
     assert first.answer is None
     assert second.answer is not None

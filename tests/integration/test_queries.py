@@ -1,0 +1,184 @@
+"""Reads on snapshots: pages, events, receipts."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from gateway.cases.effects import AnyEffect, ApplicationRecorded, CounterMoved, EventRecorded
+from gateway.cases.model import Application, Kind, State
+from gateway.storage import queries as queries_module
+from gateway.storage.paging import PageTokenInvalid
+from ledger.checkpoint import open_checkpoint
+from ledger.proof import verify_inclusion
+from tests.support.cases import UNIT
+from tests.support.pki import BANK_USCC, SECOND_BANK_USCC
+from tests.support.spine import REGISTRY, Spine
+
+
+def application(number: int, now: Any, **changes: Any) -> Application:
+    """An application submitted at entry `number`."""
+    fields: dict[str, Any] = {
+        "registry": REGISTRY,
+        "application_id": f"0197b1c4-0000-7000-8000-{number:012d}",
+        "kind": Kind.MORTGAGE,
+        "operations": ("MORTGAGE_FIRST",),
+        "units": (UNIT,),
+        "channel_institution": BANK_USCC,
+        "applicant_institution": BANK_USCC,
+        "institutions": (BANK_USCC,),
+        "request_id": str(number),
+        "payload_sha256": f"{number:064d}",
+        "terms_sha256": "00" * 32,
+        "state": State.IN_REVIEW,
+        "submitted_at": now,
+        "submitted_index": number,
+        "last_index": number,
+        "accepted_at": now,
+        "accepted_index": number,
+    }
+    return Application(**{**fields, **changes})
+
+
+def submit(spine: Spine, *changes: dict[str, Any]) -> None:
+    """One application an entry, from entry 1 on."""
+    for number, change in enumerate(changes, start=1):
+        spine.enter(ApplicationRecorded(application=application(number, spine.clock(), **change)))
+
+
+async def pages(read: Any, **options: Any) -> list[list[int]]:
+    """Every page of a list, as indexes of submission."""
+    found: list[list[int]] = []
+    token = ""
+    for _ in range(20):
+        rows, token = await read(REGISTRY, page_token=token, **options)
+        found.append([row.submitted_index for row in rows])
+        if not token:
+            return found
+    raise AssertionError("the pages do not end")
+
+
+async def test_applications_come_newest_first_and_only_the_institutions_own(spine: Spine) -> None:
+    """An institution walks over its own applications, each once, newest first; the registry sees all."""
+    other = {"institutions": (SECOND_BANK_USCC,)}
+    submit(spine, {}, other, {}, {}, {"institutions": (SECOND_BANK_USCC, BANK_USCC)})
+    own = await pages(spine.queries.applications, institution=BANK_USCC, page_size=2)
+    assert own == [[5, 4], [3, 1]]
+    everything = await pages(spine.queries.applications, institution=None, page_size=10)
+    assert everything == [[5, 4, 3, 2, 1]]
+
+
+async def test_applications_are_filtered_by_state_and_kind(spine: Spine) -> None:
+    """Filters keep what they name, over page borders too."""
+    booked = {"state": State.BOOKED}
+    submit(spine, booked, {}, booked, {**booked, "kind": Kind.MORTGAGE_RELEASE}, booked)
+    found = await pages(
+        spine.queries.applications,
+        institution=BANK_USCC,
+        page_size=1,
+        states=["BOOKED"],
+        kinds=["MORTGAGE"],
+    )
+    assert [index for page in found for index in page] == [5, 3, 1]
+
+
+async def test_applications_page_that_looked_long_enough_is_given_back_short(
+    spine: Spine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A filter that hardly anything fits does not read the whole registry for one page."""
+    submit(spine, {"kind": Kind.PRE_NOTICE}, {}, {}, {}, {})
+    monkeypatch.setattr(queries_module, "SCANNED_ROWS_MAX", 2)
+    found = await pages(spine.queries.applications, institution=BANK_USCC, page_size=10, kinds=["PRE_NOTICE"])
+    assert [index for page in found for index in page] == [1]
+    assert found[0] == []
+
+
+async def test_applications_token_belongs_to_its_filters(spine: Spine) -> None:
+    """A token is of one list: with other filters it is refused."""
+    submit(spine, {}, {})
+    _, token = await spine.queries.applications(REGISTRY, institution=BANK_USCC, page_size=1)
+    assert token
+    with pytest.raises(PageTokenInvalid):
+        await spine.queries.applications(
+            REGISTRY, institution=SECOND_BANK_USCC, page_size=1, page_token=token
+        )
+
+
+async def test_queue_is_in_order_of_acceptance_not_of_submission(spine: Spine) -> None:
+    """Cases are taken up in the order in which they were accepted (RD 67); closed ones are gone."""
+    submit(
+        spine,
+        {"accepted_index": 9},
+        {"accepted_index": 7, "claimed_by": "deng-1"},
+        {"state": State.BOOKED},
+        {"accepted_index": 8},
+        {"state": State.AWAITING_PARTIES, "accepted_index": None},
+    )
+    assert await pages(spine.queries.queue, page_size=2) == [[2, 4], [1]]
+    assert await pages(spine.queries.queue, page_size=9, claimed_by="deng-1") == [[2]]
+    assert await pages(spine.queries.queue, page_size=9, claimed_by="") == [[4, 1]]
+    assert await pages(spine.queries.queue, page_size=9, states=["BOOKED"]) == [[]]
+
+
+def event(sequence: int, spine: Spine, institution: str = BANK_USCC) -> AnyEffect:
+    """An event of an institution."""
+    return EventRecorded(
+        institution=institution,
+        sequence=sequence,
+        kind="APPLICATION_ACCEPTED",
+        application_id="a",
+        state="ACCEPTED",
+        at=spine.clock(),
+    )
+
+
+async def test_events_follow_a_sequence_and_tell_the_last(
+    spine: Spine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events after a sequence come in order, a bounded number at a time, with the last there is."""
+    spine.enter(event(1, spine), event(2, spine), event(3, spine), event(1, spine, SECOND_BANK_USCC))
+    rows, last = await spine.queries.events(REGISTRY, BANK_USCC, 1)
+    assert ([row["sequence"] for row in rows], last) == ([2, 3], 3)
+    assert await spine.queries.events(REGISTRY, "nobody", 0) == ([], 0)
+    monkeypatch.setattr(queries_module, "EVENTS_MAX", 2)
+    rows, last = await spine.queries.events(REGISTRY, BANK_USCC, 0)
+    assert ([row["sequence"] for row in rows], last) == ([1, 2], 3)
+
+
+async def test_receipt_is_given_to_the_sender_alone_and_verifies(spine: Spine) -> None:
+    """The receipt of an act, by request id or index, is its sender's; under the newest checkpoint it verifies."""
+    command = spine.command(CounterMoved(name="n", value=1), institution=BANK_USCC)
+    index = spine.submit(command).receipt.index
+    spine.enter(CounterMoved(name="n", value=2))
+    receipt = await spine.queries.receipt(REGISTRY, BANK_USCC, request_id=command.request_id)
+    assert receipt is not None
+    assert receipt == await spine.queries.receipt(REGISTRY, BANK_USCC, index=index)
+    assert receipt.checkpoint is not None
+    checkpoint = open_checkpoint(receipt.checkpoint, spine.signer.vkey)
+    assert checkpoint.size == index + 2
+    verify_inclusion(
+        index, checkpoint.size, receipt.entry_hash, list(receipt.inclusion_proof), checkpoint.root
+    )
+    assert await spine.queries.receipt(REGISTRY, SECOND_BANK_USCC, index=index) is None
+    assert await spine.queries.receipt(REGISTRY, SECOND_BANK_USCC, request_id=command.request_id) is None
+    assert await spine.queries.receipt(REGISTRY, BANK_USCC, request_id="unknown") is None
+
+
+async def test_read_is_one_snapshot_off_the_event_loop(spine: Spine) -> None:
+    """What is committed during a read is not in it, and the event loop does not run it."""
+    spine.enter(CounterMoved(name="n", value=1))
+    threads: set[int] = set()
+
+    def sizes(connection: Any) -> list[int]:
+        threads.add(threading.get_ident())
+        found = []
+        for value in (2, 3):
+            found.append(spine.ledger.head(connection, REGISTRY, for_update=False).size)
+            spine.enter(CounterMoved(name="n", value=value))
+        return found
+
+    assert await spine.queries.read(sizes) == [2, 2]
+    assert threading.get_ident() not in threads
+    assert (await spine.queries.head(REGISTRY)).size == 4
