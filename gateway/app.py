@@ -75,6 +75,7 @@ class Gateway:
         self.ledger = Ledger(vault)
         signers = {r.id: note_signer(r.origin, r.ledger_key) for r in config.registries}
         self._publisher = Publisher(signers.__getitem__)
+        self._vkeys = {registry: signer.vkey for registry, signer in signers.items()}
         self.files = FileStore(config.storage.files)
         swept = self.files.sweep()
         if swept:
@@ -135,6 +136,7 @@ class Gateway:
         await self._checker.close()
         await asyncio.to_thread(self.sequencer.stop)
         self._executor.shutdown()
+        self.queries.close()
         if self.metrics_port is not None:
             self._metrics_server.shutdown()
             self._metrics_server.server_close()
@@ -174,8 +176,10 @@ class Gateway:
             "RegistrationService": RegistrationService(**shared, **verifying, watch=self.watch),
             "ReviewService": ReviewService(**shared, **verifying),
             "CertificateService": CertificateService(**shared, files=self.files, limits=limits),
-            "RegisterService": RegisterService(**shared),
-            "LedgerService": LedgerService(queries=self.queries, limits=limits),
+            "RegisterService": RegisterService(**shared, trust_of=self.trust),
+            "LedgerService": LedgerService(
+                queries=self.queries, limits=limits, vkey_of=self._vkeys.__getitem__
+            ),
             "AdminService": AdminService(**shared, **verifying, files=self.files),
         }
 

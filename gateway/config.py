@@ -64,7 +64,7 @@ class Limits(BaseModel):
     streams_per_connection_max: int = 256
     stream_unanswered_max: int = 64
     page_size_default: int = 50
-    page_size_max: int = 200
+    page_size_max: int = 500
     envelope_days_max: int = 7
     check_workers: int = 2
     verify_threads: int = 2

@@ -26,7 +26,8 @@ from gateway.cli.settings import ROOT_CONFIG
 
 HELP = (
     "Diya 抵押: a bank-facing mortgage-registration gateway.\n\n"
-    "Commands that call a gateway take their connection from diya-client.toml (or --config FILE) and from "
+    "Commands that call a gateway take their connection from diya-client.toml (or --config FILE) "
+    "and from "
     "environment variables DIYA_TARGET, DIYA_REGISTRY, DIYA_TRUST and so on, which win."
 )
 

@@ -19,9 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at applications. 查询登记
 @app.command("get")
 def get(
     name: Annotated[str, typer.Argument(help="Resource name, or the id at its end.")],
-    full: Annotated[
-        bool, typer.Option("--full", help="With the dossier; only with --json.")
-    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="With the dossier; only with --json.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,9 +63,7 @@ def list_applications(
         list[str] | None, typer.Option("--kind", help=f"Only of this kind: {', '.join(KINDS)}.")
     ] = None,
     unit: Annotated[str, typer.Option("--unit", help="Only on this unit, 28 characters.")] = "",
-    case_number: Annotated[
-        str, typer.Option("--case-number", help="Only with this number 业务号.")
-    ] = "",
+    case_number: Annotated[str, typer.Option("--case-number", help="Only with this number 业务号.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
     config: ConfigOption = None,
     as_json: JsonOption = False,

@@ -5,7 +5,8 @@ and not its bytes, `header` states what the settings do not, and `files` and `se
 relative to the file.
 
     {"header": {"clerk": {"name": "…", "employeeNumber": "…"}},
-     "terms": {"version": 1, "units": […], "parties": […], "operations": […], "loanKind": "LOAN_KIND_COMMERCIAL"},
+     "terms": {"version": 1, "units": […], "parties": […], "operations": […],
+               "loanKind": "LOAN_KIND_COMMERCIAL"},
      "files": [{"paperCode": "IDENTITY", "path": "id.pdf", "parties": ["buyer-1"]}],
      "sections": [{"name": "loan", "path": "loan.json", "readers": []}],
      "answers": [{"party": "buyer-1", "question": "TRUE_INTENT", "answer": "是"}],
@@ -63,9 +64,7 @@ def read_application(path: Path) -> ApplicationFile:
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}", f"{path} 不是 JSON：{error}") from error
     if not isinstance(data, dict) or not isinstance(data.get("terms"), dict):
-        raise InputError(
-            f'{path}: an object with "terms" is expected', f"{path}：应为含有 terms 的对象"
-        )
+        raise InputError(f'{path}: an object with "terms" is expected', f"{path}：应为含有 terms 的对象")
     try:
         return ApplicationFile(
             ParseDict(
@@ -76,8 +75,7 @@ def read_application(path: Path) -> ApplicationFile:
             tuple(_paper(one, path.parent) for one in data.get("files", ())),
             tuple(_section(one, path.parent) for one in data.get("sections", ())),
             tuple(
-                ParseDict(one, registration_service_pb2.InquiryAnswer())
-                for one in data.get("answers", ())
+                ParseDict(one, registration_service_pb2.InquiryAnswer()) for one in data.get("answers", ())
             ),
         )
     except (ParseError, KeyError, TypeError, ValueError) as error:

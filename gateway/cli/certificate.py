@@ -104,9 +104,7 @@ def download(
 
 @app.command("list")
 def list_certificates(
-    application: Annotated[
-        str, typer.Option("--application", help="Only of this application.")
-    ] = "",
+    application: Annotated[str, typer.Option("--application", help="Only of this application.")] = "",
     unit: Annotated[str, typer.Option("--unit", help="Only on this unit, 28 characters.")] = "",
     number: Annotated[str, typer.Option("--number", help="Only with this number 证号.")] = "",
     config: ConfigOption = None,
@@ -149,9 +147,7 @@ def _check(data: bytes, trust: Path) -> CertificateVerdict:
     )
 
 
-async def _ask(
-    data: bytes, config: Path | None
-) -> certificate_service_pb2.VerifyCertificateResponse:
+async def _ask(data: bytes, config: Path | None) -> certificate_service_pb2.VerifyCertificateResponse:
     async with opening.open_public(load_settings(config)) as client:
         return await client.verify(pdf_sha256=sha256(data).digest())
 

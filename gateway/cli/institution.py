@@ -29,9 +29,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it goes into t
 
 @app.command("list")
 def list_institutions(
-    uscc: Annotated[
-        str, typer.Option("--uscc", help="Only this one, present or former USCC.")
-    ] = "",
+    uscc: Annotated[str, typer.Option("--uscc", help="Only this one, present or former USCC.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,9 +68,7 @@ def set_institution(
     ],
     sign_key: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--sign-key", help="PEM certificate to add, roles SUBMIT, CONSENT and RELEASE."
-        ),
+        typer.Option("--sign-key", help="PEM certificate to add, roles SUBMIT, CONSENT and RELEASE."),
     ] = None,
     tls_key: Annotated[
         list[Path] | None, typer.Option("--tls-key", help="PEM certificate to add, role TLS.")
@@ -156,9 +152,7 @@ def _print_done(done: Done[authority_pb2.Institution], *, as_json: bool) -> None
         return
     state = "suspended 已暂停" if done.value.suspended else "in force 有效"
     name = done.value.names[0] if done.value.names else ""
-    show.console().print(
-        Text(f"{done.value.uscc}  {name}  {state}  ledger index {done.wire.index}")
-    )
+    show.console().print(Text(f"{done.value.uscc}  {name}  {state}  ledger index {done.wire.index}"))
 
 
 def _key_text(key: authority_pb2.RegisteredKey) -> str:

@@ -35,8 +35,9 @@ NOT_TAKEN: Final = 4
 UNAVAILABLE: Final = 5
 
 HELP: Final = (
-    "Exit status: 0 success; 1 a proof that does not hold, or any other failure; 2 bad usage or settings; "
-    "3 NOT_ACCEPTED or REFUSED; 4 not taken by the gateway (malformed, not allowed, wrong state …); "
+    "Exit status: 0 success; 1 a proof that does not hold, or any other failure; "
+    "2 bad usage or settings; 3 NOT_ACCEPTED or REFUSED; "
+    "4 not taken by the gateway (malformed, not allowed, wrong state …); "
     "5 gateway unreachable or overloaded, try again."
 )
 

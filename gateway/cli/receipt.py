@@ -22,9 +22,7 @@ TrustOption = Annotated[
     Path | None,
     typer.Option("--trust", help="Folder with <registry>.vkey; that of the settings by default."),
 ]
-FileArgument = Annotated[
-    Path, typer.Argument(metavar="FILE.json", help="A kept act with its receipt.")
-]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE.json", help="A kept act with its receipt.")]
 
 
 @app.command("verify")
@@ -119,8 +117,6 @@ def _print_checks(failed: int | None, *, as_json: bool) -> None:
             continue
         holds = number != failed
         mark = "✓" if holds else "✗"
-        show.console().print(
-            Text(f"  {mark} {number}  {zh}  {en}", style="green" if holds else "red")
-        )
+        show.console().print(Text(f"  {mark} {number}  {zh}  {en}", style="green" if holds else "red"))
         if not holds:
             return

@@ -20,9 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Import and look at the register. �
 
 @app.command("import")
 def import_register(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE.csv", help="UTF-8 with the exchange field names.")
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8 with the exchange field names.")],
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Leave bad rows out and put their units on hold.")
     ] = False,
@@ -34,9 +32,7 @@ def import_register(
             formats=["%Y-%m-%dT%H:%M:%S%z"],
         ),
     ] = None,
-    source: Annotated[
-        str, typer.Option("--source", help="System that the rows were taken from.")
-    ] = "",
+    source: Annotated[str, typer.Option("--source", help="System that the rows were taken from.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -83,9 +79,7 @@ def show_unit(
     ] = "",
     authorisation: Annotated[
         str,
-        typer.Option(
-            "--authorisation", help="SHA-256 (hex) of the owner's uploaded authorisation."
-        ),
+        typer.Option("--authorisation", help="SHA-256 (hex) of the owner's uploaded authorisation."),
     ] = "",
     config: ConfigOption = None,
 ) -> None:
@@ -131,7 +125,8 @@ def _print_import(response: admin_service_pb2.ImportRegisterResponse) -> None:
         return
     out.print(
         Text(
-            f"IMPORTED 已导入: {response.rows} rows, {response.units} units, {response.rights} rights, "
+            f"IMPORTED 已导入: {response.rows} rows, {response.units} units, "
+            f"{response.rights} rights, "
             f"{response.quarantined_rows} rows left out, {response.units_on_hold} units on hold, "
             f"ledger index {response.receipt.index}",
             style="bold green",

@@ -21,7 +21,8 @@ from gateway.pb.diya.v1 import application_pb2, finding_pb2
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Review cases as a registrar. 审核。\n\nEvery act reads the case first and states the last ledger entry "
+    help="Review cases as a registrar. 审核。\n\n"
+    "Every act reads the case first and states the last ledger entry "
     "seen: when something was entered in between, look again.",
 )
 
@@ -30,15 +31,11 @@ OpinionOption = Annotated[str, typer.Option("--opinion", help="Opinion for the f
 ReceiptsOption = Annotated[Path, typer.Option("--receipts", help="Folder that keeps the receipts.")]
 FindingOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--finding", metavar="CODE=TEXT", help="A finding by code and text. May be repeated."
-    ),
+    typer.Option("--finding", metavar="CODE=TEXT", help="A finding by code and text. May be repeated."),
 ]
 FindingsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--findings", help="JSON array of findings (protobuf JSON), with zh, en and cures."
-    ),
+    typer.Option("--findings", help="JSON array of findings (protobuf JSON), with zh, en and cures."),
 ]
 RECEIPTS: Final = Path("receipts")
 
@@ -51,9 +48,7 @@ def queue(
         list[str] | None, typer.Option("--state", help="Only in this state. May be repeated.")
     ] = None,
     mine: Annotated[bool, typer.Option("--mine", help="Only cases that I have claimed.")] = False,
-    unclaimed: Annotated[
-        bool, typer.Option("--unclaimed", help="Only cases nobody has claimed.")
-    ] = False,
+    unclaimed: Annotated[bool, typer.Option("--unclaimed", help="Only cases nobody has claimed.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -191,9 +186,7 @@ def request_supplement(
     """
 
     async def act(review: ReviewClient, dossier: Dossier) -> Answer:
-        return await review.request_supplement(
-            dossier, _findings(finding, findings), opinion=opinion
-        )
+        return await review.request_supplement(dossier, _findings(finding, findings), opinion=opinion)
 
     _act(act, name, receipts, config, as_json)
 
@@ -273,7 +266,5 @@ def _findings(options: list[str] | None, path: Path | None) -> list[finding_pb2.
             )
         found.append(finding_pb2.Finding(code=code, zh=text, en=text))
     if not found:
-        raise InputError(
-            "at least one --finding CODE=TEXT is needed", "至少需要一个 --finding 代码=说明"
-        )
+        raise InputError("at least one --finding CODE=TEXT is needed", "至少需要一个 --finding 代码=说明")
     return found

@@ -138,5 +138,6 @@ def load_settings(config: Path | None) -> ClientSettings:
 def _missing(name: str) -> InputError:
     return InputError(
         f"setting {name} is needed: in {DEFAULT_FILE} (or --config FILE), or as DIYA_{name.upper()}",
-        f"缺少设置 {name}：请写入 {DEFAULT_FILE}（或者 --config 指定的文件），或者设环境变量 DIYA_{name.upper()}",
+        f"缺少设置 {name}：请写入 {DEFAULT_FILE}（或者 --config 指定的文件），"
+        f"或者设环境变量 DIYA_{name.upper()}",
     )

@@ -142,9 +142,7 @@ def exit_status_of(answer: Answer) -> int:
 def applications_table(applications: Iterable[application_pb2.Application]) -> Table:
     """Applications, one a row."""
     table = Table()
-    table.add_column(
-        "Application 申请", no_wrap=True, overflow="fold"
-    )  # to be copied into a command
+    table.add_column("Application 申请", no_wrap=True, overflow="fold")  # to be copied into a command
     for heading in ("Kind 种类", "State 状态", "Case no. 业务号", "Units 单元", "Due 期限"):
         table.add_column(heading, overflow="fold")
     for one in applications:

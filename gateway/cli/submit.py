@@ -32,9 +32,9 @@ from gateway.pb.diya.v1 import envelope_pb2
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Submit an application, or send one again. 提交登记申请。\n\nPapers are uploaded, the manifest is signed "
-    "with the institution's key, the answer is shown with all findings in Chinese and English, and its "
-    "receipt is verified and kept.",
+    help="Submit an application, or send one again. 提交登记申请。\n\n"
+    "Papers are uploaded, the manifest is signed with the institution's key, the answer is shown "
+    "with all findings in Chinese and English, and its receipt is verified and kept.",
 )
 
 ApplicationArgument = Annotated[
@@ -47,9 +47,7 @@ FileOption = Annotated[
 ]
 TermsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--terms", help="Serialized terms as persons signed them (`diya forms` wrote terms.bin)."
-    ),
+    typer.Option("--terms", help="Serialized terms as persons signed them (`diya forms` wrote terms.bin)."),
 ]
 RehearsalOption = Annotated[
     bool, typer.Option("--validate-only", help="Rehearse: nothing is filed. 仅校验。")
@@ -81,9 +79,7 @@ def mortgage(
       diya submit mortgage case.json --file APPLICATION=application-signed.pdf \\
           --file MORTGAGE_CONTRACT=contract.pdf
     """
-    _submit(
-        "mortgage", application, file, terms, validate_only, request_id, receipts, config, as_json
-    )
+    _submit("mortgage", application, file, terms, validate_only, request_id, receipts, config, as_json)
 
 
 @app.command("mortgage-release")
@@ -133,9 +129,7 @@ def pre_notice(
     Example:
       diya submit pre-notice sale-and-mortgage.json --file SALE_CONTRACT=sale.pdf
     """
-    _submit(
-        "pre-notice", application, file, terms, validate_only, request_id, receipts, config, as_json
-    )
+    _submit("pre-notice", application, file, terms, validate_only, request_id, receipts, config, as_json)
 
 
 @app.command("encumbered-transfer")
@@ -170,9 +164,7 @@ def encumbered_transfer(
 
 @app.command("resend")
 def resend(
-    kept: Annotated[
-        Path, typer.Argument(metavar="FILE.json", help="A kept request without an answer.")
-    ],
+    kept: Annotated[Path, typer.Argument(metavar="FILE.json", help="A kept request without an answer.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -271,9 +263,7 @@ async def _upload(
             uploaded = await client.upload_file(paper.path, progress=_bar(bars, task))
             for problem in uploaded.problems:
                 bars.console.print(
-                    Text(
-                        f"{paper.path}: {problem.code} {problem.zh} / {problem.en}", style="yellow"
-                    )
+                    Text(f"{paper.path}: {problem.code} {problem.zh} / {problem.en}", style="yellow")
                 )
             references.append(
                 uploaded.as_paper(

@@ -84,18 +84,14 @@ async def send_act(
     if sections:
         request.sections.extend(sections)
     try:
-        response: Any = await session.act(
-            getattr(stub(session.connection.channel), method), request
-        )
+        response: Any = await session.act(getattr(stub(session.connection.channel), method), request)
     except RequestError as error:
         error.envelope = envelope
         raise
     return await session.answer(envelope, response.outcome)
 
 
-def target_of(
-    application: str, manifest: bytes, payload_type: str = MANIFEST
-) -> acts_pb2.ActTarget:
+def target_of(application: str, manifest: bytes, payload_type: str = MANIFEST) -> acts_pb2.ActTarget:
     """What an act is about: digests computed here, from a manifest that was read and agreed to.
 
     application: resource name. manifest: its exact bytes (`PendingCase.manifest`,

@@ -96,12 +96,8 @@ class AdminClient:
         self, institution: authority_pb2.Institution
     ) -> Done[authority_pb2.Institution]:
         """Enter or replace an institution with its keys (设置机构)."""
-        act = admin_acts_pb2.SetInstitutionAct(
-            header=self._session.header(None), institution=institution
-        )
-        envelope, response = await self._send(
-            self._stub.SetInstitution, pb.SetInstitutionRequest, act
-        )
+        act = admin_acts_pb2.SetInstitutionAct(header=self._session.header(None), institution=institution)
+        envelope, response = await self._send(self._stub.SetInstitution, pb.SetInstitutionRequest, act)
         return await self._done(response.institution, envelope, response.receipt)
 
     async def suspend_institution(self, uscc: str, reason: str) -> Done[authority_pb2.Institution]:
@@ -116,17 +112,11 @@ class AdminClient:
 
     async def resume_institution(self, uscc: str, reason: str) -> Done[authority_pb2.Institution]:
         """End a suspension (恢复机构)."""
-        act = admin_acts_pb2.ResumeInstitutionAct(
-            header=self._session.header(None), uscc=uscc, reason=reason
-        )
-        envelope, response = await self._send(
-            self._stub.ResumeInstitution, pb.ResumeInstitutionRequest, act
-        )
+        act = admin_acts_pb2.ResumeInstitutionAct(header=self._session.header(None), uscc=uscc, reason=reason)
+        envelope, response = await self._send(self._stub.ResumeInstitution, pb.ResumeInstitutionRequest, act)
         return await self._done(response.institution, envelope, response.receipt)
 
-    async def set_registrar(
-        self, registrar: authority_pb2.Registrar
-    ) -> Done[authority_pb2.Registrar]:
+    async def set_registrar(self, registrar: authority_pb2.Registrar) -> Done[authority_pb2.Registrar]:
         """Enter or replace a registrar with their keys (设置登记人员)."""
         act = admin_acts_pb2.SetRegistrarAct(header=self._session.header(None), registrar=registrar)
         envelope, response = await self._send(self._stub.SetRegistrar, pb.SetRegistrarRequest, act)
@@ -198,9 +188,7 @@ class AdminClient:
             error.envelope = envelope
             raise
 
-    async def _done(
-        self, value: Value, envelope: Envelope, receipt: outcome_pb2.Receipt
-    ) -> Done[Value]:
+    async def _done(self, value: Value, envelope: Envelope, receipt: outcome_pb2.Receipt) -> Done[Value]:
         verified = await self._session.check_receipt(receipt, envelope)
         return Done(value, envelope, receipt, verified)
 

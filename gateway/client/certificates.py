@@ -43,9 +43,7 @@ class Certificates:
         name: resource name or identifier. Raises RequestError, ReceiptInvalid.
         """
         name = self._session.name("certificates", name)
-        response = await self._session.call(
-            self._stub.GetCertificate, pb.GetCertificateRequest(name=name)
-        )
+        response = await self._session.call(self._stub.GetCertificate, pb.GetCertificateRequest(name=name))
         certificate = response.certificate
         if certificate.name != name:
             raise ProtocolBroken(

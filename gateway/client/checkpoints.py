@@ -76,9 +76,7 @@ class FolderCheckpoints:
 class Progress:
     """Compares checkpoints of verified receipts with the one kept, and keeps the larger."""
 
-    def __init__(
-        self, memory: CheckpointMemory, trust: LedgerTrust, fetch: FetchConsistency
-    ) -> None:
+    def __init__(self, memory: CheckpointMemory, trust: LedgerTrust, fetch: FetchConsistency) -> None:
         self._memory = memory
         self._trust = trust
         self._fetch = fetch
@@ -128,9 +126,11 @@ class Progress:
             self._remember(registry, known)
             return known
         raise InputError(
-            f"the checkpoint kept of registry {registry} is not signed by a trusted key: the key was "
+            f"the checkpoint kept of registry {registry} is not signed by a trusted key: "
+            "the key was "
             "replaced (trust the old one too) or the file was changed",
-            f"所保存的登记机构 {registry} 的检查点不是由受信任的公钥签名：公钥已更换（请同时保留旧公钥）或者文件被改动",
+            f"所保存的登记机构 {registry} 的检查点不是由受信任的公钥签名："
+            "公钥已更换（请同时保留旧公钥）或者文件被改动",
         )
 
     def _keep(self, registry: str, seen: Checkpoint, note: bytes) -> None:

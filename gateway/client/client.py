@@ -55,7 +55,7 @@ class DiyaClient:
         self._stub = RegistrationServiceStub(session.connection.channel)
         self._register = RegisterServiceStub(session.connection.channel)
 
-    # -- papers ------------------------------------------------------------------------------------
+    # -- papers --------------------------------------------------------------------------------
 
     async def upload_file(
         self, path: Path, *, media_type: str = "", progress: ProgressCallback | None = None
@@ -63,9 +63,7 @@ class DiyaClient:
         """Upload a paper; see `FileTransfer.upload`."""
         return await self.files.upload(path, media_type=media_type, progress=progress)
 
-    async def download_file(
-        self, sha256: bytes, to: Path, *, application: str = ""
-    ) -> file_pb2.File:
+    async def download_file(self, sha256: bytes, to: Path, *, application: str = "") -> file_pb2.File:
         """Download a file of a case; see `FileTransfer.download`."""
         return await self.files.download(sha256, to, application=application)
 
@@ -82,13 +80,11 @@ class DiyaClient:
         """
         response = await self.session.act(
             self._stub.RenderForms,
-            pb.RenderFormsRequest(
-                parent=self.session.parent, terms=terms, parties=parties, answers=answers
-            ),
+            pb.RenderFormsRequest(parent=self.session.parent, terms=terms, parties=parties, answers=answers),
         )
         return tuple(response.forms)
 
-    # -- submissions -------------------------------------------------------------------------------
+    # -- submissions ---------------------------------------------------------------------------
 
     async def submit(self, envelope: Envelope, sections: Sections = ()) -> Answer:
         """Send a signed manifest by the call of its kind. Sending the same envelope again is
@@ -110,9 +106,7 @@ class DiyaClient:
         """Pre-notices. As `submit`."""
         return await self._submit("pre-notice", envelope, sections)
 
-    async def submit_encumbered_transfer(
-        self, envelope: Envelope, sections: Sections = ()
-    ) -> Answer:
+    async def submit_encumbered_transfer(self, envelope: Envelope, sections: Sections = ()) -> Answer:
         """One phase of an encumbered transfer. As `submit`."""
         return await self._submit("encumbered-transfer", envelope, sections)
 
@@ -127,19 +121,13 @@ class DiyaClient:
         """
         return SubmitStream(self.session, submissions, window=window).answers()
 
-    # -- cases -------------------------------------------------------------------------------------
+    # -- cases ---------------------------------------------------------------------------------
 
-    async def get_application(
-        self, name: str, *, full: bool = False
-    ) -> application_pb2.Application:
+    async def get_application(self, name: str, *, full: bool = False) -> application_pb2.Application:
         """One application; `full` with its dossier. name: resource name or id. Raises
         RequestError.
         """
-        view = (
-            application_pb2.APPLICATION_VIEW_FULL
-            if full
-            else application_pb2.APPLICATION_VIEW_BASIC
-        )
+        view = application_pb2.APPLICATION_VIEW_FULL if full else application_pb2.APPLICATION_VIEW_BASIC
         response = await self.session.call(
             self._stub.GetApplication,
             pb.GetApplicationRequest(name=self.session.name("applications", name), view=view),
@@ -234,7 +222,7 @@ class DiyaClient:
         )
         return await send_act(self.session, sign_payload(signer, act))
 
-    # -- proofs ------------------------------------------------------------------------------------
+    # -- proofs --------------------------------------------------------------------------------
 
     async def get_receipt(self, envelope: Envelope) -> VerifiedReceipt | None:
         """The receipt of an act that this side sent, verified against its bytes; None while
@@ -280,7 +268,7 @@ class DiyaClient:
         verify_answer(outcome, verified)
         return Answer(answer.envelope, outcome, verified)
 
-    # -- certificates and register -----------------------------------------------------------------
+    # -- certificates and register -------------------------------------------------------------
 
     async def get_certificate(self, name: str) -> VerifiedCertificate:
         """A certificate checked against the ledger; see `Certificates.get`."""
@@ -296,9 +284,7 @@ class DiyaClient:
         self, *, identifier: str = "", code: str = "", pdf_sha256: bytes = b""
     ) -> certificate_service_pb2.VerifyCertificateResponse:
         """The live state of any certificate; see `Certificates.verify`."""
-        return await self.certificates.verify(
-            identifier=identifier, code=code, pdf_sha256=pdf_sha256
-        )
+        return await self.certificates.verify(identifier=identifier, code=code, pdf_sha256=pdf_sha256)
 
     async def get_unit(
         self,

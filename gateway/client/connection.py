@@ -168,9 +168,7 @@ def check_own_certificate(certificate_chain: bytes, private_key: bytes, now: dat
         )
 
 
-def _channel(
-    target: str, credentials: grpc.ChannelCredentials, server_name: str
-) -> grpc.aio.Channel:
+def _channel(target: str, credentials: grpc.ChannelCredentials, server_name: str) -> grpc.aio.Channel:
     options: list[tuple[str, str | int]] = [
         ("grpc.max_receive_message_length", RECEIVE_BYTES_MAX),
         ("grpc.max_send_message_length", SEND_BYTES_MAX),

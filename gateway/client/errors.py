@@ -59,7 +59,7 @@ class OwnCertificateRefused(DiyaError):
     """
 
 
-# -- calls that were not taken -------------------------------------------------------------------------
+# -- calls that were not taken -----------------------------------------------------------------
 
 
 class RequestError(DiyaError):
@@ -143,7 +143,7 @@ TRANSPORT = "TRANSPORT"
 """Reason of an error that carries none of the gateway's: the connection or the library made it."""
 
 
-# -- answers that do not prove themselves ---------------------------------------------------------------
+# -- answers that do not prove themselves ------------------------------------------------------
 
 
 class ProofError(DiyaError):
@@ -173,9 +173,7 @@ class DownloadInvalid(ProofError):
     """Downloaded bytes have another SHA-256 or size than declared; the file was not kept."""
 
     def __init__(self, name: str, en: str, zh: str) -> None:
-        super().__init__(
-            "DOWNLOAD_INVALID", f"{name}: {en}", f"{name}：{zh}", metadata={"name": name}
-        )
+        super().__init__("DOWNLOAD_INVALID", f"{name}: {en}", f"{name}：{zh}", metadata={"name": name})
 
 
 class EventGap(ProofError):

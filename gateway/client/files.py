@@ -150,9 +150,7 @@ class FileTransfer:
 
         async def chunks(offset: int) -> AsyncIterator[bytes]:
             call = self._stub.DownloadFile(
-                file_service_pb2.DownloadFileRequest(
-                    name=name, application=application, offset=offset
-                ),
+                file_service_pb2.DownloadFileRequest(name=name, application=application, offset=offset),
                 timeout=self._session.connection.deadlines.transfer,
             )
             async for message in call:

@@ -63,7 +63,7 @@ class LedgerClient:
             break
         else:
             raise ReceiptInvalid(6, f"entry {index} did not come", f"没有收到第 {index} 号记录")
-        latest = await self.checkpoint(index + 1)
+        latest = await self.checkpoint()
         proof = await self._session.call(
             self._stub.GetInclusionProof,
             pb.GetInclusionProofRequest(
@@ -85,9 +85,7 @@ class LedgerClient:
         )
         return VerifiedEntry(verified.entry, data, verified.checkpoint)
 
-    async def entries(
-        self, start_index: int = 0, *, page_size: int = 0
-    ) -> AsyncIterator[pb.LedgerEntry]:
+    async def entries(self, start_index: int = 0, *, page_size: int = 0) -> AsyncIterator[pb.LedgerEntry]:
         """Entries from `start_index` to the end of the published ledger. Raises RequestError."""
         request = pb.ListEntriesRequest(
             parent=self._session.parent, start_index=start_index, page_size=page_size

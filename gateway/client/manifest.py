@@ -32,7 +32,7 @@ def new_request_id(entropy: bytes) -> str:
     return str(uuid.UUID(bytes=entropy, version=4))
 
 
-# -- values --------------------------------------------------------------------------------------------
+# -- values ------------------------------------------------------------------------------------
 
 
 def money(amount_fen: int, currency: str = "CNY") -> common_pb2.Money:
@@ -58,9 +58,7 @@ def certificate(number: str, *, legacy: bool = False) -> common_pb2.CertificateR
     """A title or a registration proof by its printed number; `legacy` for 房产证, 房他证 and the
     like.
     """
-    scheme = (
-        common_pb2.CERTIFICATE_SCHEME_LEGACY if legacy else common_pb2.CERTIFICATE_SCHEME_NATIONAL
-    )
+    scheme = common_pb2.CERTIFICATE_SCHEME_LEGACY if legacy else common_pb2.CERTIFICATE_SCHEME_NATIONAL
     return common_pb2.CertificateReference(number=number, scheme=scheme)
 
 
@@ -71,9 +69,7 @@ def right(proof_number: str, unit_codes: Sequence[str] = ()) -> common_pb2.Right
     return common_pb2.RightReference(certificate=certificate(proof_number), unit_codes=unit_codes)
 
 
-def unit(
-    unit_code: str, *, location: str = "", titles: Sequence[str] = ()
-) -> terms_pb2.UnitReference:
+def unit(unit_code: str, *, location: str = "", titles: Sequence[str] = ()) -> terms_pb2.UnitReference:
     """A unit by its 28-character code, with the numbers of its title certificates (national
     ones).
     """
@@ -82,7 +78,7 @@ def unit(
     )
 
 
-# -- parties -------------------------------------------------------------------------------------------
+# -- parties -----------------------------------------------------------------------------------
 
 
 def person(
@@ -138,7 +134,7 @@ def clerk(name: str, employee_number: str, *, authorisation_number: str = "") ->
     )
 
 
-# -- papers and sections ---------------------------------------------------------------------------------
+# -- papers and sections -----------------------------------------------------------------------
 
 
 def file_reference(
@@ -175,7 +171,7 @@ def section(
     )
 
 
-# -- terms, header, manifest -----------------------------------------------------------------------------
+# -- terms, header, manifest -------------------------------------------------------------------
 
 
 def terms(

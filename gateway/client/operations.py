@@ -40,18 +40,14 @@ def mortgage_content(
         mortgagees=mortgagees,
         debtors=debtors,
         mortgagor_relation=(
-            codes_pb2.MORTGAGOR_RELATION_DEBTOR
-            if same
-            else codes_pb2.MORTGAGOR_RELATION_THIRD_PARTY
+            codes_pb2.MORTGAGOR_RELATION_DEBTOR if same else codes_pb2.MORTGAGOR_RELATION_THIRD_PARTY
         ),
         claim_amount=money(claim_fen),
         term_start=day(start),
         term_end=day(end),
         secured_scope=secured_scope,
         transfer_restriction=(
-            codes_pb2.TRANSFER_RESTRICTION_RESTRICTED
-            if restricted
-            else codes_pb2.TRANSFER_RESTRICTION_NONE
+            codes_pb2.TRANSFER_RESTRICTION_RESTRICTED if restricted else codes_pb2.TRANSFER_RESTRICTION_NONE
         ),
         transfer_restriction_text=restriction_text,
         collateral_kind=codes_pb2.COLLATERAL_KIND_LAND_AND_BUILDING,
@@ -195,16 +191,10 @@ def loan_portion(
     centre.
     """
     return operations_pb2.LoanPortion(
-        kind=(
-            codes_pb2.LOAN_PORTION_KIND_PROVIDENT_FUND
-            if fund
-            else codes_pb2.LOAN_PORTION_KIND_COMMERCIAL
-        ),
+        kind=(codes_pb2.LOAN_PORTION_KIND_PROVIDENT_FUND if fund else codes_pb2.LOAN_PORTION_KIND_COMMERCIAL),
         creditor=common_pb2.InstitutionReference(uscc=creditor_uscc, name=creditor_name),
         entrusted_bank=(
-            common_pb2.InstitutionReference(uscc=entrusted_bank_uscc)
-            if entrusted_bank_uscc
-            else None
+            common_pb2.InstitutionReference(uscc=entrusted_bank_uscc) if entrusted_bank_uscc else None
         ),
         amount=money(amount_fen),
     )

@@ -110,9 +110,7 @@ class PartyClient:
         )
         return await send_act(self._session, sign_payload(self._signer, act))
 
-    async def revoke(
-        self, target: acts_pb2.ActTarget, consent_digest: bytes, reason: str
-    ) -> Answer:
+    async def revoke(self, target: acts_pb2.ActTarget, consent_digest: bytes, reason: str) -> Answer:
         """Take a consent back. consent_digest: `payload_digest` of the consent's envelope, 32
         bytes.
         """

@@ -41,12 +41,8 @@ _CLASSES: Final[dict[str, type[Message]]] = {
     REVIEW: acts_pb2.ReviewAct,
     "application/vnd.diya.admin.import-register.v1+protobuf": admin_acts_pb2.ImportRegisterAct,
     "application/vnd.diya.admin.set-institution.v1+protobuf": admin_acts_pb2.SetInstitutionAct,
-    "application/vnd.diya.admin.suspend-institution.v1+protobuf": (
-        admin_acts_pb2.SuspendInstitutionAct
-    ),
-    "application/vnd.diya.admin.resume-institution.v1+protobuf": (
-        admin_acts_pb2.ResumeInstitutionAct
-    ),
+    "application/vnd.diya.admin.suspend-institution.v1+protobuf": (admin_acts_pb2.SuspendInstitutionAct),
+    "application/vnd.diya.admin.resume-institution.v1+protobuf": (admin_acts_pb2.ResumeInstitutionAct),
     "application/vnd.diya.admin.set-registrar.v1+protobuf": admin_acts_pb2.SetRegistrarAct,
     "application/vnd.diya.admin.set-profile.v1+protobuf": admin_acts_pb2.SetProfileAct,
     "application/vnd.diya.admin.set-rule-set.v1+protobuf": admin_acts_pb2.SetRuleSetAct,

@@ -92,9 +92,7 @@ def verify_receipt(
         raise ReceiptInvalid(5, str(error), "包含证明不成立") from error
     entry = _parse(receipt)
     contents = _open_parts(receipt, entry, payload_pae)
-    return VerifiedReceipt(
-        receipt.registry, receipt.index, entry, checkpoint, receipt.checkpoint, contents
-    )
+    return VerifiedReceipt(receipt.registry, receipt.index, entry, checkpoint, receipt.checkpoint, contents)
 
 
 def verify_progress(known: Checkpoint, seen: Checkpoint, proof: Sequence[bytes]) -> None:
@@ -111,7 +109,8 @@ def verify_progress(known: Checkpoint, seen: Checkpoint, proof: Sequence[bytes])
     except ProofError as error:
         raise ReceiptInvalid(
             8,
-            f"the trees of {old.size} and {new.size} entries contradict each other: {error}; keep both "
+            f"the trees of {old.size} and {new.size} entries contradict each other: {error}; "
+            "keep both "
             "checkpoints, this is evidence of a forked ledger",
             f"{old.size} 条与 {new.size} 条的账本互相矛盾；请保存两个检查点，这是账本分叉的证据",
         ) from error
@@ -150,9 +149,7 @@ def verify_part(entry: Entry, name: str, salt: bytes, content: bytes) -> None:
     except LedgerError as error:
         raise ReceiptInvalid(7, f"part {name}: {error}", f"部分 {name} 的盐不合规") from error
     if computed != digest:
-        raise ReceiptInvalid(
-            7, f"part {name} commits to other bytes", f"部分 {name} 对应的是另外的内容"
-        )
+        raise ReceiptInvalid(7, f"part {name} commits to other bytes", f"部分 {name} 对应的是另外的内容")
 
 
 def _open(receipt: outcome_pb2.Receipt, trust: LedgerTrust) -> Checkpoint:
@@ -160,7 +157,8 @@ def _open(receipt: outcome_pb2.Receipt, trust: LedgerTrust) -> Checkpoint:
     if not vkeys:
         raise ReceiptInvalid(
             2,
-            f"no verifier key of registry {receipt.registry} is trusted; obtain it from the authority "
+            f"no verifier key of registry {receipt.registry} is trusted; obtain it from the "
+            "authority "
             f"and put it into {receipt.registry}.vkey of the trust folder",
             f"没有登记机构 {receipt.registry} 的受信任账本公钥；请向登记机构索取并放入信任目录",
         )
@@ -179,9 +177,7 @@ def _open(receipt: outcome_pb2.Receipt, trust: LedgerTrust) -> Checkpoint:
             problem = error
             continue
         if checkpoint.origin != receipt.origin:
-            raise ReceiptInvalid(
-                3, f"the checkpoint is of {checkpoint.origin!r}", "检查点属于另一账本"
-            )
+            raise ReceiptInvalid(3, f"the checkpoint is of {checkpoint.origin!r}", "检查点属于另一账本")
         if not 0 <= receipt.index < checkpoint.size:
             raise ReceiptInvalid(
                 3,
@@ -206,9 +202,7 @@ def _parse(receipt: outcome_pb2.Receipt) -> Entry:
     return entry
 
 
-def _open_parts(
-    receipt: outcome_pb2.Receipt, entry: Entry, payload_pae: bytes | None
-) -> dict[str, bytes]:
+def _open_parts(receipt: outcome_pb2.Receipt, entry: Entry, payload_pae: bytes | None) -> dict[str, bytes]:
     payloads = sum(one.name == PAYLOAD_PART for one in receipt.openings)
     if payloads != (payload_pae is not None):
         raise ReceiptInvalid(

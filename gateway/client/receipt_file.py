@@ -76,9 +76,7 @@ class KeptAct:
         verified = verify_receipt(self.receipt, sent, trust)
         registry = header_of(self.envelope).registry
         if registry != self.receipt.registry:
-            raise ReceiptInvalid(
-                2, f"the act is for registry {registry!r}", f"该行为属于登记机构 {registry}"
-            )
+            raise ReceiptInvalid(2, f"the act is for registry {registry!r}", f"该行为属于登记机构 {registry}")
         if self.outcome is not None:
             verify_answer(self.outcome, verified)
         return verified
@@ -92,9 +90,7 @@ def write_act(path: Path, act: KeptAct) -> None:
         "requestId": header.request_id,
         "registry": header.registry,
         "envelope": json.loads(envelope_to_json(act.envelope)),
-        "sections": [
-            {"name": one.name, "content": b64encode(one.content).decode()} for one in act.sections
-        ],
+        "sections": [{"name": one.name, "content": b64encode(one.content).decode()} for one in act.sections],
         "outcome": None if act.outcome is None else MessageToDict(act.outcome),
         "receipt": None if act.receipt is None else MessageToDict(act.receipt),
     }
@@ -116,9 +112,7 @@ def read_act(path: Path) -> KeptAct:
         return KeptAct(
             envelope_from_json(json.dumps(data["envelope"]).encode()),
             tuple(
-                envelope_pb2.Section(
-                    name=one["name"], content=b64decode(one["content"], validate=True)
-                )
+                envelope_pb2.Section(name=one["name"], content=b64decode(one["content"], validate=True))
                 for one in data.get("sections", ())
             ),
             None if outcome is None else ParseDict(outcome, outcome_pb2.Outcome()),
@@ -127,6 +121,4 @@ def read_act(path: Path) -> KeptAct:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", f"{path}：无法读取") from error
     except (KeyError, TypeError, ValueError, ParseError, EnvelopeMalformed) as error:
-        raise InputError(
-            f"{path} is not a {SCHEMA} file: {error}", f"{path} 不是 {SCHEMA} 文件"
-        ) from error
+        raise InputError(f"{path} is not a {SCHEMA} file: {error}", f"{path} 不是 {SCHEMA} 文件") from error

@@ -140,7 +140,7 @@ class Session:
             clerk=actor.clerk,
         )
 
-    # -- calling -----------------------------------------------------------------------------------------
+    # -- calling -------------------------------------------------------------------------------
 
     async def call(
         self,
@@ -170,7 +170,7 @@ class Session:
         """`attempt` under this session's policy."""
         return await retrying(attempt, self.policy, sleep=self.sleep, uniform=self.uniform)
 
-    # -- checking ----------------------------------------------------------------------------------------
+    # -- checking ------------------------------------------------------------------------------
 
     async def answer(self, envelope: Envelope, outcome: outcome_pb2.Outcome) -> Answer:
         """An outcome with its receipt checked against the envelope that was sent. Raises
@@ -209,9 +209,7 @@ class Session:
         verified = verify_receipt(receipt, sent, self.trust)
         if not self._compare:
             return verified
-        is_consistent = await self._progress.compare(
-            verified.registry, verified.checkpoint, verified.note
-        )
+        is_consistent = await self._progress.compare(verified.registry, verified.checkpoint, verified.note)
         return dataclasses.replace(verified, is_consistent=is_consistent)
 
     async def _consistency(self, registry: str, old: int, new: int) -> Sequence[bytes]:

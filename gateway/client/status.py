@@ -48,12 +48,11 @@ _TRANSPORT_ZH: Final = {
     "UNIMPLEMENTED": "网关没有此方法",
 }
 _REFUSED_HANDSHAKE_EN: Final = (
-    " (a gateway that refuses the client certificate shows like this too: see that the authority knows"
+    " (a gateway that refuses the client certificate shows like this too: see that the authority"
+    " knows"
     " its issuer and has not revoked it)"
 )
-_REFUSED_HANDSHAKE_ZH: Final = (
-    "（网关拒绝客户端证书时也如此显示：请确认登记机构信任其颁发者且未吊销）"
-)
+_REFUSED_HANDSHAKE_ZH: Final = "（网关拒绝客户端证书时也如此显示：请确认登记机构信任其颁发者且未吊销）"
 
 
 def error_of_call(error: grpc.aio.AioRpcError) -> RequestError:

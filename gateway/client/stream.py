@@ -96,9 +96,7 @@ class SubmitStream:
         """Take submissions from the source, never more than the window ahead of the answers."""
         try:
             async for submission in self._submissions:
-                stream_request(
-                    0, submission
-                )  # an unusable one is the source's error, not the stream's
+                stream_request(0, submission)  # an unusable one is the source's error, not the stream's
                 await self._room.acquire()
                 self._queue.put_nowait(submission)
         finally:

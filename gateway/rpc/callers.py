@@ -40,7 +40,7 @@ class Callers:
         if not pem:
             return PUBLIC_CALLER
         certificate = _certificate(pem[0])
-        caller = self.directory(registry).find(certificate.key_id)
+        caller = self.directory(registry).find(certificate.key_id, self._clock())
         if caller is None:
             return PUBLIC_CALLER
         try:

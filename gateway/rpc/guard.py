@@ -39,9 +39,17 @@ def registry_of(request: Any) -> str:
     return match.group(1) if match else ""
 
 
-async def _peek(stream: AsyncIterator[Any]) -> tuple[Any, AsyncIterator[Any]]:
+async def _peek(stream: AsyncIterator[Any], idle_seconds_max: float) -> tuple[Any, AsyncIterator[Any]]:
     """The first message of a stream (None when there is none), and the stream with it put back."""
-    first = await anext(stream, None)
+    try:
+        async with asyncio.timeout(idle_seconds_max):
+            first = await anext(stream, None)
+    except TimeoutError as error:
+        raise Refusal(
+            "UPLOAD_STALLED",
+            f"{idle_seconds_max:g} 秒内没有收到第一个报文；请重新开始",
+            f"no first message within {idle_seconds_max:g} seconds; begin again",
+        ) from error
 
     async def whole() -> AsyncIterator[Any]:
         if first is not None:
@@ -56,13 +64,20 @@ class Guard:
     """Wraps handlers. `register(adder, servicer)` is used in place of gRPC's own registration."""
 
     def __init__(
-        self, server: grpc.aio.Server, callers: Callers, *, call_seconds_max: float, registry: str = ""
+        self,
+        server: grpc.aio.Server,
+        callers: Callers,
+        *,
+        call_seconds_max: float,
+        idle_seconds_max: float = 20.0,
+        registry: str = "",
     ) -> None:
         """`registry` is where a caller is looked up when the request itself names none."""
         self._server = server
         self._callers = callers
         self._call_seconds_max = call_seconds_max
         self._registry = registry
+        self._idle_seconds_max = idle_seconds_max
 
     def register(self, add: Callable[[Any, Any], None], servicer: Any) -> None:
         """Register a servicer with every method guarded: `register(add_XServicer_to_server, servicer)`."""
@@ -113,7 +128,9 @@ class Guard:
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = time.perf_counter()
             try:
-                first, request = await _peek(request) if streams_in else (request, request)
+                first, request = (
+                    await _peek(request, self._idle_seconds_max) if streams_in else (request, request)
+                )
                 caller_now.set(self._identify(service, name, registry_of(first), context))
                 async with asyncio.timeout(seconds_max):
                     response = await behaviour(request, context)
@@ -138,7 +155,9 @@ class Guard:
         async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             started = time.perf_counter()
             try:
-                first, request = await _peek(request) if streams_in else (request, request)
+                first, request = (
+                    await _peek(request, self._idle_seconds_max) if streams_in else (request, request)
+                )
                 caller_now.set(self._identify(service, name, registry_of(first), context))
                 async for response in behaviour(request, context):
                     yield response

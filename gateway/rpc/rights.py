@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.register.authority import RegisteredKey
 from gateway.storage.settings import Settings
 
 
@@ -57,7 +59,7 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
     },
     "RegisterService": {"*": frozenset({_I, _R})},
     "LedgerService": {"*": frozenset({_I, _R, _A, _O})},
-    "AdminService": {"*": frozenset({_O})},
+    "AdminService": {"*": frozenset({_O}), "GetProfile": frozenset({_O, _R})},
 }
 
 
@@ -73,11 +75,13 @@ class Directory:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._callers: dict[str, Caller] = {}
+        self._keys: dict[str, RegisteredKey] = {}
         for institution in settings.institutions.values():
             for key in institution.keys:
                 if "TLS" in key.roles:
                     caller = Caller(CallerKind.INSTITUTION, institution.uscc, institution.suspended)
                     self._callers[key.key_id] = caller
+                    self._keys[key.key_id] = key
         for registrar in settings.registrars.values():
             for key_id in registrar.tls_key_ids:
                 self._callers[key_id] = Caller(
@@ -89,6 +93,7 @@ class Directory:
             for key_id in settings.operators.auditor_tls_key_ids:
                 self._callers[key_id] = Caller(CallerKind.AUDITOR)
 
-    def find(self, key_id: str) -> Caller | None:
-        """The caller of a connection key; None when nobody registered it."""
-        return self._callers.get(key_id)
+    def find(self, key_id: str, at: dt.datetime) -> Caller | None:
+        """The caller of a connection key; None when nobody registered it for `at`."""
+        key = self._keys.get(key_id)
+        return self._callers.get(key_id) if key is None or key.is_usable(at) else None

@@ -63,7 +63,12 @@ class RpcServer:
             ],
             maximum_concurrent_rpcs=limits.concurrent_calls_max,
         )
-        guard = Guard(self._server, callers, call_seconds_max=limits.call_seconds_max)
+        guard = Guard(
+            self._server,
+            callers,
+            call_seconds_max=limits.call_seconds_max,
+            idle_seconds_max=limits.upload_idle_seconds_max,
+        )
         names = []
         for name, servicer in servicers.items():
             descriptors, module = SERVICES[name]

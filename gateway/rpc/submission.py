@@ -68,7 +68,7 @@ def read_submission(
     _match_outer(request, registry, manifest)
     role = KeyRole.RELEASE if kind is Kind.MORTGAGE_RELEASE else KeyRole.SUBMIT
     channel = _channel(caller, manifest, settings)
-    check_key(channel, verified, role)
+    check_key(channel, verified, role, received_at)
     _check_applicant(channel, manifest, settings)
     _check_limits(manifest, limits)
     sections = _sections(request, manifest)
@@ -137,14 +137,14 @@ def verify(
     return verified
 
 
-def check_key(institution: Institution, verified: VerifiedEnvelope, role: KeyRole) -> None:
+def check_key(institution: Institution, verified: VerifiedEnvelope, role: KeyRole, at: dt.datetime) -> None:
     """Some signer is this institution, by identity number, with a registered key of this role."""
     registered = False
     for signer in verified.signers:
         identity = signer.identity
         if identity is None or not institution.is_known_as(identity.number):
             continue
-        roles = institution.roles_of(signer.key_id)
+        roles = institution.roles_of(signer.key_id, at)
         if role in roles:
             return
         registered = registered or bool(roles)

@@ -35,7 +35,7 @@ class _OneCaller:
 
 
 @asynccontextmanager
-async def served(spine: Spine) -> AsyncIterator[file_service_pb2_grpc.FileServiceStub]:
+async def served(spine: Spine) -> AsyncIterator[Any]:
     """The servicer behind the guard on a local port."""
     limits = spine.limits.model_copy(update={"upload_idle_seconds_max": 0.3})
     async with FileChecker(TrustStore({}), now=spine.clock, workers=1) as checker:
@@ -70,7 +70,7 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     status = rpc_status.from_call(error)  # type: ignore[arg-type]
     assert status is not None
     assert any(detail.Unpack(info) for detail in status.details)
-    return info.reason
+    return str(info.reason)
 
 
 @pytest.mark.slow

@@ -64,9 +64,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.session = FakeSession()
-        self.outcome = outcome_pb2.Outcome(
-            result=outcome_pb2.OUTCOME_RESULT_BOOKED, application=APPLICATION
-        )
+        self.outcome = outcome_pb2.Outcome(result=outcome_pb2.OUTCOME_RESULT_BOOKED, application=APPLICATION)
         self.error: Exception | None = None
         self.sent: list[Envelope] = []
         self.uploaded: list[Path] = []
@@ -137,7 +135,7 @@ def write_application(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
 
-# -- help ----------------------------------------------------------------------------------------------
+# -- help --------------------------------------------------------------------------------------
 
 
 def commands(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -166,12 +164,10 @@ def test_help_of_the_root_documents_the_exit_statuses(app: typer.Typer) -> None:
     assert "Exit status" in result.output
 
 
-# -- settings and application files -----------------------------------------------------------------------
+# -- settings and application files ------------------------------------------------------------
 
 
-def test_settings_environment_wins_over_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Values come from the file, paths relative to it, and the environment overrides."""
     path = tmp_path / "diya-client.toml"
     path.write_text(
@@ -228,9 +224,7 @@ def test_application_file_terms_are_the_same_bytes_every_time(application: Path)
         {"something": 1},
     ],
 )
-def test_application_file_with_a_mistake_is_refused(
-    application: Path, changes: dict[str, Any]
-) -> None:
+def test_application_file_with_a_mistake_is_refused(application: Path, changes: dict[str, Any]) -> None:
     """A misspelt field, an unknown value or a missing file is named, not ignored."""
     write_application(application, **changes)
     with pytest.raises(InputError, match=r"case\.json"):
@@ -244,7 +238,7 @@ def test_file_option_without_code_or_path_is_refused(text: str) -> None:
         parse_file_option(text)
 
 
-# -- submit -----------------------------------------------------------------------------------------------
+# -- submit ------------------------------------------------------------------------------------
 
 
 def test_submit_signs_uploads_and_keeps_the_receipt(
@@ -267,13 +261,9 @@ def test_submit_signs_uploads_and_keeps_the_receipt(
     assert kept.sections[0].name == "loan"
 
 
-def test_submit_rehearsal_is_signed_as_one(
-    app: typer.Typer, client: FakeClient, application: Path
-) -> None:
+def test_submit_rehearsal_is_signed_as_one(app: typer.Typer, client: FakeClient, application: Path) -> None:
     """--validate-only stands inside the signed bytes."""
-    client.outcome = outcome_pb2.Outcome(
-        result=outcome_pb2.OUTCOME_RESULT_VALID, validate_only=True
-    )
+    client.outcome = outcome_pb2.Outcome(result=outcome_pb2.OUTCOME_RESULT_VALID, validate_only=True)
     result = runner.invoke(app, ["submit", "mortgage", "case.json", "--validate-only"])
     assert result.exit_code == 0, result.output
     assert manifest_of(client.sent[0]).header.validate_only
@@ -361,9 +351,7 @@ def test_submit_error_shows_both_languages_and_every_violation(
         assert text in result.output
 
 
-def test_submit_bad_usage_is_status_2(
-    app: typer.Typer, client: FakeClient, application: Path
-) -> None:
+def test_submit_bad_usage_is_status_2(app: typer.Typer, client: FakeClient, application: Path) -> None:
     """A missing file or a wrong option is bad usage."""
     for arguments in (["missing.json"], ["case.json", "--file", "x"], ["--no-such-option"], []):
         assert runner.invoke(app, ["submit", "mortgage", *arguments]).exit_code == 2
@@ -378,7 +366,7 @@ def test_submit_file_of_another_kind_is_refused(
     assert runner.invoke(app, ["submit", "mortgage", "case.json"]).exit_code == 2
 
 
-# -- other commands ---------------------------------------------------------------------------------------
+# -- other commands ----------------------------------------------------------------------------
 
 
 def test_application_list_filters_by_state(app: typer.Typer, client: FakeClient) -> None:
@@ -391,9 +379,7 @@ def test_application_list_filters_by_state(app: typer.Typer, client: FakeClient)
     assert APPLICATION.rpartition("/")[2] in table
 
 
-def test_watch_keeps_the_last_sequence(
-    app: typer.Typer, client: FakeClient, tmp_path: Path
-) -> None:
+def test_watch_keeps_the_last_sequence(app: typer.Typer, client: FakeClient, tmp_path: Path) -> None:
     """The state file makes the next run go on after the last event."""
     state = tmp_path / "last.txt"
     arguments = ["watch", "--catch-up-only", "--state", str(state), "--json"]

@@ -138,16 +138,12 @@ class FakeRegistration(registration_service_pb2_grpc.RegistrationServiceServicer
         try:
             while True:
                 if answered == limit:
-                    await abort(
-                        context, refusal(code_pb2.UNAVAILABLE, "SHUTTING_DOWN", retry_seconds=0.1)
-                    )
+                    await abort(context, refusal(code_pb2.UNAVAILABLE, "SHUTTING_DOWN", retry_seconds=0.1))
                 await self.hold.wait()
                 message = await unanswered.get()
                 if message is None:
                     return
-                response = registration_service_pb2.SubmitStreamResponse(
-                    correlation=message.correlation
-                )
+                response = registration_service_pb2.SubmitStreamResponse(correlation=message.correlation)
                 if self.failures:
                     response.error.CopyFrom(self.failures.pop(0))
                 else:
@@ -229,9 +225,7 @@ class FakeFiles(file_service_pb2_grpc.FileServiceServicer):
         for number, chunk in enumerate((rest[:middle], rest[middle:])):
             if number and self.cut_downloads:
                 self.cut_downloads -= 1
-                await abort(
-                    context, refusal(code_pb2.UNAVAILABLE, "SHUTTING_DOWN", retry_seconds=0)
-                )
+                await abort(context, refusal(code_pb2.UNAVAILABLE, "SHUTTING_DOWN", retry_seconds=0))
             if chunk:
                 sent = chunk[::-1] if self.lies else chunk
                 yield file_service_pb2.DownloadFileResponse(chunk=sent)

@@ -57,9 +57,7 @@ def sample_manifest(number: int = 1, *, validate_only: bool = False) -> envelope
         clerk=build.clerk("经办员", "A-001"),
         validate_only=validate_only,
     )
-    return build.manifest(
-        codes_pb2.APPLICATION_KIND_MORTGAGE, header, build.terms_bytes(sample_terms())
-    )
+    return build.manifest(codes_pb2.APPLICATION_KIND_MORTGAGE, header, build.terms_bytes(sample_terms()))
 
 
 def signed(number: int = 1, *, validate_only: bool = False) -> Envelope:
@@ -88,9 +86,7 @@ async def serving(*registrations: tuple[Any, Any]) -> AsyncIterator[Connection]:
     await server.start()
     channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
     try:
-        async with Connection(
-            channel, Deadlines(call=5, act=5, transfer=5, watch_silence=5)
-        ) as made:
+        async with Connection(channel, Deadlines(call=5, act=5, transfer=5, watch_silence=5)) as made:
             yield made
     finally:
         await server.stop(0)

@@ -64,9 +64,7 @@ class Acts:
         act.ParseFromString(request.envelope.payload)
         assert (request.name, request.request_id) == (NAME, act.header.request_id)
         self.seen.append(act)
-        outcome = outcome_pb2.Outcome(
-            result=outcome_pb2.OUTCOME_RESULT_DONE, application=request.name
-        )
+        outcome = outcome_pb2.Outcome(result=outcome_pb2.OUTCOME_RESULT_DONE, application=request.name)
         wire = request.envelope
         index = self.ledger.append_act(Envelope(wire.payload_type, wire.payload, ()), outcome)
         outcome.receipt.CopyFrom(self.ledger.receipt(index))
@@ -141,9 +139,7 @@ class FakeParty(party_service_pb2_grpc.PartyServiceServicer):
 
     async def Join(self, request: Any, context: Any) -> Any:
         """Take a join."""
-        return await self.acts.take(
-            request, context, acts_pb2.JoinAct(), party_service_pb2.JoinResponse
-        )
+        return await self.acts.take(request, context, acts_pb2.JoinAct(), party_service_pb2.JoinResponse)
 
     async def Consent(self, request: Any, context: Any) -> Any:
         """Take a consent."""
@@ -159,9 +155,7 @@ class FakeParty(party_service_pb2_grpc.PartyServiceServicer):
 
     async def Revoke(self, request: Any, context: Any) -> Any:
         """Take a consent back."""
-        return await self.acts.take(
-            request, context, acts_pb2.RevokeAct(), party_service_pb2.RevokeResponse
-        )
+        return await self.acts.take(request, context, acts_pb2.RevokeAct(), party_service_pb2.RevokeResponse)
 
 
 @pytest.fixture
@@ -206,9 +200,7 @@ async def test_review_every_verb_signs_what_was_seen(
     arm.
     """
     async with served(acts, application) as connection:
-        review = ReviewClient(
-            session_on(connection, acts.ledger.trust), sample_pki().registrar.signer()
-        )
+        review = ReviewClient(session_on(connection, acts.ledger.trust), sample_pki().registrar.signer())
         dossier = await review.open(NAME)
         ground = finding_pb2.Finding(code="R-SEIZED")
         for answer in (
@@ -245,9 +237,7 @@ async def test_review_manifest_other_than_in_force_is_refused(
     """A registrar does not sign for a manifest that was not shown."""
     application.manifest_digest = bytes(32)
     async with served(acts, application) as connection:
-        review = ReviewClient(
-            session_on(connection, acts.ledger.trust), sample_pki().registrar.signer()
-        )
+        review = ReviewClient(session_on(connection, acts.ledger.trust), sample_pki().registrar.signer())
         with pytest.raises(ProtocolBroken):
             await review.open(NAME)
 
@@ -283,9 +273,7 @@ async def test_party_acts_bind_to_the_manifest_that_was_read(
         (pending,) = [one async for one in party.list_pending()]
         target = target_of_pending(pending)
         await party.join(target, ["old-bank"])
-        consent = await party.consent(
-            target, acts_pb2.CONSENT_KIND_PAYOFF_CONFIRMED, amount_fen=60_000_000
-        )
+        consent = await party.consent(target, acts_pb2.CONSENT_KIND_PAYOFF_CONFIRMED, amount_fen=60_000_000)
         await party.decline(target, "贷款尚未结清")
         digest = payload_digest(consent.envelope.payload_type, consent.envelope.payload)
         await party.revoke(target, digest, "撤回")
@@ -347,9 +335,7 @@ class FakeAdmin(admin_service_pb2_grpc.AdminServiceServicer):
         if not self.applied:
             problem = admin_service_pb2.RowProblem(line=2, field="BDCDYH")
             return admin_service_pb2.ImportRegisterResponse(problems=[problem], problem_total=1)
-        return admin_service_pb2.ImportRegisterResponse(
-            applied=True, rows=1, receipt=self._receipt(envelope)
-        )
+        return admin_service_pb2.ImportRegisterResponse(applied=True, rows=1, receipt=self._receipt(envelope))
 
 
 async def test_admin_acts_are_signed_and_their_receipts_verified(tmp_path: Path) -> None:
@@ -361,9 +347,7 @@ async def test_admin_acts_are_signed_and_their_receipts_verified(tmp_path: Path)
         (admin_service_pb2_grpc.add_AdminServiceServicer_to_server, fake),
         (add_LedgerServiceServicer_to_server, FakeLedgerService(fake.ledger)),
     ) as connection:
-        admin = AdminClient(
-            session_on(connection, fake.ledger.trust), sample_pki().operator.signer()
-        )
+        admin = AdminClient(session_on(connection, fake.ledger.trust), sample_pki().operator.signer())
         done = await admin.set_institution(authority_pb2.Institution(uscc=BANK_USCC))
         assert done.value.uscc == BANK_USCC
         assert done.receipt is not None

@@ -72,9 +72,7 @@ def test_error_of_status_tells_both_languages(
     message: str, metadata: dict[str, str], en: str, zh: str
 ) -> None:
     """Chinese and English are found where the gateway put them."""
-    error = error_of_status(
-        refusal(code_pb2.INTERNAL, "INTERNAL", message=message, metadata=metadata)
-    )
+    error = error_of_status(refusal(code_pb2.INTERNAL, "INTERNAL", message=message, metadata=metadata))
     assert (error.en, error.zh) == (en, zh)
 
 

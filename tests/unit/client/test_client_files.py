@@ -98,9 +98,7 @@ async def test_upload_of_what_cannot_be_sent_is_refused_here(
     assert files.uploads == 0
 
 
-async def test_download_goes_on_where_it_was_cut(
-    files: FakeFiles, paper: Path, tmp_path: Path
-) -> None:
+async def test_download_goes_on_where_it_was_cut(files: FakeFiles, paper: Path, tmp_path: Path) -> None:
     """A download that breaks goes on from the byte it had reached."""
     files.cut_downloads = 2
     out = tmp_path / "out.pdf"
@@ -112,9 +110,7 @@ async def test_download_goes_on_where_it_was_cut(
     assert files.offsets == [0, len(DATA) // 2, len(DATA) * 3 // 4]
 
 
-async def test_download_of_other_bytes_is_not_kept(
-    files: FakeFiles, paper: Path, tmp_path: Path
-) -> None:
+async def test_download_of_other_bytes_is_not_kept(files: FakeFiles, paper: Path, tmp_path: Path) -> None:
     """Bytes with another digest never get the file's name."""
     files.lies = True
     out = tmp_path / "out.pdf"

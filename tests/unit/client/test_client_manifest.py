@@ -38,9 +38,7 @@ def test_person_and_institution_are_identified_by_number() -> None:
         holder_type=codes_pb2.HOLDER_TYPE_PUBLIC_INSTITUTION,
         acting_institution=BANK_USCC,
     )
-    assert owner.person.identity == common_pb2.Identity(
-        kind=codes_pb2.ID_KIND_RESIDENT_ID, number=BUYER_ID
-    )
+    assert owner.person.identity == common_pb2.Identity(kind=codes_pb2.ID_KIND_RESIDENT_ID, number=BUYER_ID)
     assert owner.person.capacity == codes_pb2.CAPACITY_FULL
     assert fund.person.identity.kind == codes_pb2.ID_KIND_USCC
     assert fund.acting_institution == BANK_USCC
@@ -85,9 +83,7 @@ def test_mortgage_release_names_the_live_proof() -> None:
 def test_operations_of_a_sale_name_sellers_and_buyers() -> None:
     """Pre-notices and the transfer state holders, obligors and shares."""
     sale = operations.pre_notice_of_sale(buyers=["b"], sellers=["s"], price_fen=5)
-    mortgage = operations.pre_notice_of_mortgage(
-        sample_terms().operations[0].mortgage_first.content
-    )
+    mortgage = operations.pre_notice_of_mortgage(sample_terms().operations[0].mortgage_first.content)
     transfer = operations.ownership_transfer(
         sellers=["s"], buyers=["b"], titles=["苏(2020)澄江市不动产权第0000001号"], price_fen=5
     )

@@ -143,9 +143,7 @@ def _two_payloads(receipt: Receipt) -> None:
         (_two_payloads, 7),
     ],
 )
-def test_receipt_spoiled_raises_its_check(
-    case: Case, spoil: Callable[[Receipt], None], check: int
-) -> None:
+def test_receipt_spoiled_raises_its_check(case: Case, spoil: Callable[[Receipt], None], check: int) -> None:
     """Whatever is changed in a receipt, the check that is about it goes red."""
     ledger, receipt, sent, _ = case
     spoiled = copy(receipt)

@@ -19,9 +19,7 @@ from tests.unit.client.sample_ledger import SampleLedger
 
 def error(seconds: float | None) -> RequestError:
     """An overload with, or without, a delay."""
-    return error_of_status(
-        refusal(code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", retry_seconds=seconds)
-    )
+    return error_of_status(refusal(code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", retry_seconds=seconds))
 
 
 def test_wait_grows_exponentially_up_to_its_ceiling() -> None:

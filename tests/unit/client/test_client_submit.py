@@ -143,9 +143,7 @@ async def test_submit_rehearsal_has_no_receipt(peer: Peer) -> None:
         answer = await peer.client(connection).submit(signed(validate_only=True))
         assert (answer.result, answer.receipt, answer.is_pending) == ("VALID", None, False)
         with pytest.raises(ProtocolBroken):
-            await peer.client(connection).session.answer(
-                signed(validate_only=True), outcome_pb2.Outcome()
-            )
+            await peer.client(connection).session.answer(signed(validate_only=True), outcome_pb2.Outcome())
         with pytest.raises(ProtocolBroken):
             await peer.client(connection).session.answer(signed(), outcome_pb2.Outcome())
 
