@@ -30,6 +30,7 @@ from gateway.rpc.register import RegisterService
 from gateway.rpc.registration import RegistrationService
 from gateway.rpc.review import ReviewService
 from gateway.rpc.server import RpcServer
+from gateway.rpc.verifier import Verifier
 from gateway.sealing import Sealing
 from gateway.sequencer import Sequencer
 from gateway.storage import tables
@@ -91,6 +92,7 @@ class Gateway:
         self.queries = Queries(self._reader, self.ledger, self._publisher)
         self.watch = Watch()
         self._executor = ThreadPoolExecutor(config.limits.verify_threads, thread_name_prefix="verify")
+        self._verifier = Verifier(self.sequencer, threads=config.limits.verify_threads)
         self._checker = FileChecker(TrustStore({}), now=self._clock, workers=config.limits.check_workers)
         await self._checker.start()
         await self._start_sealing(registries, {s.name: s.vkey for s in signers.values()})
@@ -134,6 +136,7 @@ class Gateway:
             await self.sealing.stop()
             await self._sealer.close()
         await self._checker.close()
+        await asyncio.to_thread(self._verifier.close)
         await asyncio.to_thread(self.sequencer.stop)
         self._executor.shutdown()
         self.queries.close()
@@ -173,7 +176,9 @@ class Gateway:
             "FileService": FileService(
                 **shared, files=self.files, checker=self._checker, trust_of=self.trust, limits=limits
             ),
-            "RegistrationService": RegistrationService(**shared, **verifying, watch=self.watch),
+            "RegistrationService": RegistrationService(
+                **shared, **verifying, verifier=self._verifier, watch=self.watch
+            ),
             "ReviewService": ReviewService(**shared, **verifying),
             "CertificateService": CertificateService(**shared, files=self.files, limits=limits),
             "RegisterService": RegisterService(**shared, trust_of=self.trust),

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -52,6 +53,9 @@ CLOCK_BEHIND_SECONDS_MAX = 2.0
 #: Bytes of randomness handed to each decision (certificate codes).
 ENTROPY_BYTES = 128
 
+#: Whether the call being handled has put a command into the queue, so that what becomes of it is no longer the call's.
+act_queued: ContextVar[bool] = ContextVar("act_queued", default=False)
+
 T = TypeVar("T")
 
 _encode_outcome = msgspec.json.Encoder().encode
@@ -63,7 +67,15 @@ class Overloaded(Exception):
 
 
 class Unavailable(Exception):
-    """The ledger cannot be written to now; nothing happened. The message says why."""
+    """The ledger cannot be written to now; nothing happened. The message says why, `reason` is an ErrorReason."""
+
+    reason = "SHUTTING_DOWN"
+
+
+class ClockBehind(Unavailable):
+    """Our clock is behind the ledger's newest entry."""
+
+    reason = "CLOCK_BEHIND"
 
 
 @dataclass(slots=True)
@@ -185,7 +197,7 @@ class Sequencer:
 
     def submit(self, command: Command) -> Future[Answer]:
         """Queue a command; raises Overloaded or Unavailable at once when it cannot be taken."""
-        self._take(command)
+        self.take(command)
         return command.future
 
     def ask(self, command: Command) -> asyncio.Future[Answer]:
@@ -194,7 +206,8 @@ class Sequencer:
         A batch's answers wake a loop once, not one by one. Cancelling the future only stops the waiting.
         """
         command.waiter = asyncio.get_running_loop().create_future()
-        self._take(command)
+        self.take(command)
+        act_queued.set(True)
         return command.waiter
 
     def run(self, work: Callable[[Connection], T]) -> Future[T]:
@@ -203,10 +216,11 @@ class Sequencer:
         Raises Overloaded or Unavailable at once, as `submit` does.
         """
         item = Work(work)
-        self._take(item)
+        self.take(item)
         return item.future
 
-    def _take(self, item: Command | Work) -> None:
+    def take(self, item: Command | Work) -> None:
+        """Queue an item, from any thread; raises Overloaded or Unavailable at once when it cannot be taken."""
         if self._stopping:
             raise Unavailable(
                 "服务正在停止；请稍后原样重试 / the service is stopping; resend the same bytes later"
@@ -322,7 +336,7 @@ class Sequencer:
         now = self._clock()
         if now < head.head_time:
             if (head.head_time - now).total_seconds() > CLOCK_BEHIND_SECONDS_MAX:
-                raise Unavailable(
+                raise ClockBehind(
                     "服务器时钟落后于账本；已停止登记，请通知运维 / "
                     "the server's clock is behind the ledger; nothing is written until it is right"
                 )
@@ -395,29 +409,28 @@ class Sequencer:
                 entry=appended.data,
                 entry_hash=appended.entry_hash,
                 checkpoint=signed.note if signed else None,
-                inclusion_proof=proofs.get(appended.index, ()),
+                inclusion_proof=tuple(proofs.get(appended.index, ())),
                 payload_salt=decided.draft.parts[0].salt,
                 outcome_salt=decided.draft.parts[2].salt,
                 outcome_part=decided.outcome_part,
             )
             replies.append((decided.command, Answer(decided.decision.outcome, receipt)))
         for command, index in batch.replays:
-            replies.append((command, self._replayed(batch.registry, index, signed, proofs.get(index, ()))))
+            replies.append(
+                (command, self._replayed(batch.registry, index, signed, tuple(proofs.get(index, ()))))
+            )
         return replies
 
     def _publish(
         self, registry: str, indexes: list[int]
-    ) -> tuple[SignedCheckpoint | None, dict[int, tuple[bytes, ...]]]:
+    ) -> tuple[SignedCheckpoint | None, dict[int, list[bytes]]]:
         """A checkpoint that covers the batch, and a proof for each index; (None, {}) when publication must wait."""
         if not indexes:
             return None, {}
         try:
             with self._engine.begin() as connection:
                 signed = self._publisher.publish(connection, registry)
-                proofs = {
-                    index: tuple(self._publisher.prove_inclusion(connection, registry, index, signed.size))
-                    for index in indexes
-                }
+                proofs = self._publisher.prove_inclusions(connection, registry, indexes, signed.size)
         except Exception:
             # The entries are durable; only their checkpoint is late. GetReceipt gives it when publishing works again.
             log.exception("checkpoint not published")

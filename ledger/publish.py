@@ -13,7 +13,7 @@ next one of that size has the same root and, Ed25519 being deterministic, the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -36,7 +36,7 @@ from ledger.proof import verify_consistency
 from ledger.records import Head, parse_head
 from ledger.tables import ledger_checkpoint, ledger_head, ledger_published, ledger_tile
 from ledger.tile import FullTile, TileLoader, TileTree
-from ledger.tree import consistency_proof, inclusion_proof, root
+from ledger.tree import consistency_proof, inclusion_proofs, root
 from ledger.tree_store import Point, read_back, tile_loader, tree_at
 
 
@@ -139,10 +139,16 @@ class Publisher:
         For entries of the last few thousand no database is read. Raises RangeError (size not
         published, index not below it), LedgerDamagedError, RegistryUnknownError.
         """
+        return self.prove_inclusions(conn, registry, [index], size)[index]
+
+    def prove_inclusions(
+        self, conn: Connection, registry: str, indexes: Iterable[int], size: int
+    ) -> dict[int, list[bytes]]:
+        """`prove_inclusion` for several entries at once, by index: what they share is hashed once."""
         state = self._state(registry)
         with state.lock:
             tree, load = self._tree_of(conn, state, registry, size)
-            return inclusion_proof(index, size, tree.reader(load))
+            return inclusion_proofs(indexes, size, tree.reader(load))
 
     def prove_consistency(self, conn: Connection, registry: str, old: int, new: int) -> list[bytes]:
         """Return the proof that the tree of size `new` extends that of size `old`.

@@ -11,7 +11,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Connection, Dialect, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 #: Keys of one `read_rows`; with two columns a key, well below SQLite's 32,766 variables.
@@ -32,7 +32,7 @@ def write_rows(
 
 def read_rows(
     connection: Connection, table: Table, registry: str, names: Sequence[str], keys: Sequence[tuple[Any, ...]]
-) -> list[tuple[Any, ...]]:
+) -> list[Row[Any]]:
     """Rows of a registry whose columns `names` hold one of `keys`, every column in the table's order.
 
     Raises ValueError over KEYS_MAX keys. The number of keys is rounded up to a power of two by repeating the last one,
@@ -46,7 +46,7 @@ def read_rows(
     padded = [*keys, *[keys[-1]] * (count - len(keys))]
     statement = _selection(connection.dialect, table, tuple(names), count)
     values = (registry, *[value for key in padded for value in key])
-    return [tuple(row) for row in connection.exec_driver_sql(statement, values)]
+    return list(connection.exec_driver_sql(statement, values))
 
 
 @lru_cache(maxsize=512)

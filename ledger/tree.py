@@ -96,6 +96,21 @@ def inclusion_proof(index: int, size: int, reader: HashReader) -> list[bytes]:
 
     The leaf's sibling comes first, the root's child last. Raises RangeError.
     """
+    return _range_hashes(_siblings(index, size), reader)
+
+
+def inclusion_proofs(indexes: Iterable[int], size: int, reader: HashReader) -> dict[int, list[bytes]]:
+    """Return the audit path of each leaf under one size. Neighbours share most of their paths: a subtree
+    that stands in several is hashed once. Raises RangeError.
+    """
+    paths = {index: _siblings(index, size) for index in indexes}
+    ranges = list(dict.fromkeys(one for path in paths.values() for one in path))
+    hashes = dict(zip(ranges, _range_hashes(ranges, reader), strict=True))
+    return {index: [hashes[one] for one in path] for index, path in paths.items()}
+
+
+def _siblings(index: int, size: int) -> list[tuple[int, int]]:
+    """Return the ranges of leaves beside the path from leaf `index` to the root, the leaf's own first."""
     _check("size", size, 1, _SIZE_MAX)
     _check("index", index, 0, size - 1)
     ranges = []
@@ -109,7 +124,7 @@ def inclusion_proof(index: int, size: int, reader: HashReader) -> list[bytes]:
             ranges.append((low, middle))
             low = middle
     ranges.reverse()
-    return _range_hashes(ranges, reader)
+    return ranges
 
 
 def consistency_proof(old: int, new: int, reader: HashReader) -> list[bytes]:

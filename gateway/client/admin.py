@@ -77,11 +77,13 @@ class AdminClient:
         )
 
         async def attempt() -> pb.ImportRegisterResponse:
-            async with translated():
-                return await self._stub.ImportRegister(
+            async with translated() as ending:
+                call = self._stub.ImportRegister(
                     _messages(metadata, path, size, progress),
                     timeout=self._session.connection.deadlines.transfer,
                 )
+                ending.watch(call)
+                return await call
 
         try:
             response = await self._session.retrying(attempt)

@@ -104,11 +104,13 @@ class FileTransfer:
         )
 
         async def attempt() -> file_service_pb2.UploadFileResponse:
-            async with translated():
-                return await self._stub.UploadFile(
+            async with translated() as ending:
+                call = self._stub.UploadFile(
                     _messages(metadata, path, progress),
                     timeout=self._session.connection.deadlines.transfer,
                 )
+                ending.watch(call)
+                return await call
 
         async def beginning_again() -> file_service_pb2.UploadFileResponse:
             try:

@@ -19,6 +19,7 @@ import grpc
 
 from gateway.client.checkpoints import CheckpointMemory, MemoryCheckpoints, Progress
 from gateway.client.connection import Clock, Connection, utc_now
+from gateway.client.ending import Ending
 from gateway.client.errors import ProtocolBroken, ReceiptInvalid
 from gateway.client.manifest import REQUEST_ID_ENTROPY_BYTES, header, new_request_id
 from gateway.client.payloads import header_of
@@ -223,9 +224,10 @@ class Session:
 
 
 @asynccontextmanager
-async def translated() -> AsyncIterator[None]:
-    """Within it, a gRPC error becomes a RequestError."""
+async def translated() -> AsyncIterator[Ending]:
+    """Within it, a gRPC error becomes a RequestError. A call that sends a stream is to be watched."""
+    ending = Ending()
     try:
-        yield
+        yield ending
     except grpc.aio.AioRpcError as error:
-        raise error_of_call(error) from error
+        raise error_of_call(ending.of(error)) from error

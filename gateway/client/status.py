@@ -8,6 +8,7 @@ import grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from gateway.client.ending import LOST
 from gateway.client.errors import (
     TRANSPORT,
     DeadlinePassed,
@@ -99,6 +100,8 @@ def error_of_status(status: status_pb2.Status) -> RequestError:
 
 
 def _of_transport(code: str, details: str) -> RequestError:
+    if details == LOST:  # the peer ended a stream, and the library lost its reason
+        code, details = "UNAVAILABLE", "the gateway ended the call while it was being sent"
     zh = _TRANSPORT_ZH.get(code, "传输错误")
     en = details or code
     if code == "UNAVAILABLE" and ("Socket closed" in details or "handshake" in details.lower()):

@@ -107,7 +107,8 @@ class SubmitStream:
         call = self._stub.SubmitStream()
         writer = asyncio.create_task(self._write(call))
         try:
-            async with translated():
+            async with translated() as ending:
+                ending.watch(call)
                 async for response in call:
                     yield await self._accept(response)
         finally:
@@ -149,5 +150,6 @@ class SubmitStream:
 async def _end(task: asyncio.Task[None]) -> None:
     """Cancel a task and wait for its end; its own failure was told elsewhere."""
     task.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await task
+    await asyncio.wait({task})  # unlike `await task`, it never swallows a cancellation of our own
+    if not task.cancelled():
+        task.exception()

@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 from gateway.cases.errors import CommandRefused
 from gateway.rpc.violations import MalformedRequest, Violation
 from gateway.sequencer import Overloaded, Unavailable
-from signing.errors import CertificateRefused, SigningError
+from signing.errors import SigningError
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,16 @@ CODES: dict[str, grpc.StatusCode] = {
     "CERTIFICATE_REVOKED": _C.UNAUTHENTICATED,
     "CERTIFICATE_UNKNOWN_ISSUER": _C.UNAUTHENTICATED,
     "CERTIFICATE_WRONG_PURPOSE": _C.UNAUTHENTICATED,
-    "CERTIFICATE_INVALID": _C.UNAUTHENTICATED,
+    "CERTIFICATE_CHAIN_INVALID": _C.UNAUTHENTICATED,
+    "CERTIFICATE_REVOCATION_UNKNOWN": _C.UNAUTHENTICATED,
+    "CERTIFICATE_WITHOUT_IDENTITY": _C.UNAUTHENTICATED,
     "SIGNATURE_INVALID": _C.UNAUTHENTICATED,
     "KEY_NOT_REGISTERED": _C.PERMISSION_DENIED,
     "KEY_WITHOUT_ROLE": _C.PERMISSION_DENIED,
     "CHANNEL_NOT_AUTHORISED": _C.PERMISSION_DENIED,
     "INSTITUTION_SUSPENDED": _C.PERMISSION_DENIED,
     "PERMISSION_DENIED": _C.PERMISSION_DENIED,
+    "SIGNER_NOT_APPLICANT": _C.PERMISSION_DENIED,
     "SECOND_PERSON_REQUIRED": _C.PERMISSION_DENIED,
     "FILE_NOT_FOUND": _C.NOT_FOUND,
     "APPLICATION_NOT_FOUND": _C.NOT_FOUND,
@@ -65,28 +68,12 @@ CODES: dict[str, grpc.StatusCode] = {
     "DEADLINE_PASSED": _C.DEADLINE_EXCEEDED,
     "OVERLOADED": _C.RESOURCE_EXHAUSTED,
     "QUOTA_EXCEEDED": _C.RESOURCE_EXHAUSTED,
-    "TOO_MANY_UNANSWERED": _C.RESOURCE_EXHAUSTED,
+    "MESSAGE_TOO_LARGE": _C.RESOURCE_EXHAUSTED,
     "SHUTTING_DOWN": _C.UNAVAILABLE,
     "CLOCK_BEHIND": _C.UNAVAILABLE,
     "NOT_IMPLEMENTED_KIND": _C.UNIMPLEMENTED,
     "INTERNAL": _C.INTERNAL,
 }
-
-#: Signing's reasons that the contract names otherwise.
-_SIGNING_REASONS = {
-    "ALGORITHM_REFUSED": "ALGORITHM_UNKNOWN",
-    "SIGNATURE_DUPLICATE": "ENVELOPE_MALFORMED",
-    "KEY_ID_MISMATCH": "ENVELOPE_MALFORMED",
-}
-_CERTIFICATE_REASONS = frozenset(
-    {
-        "CERTIFICATE_EXPIRED",
-        "CERTIFICATE_NOT_YET_VALID",
-        "CERTIFICATE_REVOKED",
-        "CERTIFICATE_UNKNOWN_ISSUER",
-        "CERTIFICATE_WRONG_PURPOSE",
-    }
-)
 
 
 @dataclass
@@ -148,7 +135,7 @@ def refusal_of(error: BaseException) -> Refusal:
             )
         case Unavailable():
             zh, _, en = str(error).partition(" / ")
-            return Refusal("SHUTTING_DOWN", zh, en or zh, retry_seconds=2.0)
+            return Refusal(error.reason, zh, en or zh, retry_seconds=2.0)
     incident = uuid.uuid4().hex
     log.error("defect", exc_info=error, extra={"incident": incident})
     return Refusal(
@@ -160,13 +147,11 @@ def refusal_of(error: BaseException) -> Refusal:
 
 
 def _of_signing(error: SigningError) -> Refusal:
-    reason = _SIGNING_REASONS.get(error.reason, error.reason)
-    if isinstance(error, CertificateRefused) and reason not in _CERTIFICATE_REASONS:
-        reason = "CERTIFICATE_INVALID"
+    """Signing's reasons are the contract's, word for word."""
     metadata = {"check": error.reason}
     if error.signature_index is not None:
         metadata["signature"] = str(error.signature_index)
-    return Refusal(reason, error.zh, error.message, metadata)
+    return Refusal(error.reason, error.zh, error.message, metadata)
 
 
 def _bad_request(violations: list[Violation]) -> error_details_pb2.BadRequest:

@@ -18,10 +18,16 @@ import grpc
 from gateway.rpc.callers import Callers
 from gateway.rpc.errors import Refusal, abort, refusal_of
 from gateway.rpc.rights import PUBLIC_CALLER, Caller, CallerKind, may_call
+from gateway.sequencer import act_queued
 from gateway.telemetry import metrics
 
 #: The caller of the call being handled.
 caller_now: ContextVar[Caller] = ContextVar("caller", default=PUBLIC_CALLER)
+
+_UNKNOWN = (
+    "超过处理时限，结果未知；请以同一请求号原样重发以得知结果 / "
+    "the time limit passed and the outcome is unknown; resend the same bytes to learn it"
+)
 
 _REGISTRY = re.compile(r"^registries/([^/]+)(?:/|$)")
 
@@ -196,10 +202,16 @@ class Guard:
         if isinstance(error, grpc.aio.AbortError):
             raise error
         if isinstance(error, asyncio.TimeoutError):
+            if (
+                act_queued.get()
+            ):  # it may still be entered: without a reason the outcome is unknown (contract)
+                code = grpc.StatusCode.DEADLINE_EXCEEDED
+                metrics.call_answered(method, code.name, time.perf_counter() - started)
+                await context.abort(code, _UNKNOWN)
             error = Refusal(
                 "DEADLINE_PASSED",
-                "超过处理时限；是否已登记以同一请求号重发可知",
-                "the time limit passed; resend with the same request id to learn what became of it",
+                "超过处理时限，未登记任何内容；请稍后原样重试",
+                "the time limit passed before the act was taken, nothing was kept; resend the same bytes later",
             )
         refusal = refusal_of(error)
         metrics.call_answered(method, refusal.code.name, time.perf_counter() - started)

@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import grpc
@@ -31,7 +32,8 @@ from gateway.rpc.errors import Refusal, refusal_of
 from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.rights import Caller, CallerKind
 from gateway.rpc.submission import read_submission
-from gateway.sequencer import Answer, Sequencer
+from gateway.rpc.verifier import StreamOrder, Verifier
+from gateway.sequencer import Command, Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
 from gateway.telemetry import metrics
@@ -59,6 +61,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         watch: Watch,
         trust_of: Callable[[str], TrustStore],
         executor: Executor,
+        verifier: Verifier,
         limits: Limits,
         clock: Callable[[], dt.datetime],
     ) -> None:
@@ -67,6 +70,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         self._watch = watch
         self._trust_of = trust_of
         self._executor = executor
+        self._verifier = verifier
         self._limits = limits
         self._clock = clock
 
@@ -102,13 +106,13 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         caller = caller_now.get()
         pending: asyncio.Queue[tuple[int, asyncio.Task[outcome_pb2.Outcome]] | None] = asyncio.Queue()
         room = asyncio.Semaphore(self._limits.stream_unanswered_max)
-        order = _Order()
+        order = StreamOrder(self._sequencer)
 
         async def read() -> None:
             try:
                 async for message in requests:
                     await room.acquire()
-                    task = asyncio.create_task(self._submit_streamed(message, caller, order.next_turn()))
+                    task = asyncio.create_task(self._submit_streamed(message, caller, order, order.turn()))
                     pending.put_nowait((message.correlation, task))
             finally:
                 pending.put_nowait(None)
@@ -130,26 +134,39 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         finally:
             reader.cancel()
 
-    async def _submit_streamed(self, message: Any, caller: Caller, turn: _Turn) -> outcome_pb2.Outcome:
-        """One message of a stream: verify at once, take its place in the queue in stream order."""
-        try:
-            which = message.WhichOneof("submission")
-            if which is None:
-                raise Refusal("FIELD_INVALID", "submission 必填", "submission is required")
-            return await self._submit(getattr(message, which), _STREAM_KINDS[which], caller, turn)
-        finally:
-            turn.done()
+    async def _submit_streamed(
+        self, message: Any, caller: Caller, order: StreamOrder, turn: int
+    ) -> outcome_pb2.Outcome:
+        """One message of a stream: verified at once, queued in stream order."""
+        which = message.WhichOneof("submission")
+        if which is None:
+            order.settle(turn, None)
+            raise Refusal("FIELD_INVALID", "submission 必填", "submission is required")
+        return await self._submit(getattr(message, which), _STREAM_KINDS[which], caller, order, turn)
 
     async def _submit(
-        self, request: Any, kind: Kind, caller: Caller | None = None, turn: _Turn | None = None
+        self,
+        request: Any,
+        kind: Kind,
+        caller: Caller | None = None,
+        order: StreamOrder | None = None,
+        turn: int = 0,
     ) -> outcome_pb2.Outcome:
         """Verify off the event loop, queue, wait. A caller who stops waiting does not stop the command."""
-        registry = registry_of(request)
         caller = caller or caller_now.get()
-        loop = asyncio.get_running_loop()
-        command = await loop.run_in_executor(
-            self._executor,
-            read_submission,
+        if request.validate_only:
+            if order is not None:
+                order.settle(turn, None)
+            return await self._rehearse(request, kind, caller)
+        answer = await self._verifier.submit(partial(self._read, request, kind, caller), order, turn)
+        outcome = answer.outcome
+        metrics.outcome(kind.value, outcome.result.value, [f.code for f in outcome.findings])
+        return encode.outcome(answer)
+
+    def _read(self, request: Any, kind: Kind, caller: Caller) -> Command:
+        """The verified command of a submission; runs in a verification thread."""
+        registry = registry_of(request)
+        return read_submission(
             request,
             kind,
             registry,
@@ -159,17 +176,10 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             self._limits,
             self._clock,
         )
-        if request.validate_only:
-            raise KindNotAvailable("validate_only")
-        if turn is not None:
-            await turn.mine()
-        future = self._sequencer.ask(command)
-        if turn is not None:
-            turn.done()
-        answer: Answer = await future
-        outcome = answer.outcome
-        metrics.outcome(kind.value, outcome.result.value, [f.code for f in outcome.findings])
-        return encode.outcome(answer)
+
+    async def _rehearse(self, request: Any, kind: Kind, caller: Caller) -> outcome_pb2.Outcome:
+        """A dry run: not in this version."""
+        raise KindNotAvailable("validate_only")
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -285,35 +295,6 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                 "there is no such receipt, or it is not yours",
             )
         return _pb.GetReceiptResponse(receipt=encode.receipt(receipt))
-
-
-class _Turn:
-    """A place in a stream's order: `mine` waits for the place before, `done` lets the next go."""
-
-    def __init__(self, before: asyncio.Event | None) -> None:
-        self._before = before
-        self.after = asyncio.Event()
-
-    async def mine(self) -> None:
-        """Wait until everything before has been queued or refused."""
-        if self._before is not None:
-            await self._before.wait()
-
-    def done(self) -> None:
-        """Let the next one go."""
-        self.after.set()
-
-
-class _Order:
-    """Hands out turns in the order in which a stream's messages came."""
-
-    def __init__(self) -> None:
-        self._last: _Turn | None = None
-
-    def next_turn(self) -> _Turn:
-        """The next place."""
-        self._last = _Turn(self._last.after if self._last else None)
-        return self._last
 
 
 def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table
 
 from gateway.cases import effects as fx
 from gateway.cases.model import QUEUED, Application, OpenCase
@@ -100,52 +100,38 @@ class Working:
             cache[tuple(found[place] for place in places)] = dict(zip(names, found, strict=True))
 
     def _load_rights(self, units: set[str]) -> None:
+        """The live rights of units, in the order in which they were booked."""
         if not units:
             return
         for code in units:
             self._live_rights[code] = {}
-        join = t.unit_right.join(
-            t.right,
-            (t.right.c.registry == t.unit_right.c.registry) & (t.right.c.right_id == t.unit_right.c.right_id),
-        )
-        statement = (
-            select(t.unit_right.c.unit_code, t.right.c.right_id, t.right.c.body)
-            .select_from(join)
-            .where(
-                t.unit_right.c.registry == self.registry,
-                t.unit_right.c.unit_code.in_(units),
-                t.unit_right.c.live.is_(True),
-            )
-            .order_by(t.right.c.booked_index)
-        )
-        for code, right_id, body in self._connection.execute(statement):
-            self._live_rights[code][right_id] = _decode_right(body)
+        links = [
+            (link.unit_code, link.right_id)
+            for link in self._read(t.unit_right, ["unit_code"], units)
+            if link.live
+        ]
+        rights = {row.right_id: row for row in self._read(t.right, ["right_id"], {r for _, r in links})}
+        for code, right_id in sorted(links, key=lambda link: (rights[link[1]].booked_index, link[1])):
+            self._live_rights[code][right_id] = _decode_right(rights[right_id].body)
 
     def _load_open_cases(self, units: set[str]) -> None:
-        if not units:
-            return
         for code in units:
             self._open_cases[code] = {}
-        table = t.open_case
-        statement = select(table).where(
-            table.c.registry == self.registry, table.c.unit_code.in_(units), table.c.is_open.is_(True)
-        )
-        for found in self._connection.execute(statement).mappings():
-            self._open_cases[found["unit_code"]][found["application_id"]] = OpenCase(
-                application_id=found["application_id"],
-                accepted_index=found["accepted_index"],
-                rights=tuple(filter(None, found["rights"].split(","))),
-            )
+        for found in self._read(t.open_case, ["unit_code"], units):
+            if found.is_open:
+                self._open_cases[found.unit_code][found.application_id] = OpenCase(
+                    application_id=found.application_id,
+                    accepted_index=found.accepted_index,
+                    rights=tuple(filter(None, found.rights.split(","))),
+                )
 
     def _load_numbers(self, numbers: set[str]) -> None:
-        if not numbers:
-            return
-        table = t.certificate
-        statement = select(table.c.number, table.c.identifier).where(
-            table.c.registry == self.registry, table.c.number.in_(numbers)
-        )
-        for number, identifier in self._connection.execute(statement):
-            self._by_number[number] = identifier
+        for found in self._read(t.certificate, ["number"], numbers):
+            self._by_number[found.number] = found.identifier
+
+    def _read(self, table: Table, names: list[str], values: Iterable[str]) -> list[Any]:
+        """Rows by one column, as named tuples."""
+        return read_rows(self._connection, table, self.registry, names, [(value,) for value in values])
 
     # -- reading -------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,6 @@ def papers_per_second() -> None:
         pki.issue_institution(cast.BANK_USCC, cast.BANK_NAME).signer(),
         reason="签署",
         at=now,
-        field="bank",
     )
     assert check_pdf(pdf, trust, now).ok
     started = time.perf_counter()

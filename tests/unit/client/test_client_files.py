@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 from google.rpc import code_pb2
+from grpc.aio import AioRpcError, Metadata
 
 from gateway.client.client import DiyaClient
-from gateway.client.errors import DownloadInvalid, InputError, NotNow
+from gateway.client.ending import LOST
+from gateway.client.errors import DownloadInvalid, InputError, Malformed, NotNow, Unavailable
+from gateway.client.status import error_of_call
 from gateway.client.trust import LedgerTrust
 from gateway.pb.diya.v1.file_service_pb2_grpc import add_FileServiceServicer_to_server
-from tests.unit.client.fake_gateway import FakeFiles, refusal
+from tests.unit.client.fake_gateway import FakeFiles, abort, refusal
 from tests.unit.client.sample_case import Naps, serving, session_on
 
 STALLED = refusal(code_pb2.ABORTED, "UPLOAD_STALLED")
@@ -120,3 +125,32 @@ async def test_download_of_other_bytes_is_not_kept(files: FakeFiles, paper: Path
         with pytest.raises(DownloadInvalid):
             await client.download_file(uploaded.sha256, out)
     assert [path.name for path in tmp_path.iterdir()] == ["contract.pdf"]
+
+
+class RefusesEarly(FakeFiles):
+    """Ends every upload at its first message, while the client is still sending."""
+
+    async def UploadFile(self, requests: Any, context: Any) -> Any:
+        """Refuse by the declared size."""
+        async for _ in requests:
+            await abort(context, refusal(code_pb2.INVALID_ARGUMENT, "FILE_TOO_LARGE"))
+
+
+async def test_upload_refused_while_sending_keeps_the_reason(tmp_path: Path) -> None:
+    """A gateway that ends an upload early is heard, whatever becomes of the writes in hand."""
+    path = tmp_path / "large.pdf"
+    path.write_bytes(DATA * 8)
+    async with serve(RefusesEarly()) as connection:
+        client = DiyaClient(session_on(connection, LedgerTrust({})))
+        for _ in range(20):
+            with pytest.raises(Malformed) as caught:
+                await client.upload_file(path)
+            assert caught.value.reason == "FILE_TOO_LARGE"
+
+
+def test_status_that_the_library_lost_may_be_retried() -> None:
+    """Where even the first status is unknown, the call counts as cut short and not as a defect."""
+    lost = AioRpcError(grpc.StatusCode.INTERNAL, Metadata(), Metadata(), LOST)
+    error = error_of_call(lost)
+    assert isinstance(error, Unavailable)
+    assert error.may_retry

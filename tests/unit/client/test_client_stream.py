@@ -10,6 +10,7 @@ from google.rpc import code_pb2
 
 from gateway.client.client import DiyaClient
 from gateway.client.errors import EventGap, NotAllowed, Unavailable
+from gateway.client.retry import RetryPolicy
 from gateway.client.stream import SubmitStream
 from gateway.client.submissions import Submission
 from gateway.pb.diya.v1.ledger_service_pb2_grpc import add_LedgerServiceServicer_to_server
@@ -89,10 +90,10 @@ async def test_stream_broken_sends_the_unanswered_again_unchanged(
     lost.
     """
     gateway.break_after = [2, 0, 1]
-    naps = Naps()
+    naps, policy = Naps(), RetryPolicy(attempts=9)  # a break may lose answers on their way
     envelopes = [signed(n) for n in range(1, 8)]
     async with serve(gateway) as connection:
-        client = DiyaClient(session_on(connection, gateway.ledger.trust, naps=naps))
+        client = DiyaClient(session_on(connection, gateway.ledger.trust, naps=naps, policy=policy))
         answers = [one async for one in client.submit_stream(source(envelopes), window=3)]
     assert [one.submission.envelope for one in answers] == envelopes
     assert len(naps.taken) == 3
