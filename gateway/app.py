@@ -20,12 +20,14 @@ from sqlalchemy import Engine
 from gateway.cases.effects import AnyEffect, TrustSet
 from gateway.certificates.seal import CertificateSealer
 from gateway.certificates.seal_protocol import SealKey
+from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
 from gateway.rpc.files import FileService
 from gateway.rpc.ledger import LedgerService
+from gateway.rpc.party import PartyService
 from gateway.rpc.register import RegisterService
 from gateway.rpc.registration import RegistrationService
 from gateway.rpc.review import ReviewService
@@ -83,7 +85,11 @@ class Gateway:
             log.info("removed %d interrupted uploads", swept)
         self._loop = asyncio.get_running_loop()
         self.sequencer = Sequencer(
-            self._writer, self.ledger, self._publisher, clock=self._clock, on_commit=self._on_commit
+            self._writer,
+            self.ledger,
+            self._publisher,
+            clock=self._clock,
+            on_commit=self._on_commit,
         )
         registries = [r.id for r in config.registries]
         for registry in registries:
@@ -93,9 +99,14 @@ class Gateway:
         self.watch = Watch()
         self._executor = ThreadPoolExecutor(config.limits.verify_threads, thread_name_prefix="verify")
         self._verifier = Verifier(self.sequencer, threads=config.limits.verify_threads)
+        self.sequencer.coming = self._verifier.is_busy
         self._checker = FileChecker(TrustStore({}), now=self._clock, workers=config.limits.check_workers)
         await self._checker.start()
+        self.clockwork = Clockwork(
+            sequencer=self.sequencer, queries=self.queries, trust_of=self.trust, clock=self._clock
+        )
         await self._start_sealing(registries, {s.name: s.vkey for s in signers.values()})
+        await self.clockwork.start(registries)
         self.callers = Callers(self.sequencer.settings, self.trust, self._clock)
         self._server = RpcServer(config, self.callers, self._servicers())
         await self._server.start()
@@ -132,6 +143,7 @@ class Gateway:
     async def stop(self) -> None:
         """Stop listening, decide what is queued, close. No acknowledged work is lost."""
         await self._server.stop()
+        await self.clockwork.stop()
         if self.sealing is not None:
             await self.sealing.stop()
             await self._sealer.close()
@@ -179,6 +191,7 @@ class Gateway:
             "RegistrationService": RegistrationService(
                 **shared, **verifying, verifier=self._verifier, watch=self.watch
             ),
+            "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),
             "CertificateService": CertificateService(**shared, files=self.files, limits=limits),
             "RegisterService": RegisterService(**shared, trust_of=self.trust),
@@ -194,6 +207,7 @@ class Gateway:
 
     def _committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
         self.watch.move(registry)
+        self.clockwork.committed(registry, effects)
         if self.sealing is not None:
             self.sealing.committed(registry, effects)
 

@@ -19,7 +19,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -44,6 +43,9 @@ log = logging.getLogger(__name__)
 #: A batch never holds more commands than this; the rest wait for the next.
 BATCH_COMMANDS_MAX = 256
 
+#: A batch waits at most this long for commands that are being verified.
+GATHER_SECONDS_MAX = 0.02
+
 #: Commands waiting beyond this are refused with RESOURCE_EXHAUSTED.
 QUEUE_COMMANDS_MAX = 4096
 
@@ -52,9 +54,6 @@ CLOCK_BEHIND_SECONDS_MAX = 2.0
 
 #: Bytes of randomness handed to each decision (certificate codes).
 ENTROPY_BYTES = 128
-
-#: Whether the call being handled has put a command into the queue, so that what becomes of it is no longer the call's.
-act_queued: ContextVar[bool] = ContextVar("act_queued", default=False)
 
 T = TypeVar("T")
 
@@ -173,13 +172,15 @@ class Sequencer:
         entropy: Callable[[int], bytes] = os.urandom,
         on_commit: Callable[[str, Sequence[AnyEffect]], None] | None = None,
     ) -> None:
+        """`on_commit` is told the effects of each commit, on this thread."""
         self._engine = engine
         self._ledger = ledger
         self._publisher = publisher
         self._clock = clock
         self._entropy = entropy
         self._on_commit = on_commit
-        self._queue: queue.Queue[Command | Work | None] = queue.Queue()
+        self.coming: Callable[[], bool] = bool  # whether more is on its way; set once, before serving
+        self._queue: queue.SimpleQueue[Command | Work | None] = queue.SimpleQueue()
         self._settings: dict[str, Settings] = {}
         self._unsure: set[str] = set()  # registries whose last commit failed: read their settings again
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
@@ -207,7 +208,6 @@ class Sequencer:
         """
         command.waiter = asyncio.get_running_loop().create_future()
         self.take(command)
-        act_queued.set(True)
         return command.waiter
 
     def run(self, work: Callable[[Connection], T]) -> Future[T]:
@@ -253,14 +253,20 @@ class Sequencer:
                 self._process(items)
 
     def _gather(self) -> list[Command | Work] | None:
-        """Everything that waits, up to the cap; None when the sequencer is to end."""
+        """Everything that waits, up to the cap; None when the sequencer is to end.
+
+        While more is on its way (being verified), it waits for it, but never long: on few cores verification and this
+        thread take turns, and without the wait every batch would be small and pay its fixed cost for little.
+        """
         first = self._queue.get()
         if first is None:
             return None
         items = [first]
+        until = time.monotonic() + GATHER_SECONDS_MAX
         while len(items) < BATCH_COMMANDS_MAX:
+            wait = until - time.monotonic() if self.coming() else 0.0
             try:
-                following = self._queue.get_nowait()
+                following = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
             except queue.Empty:
                 break
             if following is None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 import msgspec
 
 from gateway.applications.events import counter_name
 from gateway.cases.errors import CommandRefused
-from gateway.cases.model import FileReference, Manifest, OpenCase, Paper, PaperSignature, World
+from gateway.cases.model import (
+    Application,
+    FileReference,
+    Manifest,
+    OpenCase,
+    Paper,
+    PaperBrought,
+    PaperSignature,
+    World,
+)
 from gateway.cases.terms import MortgageRelease
 from gateway.kinds.law import CHINA
 from gateway.register.model import UnitState
@@ -42,8 +52,24 @@ def wants_of(manifest: Manifest) -> Wants:
     )
 
 
-def world_of(working: Working, manifest: Manifest, now: dt.datetime) -> World:
-    """Everything that deciding this submission may read, as of the batch's transaction."""
+def wants_of_case(manifest: Manifest, row: Application, now: dt.datetime) -> Wants:
+    """What deciding a later act on this case will read."""
+    wants = wants_of(manifest)
+    wants.requests = set()
+    wants.applications = {row.application_id}
+    wants.files |= {(b.institution, b.reference.sha256) for b in row.brought}
+    wants.papers |= {b.reference.sha256 for b in row.brought}
+    wants.counters |= _counters(manifest, now, row.institutions)
+    return wants
+
+
+def world_of(
+    working: Working, manifest: Manifest, now: dt.datetime, institutions: Iterable[str] = ()
+) -> World:
+    """Everything that deciding on this manifest may read, as of the batch's transaction.
+
+    `institutions` are those who are told besides the ones that the manifest names.
+    """
     settings = working.settings
     if settings.profile is None:
         raise RegistryNotReady(
@@ -59,6 +85,8 @@ def world_of(working: Working, manifest: Manifest, now: dt.datetime) -> World:
     numbers = _proof_numbers(manifest)
     for state in units.values():
         numbers.update(mortgage.proof.number for mortgage in state.mortgages)
+        if state.ownership is not None:
+            numbers.add(state.ownership.title.number)
     return World(
         registry=working.registry,
         profile=settings.profile,
@@ -66,20 +94,28 @@ def world_of(working: Working, manifest: Manifest, now: dt.datetime) -> World:
         units=units,
         open_cases=open_cases,
         institutions=settings.institutions,
-        counters={name: working.counter(name) for name in _counters(manifest, now)},
+        counters={name: working.counter(name) for name in _counters(manifest, now, institutions)},
         certificates_by_number={n: i for n in numbers if (i := working.certificate_identifier(n))},
     )
 
 
 def papers_of(
-    working: Working, manifest: Manifest, trust: TrustStore, now: dt.datetime, own: str = ""
+    working: Working,
+    manifest: Manifest,
+    trust: TrustStore,
+    now: dt.datetime,
+    own: str = "",
+    brought: Iterable[PaperBrought] = (),
 ) -> tuple[Paper, ...]:
     """The files of a case: the verdict of their check, their signers as of now, what else they back.
 
-    `own` is the case's application once it has one: its own papers back it, which is as it should be.
+    `own` is the case's application once it has one: its own papers back it, which is as it should be. `brought` are
+    the files of later acts, each in the name space of whoever brought it.
     """
     channel = manifest.header.channel_institution
-    return tuple(_paper(working, channel, reference, trust, now, own) for reference in manifest.files)
+    named = [(channel, reference) for reference in manifest.files]
+    named += [(b.institution, b.reference) for b in brought]
+    return tuple(_paper(working, by, reference, trust, now, own) for by, reference in named)
 
 
 def _paper(
@@ -120,14 +156,12 @@ def _proof_numbers(manifest: Manifest) -> set[str]:
     return {op.proof.number for op in manifest.terms.operations if isinstance(op, MortgageRelease)}
 
 
-def _counters(manifest: Manifest, now: dt.datetime) -> set[str]:
+def _counters(manifest: Manifest, now: dt.datetime, institutions: Iterable[str] = ()) -> set[str]:
     """The gap-free counters that this case may move."""
     year = now.astimezone(CHINA).year
     header = manifest.header
-    names = {"case", counter_name(header.channel_institution), counter_name(header.applicant_institution)}
-    for operation in manifest.terms.operations:
-        for party in getattr(operation, "mortgagees", ()):
-            names.add(counter_name(party.id_number))
+    told = (header.channel_institution, header.applicant_institution, *manifest.terms.institution_codes)
+    names = {"case", *map(counter_name, told), *map(counter_name, institutions)}
     for code in manifest.terms.unit_codes:
         names.update(f"certificate/{kind}/{code[:6]}/{year}" for kind in ("PROOF", "TITLE"))
     return names

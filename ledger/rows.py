@@ -1,7 +1,8 @@
 """Many rows of one table at once: statements are compiled once, values go to the driver as they are.
 
 SQLAlchemy's own executemany and IN walk every value through bind processors and expand every list anew, which for
-our plain columns (text, integers, bytes, booleans) changes nothing and costs more than the database's own work.
+our plain columns (text, integers, bytes, booleans) changes nothing and costs more than the database's own work. The
+cursor is the DBAPI's own, of the connection and transaction that SQLAlchemy holds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Row, Table
+from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 #: Keys of one `read_rows`; with two columns a key, well below SQLite's 32,766 variables.
@@ -23,16 +24,17 @@ def write_rows(
 ) -> None:
     """Insert rows, each with every column of the table; with `upsert`, replace those whose key is there."""
     statement, names = _statement(connection.dialect, table, upsert)
-    if names is None:
-        connection.exec_driver_sql(statement, [dict(row) for row in rows])
-    else:
-        pick = itemgetter(*names)
-        connection.exec_driver_sql(statement, [pick(row) for row in rows])
+    pick = itemgetter(*names) if names else dict
+    cursor = connection.connection.cursor()
+    try:
+        cursor.executemany(statement, [pick(row) for row in rows])
+    finally:
+        cursor.close()
 
 
 def read_rows(
     connection: Connection, table: Table, registry: str, names: Sequence[str], keys: Sequence[tuple[Any, ...]]
-) -> list[Row[Any]]:
+) -> list[tuple[Any, ...]]:
     """Rows of a registry whose columns `names` hold one of `keys`, every column in the table's order.
 
     Raises ValueError over KEYS_MAX keys. The number of keys is rounded up to a power of two by repeating the last one,
@@ -46,7 +48,12 @@ def read_rows(
     padded = [*keys, *[keys[-1]] * (count - len(keys))]
     statement = _selection(connection.dialect, table, tuple(names), count)
     values = (registry, *[value for key in padded for value in key])
-    return list(connection.exec_driver_sql(statement, values))
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
 
 
 @lru_cache(maxsize=512)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from gateway.applications.submit import CLOCK_SKEW
+from gateway.applications.accepting import CLOCK_SKEW
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     AnyEffect,

@@ -1,16 +1,28 @@
-"""Booking 登簿: the instant at which a right exists (CC 214; IR 21). A phase books all of its operations or none."""
+"""Booking 登簿: the instant at which a right exists (CC 214; IR 21). A phase books all of its operations or none.
+
+`book_phase` books; `book_or_wait` does so unless a gate is closed; `Ahead` runs the steps on paper, so that each is
+checked against the state that the steps before it leave (handbook 3.4).
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from gateway.cases.effects import AnyEffect, CertificateNumbered
-from gateway.cases.model import Application, IssuedCertificate, Moment, World
-from gateway.cases.terms import Terms
+from gateway.cases.model import Application, IssuedCertificate, Moment, Result, State, World
+from gateway.cases.terms import AnyOperation, Terms
 from gateway.certificates.content import CertificateContent
-from gateway.kinds.law import Booking
+from gateway.kinds.gating import closed_gates
+from gateway.kinds.law import Booking, Case, NotBookable
 from gateway.kinds.laws import law_of
-from gateway.register.model import Value
+from gateway.register.findings import Finding
+from gateway.register.model import UnitState, Value
+
+#: Index of the entry in which a phase is booked on paper only: no entry has it, so no right of the register does.
+_ON_PAPER = -1
 
 
 class BookedPhase(Value, frozen=True, kw_only=True):
@@ -29,6 +41,15 @@ class BookedPhase(Value, frozen=True, kw_only=True):
         )
 
 
+class Settled(Value, frozen=True, kw_only=True):
+    """What a decided case comes to: booked, or waiting at the gates that `findings` name."""
+
+    row: Application
+    result: Result
+    findings: tuple[Finding, ...] = ()
+    booked: BookedPhase | None = None
+
+
 def book_phase(world: World, terms: Terms, row: Application, moment: Moment, officer: str) -> BookedPhase:
     """Run every operation of the phase, in order, each on the state that the ones before it leave."""
     booking = Booking(
@@ -43,6 +64,7 @@ def book_phase(world: World, terms: Terms, row: Application, moment: Moment, off
         counters=world.counters,
         certificates_by_number=world.certificates_by_number,
         entropy=moment.entropy,
+        terms=terms,
     )
     for operation in terms.operations:
         law = law_of(operation)
@@ -65,3 +87,73 @@ def book_phase(world: World, terms: Terms, row: Application, moment: Moment, off
     return BookedPhase(
         effects=(*booking.effects, *numbered), contents=tuple(booking.contents), counters=moved
     )
+
+
+def book_or_wait(world: World, case: Case, row: Application, moment: Moment, officer: str) -> Settled:
+    """A case that `officer` decided: booked now, or in wait of its taxes, then of the payoff (handbook 3.6).
+
+    A waiting row says in whose name it will be booked and until when it waits.
+    """
+    decided = replace(row, claimed_by="", decided_at=row.decided_at or moment.now)
+    closed = closed_gates(case, row, world.units)
+    if closed:
+        return Settled(
+            row=_waiting(world, decided, closed, moment, officer), result=Result.ACCEPTED, findings=closed
+        )
+    booked = book_phase(world, case.manifest.terms, decided, moment, officer)
+    done = replace(
+        decided,
+        state=State.BOOKED,
+        decided_by="",
+        gate_expires_at=None,
+        booked_at=moment.now,
+        booked_by=officer,
+        certificates=tuple(c.identifier for c in booked.contents),
+    )
+    return Settled(row=done, result=Result.BOOKED, booked=booked)
+
+
+def _waiting(
+    world: World, row: Application, closed: tuple[Finding, ...], moment: Moment, officer: str
+) -> Application:
+    """The gate that is closed first gives the state; its clock starts when the case comes to stand before it."""
+    taxes = any(f.code == "S-TAX" for f in closed)
+    state = State.AWAITING_TAX if taxes else State.AWAITING_PAYOFF
+    days = world.profile.tax_days if taxes else world.profile.payoff_days
+    until = row.gate_expires_at if row.state is state else moment.now + dt.timedelta(days=days)
+    return replace(row, state=state, decided_by=officer, gate_expires_at=until)
+
+
+class Ahead:
+    """The units as the steps of a phase leave them, one step after the other; nothing is booked."""
+
+    def __init__(self, world: World, terms: Terms, now: dt.datetime) -> None:
+        self._booking = Booking(
+            registry=world.registry,
+            application_id="",
+            case_number="",
+            index=_ON_PAPER,
+            now=now,
+            booked_by="",
+            profile=world.profile,
+            states=world.units,
+            counters=world.counters,
+            certificates_by_number={},
+            entropy=b"",
+            terms=terms,
+        )
+
+    @property
+    def states(self) -> Mapping[str, UnitState]:
+        """Each unit as it would be now."""
+        return self._booking.states
+
+    def take(self, operation: AnyOperation) -> None:
+        """Take one step. One that the register does not bear leaves everything as it is: its findings say why."""
+        law = law_of(operation)
+        if law is None or any(code not in self.states for code in operation.units):
+            return
+        try:
+            law.book(operation, self._booking)
+        except NotBookable:
+            return

@@ -12,9 +12,12 @@ KIND_OF_STATE = {state: f"APPLICATION_{state.value}" for state in State}
 
 
 def tell(
-    world: World, row: Application, moment: Moment, counters: Mapping[str, int]
+    world: World, row: Application, moment: Moment, counters: Mapping[str, int], *, kind: str = ""
 ) -> tuple[list[AnyEffect], dict[str, int]]:
-    """One event for each registered institution of the case; returns them and the counters moved so far."""
+    """One event for each registered institution of the case; returns them and the counters moved so far.
+
+    `kind` is the act's own event where the state alone does not say what happened (JOINED, DECLINED …).
+    """
     moved = dict(counters)
     told: list[AnyEffect] = []
     for uscc in row.institutions:
@@ -26,7 +29,7 @@ def tell(
             EventRecorded(
                 institution=uscc,
                 sequence=moved[name],
-                kind=KIND_OF_STATE[row.state],
+                kind=kind or KIND_OF_STATE[row.state],
                 application_id=row.application_id,
                 state=row.state.value,
                 at=moment.now,

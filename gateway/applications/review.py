@@ -1,4 +1,4 @@
-"""A registrar's acts on a case: claim, unclaim, approve, refuse, suspend, resume. Pure.
+"""A registrar's acts on a case: claim, unclaim, ask for papers, approve, refuse, suspend, resume. Pure.
 
 An approval is checked against the register again in its own commit (EX 23): what bars it now is told to the registrar
 and nothing is booked. What a rule would have referred to a person is the registrar's to weigh; what the law blocks is
@@ -12,23 +12,17 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from gateway.applications import booking, events
-from gateway.applications.submit import examine
+from gateway.applications import booking
+from gateway.applications.accepting import QUEUE, Answered, case_of, check_in_time, record
+from gateway.applications.gates import in_the_way
 from gateway.cases.decision import Decision
-from gateway.cases.effects import (
-    AnyEffect,
-    ApplicationRecorded,
-    CounterMoved,
-    PapersFreed,
-    RequestAnswered,
-)
 from gateway.cases.errors import CommandRefused, StateNotAllowed
-from gateway.cases.model import Application, Manifest, Moment, Outcome, Paper, Result, State, World
-from gateway.kinds.law import Case
-from gateway.kinds.papers import REUSABLE_PAPERS
+from gateway.cases.model import Application, Manifest, Moment, Paper, Result, State, World
+from gateway.kinds.law import CHINA
 from gateway.register.authority import Registrar
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Value
+from gateway.register.reasons import REASONS, finding
 
 
 class Verb(StrEnum):
@@ -36,6 +30,7 @@ class Verb(StrEnum):
 
     CLAIM = "CLAIM"
     UNCLAIM = "UNCLAIM"
+    REQUEST_SUPPLEMENT = "REQUEST_SUPPLEMENT"
     APPROVE = "APPROVE"
     REFUSE = "REFUSE"
     SUSPEND = "SUSPEND"
@@ -46,6 +41,7 @@ class Verb(StrEnum):
 ALLOWED: dict[Verb, tuple[State, ...]] = {
     Verb.CLAIM: (State.IN_REVIEW, State.SUSPENDED),
     Verb.UNCLAIM: (State.IN_REVIEW, State.SUSPENDED),
+    Verb.REQUEST_SUPPLEMENT: (State.IN_REVIEW,),
     Verb.APPROVE: (State.IN_REVIEW,),
     Verb.REFUSE: (State.IN_REVIEW, State.SUSPENDED),
     Verb.SUSPEND: (State.IN_REVIEW,),
@@ -63,9 +59,13 @@ class Act(Value, frozen=True, kw_only=True):
     opinion: str = ""
     book: bool = True
     grounds: tuple[Finding, ...] = ()
+    requests: tuple[Finding, ...] = ()
+    deadline: dt.datetime | None = None  # of a supplement; the profile's when None
     reason_code: str = ""
     request_id: str
     payload_sha256: str
+    created_at: dt.datetime
+    not_after: dt.datetime
 
 
 class ManifestMismatch(CommandRefused):
@@ -86,6 +86,12 @@ class ClaimedByOther(CommandRefused):
     reason = "CLAIMED_BY_OTHER"
 
 
+class GroundsMissing(CommandRefused):
+    """A refusal or a request for papers that says nothing, or a deadline that has passed."""
+
+    reason = "FIELD_INVALID"
+
+
 class SecondPersonRequired(CommandRefused):
     """The profile asks for two persons (handbook 1.4)."""
 
@@ -102,6 +108,7 @@ def decide_review(
     moment: Moment,
 ) -> Decision:
     """What one act comes to. Raises a CommandRefused when it cannot be taken at all."""
+    check_in_time(act.created_at, act.not_after, moment.now)
     _check_possible(registrar, row, act)
     match act.verb:
         case Verb.CLAIM:
@@ -109,9 +116,13 @@ def decide_review(
         case Verb.UNCLAIM:
             return _moved(world, registrar, replace(row, claimed_by=""), act, moment)
         case Verb.SUSPEND:
-            return _moved(world, registrar, replace(row, state=State.SUSPENDED), act, moment, tell=True)
+            suspended = replace(row, state=State.SUSPENDED, suspension=act.reason_code)
+            return _moved(world, registrar, suspended, act, moment, tells="", findings=_why(act))
         case Verb.RESUME:
-            return _moved(world, registrar, replace(row, state=State.IN_REVIEW), act, moment, tell=True)
+            resumed = replace(row, state=State.IN_REVIEW, suspension="")
+            return _moved(world, registrar, resumed, act, moment, tells="RESUMED")
+        case Verb.REQUEST_SUPPLEMENT:
+            return _ask(world, registrar, row, act, moment)
         case Verb.REFUSE:
             return _refuse(world, registrar, row, papers, act, moment)
         case Verb.APPROVE:
@@ -147,23 +158,51 @@ def _refuse(
 ) -> Decision:
     """Refusal in writing, with its grounds (IR 22)."""
     if not act.grounds:
-        raise CommandRefused("不予登记须写明理由", "a refusal needs at least one ground")
+        raise GroundsMissing("不予登记须写明理由", "a refusal needs at least one ground", field="grounds")
     closed = replace(
         row, state=State.REFUSED, reviewed_by=registrar.registrar_id, decided_at=moment.now, claimed_by=""
     )
-    bound = tuple(p.reference.sha256 for p in papers if p.reference.paper_code not in REUSABLE_PAPERS)
-    freed: list[AnyEffect] = [PapersFreed(application_id=row.application_id, papers=bound)]
     return _moved(
         world,
         registrar,
         closed,
         act,
         moment,
-        tell=True,
+        tells="",
         result=Result.REFUSED,
         findings=act.grounds,
-        extra=freed,
+        frees=papers,
     )
+
+
+def _ask(world: World, registrar: Registrar, row: Application, act: Act, moment: Moment) -> Decision:
+    """Ask for papers, once and for everything (IR 17(3)): place kept, clock stopped, deadline (handbook 3.6)."""
+    until = act.deadline or moment.now + dt.timedelta(days=world.profile.supplement_days)
+    if not act.requests:
+        raise GroundsMissing(
+            "补正通知须列明所需材料", "a request for papers names at least one", field="requests"
+        )
+    if until <= moment.now:
+        raise GroundsMissing("补正期限须在将来", "the deadline must lie in the future", field="deadline")
+    asked = replace(
+        row,
+        state=State.SUPPLEMENT_REQUESTED,
+        supplement_asked=act.payload_sha256,
+        supplement_until=until,
+        clock_stopped_on=moment.now.astimezone(CHINA).date(),
+    )
+    return _moved(world, registrar, asked, act, moment, tells="", findings=act.requests)
+
+
+def _why(act: Act) -> tuple[Finding, ...]:
+    """The reason of a suspension as the institutions are told it. Raises GroundsMissing for an unknown code."""
+    if not act.reason_code.startswith("S-") or act.reason_code == QUEUE or act.reason_code not in REASONS:
+        raise GroundsMissing(
+            f"中止理由代码 {act.reason_code} 无效",
+            f"{act.reason_code!r} is no reason for which a registrar suspends",
+            field="reason_code",
+        )
+    return (finding(act.reason_code, Severity.WAITS),)
 
 
 def _approve(
@@ -184,45 +223,27 @@ def _approve(
                 "本登记机构要求审核与登簿由两人办理",
                 "this registry asks for two persons: one reviews, another books",
             )
-    stands = _what_stands_in_the_way(world, row, manifest, papers, moment.now)
+    case = case_of(world, row, manifest, papers, moment.now)
+    stands = in_the_way(world, case)
     if stands:
-        return _moved(world, registrar, row, act, moment, result=Result.ACCEPTED, findings=stands)
-    booked = booking.book_phase(world, manifest.terms, row, moment, registrar.name)
-    done = replace(
-        row,
-        state=State.BOOKED,
-        claimed_by="",
-        reviewed_by=row.reviewed_by or registrar.registrar_id,
-        decided_at=moment.now,
-        booked_at=moment.now,
-        booked_by=registrar.name,
-        certificates=tuple(c.identifier for c in booked.contents),
-    )
-    return _moved(world, registrar, done, act, moment, tell=True, result=Result.BOOKED, booked=booked)
-
-
-def _what_stands_in_the_way(
-    world: World, row: Application, manifest: Manifest, papers: tuple[Paper, ...], now: dt.datetime
-) -> tuple[Finding, ...]:
-    """What bars or delays the booking now; N- codes of the submission become the R- codes of a decision."""
-    case = Case(
-        manifest=manifest,
-        papers=papers,
-        applying_institution=row.applicant_institution,
-        institutions=world.institutions,
-        profile=world.profile,
-        rules=world.rules,
-        open_cases=world.open_cases,
-        own_application=row.application_id,
-        accepted_index=row.accepted_index,
-        now=now,
-    )
-    findings, _ = examine(world, case)
-    stopping = (Severity.BLOCKS, Severity.AWAITS, Severity.WAITS)
-    return tuple(
-        replace(f, code=f.rule or f.code) if f.severity is Severity.BLOCKS else f
-        for f in findings
-        if f.severity in stopping
+        waits = all(f.severity is Severity.WAITS for f in stands)
+        put = replace(row, state=State.SUSPENDED, suspension=QUEUE) if waits else row
+        tells = "" if waits else None
+        return _moved(
+            world, registrar, put, act, moment, tells=tells, result=Result.ACCEPTED, findings=stands
+        )
+    reviewed = replace(row, reviewed_by=row.reviewed_by or registrar.registrar_id, disputes=())
+    settled = booking.book_or_wait(world, case, reviewed, moment, registrar.name)
+    return _moved(
+        world,
+        registrar,
+        settled.row,
+        act,
+        moment,
+        tells="",
+        result=settled.result,
+        findings=settled.findings,
+        booked=settled.booked,
     )
 
 
@@ -233,44 +254,19 @@ def _moved(
     act: Act,
     moment: Moment,
     *,
-    tell: bool = False,
+    tells: str | None = None,
     result: Result = Result.DONE,
-    findings: tuple[Finding, ...] = (),
-    extra: list[AnyEffect] | None = None,
+    findings: tuple[Finding, ...] | None = None,
+    frees: tuple[Paper, ...] = (),
     booked: booking.BookedPhase | None = None,
 ) -> Decision:
     """The entry of an act: the new row, what was booked, who is told."""
-    row = replace(row, last_index=moment.index)
-    effects: list[AnyEffect] = [
-        RequestAnswered(
-            institution=registrar.registrar_id,
-            request_id=act.request_id,
-            payload_sha256=act.payload_sha256,
-            application_id=row.application_id,
-        ),
-        ApplicationRecorded(application=row),
-        *(extra or []),
-        *(booked.effects if booked else ()),
-    ]
-    counters = dict(booked.counters) if booked else {}
-    if tell:
-        told, counters = events.tell(world, row, moment, counters)
-        effects += told
-    effects += [CounterMoved(name=name, value=value) for name, value in sorted(counters.items())]
-    outcome = Outcome(
-        result=result,
-        application=row.name,
-        state=row.state,
-        findings=findings,
-        certificates=booked.issued if booked else (),
-        case_number=row.case_number,
-        accepted_at=row.accepted_at,
-        deadline=row.deadline,
-        deadline_provisional=row.deadline_provisional,
-    )
-    return Decision(
+    answered = Answered(
         kind=f"review.{act.verb.value.lower()}",
-        outcome=outcome,
-        effects=tuple(effects),
-        contents=booked.contents if booked else (),
+        institution=registrar.registrar_id,
+        request_id=act.request_id,
+        payload_sha256=act.payload_sha256,
+    )
+    return record(
+        world, answered, row, result, moment, findings=findings, frees=frees, tells=tells, booked=booked
     )

@@ -7,51 +7,41 @@ rule or person → booking. Findings are gathered, never cut short; only then is
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from gateway.applications import booking, events
-from gateway.cases.decision import Decision
-from gateway.cases.effects import (
-    AnyEffect,
-    ApplicationRecorded,
-    CounterMoved,
-    PapersBound,
-    RequestAnswered,
+from gateway.applications.accepting import (
+    Answered,
+    accept,
+    check_in_time,
+    conclude,
+    institutions_of,
+    is_awaiting,
+    record,
 )
-from gateway.cases.errors import EnvelopeExpired, KindNotAvailable
+from gateway.applications.booking import Ahead, BookedPhase
+from gateway.cases.decision import Decision
+from gateway.cases.errors import KindNotAvailable
 from gateway.cases.model import (
     Application,
     Awaited,
+    Kind,
     Manifest,
     Moment,
-    Outcome,
     Paper,
     Result,
     State,
     World,
 )
-from gateway.cases.terms import Operation, operation_name
-from gateway.kinds.applicants import applicant_findings
-from gateway.kinds.law import CHINA, Case
-from gateway.kinds.laws import law_of
-from gateway.kinds.papers import REUSABLE_PAPERS, paper_findings
-from gateway.register.calendar import add_working_days
+from gateway.cases.terms import AnyOperation, Operation, operation_name
+from gateway.kinds.applicants import applicant_findings, consenter_findings, is_bound
+from gateway.kinds.law import Applicant, Case
+from gateway.kinds.laws import composition_of, law_of
+from gateway.kinds.papers import paper_findings
 from gateway.register.findings import Finding, Severity
-from gateway.register.identifiers import format_case_number
 from gateway.register.model import UnitState, Value
 from gateway.register.reasons import finding
-
-#: IR 20: every registration within 30 working days from acceptance.
-STATUTORY_WORKING_DAYS = 30
-
-#: The same few dates are asked for all day.
-_add_working_days = lru_cache(maxsize=256)(add_working_days)
-
-#: A claimed time may be ahead of ours by this much.
-CLOCK_SKEW = dt.timedelta(minutes=5)
 
 
 class Submission(Value, frozen=True, kw_only=True):
@@ -69,8 +59,7 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
     """
     manifest = submission.manifest
     header = manifest.header
-    if not header.created_at - CLOCK_SKEW <= moment.now <= header.not_after:
-        raise EnvelopeExpired(header.not_after.isoformat())
+    check_in_time(header.created_at, header.not_after, moment.now)
     case = Case(
         manifest=manifest,
         papers=submission.papers,
@@ -84,51 +73,99 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
     findings, awaiting = examine(world, case)
     draft = _draft(world, submission, moment)
     if any(f.severity is Severity.BLOCKS for f in findings):
-        return _answer(world, submission, draft, State.NOT_ACCEPTED, Result.NOT_ACCEPTED, findings, moment)
-    if awaiting:
-        until = moment.now + dt.timedelta(days=world.profile.awaiting_parties_days)
-        draft = replace(draft, parties_expire_at=until)
-        return _answer(
-            world,
-            submission,
+        return _answer(world, submission, draft, Result.NOT_ACCEPTED, findings, moment)
+    if is_awaiting(findings, awaiting):
+        draft = replace(
             draft,
-            State.AWAITING_PARTIES,
-            Result.AWAITING_PARTIES,
-            findings,
-            moment,
-            awaiting,
+            state=State.AWAITING_PARTIES,
+            parties_expire_at=moment.now + dt.timedelta(days=world.profile.awaiting_parties_days),
+            awaiting=institutions_of(awaiting),
         )
-    accepted = _accept(world, draft, moment)
-    if any(f.severity in (Severity.WAITS, Severity.REFERS) for f in findings):
-        waits = all(f.severity is not Severity.REFERS for f in findings)
-        state = State.SUSPENDED if waits else State.IN_REVIEW
-        return _answer(world, submission, accepted, state, Result.ACCEPTED, findings, moment)
-    assert world.rules is not None  # examine() refers every case when no rule set is in force
-    return _book(world, submission, accepted, findings, moment, world.rules.officer, world.rules.version)
+        return _answer(world, submission, draft, Result.AWAITING_PARTIES, findings, moment, awaiting)
+    settled = conclude(world, case, accept(world, draft, moment), findings, moment)
+    return _answer(
+        world, submission, settled.row, settled.result, settled.findings, moment, booked=settled.booked
+    )
 
 
 def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...]]:
-    """Everything the machine sees, in reading order, and the parties still to sign."""
+    """Everything the machine sees, in reading order, and the parties still to sign.
+
+    Each step meets the units as the steps before it leave them (handbook 3.4); what a mode asks of its steps together
+    comes last. Raises KindNotAvailable for an operation or a mode that this version does not book.
+    """
+    manifest = case.manifest
+    composition = composition_of(manifest)
+    if manifest.kind is Kind.ENCUMBERED_TRANSFER and composition is None:
+        raise KindNotAvailable(manifest.terms.mode or manifest.kind.value)
     findings: list[Finding] = []
     awaiting: list[Awaited] = []
-    states = dict(world.units)
-    for number, operation in enumerate(case.manifest.terms.operations):
-        field = f"terms.operations[{number}]"
-        law = law_of(operation)
-        if law is None:
-            raise KindNotAvailable(getattr(operation, "name", type(operation).__name__))
-        unknown = [_unknown_unit(world, code, field) for code in operation.units if code not in states]
-        if unknown:
-            findings += unknown
-            continue
-        here = [states[code] for code in operation.units]
-        wanted = law.applicants(operation, here)
-        missing, awaited = applicant_findings(wanted, case, field)
-        findings += missing + paper_findings(law.papers(operation, here), case, field)
-        findings += law.conditions(operation, here, case, field)
-        findings += _only_a_person(world, law.only_a_person(operation, here, case, field), operation, field)
+    ahead = Ahead(world, manifest.terms, case.now)
+    last = len(manifest.terms.operations) - 1
+    for number, operation in enumerate(manifest.terms.operations):
+        found, awaited = _examine_step(world, case, operation, ahead.states, f"terms.operations[{number}]")
+        findings += found
         awaiting += awaited
-    return findings, tuple(dict.fromkeys(awaiting))
+        if number < last:
+            ahead.take(operation)
+    if composition is not None:
+        findings += paper_findings(composition.papers(manifest.terms), case, "terms")
+        findings += composition.conditions(case, world.units)
+    return _each_paper_once(findings), tuple(dict.fromkeys(awaiting))
+
+
+def _examine_step(
+    world: World, case: Case, operation: AnyOperation, states: Mapping[str, UnitState], field: str
+) -> tuple[list[Finding], list[Awaited]]:
+    """One operation: who applies and consents, its papers, the register, and whether a rule may decide."""
+    law = law_of(operation)
+    if law is None:
+        raise KindNotAvailable(getattr(operation, "name", type(operation).__name__))
+    unknown = [unknown_unit(world, code, field) for code in operation.units if code not in states]
+    if unknown:
+        return unknown, []
+    here = [states[code] for code in operation.units]
+    wanted = law.applicants(operation, here)
+    findings, awaiting = applicant_findings(wanted, case, field)
+    asked, consenting = consenter_findings(operation.consenters, case, field)
+    findings += _not_named(wanted, operation, case, field)
+    findings += asked
+    findings += paper_findings(law.papers(operation, here), case, field)
+    findings += law.conditions(operation, here, case, field)
+    findings += _only_a_person(world, law.only_a_person(operation, here, case, field), operation, field)
+    return findings, awaiting + consenting
+
+
+def _not_named(wanted: Sequence[Applicant], operation: Operation, case: Case, field: str) -> list[Finding]:
+    """Whoever must apply is an applicant by the terms, not somebody who merely consents (IR 14; handbook 2.2)."""
+    named = {p.key for p in operation.applicants}
+    return [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            field=field + ".applicants",
+            article=applicant.article,
+            zh=f"{applicant.role_zh}{applicant.party.name}须为 {operation_name(operation)} 的共同申请人，仅同意不够",
+            en=f"{applicant.role_en} {applicant.party.name} must be among the applicants of "
+            f"{operation_name(operation)}; a consent does not do",
+        )
+        for applicant in wanted
+        if named and applicant.party.key not in named and not is_bound(applicant.party, case)
+    ]
+
+
+def _each_paper_once(findings: list[Finding]) -> list[Finding]:
+    """One form may carry every step of a case (IR 16(1)): what is wrong with a paper is told once."""
+    seen: set[Finding] = set()
+    kept = []
+    for found in findings:
+        bare = replace(found, field="") if found.file else None
+        if bare is not None and bare in seen:
+            continue
+        if bare is not None:
+            seen.add(bare)
+        kept.append(found)
+    return kept
 
 
 def _only_a_person(world: World, found: list[Finding], operation: Operation, field: str) -> list[Finding]:
@@ -150,7 +187,7 @@ def _only_a_person(world: World, found: list[Finding], operation: Operation, fie
     return found
 
 
-def _unknown_unit(world: World, code: str, field: str) -> Finding:
+def unknown_unit(world: World, code: str, field: str) -> Finding:
     """Another authority's unit, or none that the register knows (IR 7; IR 17(4))."""
     if world.profile.place(code[:6]) is None:
         return finding(
@@ -178,9 +215,6 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
     manifest = submission.manifest
     header = manifest.header
     terms = manifest.terms
-    named = [
-        p.id_number for op in terms.operations for p in getattr(op, "mortgagees", ()) if p.is_institution
-    ]
     rights: list[str] = []
     for operation in terms.operations:
         law = law_of(operation)
@@ -196,7 +230,11 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
         rights=tuple(dict.fromkeys(rights)),
         channel_institution=header.channel_institution,
         applicant_institution=header.applicant_institution,
-        institutions=tuple(dict.fromkeys([header.channel_institution, header.applicant_institution, *named])),
+        institutions=tuple(
+            dict.fromkeys(
+                (header.channel_institution, header.applicant_institution, *terms.institution_codes)
+            )
+        ),
         request_id=header.request_id,
         case=header.case,
         phase=header.phase,
@@ -213,93 +251,32 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
     )
 
 
-def _accept(world: World, draft: Application, moment: Moment) -> Application:
-    """Acceptance: every applicant has signed and every paper is there; clock and place run from here (RD 67)."""
-    serial = world.counters.get("case", 0) + 1
-    today = moment.now.astimezone(CHINA).date()
-    promised = [
-        world.profile.promised_working_days.get(op, STATUTORY_WORKING_DAYS) for op in draft.operations
-    ]
-    deadline, provisional = _add_working_days(today, min(max(promised), STATUTORY_WORKING_DAYS))
-    return replace(
-        draft,
-        accepted_at=moment.now,
-        accepted_index=moment.index,
-        case_number=format_case_number(today, draft.units[0][:6], serial),
-        deadline=deadline,
-        deadline_provisional=provisional,
-    )
-
-
-def _book(
-    world: World,
-    submission: Submission,
-    accepted: Application,
-    findings: list[Finding],
-    moment: Moment,
-    officer: str,
-    rules_version: int,
-) -> Decision:
-    """Decided by the rule set and booked in this same entry, in the officer's name (handbook 1.4)."""
-    booked = booking.book_phase(world, submission.manifest.terms, accepted, moment, officer)
-    row = replace(
-        accepted,
-        state=State.BOOKED,
-        decided_at=moment.now,
-        booked_at=moment.now,
-        booked_by=officer,
-        rules_version=rules_version,
-        certificates=tuple(c.identifier for c in booked.contents),
-    )
-    return _answer(world, submission, row, State.BOOKED, Result.BOOKED, findings, moment, booked=booked)
-
-
 def _answer(
     world: World,
     submission: Submission,
     row: Application,
-    state: State,
     result: Result,
-    findings: list[Finding],
+    findings: Sequence[Finding],
     moment: Moment,
     awaiting: tuple[Awaited, ...] = (),
-    booked: booking.BookedPhase | None = None,
+    booked: BookedPhase | None = None,
 ) -> Decision:
-    """Effects in the order in which the views fold them."""
-    row = replace(row, state=state)
-    counters = dict(booked.counters) if booked else {}
-    if row.case_number:
-        counters["case"] = world.counters.get("case", 0) + 1
-    effects: list[AnyEffect] = [
-        RequestAnswered(
-            institution=row.channel_institution,
-            request_id=row.request_id,
-            payload_sha256=row.payload_sha256,
-            application_id=row.application_id,
-        ),
-        ApplicationRecorded(application=row),
-    ]
-    if result is not Result.NOT_ACCEPTED:
-        bound = tuple(
-            p.reference.sha256 for p in submission.papers if p.reference.paper_code not in REUSABLE_PAPERS
-        )
-        effects.append(PapersBound(application_id=row.application_id, papers=bound))
-    if booked:
-        effects += booked.effects
-    told, counters = events.tell(world, row, moment, counters)
-    effects += told
-    effects += [CounterMoved(name=name, value=value) for name, value in sorted(counters.items())]
-    outcome = Outcome(
-        result=result,
-        application=row.name,
-        state=state,
-        findings=tuple(findings),
-        certificates=booked.issued if booked else (),
-        awaiting=awaiting,
-        case_number=row.case_number,
-        accepted_at=row.accepted_at,
-        deadline=row.deadline,
-        deadline_provisional=row.deadline_provisional,
+    """The entry of a submission; its papers back this case from now on, unless it was not accepted."""
+    answered = Answered(
+        kind="application.submitted",
+        institution=row.channel_institution,
+        request_id=row.request_id,
+        payload_sha256=row.payload_sha256,
     )
-    contents = booked.contents if booked else ()
-    return Decision(kind="application.submitted", outcome=outcome, effects=tuple(effects), contents=contents)
+    return record(
+        world,
+        answered,
+        row,
+        result,
+        moment,
+        findings=findings,
+        awaiting=awaiting,
+        binds=() if result is Result.NOT_ACCEPTED else submission.papers,
+        tells="",
+        booked=booked,
+    )

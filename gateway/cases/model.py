@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from enum import StrEnum
 
-from gateway.cases.terms import Terms
+from gateway.cases.terms import Evidence, Terms
 from gateway.register.authority import Institution, Profile, RuleSet
 from gateway.register.findings import Finding
 from gateway.register.model import UnitState, Value
@@ -116,6 +116,8 @@ class Manifest(Value, frozen=True, kw_only=True):
     terms_sha256: str
     sections: tuple[SectionReference, ...] = ()
     files: tuple[FileReference, ...] = ()
+    evidence: Evidence = Evidence()
+    papers_to_come: tuple[str, ...] = ()  # codes of papers that a co-applicant brings with its Join
 
 
 class PaperSignature(Value, frozen=True, kw_only=True):
@@ -151,6 +153,58 @@ class OpenCase(Value, frozen=True, kw_only=True):
     rights: tuple[str, ...] = ()  # rights that it names, for the release rule of the queue
 
 
+class PaperBrought(Value, frozen=True, kw_only=True):
+    """A paper that a later act added: who uploaded it (channel, USCC), and how the act names it."""
+
+    institution: str
+    reference: FileReference
+    index: int
+
+
+class ConsentKind(StrEnum):
+    """What a ConsentAct says; values of the contract."""
+
+    TO_TERMS = "TO_TERMS"
+    PAYOFF_CONFIRMED = "PAYOFF_CONFIRMED"
+    PAYOFF_UNDERTAKING = "PAYOFF_UNDERTAKING"
+    PAYOFF_UNDERTAKING_ACCEPTED = "PAYOFF_UNDERTAKING_ACCEPTED"
+    PAID_OUT = "PAID_OUT"
+
+
+class ConsentGiven(Value, frozen=True, kw_only=True):
+    """A consent or statement on a case: who (USCC), what, its payload digest (hex), its entry, and the one that
+    took it back.
+    """
+
+    institution: str
+    kind: ConsentKind
+    payload_sha256: str
+    index: int
+    at: dt.datetime
+    revoked_index: int | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it has not been taken back."""
+        return self.revoked_index is None
+
+
+class Objection(StrEnum):
+    """What made a case disputed."""
+
+    DECLINED = "DECLINED"
+    WITHDRAWAL = "WITHDRAWAL"
+    REVOCATION = "REVOCATION"  # a consent that a payout had relied on
+
+
+class Dispute(Value, frozen=True, kw_only=True):
+    """One party's objection, noted for a person to look into; it ends nothing by itself (IR 15; IR 22(2))."""
+
+    institution: str
+    objection: Objection
+    index: int
+
+
 class Application(Value, frozen=True, kw_only=True):
     """One application as the views keep it: no name and no identity number in it (they are evidence)."""
 
@@ -184,16 +238,42 @@ class Application(Value, frozen=True, kw_only=True):
     claimed_by: str = ""
     reviewed_by: str = ""
     decided_at: dt.datetime | None = None
+    decided_by: str = ""  # the officer in whose name a case that waits at a gate will be booked
+    gate_expires_at: dt.datetime | None = None  # until when a decided case waits for taxes or payoff
+    taxes_cleared: tuple[str, ...] = ()  # tax duties cleared after the terms (gateway/kinds/gating.py)
     booked_at: dt.datetime | None = None
     booked_by: str = ""
     rules_version: int | None = None
     profile_version: int | None = None
     certificates: tuple[str, ...] = ()
+    findings_index: int | None = None  # the entry whose outcome holds the findings that stand
+    awaiting: tuple[str, ...] = ()  # institutions whose join or consent is awaited
+    bound_institutions: tuple[str, ...] = ()  # institutions that joined, besides the applicant institution
+    brought: tuple[PaperBrought, ...] = ()
+    consents: tuple[ConsentGiven, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    withdrawn_by: tuple[str, ...] = ()  # institutions that asked for withdrawal
+    suspension: str = ""  # S- code while SUSPENDED
+    supplement_asked: str = ""  # payload digest (hex) of the act that asked for papers
+    supplement_until: dt.datetime | None = None
+    clock_stopped_on: dt.date | None = None  # the day in China on which papers were asked for
 
     @property
     def name(self) -> str:
         """Resource name registries/{r}/applications/{a}."""
         return f"registries/{self.registry}/applications/{self.application_id}"
+
+    @property
+    def due_at(self) -> dt.datetime | None:
+        """The instant at which the present state ends by itself; None when it does not."""
+        match self.state:
+            case State.AWAITING_PARTIES:
+                return self.parties_expire_at
+            case State.SUPPLEMENT_REQUESTED:
+                return self.supplement_until
+            case State.AWAITING_TAX | State.AWAITING_PAYOFF:
+                return self.gate_expires_at
+        return None
 
 
 class IssuedCertificate(Value, frozen=True, kw_only=True):

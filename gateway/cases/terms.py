@@ -13,10 +13,13 @@ from typing import TypeAlias
 
 from gateway.register.model import (
     CertificateRef,
+    CoOwnership,
     LoanPortion,
     MortgageKind,
     MortgagorRelation,
+    Owner,
     Party,
+    PreNoticeKind,
     TransferRestriction,
     Value,
 )
@@ -32,7 +35,14 @@ class LoanKind(StrEnum):
 
 
 class Operation(Value, tag_field="operation", frozen=True, kw_only=True):
-    """One step of a phase."""
+    """One step of a phase.
+
+    `applicants` and `consenters` are the parties whom the terms name as such for this step; none named means that
+    the terms leave it to the law who applies.
+    """
+
+    applicants: tuple[Party, ...] = ()
+    consenters: tuple[Party, ...] = ()
 
 
 def operation_name(operation: Operation) -> str:
@@ -68,6 +78,7 @@ class ReleaseGround(StrEnum):
     CLAIM_SETTLED = "CLAIM_SETTLED"
     WAIVED = "WAIVED"
     REALISED = "REALISED"
+    UNDERTAKING = "UNDERTAKING"  # released on payoff; only where both are booked together (handbook 2.3)
     OTHER = "OTHER"
 
 
@@ -81,6 +92,52 @@ class MortgageRelease(Operation, tag="MORTGAGE_RELEASE", frozen=True, kw_only=Tr
     settled_on: dt.date | None = None
 
 
+class OwnershipTransfer(Operation, tag="OWNERSHIP_TRANSFER", frozen=True, kw_only=True):
+    """Transfer of the whole of each unit by sale 转移登记 (IR 14; OS 9.3); only inside a combined case.
+
+    `price_fen` is the price of all `units` of this step together.
+    """
+
+    units: tuple[str, ...]
+    sellers: tuple[Party, ...]
+    buyers: tuple[Owner, ...]
+    co_ownership: CoOwnership
+    price_fen: int
+    titles: tuple[CertificateRef, ...] = ()
+
+    @property
+    def buying(self) -> tuple[Party, ...]:
+        """The buyers, without their shares."""
+        return tuple(buyer.person for buyer in self.buyers)
+
+
+class SaleNotice(Value, frozen=True, kw_only=True):
+    """What a sale pre-notice secures: the price, the contract, and how the buyers are to hold."""
+
+    price_fen: int
+    contract_number: str = ""
+    buyers: tuple[Owner, ...] = ()
+    co_ownership: CoOwnership = CoOwnership.SOLE
+
+
+class PreNoticeCreate(Operation, tag="PRE_NOTICE_CREATE", frozen=True, kw_only=True):
+    """A pre-notice 预告登记 (CC 221; RD 85-88): kind 2 of a sale or kind 4 of a mortgage.
+
+    Exactly one of `sale` and `mortgage` is set, by `kind`. `mortgage` is the mortgage as it is to be registered
+    later; its mortgagors are the obligors and its mortgagees the holders.
+    """
+
+    units: tuple[str, ...]
+    kind: PreNoticeKind
+    holders: tuple[Party, ...]
+    obligors: tuple[Party, ...]
+    sale: SaleNotice | None = None
+    mortgage: MortgageFirst | None = None
+    agreed_in_contract: bool = False
+    registrable_from: dt.date | None = None
+    titles: tuple[CertificateRef, ...] = ()
+
+
 class OtherOperation(Operation, tag="OTHER", frozen=True, kw_only=True):
     """An operation that the contract knows and this version does not yet book; `name` is its API name."""
 
@@ -88,7 +145,106 @@ class OtherOperation(Operation, tag="OTHER", frozen=True, kw_only=True):
     units: tuple[str, ...] = ()
 
 
-AnyOperation: TypeAlias = MortgageFirst | MortgageRelease | OtherOperation
+AnyOperation: TypeAlias = (
+    MortgageFirst | MortgageRelease | OwnershipTransfer | PreNoticeCreate | OtherOperation
+)
+
+
+class SaleContract(Value, frozen=True, kw_only=True):
+    """A sale contract, filed online or not. No `units` means every unit of the terms."""
+
+    contract_number: str = ""
+    filing_number: str = ""
+    signed_on: dt.date
+    price_fen: int
+    units: tuple[str, ...] = ()
+    registrable_from: dt.date | None = None
+
+    def is_about(self, code: str) -> bool:
+        """Whether it sells this unit."""
+        return not self.units or code in self.units
+
+
+class Account(Value, frozen=True, kw_only=True):
+    """A bank account of record. The gateway moves no money."""
+
+    holder_name: str
+    number: str
+    bank_name: str = ""
+    cnaps: str = ""
+
+
+class PayoffStatement(Value, frozen=True, kw_only=True):
+    """The old mortgagee's statement on the loan that is to be paid off (handbook 2.2)."""
+
+    proof: CertificateRef
+    balance_fen: int
+    as_of: dt.date
+    per_diem_fen: int = 0
+    account: Account
+    overdue: bool = False
+    valid_until: dt.date
+    mortgagee: Party
+
+
+class FundsTrigger(StrEnum):
+    """付款条件: the event that makes a leg payable (handbook 2.4)."""
+
+    ON_PRE_NOTICE = "ON_PRE_NOTICE"
+    ON_ACCEPTANCE = "ON_ACCEPTANCE"
+    ON_BOOKING = "ON_BOOKING"
+    ON_PROOF = "ON_PROOF"
+    ON_RELEASE = "ON_RELEASE"
+    MANUAL = "MANUAL"
+
+
+class FundsPurpose(StrEnum):
+    """付款用途: what a leg pays."""
+
+    PAYOFF = "PAYOFF"
+    PRICE = "PRICE"
+    ESCROW = "ESCROW"
+    TAX = "TAX"
+    OTHER = "OTHER"
+
+
+class FundsLeg(Value, frozen=True, kw_only=True):
+    """One money leg, in the order in which the parties agreed to pay."""
+
+    payer: Party
+    payee: Party
+    payee_locked: bool = False
+    amount_fen: int
+    trigger: FundsTrigger
+    purpose: FundsPurpose
+    account: Account
+
+
+class FundsPlan(Value, frozen=True, kw_only=True):
+    """资金计划: who pays whom, how much, on which event."""
+
+    legs: tuple[FundsLeg, ...]
+    escrow_agreement_number: str = ""
+
+
+class TaxKind(StrEnum):
+    """Taxes whose clearance gates a transfer (handbook 9)."""
+
+    DEED = "DEED"
+    INCOME = "INCOME"
+    LAND_VAT = "LAND_VAT"
+
+
+class TaxClearance(Value, frozen=True, kw_only=True):
+    """One tax paid or exempt. No `taxpayer` means whoever owes it, no `units` every unit of the terms."""
+
+    kind: TaxKind
+    number: str
+    amount_fen: int
+    cleared_at: dt.datetime
+    exempt_ground: str = ""
+    taxpayer: Party | None = None
+    units: tuple[str, ...] = ()
 
 
 class IdentityCheck(Value, frozen=True, kw_only=True):
@@ -100,6 +256,22 @@ class IdentityCheck(Value, frozen=True, kw_only=True):
     passed: bool
     checked_at: dt.datetime
     evidence_sha256: str = ""
+
+
+class RiskNotice(Value, frozen=True, kw_only=True):
+    """A risk notice 风险告知, with its version and who acknowledged it (S13)."""
+
+    version: str
+    shown_at: dt.datetime
+    acknowledged_by: tuple[Party, ...] = ()
+
+
+class Evidence(Value, frozen=True, kw_only=True):
+    """Facts that came up after the terms were fixed 办理证据. They add to the terms' lists and bind nobody."""
+
+    tax_clearances: tuple[TaxClearance, ...] = ()
+    identity_checks: tuple[IdentityCheck, ...] = ()
+    risk_notices: tuple[RiskNotice, ...] = ()
 
 
 class PowerForm(StrEnum):
@@ -133,6 +305,11 @@ class Terms(Value, frozen=True, kw_only=True):
     operations: tuple[AnyOperation, ...]
     loan_kind: LoanKind = LoanKind.NONE
     mode: str = ""
+    sale_contracts: tuple[SaleContract, ...] = ()
+    payoff_statements: tuple[PayoffStatement, ...] = ()
+    funds_plan: FundsPlan | None = None
+    tax_clearances: tuple[TaxClearance, ...] = ()
+    risk_notices: tuple[RiskNotice, ...] = ()
     identity_checks: tuple[IdentityCheck, ...] = ()
     powers_of_attorney: tuple[PowerOfAttorney, ...] = ()
 
@@ -140,3 +317,10 @@ class Terms(Value, frozen=True, kw_only=True):
     def unit_codes(self) -> tuple[str, ...]:
         """Every unit that the phase touches, once, in order of first mention."""
         return tuple(dict.fromkeys(code for op in self.operations for code in op.units))
+
+    @property
+    def institution_codes(self) -> tuple[str, ...]:
+        """Code of every institution that takes part in a step (mortgagee, holder, applicant, consenter), once."""
+        sides = ("mortgagees", "holders", "applicants", "consenters")
+        parties = [p for op in self.operations for side in sides for p in getattr(op, side, ())]
+        return tuple(dict.fromkeys(p.id_number for p in parties if p.is_institution))

@@ -20,7 +20,7 @@ def sample_seeds() -> list[RegistrySeed]:
     """Two registries: in the first a clean mortgage is decided by rule, in the second a person decides it."""
     both = ("MORTGAGE_FIRST", "MORTGAGE_RELEASE")
     return [
-        _seed(SAMPLE.jiangyin, officer="王登簿", instant=both, promised=1),
+        _seed(SAMPLE.jiangyin, officer="王登簿", instant=(*both, "PRE_NOTICE_CREATE"), promised=1),
         _seed(SAMPLE.taizhou, officer="陈登簿", instant=("MORTGAGE_RELEASE",), promised=2),
     ]
 
@@ -35,6 +35,7 @@ def _seed(registry: SampleRegistry, *, officer: str, instant: tuple[str, ...], p
             for county in registry.counties
         ),
         instant=instant,
+        modes=("ET_COMBINED", "ET_DOUBLE_PRE_NOTICE"),
         promised_working_days={"MORTGAGE_FIRST": promised, "MORTGAGE_RELEASE": 1},
     )
     rules = RuleSet(version=1, officer=officer, published_on=dt.date(2026, 1, 1), decides=instant)

@@ -14,16 +14,20 @@ from rich.table import Table
 
 from gateway.app import utc_now
 from gateway.certificates.verify import verify_certificate
+from gateway.client.acts import target_of_envelope
 from gateway.client.admin import AdminClient
+from gateway.client.manifest import clerk
+from gateway.client.party import PartyClient
 from gateway.client.receipt_file import KeptAct, write_act
 from gateway.client.review import ReviewClient
-from gateway.client.session import Answer
+from gateway.client.session import Actor, Answer
 from gateway.client.trust import read_trust
 from gateway.demo.cases import Filing
 from gateway.demo.cast import REGISTRAR, REGISTRAR_ID
 from gateway.demo.readme import write_readme
 from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY, Stage, open_stage, prepare
-from gateway.pb.diya.v1 import authority_pb2, codes_pb2
+from gateway.kinds.law import CHINA
+from gateway.pb.diya.v1 import acts_pb2, application_pb2, authority_pb2, codes_pb2
 from gateway.register.sample import SAMPLE, SampleRegistry, write_register_csv
 from signing.trust_directory import read_trust as read_signing_trust
 
@@ -71,6 +75,9 @@ async def play(folder: Path, console: Console) -> bool:
             await _set_up(stage, board)
             number = await _decided_by_rule(stage, board)
             await _decided_by_person(stage, board)
+            await _pre_notices(stage, board)
+            await _portfolio(stage, board)
+            await _transfer(stage, board)
             await _not_accepted(stage, board)
             await _released(stage, board, number)
             good = await _verified(stage, board)
@@ -119,12 +126,75 @@ async def _decided_by_person(stage: Stage, board: Board) -> None:
     filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "mortgage-person", utc_now())
     answer = await filing.mortgage(SAMPLE.sole_free_taizhou, 120_000_000)
     _told(stage, board, "bank B", "mortgage, to a registrar", answer)
-    review = ReviewClient(await stage.session(REGISTRAR_KEY, "taizhou"), stage.signer(REGISTRAR_KEY).signer())
-    async for waiting in review.list_queue():
-        await review.claim(await review.open(waiting.name))
-        decided = await review.approve(await review.open(waiting.name), opinion="符合登记条件")
-        _told(stage, board, f"registrar {REGISTRAR.name}", "approved and booked", decided)
-        await _sealed(stage, board, filing, decided)
+    await _sealed(stage, board, filing, await _approved(stage, board, "taizhou", answer.outcome.application))
+
+
+async def _approved(stage: Stage, board: Board, registry: str, application: str) -> Answer:
+    """The registrar claims a case, looks at it, approves."""
+    review = ReviewClient(await stage.session(REGISTRAR_KEY, registry), stage.signer(REGISTRAR_KEY).signer())
+    await review.claim(await review.open(application))
+    decided = await review.approve(await review.open(application), opinion="符合登记条件")
+    _told(stage, board, f"registrar {REGISTRAR.name}", "approved", decided)
+    return decided
+
+
+async def _pre_notices(stage: Stage, board: Board) -> None:
+    """A second-hand flat is sold: sale and mortgage pre-noticed together, decided by rule."""
+    client = await stage.client("bank-b", "jiangyin")
+    filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "pre-notices", utc_now())
+    flat, other = SAMPLE.free("jiangyin")[1:3]
+    answer = await filing.pre_notices(flat, other.owner, 180_000_000, 90_000_000)
+    _told(stage, board, "bank B", "pre-notices of a sale and its mortgage", answer)
+    if answer.result == "ACCEPTED":
+        answer = await _approved(stage, board, "jiangyin", answer.outcome.application)
+    await _sealed(stage, board, filing, answer)
+
+
+async def _portfolio(stage: Stage, board: Board) -> None:
+    """A portfolio loan: the bank files, the fund centre joins on the same terms, a person decides."""
+    client = await stage.client("bank-b", "taizhou")
+    filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "portfolio", utc_now())
+    answer = await filing.mortgage(SAMPLE.free("taizhou")[1], 30_000_000, fund_fen=50_000_000)
+    _told(stage, board, "bank B", "portfolio loan with the fund centre", answer)
+    await _joined(stage, board, "fund-centre", "taizhou", answer, ["fund"])
+    await _sealed(stage, board, filing, await _approved(stage, board, "taizhou", answer.outcome.application))
+
+
+async def _transfer(stage: Stage, board: Board) -> None:
+    """带押过户: bank B's buyer buys a flat that bank A still holds a mortgage on; one case, one booking."""
+    client = await stage.client("bank-b", "jiangyin")
+    filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "transfer", utc_now())
+    flat, buyer = SAMPLE.mortgaged_by_bank_a_jiangyin, SAMPLE.free("jiangyin")[3].owner
+    answer = await filing.transfer(flat, buyer, 200_000_000, 100_000_000, "bank-a")
+    _told(stage, board, "bank B", "encumbered transfer, combined", answer)
+    await _joined(stage, board, "bank-a", "jiangyin", answer, ["old"])
+    decided = await _approved(stage, board, "jiangyin", answer.outcome.application)
+    if decided.result != "BOOKED":
+        party = await _party(stage, "bank-a", "jiangyin")
+        decided = await party.consent(
+            target_of_envelope(answer.outcome.application, answer.envelope),
+            acts_pb2.CONSENT_KIND_PAYOFF_CONFIRMED,
+            parties=["old"],
+            operations=[1],
+            amount_fen=50_000_000,
+            happened_on=utc_now().astimezone(CHINA).date(),
+        )
+        _told(stage, board, "bank A", "payoff confirmed", decided)
+    await _sealed(stage, board, filing, decided)
+
+
+async def _joined(
+    stage: Stage, board: Board, key: str, registry: str, answer: Answer, parties: list[str]
+) -> None:
+    """A co-applicant reads the terms, agrees, and joins with its own key."""
+    party = await _party(stage, key, registry)
+    joined = await party.join(target_of_envelope(answer.outcome.application, answer.envelope), parties)
+    _told(stage, board, INSTITUTIONS[key].name, "joined on the same terms", joined)
+
+
+async def _party(stage: Stage, key: str, registry: str) -> PartyClient:
+    actor = Actor(INSTITUTIONS[key].id_number, clerk("经办员", "P-001"))
+    return PartyClient(await stage.session(key, registry), stage.signer(key).signer(), actor)
 
 
 async def _not_accepted(stage: Stage, board: Board) -> None:
@@ -183,7 +253,14 @@ def _told(stage: Stage, board: Board, who: str, what: str, answer: Answer) -> st
     """A line for an answer; its receipt goes to receipts/. Returns the first certificate's number."""
     numbers = [c.number for c in answer.outcome.certificates]
     index = answer.outcome.receipt.index
-    board.add(who, what, answer.result, index, "、".join(numbers))
+    state = application_pb2.Application.State.Name(answer.outcome.state).removeprefix("STATE_")
+    board.add(
+        who,
+        what,
+        answer.result if answer.result == state else f"{answer.result} {state}",
+        index,
+        "、".join(numbers),
+    )
     name = f"{answer.outcome.receipt.registry}-{index}.json"
     write_act(stage.folder / "receipts" / name, KeptAct.of_answer(answer))
     return numbers[0] if numbers else ""
@@ -197,6 +274,7 @@ def _institution(stage: Stage, key: str) -> authority_pb2.Institution:
     kind = "FUND_CENTRE" if key == "fund-centre" else "BANK"
     return authority_pb2.Institution(
         uscc=party.id_number,
+        permitted_modes=[codes_pb2.ENCUMBERED_TRANSFER_MODE_ET_COMBINED],
         kind=codes_pb2.InstitutionKind.Value(f"INSTITUTION_KIND_{kind}"),
         names=[party.name],
         agreement_number=f"示例-{key}",

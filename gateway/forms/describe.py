@@ -13,6 +13,8 @@ from gateway.cases.terms import (
     MortgageFirst,
     MortgageRelease,
     OtherOperation,
+    OwnershipTransfer,
+    PreNoticeCreate,
     ReleaseGround,
 )
 from gateway.certificates import wording
@@ -25,7 +27,13 @@ RELEASE_GROUND: Final = {
     ReleaseGround.CLAIM_SETTLED: "主债权消灭（债务已结清）",
     ReleaseGround.WAIVED: "抵押权人放弃抵押权",
     ReleaseGround.REALISED: "抵押权已经实现",
+    ReleaseGround.UNDERTAKING: "债务将以新贷款结清，抵押权人承诺结清后注销",
     ReleaseGround.OTHER: "法律规定抵押权消灭的其他情形",
+}
+
+_RELEASE_PAPER: Final = {
+    ReleaseGround.WAIVED: "放弃抵押权的声明",
+    ReleaseGround.UNDERTAKING: "结清后注销承诺",
 }
 
 
@@ -75,6 +83,10 @@ def describe(operation: AnyOperation) -> Described:
         return _mortgage_first(operation)
     if isinstance(operation, MortgageRelease):
         return _mortgage_release(operation)
+    if isinstance(operation, OwnershipTransfer):
+        return _ownership_transfer(operation)
+    if isinstance(operation, PreNoticeCreate):
+        return _pre_notice(operation)
     if isinstance(operation, OtherOperation):
         raise NotOnFormError(
             f"operation {operation.name} is not printed on forms yet: use the counter's form"
@@ -128,7 +140,6 @@ def _mortgage_release(op: MortgageRelease) -> Described:
     facts = [_fact("不动产登记证明号", op.proof.number), _fact("注销原因", RELEASE_GROUND[op.ground])]
     if op.settled_on is not None:
         facts.append(_fact("结清日期", wording.date(op.settled_on)))
-    waiver = op.ground is ReleaseGround.WAIVED
     return Described(
         title="抵押权注销登记",
         right="抵押权",
@@ -138,8 +149,70 @@ def _mortgage_release(op: MortgageRelease) -> Described:
         holders=op.mortgagees,
         facts=tuple(facts),
         ground=RELEASE_GROUND[op.ground],
-        papers=("不动产登记证明", "放弃抵押权的声明" if waiver else "抵押权消灭的材料"),
+        papers=("不动产登记证明", _RELEASE_PAPER.get(op.ground, "抵押权消灭的材料")),
     )
+
+
+def _ownership_transfer(op: OwnershipTransfer) -> Described:
+    return Described(
+        title="转移登记",
+        right="房屋所有权",
+        act="转移登记",
+        units=op.units,
+        holder_role="受让人（买方）",
+        holders=op.buying,
+        obligor_role="转让人（卖方）",
+        obligors=op.sellers,
+        facts=(
+            _fact("成交价格", _amount(op.price_fen, "CNY")),
+            _fact("受让人共有方式", wording.owners(op.co_ownership, op.buyers)),
+            _fact("原不动产权证书号", "、".join(title.number for title in op.titles) or wording.UNRECORDED),
+        ),
+        ground="买卖",
+        papers=("存量房买卖合同", "不动产权证书", "完税或者减免税凭证（登簿前提交）"),
+        titles=tuple(title.number for title in op.titles),
+    )
+
+
+def _pre_notice(op: PreNoticeCreate) -> Described:
+    facts = [_fact("预告登记种类", wording.PRE_NOTICE_KIND[op.kind])]
+    if op.mortgage is not None:
+        told = _mortgage_first(op.mortgage)
+        facts += told.facts
+        papers = ("主债权合同与抵押合同",)
+        debtors = op.mortgage.debtors
+    else:
+        facts += _sale_facts(op)
+        papers = ("不动产转让合同",)
+        debtors = ()
+    if op.registrable_from is not None:
+        facts.append(_fact("可以申请本登记之日", wording.date(op.registrable_from)))
+    return Described(
+        title="预告登记（抵押权）" if op.mortgage else "预告登记（买卖）",
+        right="抵押权" if op.mortgage else "房屋所有权",
+        act="预告登记",
+        units=op.units,
+        holder_role="预告登记权利人（抵押权人）" if op.mortgage else "预告登记权利人（买方）",
+        holders=op.holders,
+        obligor_role="预告登记义务人（买方）" if op.mortgage else "预告登记义务人（卖方）",
+        obligors=op.obligors,
+        debtors=debtors,
+        facts=tuple(facts),
+        ground="保障将来实现物权",
+        papers=papers if op.agreed_in_contract else (*papers, "当事人关于预告登记的约定"),
+        titles=tuple(title.number for title in op.titles),
+    )
+
+
+def _sale_facts(op: PreNoticeCreate) -> list[Fact]:
+    if op.sale is None:
+        return []
+    facts = [_fact("取得价格", _amount(op.sale.price_fen, "CNY"))]
+    if op.sale.buyers:
+        facts.append(_fact("买方共有方式", wording.owners(op.sale.co_ownership, op.sale.buyers)))
+    if op.sale.contract_number:
+        facts.append(_fact("合同编号", op.sale.contract_number))
+    return facts
 
 
 def _amount(fen: int | None, currency: str) -> str:

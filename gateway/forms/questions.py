@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.cases.terms import MortgageFirst, MortgageRelease, Terms
+from gateway.cases.terms import (
+    MortgageFirst,
+    MortgageRelease,
+    OwnershipTransfer,
+    PreNoticeCreate,
+    Terms,
+)
 from gateway.register.model import MortgagorRelation, Party, TransferRestriction, Value
 
 
@@ -90,6 +96,51 @@ _RELEASE: Final = (
     ),
 )
 
+_SELLER: Final = (
+    Question(
+        code="SALE_OWNERSHIP",
+        text="转让的不动产为单独所有还是共有？如为共有，是否已列明全部共有人并经全部共有人同意？",
+        usual="申请书已列明全部权利人，均同意转让",
+    ),
+    Question(
+        code="NO_DISPUTE",
+        text="申请登记的不动产是否存在权属争议、诉讼、仲裁，或者被查封、预查封、异议登记的情形？",
+        usual="不存在",
+    ),
+    Question(
+        code="SALE_BURDENS_TOLD",
+        text="不动产上已有的抵押权、居住权、租赁等情况，是否已如实告知买方和新抵押权人？",
+    ),
+    Question(code="MORTGAGEE_TOLD", text="转让抵押的不动产，是否已通知抵押权人（民法典第四百零六条）？"),
+)
+_SALE: Final = (
+    Question(
+        code="PRICE_AGREES",
+        text="申请书所载的成交价格、付款安排，是否与您签订的买卖合同和资金约定一致？",
+    ),
+)
+_BUYER: Final = (
+    Question(code="SHARES_AGREED", text="申请书所载的买受人及其共有方式、份额，是否为全体买受人的约定？"),
+    Question(
+        code="KNOWS_BURDENS",
+        text="您是否知悉不动产上已有的抵押权、居住权等权利，以及原抵押权的注销安排？",
+    ),
+)
+_TRANSFER: Final = Question(
+    code="KNOWS_TAX",
+    text="您是否知悉应缴税款缴清或者取得免税凭证之前，转移登记不予登簿？",
+)
+_NOTICE: Final = (
+    Question(
+        code="KNOWS_PRE_NOTICE",
+        text="您是否知悉预告登记后，未经预告登记的权利人同意处分该不动产的，不发生物权效力？",
+    ),
+    Question(
+        code="KNOWS_NINETY_DAYS",
+        text="您是否知悉自能够进行不动产登记之日起九十日内未申请登记的，预告登记失效？",
+    ),
+)
+
 
 def questions_for(terms: Terms, respondent: Party) -> tuple[Question, ...]:
     """The questions put to one person, by the roles that the terms give that person; each code once."""
@@ -99,6 +150,10 @@ def questions_for(terms: Terms, respondent: Party) -> tuple[Question, ...]:
             asked += _about_mortgage(operation, respondent)
         elif isinstance(operation, MortgageRelease) and _is_among(respondent, operation.mortgagees):
             asked += _RELEASE
+        elif isinstance(operation, OwnershipTransfer):
+            asked += _about_sale(respondent, operation.sellers, operation.buying, transfer=True)
+        elif isinstance(operation, PreNoticeCreate):
+            asked += _about_pre_notice(operation, respondent)
     return tuple({question.code: question for question in asked}.values())
 
 
@@ -118,6 +173,29 @@ def _about_mortgage(operation: MortgageFirst, respondent: Party) -> list[Questio
     if _is_among(respondent, operation.debtors):
         asked.append(_DEBTOR)
     return asked
+
+
+def _about_sale(
+    respondent: Party, sellers: tuple[Party, ...], buyers: tuple[Party, ...], *, transfer: bool
+) -> list[Question]:
+    asked: list[Question] = []
+    if _is_among(respondent, sellers):
+        asked += _SELLER
+    if _is_among(respondent, buyers):
+        asked += _BUYER
+    if asked:
+        asked += [*_SALE, _TRANSFER] if transfer else _SALE
+    return asked
+
+
+def _about_pre_notice(operation: PreNoticeCreate, respondent: Party) -> list[Question]:
+    if operation.mortgage is None:
+        sale = _about_sale(respondent, operation.obligors, operation.holders, transfer=False)
+        return [*sale, *_NOTICE] if sale else []
+    if not _is_among(respondent, operation.obligors):
+        return []
+    debt = [_DEBTOR] if _is_among(respondent, operation.mortgage.debtors) else []
+    return [*debt, *_NOTICE]
 
 
 def _is_among(respondent: Party, parties: tuple[Party, ...]) -> bool:

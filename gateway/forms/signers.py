@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from gateway.cases.terms import Terms
+from gateway.cases.terms import MortgageFirst, Operation, OwnershipTransfer, PreNoticeCreate, Terms
 from gateway.register.model import Party
-
-#: Sides of an operation that apply in person; mortgagees apply through their signed envelope.
-_IN_PERSON = ("mortgagors",)
 
 
 def signers_of(terms: Terms) -> tuple[Party, ...]:
     """The persons, natural or legal, who sign the application form and a record of questions, once each."""
-    people = [p for op in terms.operations for side in _IN_PERSON for p in getattr(op, side, ())]
+    people = [party for operation in terms.operations for party in _in_person(operation)]
     return tuple({p.key: p for p in people}.values())
+
+
+def _in_person(operation: Operation) -> tuple[Party, ...]:
+    """The sides that apply in person: who gives a right and who buys. Mortgagees apply by their envelope."""
+    match operation:
+        case MortgageFirst():
+            return operation.mortgagors
+        case OwnershipTransfer():
+            return operation.sellers + operation.buying
+        case PreNoticeCreate() if operation.mortgage is None:
+            return operation.obligors + operation.holders
+        case PreNoticeCreate():
+            return operation.obligors
+    return ()

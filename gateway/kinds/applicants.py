@@ -1,12 +1,13 @@
-"""Who must apply, and whether they are bound to the terms (IR 14; handbook 1.2).
+"""Who must apply or consent, and whether they have (IR 14; CC 221, 406, 409; handbook 1.2).
 
-An institution is bound by the signed envelope, a natural person (or a company that mortgages) by its signature on
-the application form that embeds the very bytes of the terms. Named but not yet bound: the case awaits the party.
+An institution is bound by its signed envelope (the submission's, or a Join of its own), a natural person (or a
+company that mortgages) by its signature on the application form that embeds the very bytes of the terms. Named but
+not yet bound: the case awaits the party. Consents are given by an envelope too, or by a signed paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gateway.cases.model import Awaited
 from gateway.kinds.law import Applicant, Case
@@ -16,6 +17,17 @@ from gateway.register.reasons import finding
 
 #: The form on which a person applies.
 APPLICATION_FORM = "APPLICATION"
+
+#: Papers that are a person's written consent (documents.csv).
+CONSENT_PAPERS = (
+    "PRE_NOTICE_HOLDER_CONSENT",
+    "OTHER_MORTGAGEE_CONSENT",
+    "MORTGAGEE_JOINT",
+    "GUARANTOR_CONSENT",
+)
+
+#: `Awaited.role` of somebody who is to consent, not to apply.
+CONSENTER = "consenter"
 
 
 def applicant_findings(
@@ -51,9 +63,45 @@ def applicant_findings(
     return findings, awaiting
 
 
+def consenter_findings(
+    consenters: Sequence[Party], case: Case, field: str
+) -> tuple[list[Finding], list[Awaited]]:
+    """Whom the terms name as consenting and who has not consented yet: not accepted before it is there."""
+    missing = [p for p in consenters if not has_consented(p, case)]
+    findings = [
+        finding(
+            "N-INCOMPLETE",
+            Severity.AWAITS,
+            field=field + ".consenters",
+            article="CC 221, 406, 409",
+            zh=f"尚未受理：等待{party.name}书面同意",
+            en=f"not accepted yet: awaiting the written consent of {party.name}",
+        )
+        for party in missing
+    ]
+    awaiting = [
+        Awaited(name=p.name, role=CONSENTER, institution=p.id_number if p.is_institution else "")
+        for p in missing
+    ]
+    return findings, awaiting
+
+
+def has_consented(party: Party, case: Case) -> bool:
+    """A consent under the institution's own signature, or a paper signed by this person (CC 221, 406, 409)."""
+    if party.is_institution and _is_one_of(party, case.consenting_institutions, case):
+        return True
+    return any(
+        paper.is_signed_by(party.id_number) and not paper.problems
+        for code in CONSENT_PAPERS
+        for paper in case.papers_of(code)
+    )
+
+
 def is_bound(party: Party, case: Case) -> bool:
     """Whether this party has applied for exactly these terms."""
-    if party.is_institution and _is_applying_institution(party, case):
+    if party.is_institution and _is_one_of(
+        party, (case.applying_institution, *case.bound_institutions), case
+    ):
         return True
     return any(
         paper.is_signed_by(party.id_number) and paper.terms_sha256 == case.manifest.terms_sha256
@@ -62,12 +110,13 @@ def is_bound(party: Party, case: Case) -> bool:
     )
 
 
-def _is_applying_institution(party: Party, case: Case) -> bool:
-    """The applicant institution of the verified envelope, under a present or former code (handbook 3.1)."""
-    if party.id_number == case.applying_institution:
-        return True
-    institution = case.institutions.get(case.applying_institution)
-    return institution is not None and institution.is_known_as(party.id_number)
+def _is_one_of(party: Party, codes: Iterable[str], case: Case) -> bool:
+    """Whether the party is one of these institutions, under a present or former code (handbook 3.1)."""
+    for code in codes:
+        institution = case.institutions.get(code)
+        if party.id_number == code or (institution is not None and institution.is_known_as(party.id_number)):
+            return True
+    return False
 
 
 def _is_acted_for(party: Party, case: Case) -> bool:

@@ -6,21 +6,13 @@ Before acceptance a bar is N-BARRED with the R- code it would be as its rule; th
 
 from __future__ import annotations
 
-from gateway.kinds.applicants import is_bound
+from gateway.kinds.applicants import has_consented, is_bound
 from gateway.kinds.law import Case
 from gateway.register.bearing import Bearing, Context, bearing
 from gateway.register.blocks import Verdict
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Ownership, Party, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
-
-#: Papers that are a person's written consent (documents.csv).
-CONSENT_PAPERS = (
-    "PRE_NOTICE_HOLDER_CONSENT",
-    "OTHER_MORTGAGEE_CONSENT",
-    "MORTGAGEE_JOINT",
-    "GUARANTOR_CONSENT",
-)
 
 
 def register_findings(
@@ -31,10 +23,17 @@ def register_findings(
     *,
     rights: tuple[str, ...] = (),
     obligors: tuple[Party, ...] = (),
+    transferees: tuple[Party, ...] = (),
+    joining: tuple[Party, ...] = (),
+    consenters: tuple[Party, ...] = (),
     pre_notice_kind: PreNoticeKind | None = None,
     adds_burden: bool | None = None,
 ) -> list[Finding]:
-    """What the state of one unit has to say about one operation; see `Context` for the arguments."""
+    """What the state of one unit has to say about one operation; see `Context` for the arguments.
+
+    `joining` and `consenters` are those whom the terms name as applicants or as consenting besides the obligors: the
+    table takes their act for granted, and the case is not accepted before it is there (applicants.py, `awaited`).
+    """
     people = _people(state, obligors)
     context = Context(
         now=case.now,
@@ -42,9 +41,14 @@ def register_findings(
         own_case=case.own_application,
         own_accepted_index=case.accepted_index,
         rights=rights,
-        applicants=frozenset(p.key for p in people if is_bound(p, case) or p in obligors),
-        consenting=frozenset(p.key for p in people if _has_consented(p, case)),
+        applicants=frozenset(
+            p.key for p in (*people, *joining) if p in obligors or p in joining or is_bound(p, case)
+        ),
+        consenting=frozenset(
+            p.key for p in (*people, *consenters) if p in consenters or has_consented(p, case)
+        ),
         obligors=frozenset(p.key for p in obligors),
+        transferees=frozenset(p.key for p in transferees),
         pre_notice_kind=pre_notice_kind,
         adds_burden=adds_burden,
         risk_statement=any(not p.problems for p in case.papers_of("RISK_STATEMENT")),
@@ -64,15 +68,6 @@ def _people(state: UnitState, obligors: tuple[Party, ...]) -> list[Party]:
         for name in ("mortgagees", "holders"):
             people += getattr(right, name, ())
     return list({p.key: p for p in people}.values())
-
-
-def _has_consented(party: Party, case: Case) -> bool:
-    """A written consent signed by this person (CC 221, 406, 409)."""
-    return any(
-        paper.is_signed_by(party.id_number) and not paper.problems
-        for code in CONSENT_PAPERS
-        for paper in case.papers_of(code)
-    )
 
 
 def _finding(found: Bearing, state: UnitState, field: str) -> Finding | None:

@@ -6,9 +6,11 @@ other right or limit on the unit; no open case; every paper bound to the same te
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.kinds.law import Case
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import CoOwnership, IdKind, Ownership, UnitState
+from gateway.register.model import CoOwnership, IdKind, Ownership, Party, UnitState
 from gateway.register.reasons import finding
 from gateway.register.states import is_under_guardianship
 
@@ -25,37 +27,31 @@ def refer(field: str, article: str, zh: str, en: str) -> Finding:
     )
 
 
-def unclean_owner(state: UnitState, case: Case, field: str) -> list[Finding]:
-    """One adult owner with full capacity, whose identity card tells the age."""
+def unclean_owner(state: UnitState, case: Case, field: str, *, side: str = "mortgagors") -> list[Finding]:
+    """One adult owner with full capacity, whose identity card tells the age; `side` is the owner's field."""
+    path = f"{field}.{side}"
     ownership = state.ownership
     if ownership is None:
         return []
     found = []
     if ownership.co_ownership is not CoOwnership.SOLE or len(ownership.owners) != 1:
-        found.append(refer(field + ".mortgagors", "CC 301", "不动产为共有", "the unit is co-owned"))
-    for owner in ownership.owners:
-        person = owner.person
-        if person.is_institution:
-            found.append(
-                refer(field + ".mortgagors", "OS 14.1", "抵押人为单位", "the mortgagor is a legal person")
-            )
-        elif person.id_kind is not IdKind.RESIDENT_ID:
-            found.append(
-                refer(
-                    field + ".mortgagors",
-                    "CC 17",
-                    "从证件号码不能判定抵押人年龄",
-                    "the id does not tell the age",
-                )
-            )
-        elif is_under_guardianship(person, case.now):
-            found.append(
-                refer(
-                    field + ".mortgagors", "CC 35; RD 11", "抵押人未成年或者行为能力受限", "a minor or a ward"
-                )
-            )
+        found.append(refer(path, "CC 301", "不动产为共有", "the unit is co-owned"))
+    found += unclean_persons([owner.person for owner in ownership.owners], case, path)
     if case.manifest.terms.powers_of_attorney:
         found.append(refer("terms.powers_of_attorney", "RD 12(3)", "由代理人申请", "an agent applies"))
+    return found
+
+
+def unclean_persons(people: Sequence[Party], case: Case, path: str) -> list[Finding]:
+    """Adults with full capacity, whose identity cards tell the age."""
+    found = []
+    for person in people:
+        if person.is_institution:
+            found.append(refer(path, "OS 14.1", "当事人为单位", "a party is a legal person"))
+        elif person.id_kind is not IdKind.RESIDENT_ID:
+            found.append(refer(path, "CC 17", "从证件号码不能判定当事人年龄", "the id does not tell the age"))
+        elif is_under_guardianship(person, case.now):
+            found.append(refer(path, "CC 35; RD 11", "当事人未成年或者行为能力受限", "a minor or a ward"))
     return found
 
 

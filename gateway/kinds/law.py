@@ -7,11 +7,13 @@ that request (design promise 5). Everything here is pure.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.cases.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
 from gateway.cases.model import Manifest, OpenCase, Paper
+from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent, CertificateKind
 from gateway.register.authority import Institution, Profile, RuleSet
 from gateway.register.findings import Finding
@@ -31,7 +33,10 @@ class Applicant(Value, frozen=True, kw_only=True):
 
 
 class PaperRule(Value, frozen=True, kw_only=True):
-    """A paper that the kind asks for. `signers` must all have signed it; `bound` papers embed the terms."""
+    """A paper that the kind asks for. `signers` must all have signed it; `bound` papers embed the terms.
+
+    `also` are codes under which the same paper may come.
+    """
 
     code: str
     zh: str
@@ -39,6 +44,7 @@ class PaperRule(Value, frozen=True, kw_only=True):
     article: str
     signers: tuple[Party, ...] = ()
     bound: bool = False
+    also: tuple[str, ...] = ()
 
 
 class Case(Value, frozen=True, kw_only=True):
@@ -47,6 +53,8 @@ class Case(Value, frozen=True, kw_only=True):
     manifest: Manifest
     papers: tuple[Paper, ...]
     applying_institution: str  # USCC bound by the envelope
+    bound_institutions: frozenset[str] = frozenset()  # those that joined, each by an envelope of its own
+    consenting_institutions: frozenset[str] = frozenset()  # those whose consent to the terms stands
     institutions: Mapping[str, Institution]
     profile: Profile
     rules: RuleSet | None
@@ -80,6 +88,10 @@ class Law(Protocol):
 
     def book(self, op: Any, booking: Booking) -> None:
         """Make the change in the register."""
+
+
+class NotBookable(ValueError):
+    """The register is not such that this operation could be booked on it; its conditions say why."""
 
 
 class DraftCertificate(Value, frozen=True, kw_only=True):
@@ -117,6 +129,7 @@ class Booking:
         counters: Mapping[str, int],
         certificates_by_number: Mapping[str, str],
         entropy: bytes,
+        terms: Terms,
     ) -> None:
         self.registry = registry
         self.application_id = application_id
@@ -125,6 +138,7 @@ class Booking:
         self.now = now
         self.booked_by = booked_by
         self.profile = profile
+        self.terms = terms
         self.states = dict(states)
         self.counters = dict(counters)
         self.effects: list[AnyEffect] = []
@@ -148,15 +162,12 @@ class Booking:
         """Take the next number of the county, year and kind: gap-free, because it is in the booking commit."""
         place = self.profile.place(county_code)
         if place is None:
-            raise ValueError(f"county {county_code} is not a place of registry {self.registry}")
+            raise NotBookable(f"county {county_code} is not a place of registry {self.registry}")
         year = self.issued_on.year
         counter = f"certificate/{kind.value}/{county_code}/{year}"
         serial = self.counters.get(counter, 0) + 1
         self.counters[counter] = serial
-        code = self._entropy[16 * self._drafts : 16 * self._drafts + 16].hex()
-        if len(code) != 32:
-            raise ValueError("the moment's entropy is too short for this many certificates")
-        self._drafts += 1
+        code = self._draw()
         return DraftCertificate(
             kind=kind,
             number=format_certificate_number(place.province, year, place.name, kind.value, serial),
@@ -165,6 +176,14 @@ class Booking:
             ),
             code=code,
         )
+
+    def _draw(self) -> str:
+        """The next secret code: 16 bytes of the entropy, or, once that is used up, of its hash with a counter."""
+        start, self._drafts = 16 * self._drafts, self._drafts + 1
+        code = self._entropy[start : start + 16]
+        if len(code) < 16:
+            code = hashlib.sha256(self._entropy + self._drafts.to_bytes(4, "big")).digest()[:16]
+        return code.hex()
 
     def book(self, right: AnyRight) -> None:
         """The right exists (CC 214)."""

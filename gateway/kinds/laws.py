@@ -1,19 +1,57 @@
-"""The only table that joins an operation to its law."""
+"""The only tables that join an operation, and a mode of several operations, to their law."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Protocol, cast
 
-from gateway.cases.terms import AnyOperation, MortgageFirst, MortgageRelease
-from gateway.kinds import mortgage, mortgage_release
-from gateway.kinds.law import Law
+from gateway.cases.model import Manifest
+from gateway.cases.terms import (
+    AnyOperation,
+    MortgageFirst,
+    MortgageRelease,
+    OwnershipTransfer,
+    PreNoticeCreate,
+    Terms,
+)
+from gateway.kinds import encumbered_transfer, mortgage, mortgage_release, ownership_transfer, pre_notice
+from gateway.kinds.encumbered_transfer import Gate
+from gateway.kinds.law import Case, Law, PaperRule
+from gateway.register.findings import Finding
+from gateway.register.model import UnitState
+
+
+class Composition(Protocol):
+    """The law of a case as a whole: what binds its steps together. A mode's module has these functions."""
+
+    def papers(self, terms: Terms) -> tuple[PaperRule, ...]:
+        """Papers of the deal, besides those of each step."""
+
+    def conditions(self, case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
+        """What must hold of the steps together; `units` as the register has them before the first step."""
+
+    def gates(self, terms: Terms) -> frozenset[Gate]:
+        """What must hold at booking."""
+
 
 _LAWS: dict[type, Law] = {
     MortgageFirst: cast("Law", mortgage),
     MortgageRelease: cast("Law", mortgage_release),
+    OwnershipTransfer: cast("Law", ownership_transfer),
+    PreNoticeCreate: cast("Law", pre_notice),
 }
+
+#: Modes of encumbered transfer; each new mode is an entry of its own module's table.
+_COMPOSITIONS: dict[str, Composition] = dict.fromkeys(
+    encumbered_transfer.MODES, cast("Composition", encumbered_transfer)
+)
 
 
 def law_of(operation: AnyOperation) -> Law | None:
     """The law of an operation; None for one that this version does not book."""
     return _LAWS.get(type(operation))
+
+
+def composition_of(manifest: Manifest) -> Composition | None:
+    """The law of the case's mode; None for a case without a mode, or with one that this version does not book."""
+    return _COMPOSITIONS.get(manifest.terms.mode)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.cases.terms import MortgageFirst
+from gateway.cases.terms import MortgageFirst, OwnershipTransfer
 from gateway.certificates.content import CertificateKind, mortgage_proof
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean_mortgagees, unclean_owner, unclean_unit
 from gateway.kinds.law import Applicant, Booking, Case, PaperRule
+from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgageKind, MortgagorRelation, Party, UnitState
 from gateway.register.rank import next_rank
@@ -29,26 +30,9 @@ def applicants(op: MortgageFirst, states: Sequence[UnitState]) -> tuple[Applican
 
 
 def papers(op: MortgageFirst, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
-    """Application, record of questions, loan contract, mortgage contract, remote identity (documents.csv)."""
-    persons = tuple(p for p in op.mortgagors if not p.is_institution)
-    forms = tuple(op.mortgagors)
+    """The forms, loan contract, mortgage contract, and the agreement on rank where one is set (documents.csv)."""
     rules = [
-        PaperRule(
-            code="APPLICATION",
-            zh="不动产登记申请书",
-            en="application form",
-            article="IR 16(1)",
-            signers=forms,
-            bound=True,
-        ),
-        PaperRule(
-            code="INQUIRY_RECORD",
-            zh="询问记录",
-            en="record of questions",
-            article="CC 212(2); OS 3.4",
-            signers=forms,
-            bound=True,
-        ),
+        *forms_of(op.mortgagors),
         PaperRule(
             code="PRINCIPAL_CONTRACT",
             zh="主债权合同",
@@ -64,13 +48,14 @@ def papers(op: MortgageFirst, states: Sequence[UnitState]) -> tuple[PaperRule, .
             signers=_once(op.mortgagors + op.mortgagees),
         ),
     ]
-    if persons:
+    if op.agreed_rank is not None:
         rules.append(
             PaperRule(
-                code="REMOTE_IDENTITY",
-                zh="实名认证和人脸识别记录",
-                en="remote identity evidence",
-                article="IR 16(2); OGS 7",
+                code="RANK_AGREEMENT",
+                zh="抵押权顺位约定",
+                en="agreement on rank",
+                article="RD 67; CC 409",
+                signers=_once(op.mortgagors + op.mortgagees),
             )
         )
     return tuple(rules)
@@ -81,8 +66,16 @@ def conditions(op: MortgageFirst, states: Sequence[UnitState], case: Case, field
     found: list[Finding] = []
     for state in states:
         found += _owners_are_mortgagors(op, state, field)
-        found += _titles_agree(op, state, field)
-        found += register_findings(state, OPERATION, case, field, obligors=op.mortgagors)
+        found += _titles_agree(op, state, case, field)
+        found += register_findings(
+            state,
+            OPERATION,
+            case,
+            field,
+            obligors=op.mortgagors,
+            joining=op.mortgagees,
+            consenters=op.consenters,
+        )
     return found
 
 
@@ -212,9 +205,9 @@ def _owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> l
     return found
 
 
-def _titles_agree(op: MortgageFirst, state: UnitState, field: str) -> list[Finding]:
-    """A title that the terms cite is the title of record (OS 14.1.4)."""
-    if not op.titles or state.ownership is None:
+def _titles_agree(op: MortgageFirst, state: UnitState, case: Case, field: str) -> list[Finding]:
+    """A title that the terms cite is the title of record (OS 14.1.4); a buyer's is born in the same case."""
+    if not op.titles or state.ownership is None or _is_bought_here(state, case):
         return []
     if state.ownership.title.number in {t.number for t in op.titles}:
         return []
@@ -229,6 +222,12 @@ def _titles_agree(op: MortgageFirst, state: UnitState, field: str) -> list[Findi
             en=f"the title cited is not the title of record of unit {state.unit.unit_code}",
         )
     ]
+
+
+def _is_bought_here(state: UnitState, case: Case) -> bool:
+    """Whether a step of the same case transfers the unit: the title cited is then the seller's, checked there."""
+    code = state.unit.unit_code
+    return any(isinstance(s, OwnershipTransfer) and code in s.units for s in case.manifest.terms.operations)
 
 
 def _keys(parties: Sequence[Party]) -> set[tuple[str, str]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.cases.model import Kind
 from gateway.cases.terms import MortgageRelease, ReleaseGround
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.law import Applicant, Booking, Case, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import Mortgage, UnitState
@@ -28,10 +29,21 @@ def applicants(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[Applic
 
 
 def papers(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
-    """The paper by which the mortgage ended, sealed by the mortgagee (RD 70).
+    """The paper by which the mortgage ended, or is to end on payoff, sealed by the mortgagee (RD 70).
 
     The proof 不动产登记证明 is cited by number; the bank's signed envelope is its application.
     """
+    if op.ground is ReleaseGround.UNDERTAKING:
+        return (
+            PaperRule(
+                code="SETTLEMENT_UNDERTAKING",
+                zh="结清后注销承诺",
+                en="undertaking to release on payoff",
+                article="CC 393; RD 70; N29",
+                signers=op.mortgagees,
+                also=("EXTINCTION",),
+            ),
+        )
     return (
         PaperRule(
             code="EXTINCTION",
@@ -58,7 +70,7 @@ def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, fie
                 en=f"no live mortgage has proof number {op.proof.number} on these units",
             )
         ]
-    found: list[Finding] = []
+    found = _undertaking(op, case, field)
     if {p.key for p in op.mortgagees} != {p.key for p in mortgage.mortgagees}:
         found.append(
             finding(
@@ -114,7 +126,7 @@ def book(op: MortgageRelease, booking: Booking) -> None:
     """The row becomes historical, its proof is void; ranks behind it move up in fact, unbooked (handbook 3.2)."""
     mortgage = _mortgage(op, [booking.states[code] for code in op.units])
     if mortgage is None:
-        raise ValueError("conditions must hold before a release is booked")
+        raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
     booking.end(mortgage, reason=op.ground.value)
     booking.cancel_certificate(mortgage.proof.number)
 
@@ -126,3 +138,20 @@ def _mortgage(op: MortgageRelease, states: Sequence[UnitState]) -> Mortgage | No
             if same_certificate_number(mortgage.proof.number, op.proof.number):
                 return mortgage
     return None
+
+
+def _undertaking(op: MortgageRelease, case: Case, field: str) -> list[Finding]:
+    """A release on an undertaking is booked together with what pays the loan, never alone (handbook 2.3)."""
+    if op.ground is not ReleaseGround.UNDERTAKING or case.manifest.kind is Kind.ENCUMBERED_TRANSFER:
+        return []
+    return [
+        finding(
+            "N-BARRED",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".ground",
+            article="CC 393",
+            zh="债权尚未消灭；以结清后注销承诺申请的，只能在组合办理的案件中提出",
+            en="the claim has not ended: a release on an undertaking is taken only in a combined case",
+        )
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.cases.model import Paper
 from gateway.kinds.applicants import APPLICATION_FORM
 from gateway.kinds.law import Case, PaperRule
 from gateway.register.findings import Finding, Severity
@@ -14,13 +15,46 @@ from gateway.register.reasons import finding
 REUSABLE_PAPERS = frozenset({"TITLE", "IDENTITY", "REMOTE_IDENTITY", "AUTHORISATION", "PROOF"})
 
 
+def forms_of(people: Sequence[Party]) -> tuple[PaperRule, ...]:
+    """The forms that those sign who apply in person, and the remote check of natural persons (documents.csv)."""
+    signers = tuple({p.key: p for p in people}.values())
+    rules = [
+        PaperRule(
+            code=APPLICATION_FORM,
+            zh="不动产登记申请书",
+            en="application form",
+            article="IR 16(1)",
+            signers=signers,
+            bound=True,
+        ),
+        PaperRule(
+            code="INQUIRY_RECORD",
+            zh="询问记录",
+            en="record of questions",
+            article="CC 212(2); OS 3.4",
+            signers=signers,
+            bound=True,
+        ),
+    ]
+    if any(not p.is_institution for p in signers):
+        rules.append(
+            PaperRule(
+                code="REMOTE_IDENTITY",
+                zh="实名认证和人脸识别记录",
+                en="remote identity evidence",
+                article="IR 16(2); OGS 7",
+            )
+        )
+    return tuple(rules)
+
+
 def paper_findings(rules: Sequence[PaperRule], case: Case, field: str) -> list[Finding]:
     """One finding for each paper missing, spoiled, unsigned, about other terms, or already backing a case."""
     found: list[Finding] = []
     for rule in rules:
-        papers = case.papers_of(rule.code)
+        papers = _papers_of(rule, case)
         if not papers:
-            found.append(_missing(rule, field))
+            found.append(_missing(rule, field, to_come=rule.code in case.manifest.papers_to_come))
             continue
         for paper in papers:
             name = f"{rule.code}:{paper.reference.sha256}"
@@ -44,15 +78,21 @@ def paper_findings(rules: Sequence[PaperRule], case: Case, field: str) -> list[F
     return found
 
 
-def _missing(rule: PaperRule, field: str) -> Finding:
+def _papers_of(rule: PaperRule, case: Case) -> list[Paper]:
+    """The papers filed under the rule's code, or under another that it may come as."""
+    return [paper for code in (rule.code, *rule.also) for paper in case.papers_of(code)]
+
+
+def _missing(rule: PaperRule, field: str, *, to_come: bool) -> Finding:
+    """A co-applicant may bring a paper with its Join when the manifest says so (handbook 3.6)."""
     return finding(
         "N-INCOMPLETE",
-        Severity.BLOCKS,
+        Severity.AWAITS if to_come else Severity.BLOCKS,
         field=field,
         file=rule.code,
         article=rule.article,
-        zh=f"缺少{rule.zh}",
-        en=f"the {rule.en} is missing",
+        zh=f"尚未受理：等待{rule.zh}" if to_come else f"缺少{rule.zh}",
+        en=f"not accepted yet: awaiting the {rule.en}" if to_come else f"the {rule.en} is missing",
     )
 
 
@@ -92,7 +132,7 @@ def _unsigned(rule: PaperRule, case: Case) -> list[Finding]:
     """Every required signer, on at least one paper of the code. The forms' own signers may still be to come."""
     found = []
     for signer in rule.signers:
-        papers = case.papers_of(rule.code)
+        papers = _papers_of(rule, case)
         if any(paper.is_signed_by(signer.id_number) for paper in papers):
             continue
         if rule.code == APPLICATION_FORM and not any(_revoked(p.signatures, signer) for p in papers):

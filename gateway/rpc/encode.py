@@ -8,13 +8,16 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
-from gateway.cases.model import Application, Outcome
+from gateway.applications.rehearsal import Rehearsed
+from gateway.cases.model import Application, FileReference, Outcome
 from gateway.certificates.content import CertificateContent
+from gateway.kinds.applicants import CONSENTER
 from gateway.pb.diya.v1 import (
     application_pb2,
     certificate_pb2,
     codes_pb2,
     common_pb2,
+    envelope_pb2,
     finding_pb2,
     outcome_pb2,
 )
@@ -22,6 +25,8 @@ from gateway.register.findings import Finding
 from gateway.register.model import Party
 from gateway.sequencer import Answer, Receipt
 
+#: `Awaited.role` of those who are not to apply.
+_ROLES = {CONSENTER: finding_pb2.PARTY_ROLE_CONSENTER}
 _ID_KINDS = {k.removeprefix("ID_KIND_"): v for k, v in codes_pb2.IdKind.items()}
 
 
@@ -68,7 +73,7 @@ def bare_outcome(value: Outcome, registry: str) -> outcome_pb2.Outcome:
         awaiting=[
             finding_pb2.PartyReference(
                 name=a.name,
-                role=finding_pb2.PARTY_ROLE_CO_APPLICANT,
+                role=_ROLES.get(a.role, finding_pb2.PARTY_ROLE_CO_APPLICANT),
                 institution=common_pb2.InstitutionReference(uscc=a.institution) if a.institution else None,
             )
             for a in value.awaiting
@@ -81,6 +86,19 @@ def bare_outcome(value: Outcome, registry: str) -> outcome_pb2.Outcome:
     )
     if value.state is not None:
         wire.state = application_pb2.Application.State.Value(f"STATE_{value.state.value}")
+    return wire
+
+
+def rehearsal(value: Rehearsed) -> outcome_pb2.Outcome:
+    """The answer to a rehearsal: no application, no receipt; `would_be` unspecified where it is withheld."""
+    told = Outcome(
+        result=value.result, application="", findings=value.findings, awaiting=value.awaiting,
+        as_of_index=value.as_of_index,
+    )  # fmt: skip
+    wire = bare_outcome(told, "")
+    wire.validate_only = True
+    if value.would_be is not None:
+        wire.would_be = outcome_pb2.OutcomeResult.Value(f"OUTCOME_RESULT_{value.would_be.value}")
     return wire
 
 
@@ -147,12 +165,24 @@ def application(value: Application) -> application_pb2.Application:
         deadline=date(value.deadline),
         deadline_provisional=value.deadline_provisional,
         parties_expire_at=timestamp(value.parties_expire_at),
+        waits_until=timestamp(value.due_at) if value.accepted_at is not None else None,
         milestones=application_pb2.Milestones(
             submitted_at=timestamp(value.submitted_at),
             accepted_at=timestamp(value.accepted_at),
             decided_at=timestamp(value.decided_at),
             booked_at=timestamp(value.booked_at),
         ),
+    )
+
+
+def file_reference(value: FileReference) -> envelope_pb2.FileReference:
+    """A paper as an act named it."""
+    return envelope_pb2.FileReference(
+        sha256=bytes.fromhex(value.sha256),
+        size_bytes=value.size_bytes,
+        paper_code=value.paper_code,
+        readers=value.readers,
+        operations=value.operations,
     )
 
 

@@ -136,6 +136,12 @@ def refusal_of(error: BaseException) -> Refusal:
         case Unavailable():
             zh, _, en = str(error).partition(" / ")
             return Refusal(error.reason, zh, en or zh, retry_seconds=2.0)
+        case NotImplementedError():  # a method of the contract that no servicer of ours overrides
+            return Refusal(
+                "NOT_IMPLEMENTED_KIND",
+                "本版本尚不提供此方法",
+                "the contract knows this method, this version does not handle it yet",
+            )
     incident = uuid.uuid4().hex
     log.error("defect", exc_info=error, extra={"incident": incident})
     return Refusal(

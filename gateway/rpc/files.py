@@ -242,15 +242,17 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         except PartKeyMissingError:  # the evidence was erased, as the law lets it be
             return None
         manifest = decode_manifest(split_pae(payload)[1], case.kind)
-        named = [f for f in manifest.files if f.sha256 == sha256]
-        if not any(reader is None or _lets_read(f, reader, case) for f in named):
-            return None
-        return await self._queries.file(registry, case.channel_institution, sha256)
+        named = [(case.channel_institution, f) for f in manifest.files]
+        named += [(brought.institution, brought.reference) for brought in case.brought]
+        for sender, reference in named:
+            if reference.sha256 == sha256 and (reader is None or _lets_read(reference, reader, sender)):
+                return await self._queries.file(registry, sender, sha256)
+        return None
 
 
-def _lets_read(reference: FileReference, reader: Caller, case: Application) -> bool:
+def _lets_read(reference: FileReference, reader: Caller, sender: str) -> bool:
     """Empty readers mean every institution of the case; the sender always may."""
-    return not reference.readers or reader.id in (*reference.readers, case.channel_institution)
+    return not reference.readers or reader.id in (*reference.readers, sender)
 
 
 def check_offset(offset: int, size_bytes: int) -> None:

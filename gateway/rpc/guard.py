@@ -18,7 +18,6 @@ import grpc
 from gateway.rpc.callers import Callers
 from gateway.rpc.errors import Refusal, abort, refusal_of
 from gateway.rpc.rights import PUBLIC_CALLER, Caller, CallerKind, may_call
-from gateway.sequencer import act_queued
 from gateway.telemetry import metrics
 
 #: The caller of the call being handled.
@@ -141,6 +140,8 @@ class Guard:
                 async with asyncio.timeout(seconds_max):
                     response = await behaviour(request, context)
             except Exception as error:
+                if isinstance(error, TimeoutError) and hasattr(request, "envelope"):
+                    await self._leave_open(method, started, context)
                 await self._refuse(method, started, error, context)
                 raise  # not reached: abort raises
             metrics.call_answered(method, "OK", time.perf_counter() - started)
@@ -196,22 +197,27 @@ class Guard:
             )
         raise Refusal("PERMISSION_DENIED", "无权调用此方法", "this caller may not call this method")
 
+    async def _leave_open(
+        self, method: str, started: float, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> None:
+        """End a signed act that took too long: it may still be entered, so nothing is said of its outcome.
+
+        The contract: a DEADLINE_EXCEEDED without a reason is unknown, the same bytes sent again tell; never returns.
+        """
+        code = grpc.StatusCode.DEADLINE_EXCEEDED
+        metrics.call_answered(method, code.name, time.perf_counter() - started)
+        await context.abort(code, _UNKNOWN)
+
     async def _refuse(
         self, method: str, started: float, error: Exception, context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:
         if isinstance(error, grpc.aio.AbortError):
             raise error
         if isinstance(error, asyncio.TimeoutError):
-            if (
-                act_queued.get()
-            ):  # it may still be entered: without a reason the outcome is unknown (contract)
-                code = grpc.StatusCode.DEADLINE_EXCEEDED
-                metrics.call_answered(method, code.name, time.perf_counter() - started)
-                await context.abort(code, _UNKNOWN)
             error = Refusal(
                 "DEADLINE_PASSED",
-                "超过处理时限，未登记任何内容；请稍后原样重试",
-                "the time limit passed before the act was taken, nothing was kept; resend the same bytes later",
+                "超过处理时限，未保存任何内容；请稍后重试",
+                "the time limit passed and nothing was kept; call again later",
             )
         refusal = refusal_of(error)
         metrics.call_answered(method, refusal.code.name, time.perf_counter() - started)

@@ -1,10 +1,12 @@
-"""How often one address may ask what anybody may ask: a bucket per address that fills again with time."""
+"""How often somebody may ask: a bucket per address for what anybody may ask, a count per institution and day."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import datetime as dt
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
+from gateway.kinds.law import CHINA
 from gateway.rpc.errors import Refusal
 
 
@@ -38,3 +40,28 @@ class AddressQuota:
         self._buckets[address] = (tokens - 1, now)
         if len(self._buckets) > self._addresses_max:
             self._buckets.popitem(last=False)
+
+
+class DailyQuota:
+    """So many calls per institution and day in China. Counted in memory: a restart begins the day anew."""
+
+    def __init__(self) -> None:
+        self._day: dt.date | None = None
+        self._taken: Counter[tuple[str, str]] = Counter()
+
+    def take(self, registry: str, institution: str, per_day: int, now: dt.datetime) -> None:
+        """Count one call. Raises Refusal QUOTA_EXCEEDED with the time until midnight in China."""
+        here = now.astimezone(CHINA)
+        if self._day != here.date():
+            self._day = here.date()
+            self._taken.clear()
+        if self._taken[registry, institution] >= per_day:
+            midnight = dt.datetime.combine(here.date() + dt.timedelta(days=1), dt.time(), CHINA)
+            raise Refusal(
+                "QUOTA_EXCEEDED",
+                f"今日试算次数已达上限 {per_day} 次；请明日再试，或者正式提交",
+                f"the quota of {per_day} rehearsals a day is used up: try again tomorrow, or submit",
+                {"perDay": str(per_day)},
+                retry_seconds=(midnight - here).total_seconds(),
+            )
+        self._taken[registry, institution] += 1

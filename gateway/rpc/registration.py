@@ -11,13 +11,17 @@ from functools import partial
 from typing import Any
 
 import grpc
+import structlog
 
-from gateway.cases.errors import ApplicationNotFound, KindNotAvailable
+from gateway.applications.supplement import Supplement, decide_supplement
+from gateway.applications.withdrawal import Withdrawal, decide_withdrawal
+from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import Application, Kind
 from gateway.config import Limits
 from gateway.forms.render import render_application_form, render_inquiry_record
 from gateway.forms.signers import signers_of
 from gateway.pb.diya.v1 import (
+    acts_pb2,
     application_pb2,
     codes_pb2,
     envelope_pb2,
@@ -27,11 +31,19 @@ from gateway.pb.diya.v1 import (
     terms_pb2,
 )
 from gateway.rpc import encode
-from gateway.rpc.decode import decode_terms
+from gateway.rpc.acts import Acts, Filed, SignedAct
+from gateway.rpc.decode import decode_evidence, decode_terms
 from gateway.rpc.errors import Refusal, refusal_of
 from gateway.rpc.guard import caller_now, registry_of
-from gateway.rpc.rights import Caller, CallerKind
-from gateway.rpc.submission import read_submission
+from gateway.rpc.names import malformed
+from gateway.rpc.quota import DailyQuota
+from gateway.rpc.rights import Caller, CallerKind, may_see
+from gateway.rpc.submission import (
+    VerifiedSubmission,
+    command_of,
+    rehearsal_of,
+    verify_submission,
+)
 from gateway.rpc.verifier import StreamOrder, Verifier
 from gateway.sequencer import Command, Sequencer
 from gateway.storage.queries import Queries
@@ -41,6 +53,7 @@ from signing.envelope import split_pae
 from signing.trust import TrustStore
 
 _pb = registration_service_pb2
+log = structlog.get_logger(__name__)
 
 _STREAM_KINDS = {
     "mortgage": Kind.MORTGAGE,
@@ -71,6 +84,15 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         self._trust_of = trust_of
         self._executor = executor
         self._verifier = verifier
+        self._rehearsals = DailyQuota()
+        self._acts = Acts(
+            sequencer=sequencer,
+            queries=queries,
+            trust_of=trust_of,
+            executor=executor,
+            limits=limits,
+            clock=clock,
+        )
         self._limits = limits
         self._clock = clock
 
@@ -166,20 +188,50 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
     def _read(self, request: Any, kind: Kind, caller: Caller) -> Command:
         """The verified command of a submission; runs in a verification thread."""
         registry = registry_of(request)
-        return read_submission(
-            request,
-            kind,
-            registry,
-            caller,
-            self._sequencer.settings(registry),
-            self._trust_of(registry),
-            self._limits,
-            self._clock,
-        )
+        trust = self._trust_of(registry)
+        return command_of(self._verified(request, kind, registry, caller, trust), trust)
+
+    def _verified(
+        self, request: Any, kind: Kind, registry: str, caller: Caller, trust: TrustStore
+    ) -> VerifiedSubmission:
+        settings = self._sequencer.settings(registry)
+        return verify_submission(request, kind, registry, caller, settings, trust, self._limits, self._clock)
 
     async def _rehearse(self, request: Any, kind: Kind, caller: Caller) -> outcome_pb2.Outcome:
-        """A dry run: not in this version."""
-        raise KindNotAvailable("validate_only")
+        """A dry run: verified like a submission, counted, decided on a snapshot; no entry, no receipt."""
+        registry = registry_of(request)
+        settings, trust = self._sequencer.settings(registry), self._trust_of(registry)
+        submission = await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._verified, request, kind, registry, caller, trust
+        )
+        per_day = settings.profile.validate_only_per_day if settings.profile else 0
+        now = self._clock()
+        self._rehearsals.take(registry, caller.id, per_day, now)
+        rehearsed = await self._queries.snapshot(registry, rehearsal_of(submission, settings, trust, now))
+        log.info(
+            "rehearsal",
+            registry=registry,
+            institution=caller.id,
+            kind=kind.value,
+            request_id=submission.manifest.header.request_id,
+            result=rehearsed.result.value,
+            withheld=rehearsed.is_withheld,
+            as_of_index=rehearsed.as_of_index,
+        )
+        metrics.outcome(kind.value, rehearsed.result.value, [f.code for f in rehearsed.findings])
+        return encode.rehearsal(rehearsed)
+
+    # -- later acts ----------------------------------------------------------------------------------------------
+
+    async def SupplementApplication(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Papers and evidence that were awaited or asked for."""
+        answer = await self._acts.take(request, acts_pb2.SupplementAct, _read_supplement, decide_supplement)
+        return _pb.SupplementApplicationResponse(outcome=encode.outcome(answer))
+
+    async def WithdrawApplication(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Withdrawal, by all who applied (IR 15)."""
+        answer = await self._acts.take(request, acts_pb2.WithdrawalAct, _read_withdrawal, decide_withdrawal)
+        return _pb.WithdrawApplicationResponse(outcome=encode.outcome(answer))
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -214,13 +266,15 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         application = await self._queries.application(registry, application_id)
         if application is None:
             raise ApplicationNotFound(name)
-        if caller.kind is CallerKind.INSTITUTION and caller.id not in application.institutions:
+        settings = self._sequencer.settings(registry)
+        if caller.kind is CallerKind.INSTITUTION and not may_see(settings, caller.id, application):
             raise ApplicationNotFound(name)
         return application
 
     async def _add_outcome(self, wire: application_pb2.Application, application: Application) -> None:
         """Findings and awaited parties as last answered."""
-        outcome = await self._queries.outcome(application.registry, application.last_index)
+        index = application.last_index if application.findings_index is None else application.findings_index
+        outcome = await self._queries.outcome(application.registry, index)
         if outcome is not None:
             bare = encode.bare_outcome(outcome, application.registry)
             wire.findings.extend(bare.findings)
@@ -234,6 +288,10 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         manifest = envelope_pb2.Manifest.FromString(payload)
         for reference in manifest.files:
             wire.dossier.files.add(reference=reference, institution=application.channel_institution)
+        for brought in application.brought:
+            wire.dossier.files.add(
+                reference=encode.file_reference(brought.reference), institution=brought.institution
+            )
 
     async def ListApplications(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The caller's applications, newest first, page by page."""
@@ -295,6 +353,22 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                 "there is no such receipt, or it is not yours",
             )
         return _pb.GetReceiptResponse(receipt=encode.receipt(receipt))
+
+
+def _read_supplement(signed: SignedAct, filed: Filed) -> Supplement:
+    if len(signed.wire.answers_digest) not in (0, 32):
+        raise malformed("answers_digest", "必须是 32 字节", "must be 32 bytes")
+    return Supplement(
+        **signed.common,
+        evidence=decode_evidence(signed.wire.evidence, filed.terms),
+        answers_sha256=signed.wire.answers_digest.hex(),
+    )
+
+
+def _read_withdrawal(signed: SignedAct, filed: Filed) -> Withdrawal:
+    if not signed.wire.parties:
+        raise malformed("parties", "必填", "is required")
+    return Withdrawal(**signed.common, parties=filed.named(signed.wire.parties, "parties"))
 
 
 def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) -> Any:

@@ -14,21 +14,23 @@ from google.protobuf.message import DecodeError
 
 from gateway.applications.review import Act, Verb, decide_review
 from gateway.cases.decision import Decision
-from gateway.cases.errors import ApplicationNotFound, KindNotAvailable
+from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import Application, Moment, Paper
 from gateway.config import Limits
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, review_service_pb2, review_service_pb2_grpc
 from gateway.register.authority import Registrar
 from gateway.register.findings import Finding, Severity
 from gateway.rpc import encode
+from gateway.rpc.authority import instant_of
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.submission import envelope_of, verify
+from gateway.rpc.violations import Violations
 from gateway.sequencer import Command, Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.working import Working
-from gateway.world import papers_of, wants_of, world_of
+from gateway.world import papers_of, wants_of_case, world_of
 from signing.envelope import Envelope, EnvelopeSignature, pae, split_pae
 from signing.trust import Purpose, TrustStore
 from signing.verify import VerifiedEnvelope
@@ -106,8 +108,8 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         return _pb.ResumeResponse(outcome=await self._act(request, Verb.RESUME))
 
     async def RequestSupplement(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """Not in this version."""
-        raise KindNotAvailable("RequestSupplement")
+        """Ask for papers, once and for everything (IR 17(3))."""
+        return _pb.RequestSupplementResponse(outcome=await self._act(request, Verb.REQUEST_SUPPLEMENT))
 
     async def _act(self, request: Any, verb: Verb) -> Any:
         registry, _, application_id = request.name.partition("/applications/")
@@ -144,14 +146,13 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
             now_row = working.application(act.application_id)
             if now_row is None:
                 raise ApplicationNotFound(request.name)
-            papers = papers_of(working, manifest, trust, moment.now, own=act.application_id)
+            papers = papers_of(working, manifest, trust, moment.now, act.application_id, now_row.brought)
             found.append(papers)
-            world = world_of(working, manifest, moment.now)
+            world = world_of(working, manifest, moment.now, now_row.institutions)
             return decide_review(world, registrar, now_row, manifest, papers, act, moment)
 
-        wants = wants_of(manifest)
+        wants = wants_of_case(manifest, row, received_at)
         wants.requests = {(registrar.registrar_id, act.request_id)}
-        wants.applications = {act.application_id}
         return Command(
             registry=registry,
             institution=registrar.registrar_id,
@@ -201,6 +202,13 @@ def _read_act(request: Any, verb: Verb, verified: VerifiedEnvelope) -> Act:
             "the outer fields differ from the signed act",
             {"fields": "name, request_id, act"},
         )
+    wrong = Violations()
+    created = instant_of(wire.header, "created_at", "header", wrong, required=True)
+    until = instant_of(wire.header, "not_after", "header", wrong, required=True)
+    deadline = instant_of(wire.request_supplement, "deadline", "request_supplement", wrong)
+    wrong.refuse_if_any()
+    assert created is not None  # a missing one left a violation
+    assert until is not None
     return Act(
         verb=verb,
         application_id=request.name.rpartition("/")[2],
@@ -208,20 +216,31 @@ def _read_act(request: Any, verb: Verb, verified: VerifiedEnvelope) -> Act:
         seen=wire.last_index_seen,
         opinion=wire.opinion,
         book=wire.approve.book if verb is Verb.APPROVE else False,
-        grounds=tuple(
-            Finding(
-                code=f.code,
-                severity=Severity.BLOCKS,
-                rule=f.rule,
-                article=f.article,
-                zh=f.zh,
-                en=f.en,
-                cure_zh=f.cure_zh,
-                cure_en=f.cure_en,
-            )
-            for f in wire.refuse.grounds
-        ),
+        grounds=_findings(wire.refuse.grounds),
+        requests=_findings(wire.request_supplement.requests),
+        deadline=deadline,
         reason_code=wire.suspend.reason_code,
         request_id=wire.header.request_id.lower(),
         payload_sha256=verified.digest.hex(),
+        created_at=created,
+        not_after=until,
+    )
+
+
+def _findings(wires: Any) -> tuple[Finding, ...]:
+    """Findings as the registrar signed them."""
+    return tuple(
+        Finding(
+            code=f.code,
+            severity=Severity.BLOCKS,
+            rule=f.rule,
+            field=f.field,
+            file=f.file,
+            article=f.article,
+            zh=f.zh,
+            en=f.en,
+            cure_zh=f.cure_zh,
+            cure_en=f.cure_en,
+        )
+        for f in wires
     )

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.cases.model import Application
 from gateway.register.authority import RegisteredKey
 from gateway.storage.settings import Settings
 
@@ -67,6 +68,21 @@ def may_call(service: str, method: str, kind: CallerKind) -> bool:
     """Whether the table lets this kind of caller in."""
     methods = RIGHTS.get(service, {})
     return kind in methods.get(method, methods.get("*", frozenset()))
+
+
+def acting_for(settings: Settings, uscc: str) -> tuple[str, ...]:
+    """The institution itself and those (branches) for which it is registered to act (handbook 1.3)."""
+    known = settings.institutions.get(uscc)
+    return (uscc, *known.files_for) if known is not None else (uscc,)
+
+
+def may_see(settings: Settings, uscc: str, row: Application) -> bool:
+    """Whether an institution is of the case, under a present or former code, itself or for a branch."""
+    for code in acting_for(settings, uscc):
+        known = settings.institutions.get(code)
+        if code in row.institutions or (known and set(known.uscc_aliases) & set(row.institutions)):
+            return True
+    return False
 
 
 class Directory:

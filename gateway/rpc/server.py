@@ -18,6 +18,8 @@ from gateway.pb.diya.v1 import (
     file_service_pb2_grpc,
     ledger_service_pb2,
     ledger_service_pb2_grpc,
+    party_service_pb2,
+    party_service_pb2_grpc,
     register_service_pb2,
     register_service_pb2_grpc,
     registration_service_pb2,
@@ -31,6 +33,7 @@ from gateway.rpc.guard import Guard
 SERVICES: dict[str, tuple[Any, Any]] = {
     "FileService": (file_service_pb2, file_service_pb2_grpc),
     "RegistrationService": (registration_service_pb2, registration_service_pb2_grpc),
+    "PartyService": (party_service_pb2, party_service_pb2_grpc),
     "ReviewService": (review_service_pb2, review_service_pb2_grpc),
     "CertificateService": (certificate_service_pb2, certificate_service_pb2_grpc),
     "RegisterService": (register_service_pb2, register_service_pb2_grpc),

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import Connection
 
+from gateway.applications.rehearsal import Rehearsed, rehearse
 from gateway.applications.submit import Submission, decide_submission
 from gateway.cases.decision import Decision
-from gateway.cases.model import Kind, Manifest, Moment, Paper
+from gateway.cases.model import FileReference, Header, Kind, Manifest, Moment, Paper
 from gateway.config import Limits
 from gateway.pb.diya.v1 import envelope_pb2
 from gateway.register.authority import Institution, KeyRole
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.errors import Refusal
 from gateway.rpc.rights import Caller
-from gateway.sequencer import Command
+from gateway.sequencer import ENTROPY_BYTES, Command
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working
 from gateway.telemetry import metrics
 from gateway.world import papers_of, wants_of, world_of
+from ledger.store import Head
 from signing.envelope import Envelope, EnvelopeSignature, pae
 from signing.errors import SigningError
 from signing.trust import Purpose, TrustStore
@@ -50,7 +53,21 @@ class SubmissionEvidence(msgspec.Struct, frozen=True):
     papers: tuple[Paper, ...]
 
 
-def read_submission(
+class VerifiedSubmission(msgspec.Struct, frozen=True):
+    """A submission whose envelope holds, whose fields are well-formed, and whose sender may file it."""
+
+    manifest: Manifest
+    digest: str
+    envelope: Envelope
+    sections: dict[str, bytes]
+    received_at: dt.datetime
+
+    def submitted(self, papers: tuple[Paper, ...]) -> Submission:
+        """The submission with its papers as found."""
+        return Submission(manifest=self.manifest, payload_sha256=self.digest, papers=papers)
+
+
+def verify_submission(
     request: Any,
     kind: Kind,
     registry: str,
@@ -59,8 +76,8 @@ def read_submission(
     trust: TrustStore,
     limits: Limits,
     clock: Callable[[], dt.datetime],
-) -> Command:
-    """A verified command. Raises SigningError, MalformedRequest or Refusal."""
+) -> VerifiedSubmission:
+    """Everything that is checked before the law is asked. Raises SigningError, MalformedRequest or Refusal."""
     received_at = clock()
     envelope = envelope_of(request.envelope)
     verified = verify(envelope, MANIFEST_TYPE, Purpose.INSTITUTION, trust, received_at)
@@ -69,35 +86,57 @@ def read_submission(
     role = KeyRole.RELEASE if kind is Kind.MORTGAGE_RELEASE else KeyRole.SUBMIT
     channel = _channel(caller, manifest, settings)
     check_key(channel, verified, role, received_at)
-    _check_applicant(channel, manifest, settings)
-    _check_limits(manifest, limits)
+    check_applicant(channel, manifest.header, settings)
+    check_limits(manifest.header, manifest.files, limits)
     sections = _sections(request, manifest)
-    digest = verified.digest.hex()
+    return VerifiedSubmission(manifest, verified.digest.hex(), envelope, sections, received_at)
+
+
+def command_of(submission: VerifiedSubmission, trust: TrustStore) -> Command:
+    """The command that decides a verified submission."""
+    manifest, envelope = submission.manifest, submission.envelope
     found: list[tuple[Paper, ...]] = []
 
     def decide(working: Working, moment: Moment) -> Decision:
         papers = papers_of(working, manifest, trust, moment.now)
         found.append(papers)
         world = world_of(working, manifest, moment.now)
-        return decide_submission(
-            world, Submission(manifest=manifest, payload_sha256=digest, papers=papers), moment
-        )
+        return decide_submission(world, submission.submitted(papers), moment)
 
     def evidence() -> bytes:
         return _encode(
-            SubmissionEvidence(received_at, trust.digest(), envelope.signatures, sections, found[-1])
+            SubmissionEvidence(
+                submission.received_at, trust.digest(), envelope.signatures, submission.sections, found[-1]
+            )
         )
 
     return Command(
-        registry=registry,
+        registry=manifest.header.registry,
         institution=manifest.header.channel_institution,
         request_id=manifest.header.request_id,
-        payload_sha256=digest,
-        payload=pae(verified.payload_type, verified.payload),
+        payload_sha256=submission.digest,
+        payload=pae(envelope.payload_type, envelope.payload),
         evidence=evidence,
         wants=wants_of(manifest),
         decide=decide,
     )
+
+
+def rehearsal_of(
+    submission: VerifiedSubmission, settings: Settings, trust: TrustStore, now: dt.datetime
+) -> Callable[[Connection, Head], Rehearsed]:
+    """What a rehearsal does on one snapshot: the same reads and the same law, and nothing folded or written."""
+    manifest = submission.manifest
+
+    def work(connection: Connection, head: Head) -> Rehearsed:
+        working = Working(connection, manifest.header.registry, settings)
+        working.prefetch(wants_of(manifest))
+        at = max(now, head.head_time)
+        papers = papers_of(working, manifest, trust, at)
+        moment = Moment(now=at, index=head.size, application_id="rehearsal", entropy=bytes(ENTROPY_BYTES))
+        return rehearse(world_of(working, manifest, at), submission.submitted(papers), moment)
+
+    return work
 
 
 def envelope_of(wire: envelope_pb2.Envelope) -> Envelope:
@@ -205,9 +244,9 @@ def _channel(caller: Caller, manifest: Manifest, settings: Settings) -> Institut
     return institution
 
 
-def _check_applicant(channel: Institution, manifest: Manifest, settings: Settings) -> None:
-    """The channel files for itself or for those it is registered to file for (handbook 1.3)."""
-    applicant = manifest.header.applicant_institution
+def check_applicant(channel: Institution, header: Header, settings: Settings) -> None:
+    """The channel acts for itself or for those it is registered to file for (handbook 1.3)."""
+    applicant = header.applicant_institution
     if applicant != channel.uscc and applicant not in channel.files_for:
         raise Refusal(
             "CHANNEL_NOT_AUTHORISED",
@@ -225,8 +264,9 @@ def _check_applicant(channel: Institution, manifest: Manifest, settings: Setting
         )
 
 
-def _check_limits(manifest: Manifest, limits: Limits) -> None:
-    total = sum(f.size_bytes for f in manifest.files)
+def check_limits(header: Header, files: Sequence[FileReference], limits: Limits) -> None:
+    """How much one act may bring, and how long its envelope may be valid."""
+    total = sum(f.size_bytes for f in files)
     if total > limits.case_bytes_max:
         raise Refusal(
             "CASE_FILES_TOO_LARGE",
@@ -234,7 +274,6 @@ def _check_limits(manifest: Manifest, limits: Limits) -> None:
             f"the files of this case have {total} bytes, the limit is {limits.case_bytes_max}",
             {"bytes": str(total), "limit": str(limits.case_bytes_max)},
         )
-    header = manifest.header
     if (header.not_after - header.created_at).days > limits.envelope_days_max:
         raise Refusal(
             "ENVELOPE_EXPIRED",

@@ -71,6 +71,10 @@ class Verifier:
         self._jobs.put(_Job(read, waiter, order, turn))
         return waiter
 
+    def is_busy(self) -> bool:
+        """Whether submissions wait for their verification."""
+        return not self._jobs.empty()
+
     def close(self) -> None:
         """End the threads after what is already here."""
         for _ in self._threads:

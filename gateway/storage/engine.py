@@ -61,7 +61,9 @@ def writer_engine(url: str) -> Engine:
     """The engine of the one writing thread. SQLite: a single connection, FULL, the only checkpointer."""
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=4)
-    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+    engine = create_engine(
+        url, poolclass=StaticPool, connect_args={"check_same_thread": False, "cached_statements": 512}
+    )
     _set_pragmas(engine, autocheckpoint=WAL_AUTOCHECKPOINT_PAGES)
 
     @event.listens_for(engine, "begin")

@@ -104,6 +104,14 @@ class Queries:
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, run)
 
+    async def snapshot(self, registry: str, work: Callable[[Connection, Head], T]) -> T:
+        """Run `work` on one snapshot, told where the chain ends in it."""
+
+        def run(connection: Connection) -> T:
+            return work(connection, self._ledger.head(connection, registry, for_update=False))
+
+        return await self.read(run)
+
     # -- applications and events ---------------------------------------------------------------------------------
 
     async def application(self, registry: str, application_id: str) -> Application | None:
@@ -161,6 +169,30 @@ class Queries:
 
         rows, last = await self.read(work)
         return rows, "" if last is None else make_token(query, (last,))
+
+    async def applications_in(self, registry: str, states: Sequence[str]) -> list[Application]:
+        """Every application in one of these states."""
+        statement = select(t.application.c.body).where(
+            t.application.c.registry == registry, t.application.c.state.in_(states)
+        )
+        return await self.read(
+            lambda connection: [decode_application(body) for (body,) in connection.execute(statement)]
+        )
+
+    async def waiting_on(self, registry: str, units: Sequence[str], suspension: str) -> list[Application]:
+        """Open cases on these units that are suspended for this reason, in order of acceptance."""
+        case = t.open_case
+        statement = select(case.c.application_id).where(
+            case.c.registry == registry, case.c.unit_code.in_(units), case.c.is_open.is_(True)
+        )
+
+        def work(connection: Connection) -> list[Application]:
+            ids = set(connection.execute(statement).scalars())
+            rows = [find_application(connection, registry, application_id) for application_id in ids]
+            waiting = [row for row in rows if row is not None and row.suspension == suspension]
+            return sorted(waiting, key=lambda row: row.accepted_index or 0)
+
+        return await self.read(work)
 
     async def queue(
         self,

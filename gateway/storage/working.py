@@ -106,32 +106,35 @@ class Working:
         for code in units:
             self._live_rights[code] = {}
         links = [
-            (link.unit_code, link.right_id)
-            for link in self._read(t.unit_right, ["unit_code"], units)
-            if link.live
+            (link["unit_code"], link["right_id"])
+            for link in self._read(t.unit_right, "unit_code", units)
+            if link["live"]
         ]
-        rights = {row.right_id: row for row in self._read(t.right, ["right_id"], {r for _, r in links})}
-        for code, right_id in sorted(links, key=lambda link: (rights[link[1]].booked_index, link[1])):
-            self._live_rights[code][right_id] = _decode_right(rights[right_id].body)
+        rights = {row["right_id"]: row for row in self._read(t.right, "right_id", {r for _, r in links})}
+        for code, right_id in sorted(links, key=lambda link: (rights[link[1]]["booked_index"], link[1])):
+            self._live_rights[code][right_id] = _decode_right(rights[right_id]["body"])
 
     def _load_open_cases(self, units: set[str]) -> None:
         for code in units:
             self._open_cases[code] = {}
-        for found in self._read(t.open_case, ["unit_code"], units):
-            if found.is_open:
-                self._open_cases[found.unit_code][found.application_id] = OpenCase(
-                    application_id=found.application_id,
-                    accepted_index=found.accepted_index,
-                    rights=tuple(filter(None, found.rights.split(","))),
+        for found in self._read(t.open_case, "unit_code", units):
+            if found["is_open"]:
+                self._open_cases[found["unit_code"]][found["application_id"]] = OpenCase(
+                    application_id=found["application_id"],
+                    accepted_index=found["accepted_index"],
+                    rights=tuple(filter(None, found["rights"].split(","))),
                 )
 
     def _load_numbers(self, numbers: set[str]) -> None:
-        for found in self._read(t.certificate, ["number"], numbers):
-            self._by_number[found.number] = found.identifier
+        for found in self._read(t.certificate, "number", numbers):
+            self._by_number[found["number"]] = found["identifier"]
 
-    def _read(self, table: Table, names: list[str], values: Iterable[str]) -> list[Any]:
-        """Rows by one column, as named tuples."""
-        return read_rows(self._connection, table, self.registry, names, [(value,) for value in values])
+    def _read(self, table: Table, column: str, values: Iterable[str]) -> list[Row]:
+        """Rows by one column."""
+        names = table.columns.keys()
+        keys = [(value,) for value in values]
+        found = read_rows(self._connection, table, self.registry, [column], keys)
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -225,15 +228,26 @@ class Working:
         }
         if row.submitted_index == index:
             self._insert(t.application, key, body)
-            for uscc in row.institutions:
-                self._insert(
-                    t.application_institution,
-                    (uscc, index),
-                    {"institution": uscc, "submitted_index": index, "application_id": row.application_id},
-                )
+            self._link(row, row.institutions)
         else:
+            before = self.application(row.application_id)
+            known = before.institutions if before is not None else ()
             self._put(t.application, key, body)
+            self._link(row, [uscc for uscc in row.institutions if uscc not in known])
         self._place_in_queue(row)
+
+    def _link(self, row: Application, institutions: Iterable[str]) -> None:
+        """Let institutions find the case among theirs."""
+        for uscc in institutions:
+            self._insert(
+                t.application_institution,
+                (uscc, row.submitted_index),
+                {
+                    "institution": uscc,
+                    "submitted_index": row.submitted_index,
+                    "application_id": row.application_id,
+                },
+            )
 
     def _place_in_queue(self, row: Application) -> None:
         """Hold or give up the case's place on each of its units."""

@@ -19,6 +19,7 @@ from gateway.forms.describe import NotOnFormError, describe
 from gateway.forms.papers import contract_pdf
 from gateway.forms.questions import questions_for, usual_answers
 from gateway.forms.render import SIGNERS_MAX, render_application_form, render_inquiry_record
+from gateway.forms.signers import signers_of
 from gateway.register.model import (
     CertificateRef,
     MortgageKind,
@@ -28,6 +29,7 @@ from gateway.register.model import (
 )
 from signing.pdf import check_pdf
 from signing.seal import append_signature
+from tests.support import deals
 from tests.support.certificates import BANK, OWNER, SPOUSE, unit
 from tests.support.pki import BUYER_ID, NOW, SELLER_ID, SPOUSE_ID, sample_pki
 
@@ -278,3 +280,56 @@ def test_contract_pdf_is_a_paper_that_can_be_signed() -> None:
     assert "#panic()" in text
     signed = append_signature(pdf, sample_pki().bank.signer(), reason="签订", at=NOW)
     assert check_pdf(signed, sample_pki().trust, NOW).ok
+
+
+def test_forms_of_a_combined_case_are_signed_by_seller_and_buyer() -> None:
+    """Who gives a right and who buys sign; both banks apply by their envelopes."""
+    terms = Terms(registry="r1", operations=deals.steps(), mode="ET_COMBINED")
+    assert signers_of(terms) == (deals.SELLER, deals.BUYER)
+    notices = Terms(registry="r1", operations=(deals.sale_notice(), deals.mortgage_notice()))
+    assert signers_of(notices) == (deals.SELLER, deals.BUYER)
+
+
+def test_application_form_carries_transfer_release_and_new_mortgage() -> None:
+    """One form for the whole deal, its steps in their order, with price, proof and claim (IR 16(1))."""
+    terms = Terms(registry="r1", operations=deals.steps(), mode="ET_COMBINED")
+    text = words(form(terms, signers=list(signers_of(terms)), units=None))
+    steps = ["一、转移登记", "二、抵押权注销登记", "三、抵押权首次登记"]
+    assert [text.index(step) for step in steps] == sorted(text.index(step) for step in steps)
+    for word in ("200万元(人民币贰佰万元整)", "120万元", "承诺结清后注销", "受让人(买方)", "转让人(卖方)"):
+        assert word in text
+
+
+def test_application_form_carries_both_pre_notices() -> None:
+    """Sale and mortgage pre-notice on one form, each with what it secures."""
+    terms = Terms(registry="r1", operations=(deals.sale_notice(), deals.mortgage_notice()))
+    text = words(form(terms, signers=list(signers_of(terms)), units=None))
+    for word in (
+        "预告登记(买卖)",
+        "预告登记(抵押权)",
+        "其他不动产买卖预告登记",
+        "其他不动产抵押权预告登记",
+        "WQ-2026-1",
+        "DY-2026-1",
+    ):
+        assert word in text
+
+
+def test_inquiry_record_of_a_sale_asks_by_side() -> None:
+    """The seller is asked about the unit and the old mortgagee, the buyer about shares, burdens and the debt."""
+    terms = Terms(registry="r1", operations=deals.steps(), mode="ET_COMBINED")
+    seller, buyer = ({q.code for q in questions_for(terms, p)} for p in (deals.SELLER, deals.BUYER))
+    assert {"SALE_OWNERSHIP", "MORTGAGEE_TOLD", "KNOWS_TAX", "PRICE_AGREES"} <= seller
+    assert "DEBT_TRUE" not in seller
+    assert {"SHARES_AGREED", "KNOWS_BURDENS", "DEBT_TRUE", "KNOWS_TAX"} <= buyer
+    assert "MORTGAGEE_TOLD" not in buyer
+
+
+def test_inquiry_record_of_a_pre_notice_asks_about_its_effect() -> None:
+    """Both sides are told of the ninety days and of what a pre-notice does (CC 221)."""
+    terms = Terms(registry="r1", operations=(deals.sale_notice(), deals.mortgage_notice()))
+    for person in (deals.SELLER, deals.BUYER):
+        codes = {q.code for q in questions_for(terms, person)}
+        assert {"KNOWS_PRE_NOTICE", "KNOWS_NINETY_DAYS", "PRICE_AGREES"} <= codes
+        assert "KNOWS_TAX" not in codes
+    assert "KNOWS_PRE_NOTICE" not in {q.code for q in questions_for(terms, deals.B)}

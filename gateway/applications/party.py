@@ -1,0 +1,292 @@
+"""What co-applicants and consenting institutions do on a case that somebody else filed. Pure.
+
+Join binds a co-applicant to the terms (IR 14); with the last of them the case is accepted, with its place from then
+on (handbook 3.6; golden 25). Consent, and statements on the payoff, come from those who need not apply (CC 221, 406,
+409). Decline and the revocation of a consent end nothing by themselves: a person looks into it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from gateway.applications.expiry import decide_overdue, is_overdue
+from gateway.applications.gates import AT_A_GATE, check_statement
+from gateway.applications.later import (
+    Dossier,
+    LaterAct,
+    Progress,
+    advance,
+    applicants_of,
+    as_refusals,
+    check_act,
+    check_named,
+    check_role,
+    dispute,
+    disputed,
+    holds_right,
+    is_same,
+    moved,
+    not_taken,
+    spoiled,
+    through_gates,
+    to_a_person,
+)
+from gateway.applications.submit import examine
+from gateway.cases.decision import Decision
+from gateway.cases.errors import CommandRefused, NotPermitted
+from gateway.cases.model import (
+    QUEUED,
+    Application,
+    ConsentGiven,
+    ConsentKind,
+    Dispute,
+    Moment,
+    Objection,
+    Result,
+    State,
+)
+from gateway.cases.terms import MortgageRelease
+from gateway.kinds.applicants import is_bound
+from gateway.register.authority import KeyRole
+from gateway.register.findings import Severity
+from gateway.register.model import Party
+
+#: Every state before a case is closed.
+OPEN: Final = (State.AWAITING_PARTIES, *(s for s in State if s in QUEUED))
+
+_DECLINABLE: Final = tuple(s for s in OPEN if s not in (State.SUSPENDED, State.AWAITING_TAX))
+
+
+class Join(LaterAct, frozen=True, kw_only=True):
+    """A co-applicant applies for its operations on the same terms. No `operations`: all in which it is an applicant."""
+
+    parties: tuple[Party, ...]
+    operations: tuple[int, ...] = ()
+
+
+class Consent(LaterAct, frozen=True, kw_only=True):
+    """A consent to the terms, or a statement on payoff or payout."""
+
+    kind: ConsentKind
+    parties: tuple[Party, ...] = ()
+
+
+class Decline(LaterAct, frozen=True, kw_only=True):
+    """An institution that was asked will not join or consent."""
+
+    parties: tuple[Party, ...] = ()
+
+
+class Revoke(LaterAct, frozen=True, kw_only=True):
+    """A consent is taken back; `consent_sha256` is the payload digest (hex) of the ConsentAct."""
+
+    consent_sha256: str
+
+
+class ConsentNotFound(CommandRefused):
+    """No consent of this institution stands under that digest."""
+
+    reason = "FIELD_INVALID"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "本机构没有该摘要的有效同意；consent_digest 应为同意报文的载荷摘要",
+            "no consent of this institution stands under that digest: consent_digest is that of the ConsentAct",
+            field="consent_digest",
+        )
+
+
+def decide_join(dossier: Dossier, act: Join, moment: Moment) -> Decision:
+    """A co-applicant is bound to the terms; raises CommandRefused when it cannot join at all."""
+    row = dossier.row
+    check_act(dossier, act, "Join", (State.AWAITING_PARTIES,), moment)
+    check_named(dossier, act, act.parties)
+    _check_joins(dossier, act)
+    if is_overdue(row, moment):
+        return decide_overdue(dossier, act.answered("party.join"), moment)
+    wrong = spoiled(dossier.new_papers)
+    if wrong:
+        return not_taken(dossier, act, "party.join", wrong, moment)
+    bound = dict.fromkeys((*row.bound_institutions, act.institution))
+    joined = replace(
+        row,
+        bound_institutions=tuple(b for b in bound if b != row.applicant_institution),
+        institutions=tuple(dict.fromkeys((*row.institutions, act.institution, act.channel))),
+        brought=row.brought + act.brings(moment.index),
+        disputes=tuple(d for d in row.disputes if d.institution != act.institution),
+    )
+    return moved(dossier, act, "party.join", advance(dossier, joined, moment), "JOINED", moment)
+
+
+def _check_joins(dossier: Dossier, act: Join) -> None:
+    """The institution applies for what it joins, and its key may: a release alone needs no more than RELEASE."""
+    operations = dossier.manifest.terms.operations
+    joined = [
+        number
+        for applicant, number in applicants_of(dossier)
+        if applicant.party.is_institution
+        and is_same(dossier.world, act.institution, applicant.party.id_number)
+        if not act.operations or number in act.operations
+    ]
+    if not joined or not set(act.operations) <= set(joined):
+        raise NotPermitted(
+            f"机构 {act.institution} 不是所列登记的共同申请人",
+            f"institution {act.institution} is no applicant of what it joins",
+        )
+    releases = all(isinstance(operations[number], MortgageRelease) for number in joined)
+    check_role(act, *((KeyRole.SUBMIT, KeyRole.RELEASE) if releases else (KeyRole.SUBMIT,)))
+
+
+def decide_consent(dossier: Dossier, act: Consent, moment: Moment) -> Decision:
+    """A consent is recorded; what it was the last to be missing for goes on."""
+    row = dossier.row
+    allowed = (*OPEN, State.BOOKED) if act.kind is ConsentKind.PAID_OUT else OPEN
+    check_act(dossier, act, "Consent", allowed, moment, holder=True)
+    check_role(act, KeyRole.CONSENT)
+    check_named(dossier, act, act.parties)
+    _check_may_say(dossier, act, moment)
+    if is_overdue(row, moment):
+        return decide_overdue(dossier, act.answered("party.consent"), moment)
+    wrong = spoiled(dossier.new_papers)
+    if wrong:
+        return not_taken(dossier, act, "party.consent", wrong, moment)
+    given = ConsentGiven(
+        institution=act.institution,
+        kind=act.kind,
+        payload_sha256=act.payload_sha256,
+        index=moment.index,
+        at=moment.now,
+    )
+    said = replace(
+        row,
+        consents=(*row.consents, given),
+        institutions=tuple(dict.fromkeys((*row.institutions, act.institution, act.channel))),
+        brought=row.brought + act.brings(moment.index),
+        disputes=tuple(
+            d
+            for d in row.disputes
+            if d.institution != act.institution or d.objection is not Objection.DECLINED
+        ),
+    )
+    return moved(
+        dossier, act, "party.consent", _after_consent(dossier, said, moment), _told(act.kind), moment
+    )
+
+
+def _check_may_say(dossier: Dossier, act: Consent, moment: Moment) -> None:
+    case = dossier.case(dossier.row, moment.now)
+    match act.kind:
+        case ConsentKind.TO_TERMS:
+            named = (
+                p.id_number
+                for op in dossier.manifest.terms.operations
+                for p in op.consenters
+                if p.is_institution
+            )
+            may = holds_right(dossier, act.institution) or any(
+                is_same(dossier.world, act.institution, n) for n in named
+            )
+        case ConsentKind.PAID_OUT:
+            lenders = (dossier.row.applicant_institution, *dossier.row.bound_institutions)
+            may = any(is_same(dossier.world, act.institution, code) for code in lenders)
+        case _:
+            check_statement(case, act.institution, act.kind)
+            may = True
+    if not may:
+        raise NotPermitted(
+            f"{act.kind.value} 不应由机构 {act.institution} 作出",
+            f"{act.kind.value} is not for institution {act.institution} to say on this case",
+        )
+
+
+def _after_consent(dossier: Dossier, row: Application, moment: Moment) -> Progress:
+    if row.state is State.AWAITING_PARTIES:
+        return advance(dossier, row, moment)
+    if row.state in AT_A_GATE:
+        progress = through_gates(dossier, row, moment)
+        still = progress.row.state is row.state
+        return replace(progress, result=Result.DONE) if still else progress
+    return Progress(row=row, result=Result.DONE)
+
+
+def _told(kind: ConsentKind) -> str:
+    """The event of a consent."""
+    if kind is ConsentKind.PAID_OUT:
+        return "PAID_OUT"
+    confirmed = (ConsentKind.PAYOFF_CONFIRMED, ConsentKind.PAYOFF_UNDERTAKING_ACCEPTED)
+    return "PAYOFF_CONFIRMED" if kind in confirmed else "CONSENTED"
+
+
+def decide_decline(dossier: Dossier, act: Decline, moment: Moment) -> Decision:
+    """Noted as a dispute. An accepted case goes to a person; before acceptance the others are told, nothing ends."""
+    row = dossier.row
+    check_act(dossier, act, "Decline", _DECLINABLE, moment)
+    check_role(act, KeyRole.SUBMIT, KeyRole.CONSENT)
+    check_named(dossier, act, act.parties)
+    if is_same(dossier.world, act.institution, row.applicant_institution):
+        raise NotPermitted(
+            "提交申请的机构不能拒绝自己的申请；如不再办理请撤回",
+            "the institution that filed cannot decline its own application: withdraw it",
+        )
+    noted = Dispute(institution=act.institution, objection=Objection.DECLINED, index=moment.index)
+    row = replace(row, disputes=(*row.disputes, noted))
+    found = dispute(
+        f"机构 {act.institution} 拒绝；由登记员审核",
+        f"institution {act.institution} declines: a registrar looks into it",
+    )
+    return disputed(dossier, act, "party.decline", row, (found,), "DECLINED", moment)
+
+
+def decide_revoke(dossier: Dossier, act: Revoke, moment: Moment) -> Decision:
+    """A non-applicant takes its consent back, unless a payout has relied on it since (handbook 3.6; golden 39)."""
+    row = dossier.row
+    check_act(dossier, act, "Revoke", OPEN, moment, holder=True)
+    check_role(act, KeyRole.CONSENT)
+    given = next(
+        (
+            c
+            for c in row.consents
+            if c.payload_sha256 == act.consent_sha256 and c.institution == act.institution and c.stands
+        ),
+        None,
+    )
+    if given is None or given.kind is ConsentKind.PAID_OUT:
+        raise ConsentNotFound
+    _check_no_applicant(dossier, act, moment)
+    relied = any(c.kind is ConsentKind.PAID_OUT and c.index > given.index for c in row.consents)
+    if relied:
+        noted = Dispute(institution=act.institution, objection=Objection.REVOCATION, index=moment.index)
+        found = dispute(
+            "已有放款信赖该同意，撤回不予采纳，由登记员审核",
+            "a payout relied on the consent: it is not taken back, and a registrar is told",
+        )
+        row = replace(row, disputes=(*row.disputes, noted))
+        return disputed(dossier, act, "party.revoke", row, (found,), "REVOKED", moment)
+    taken_back = replace(given, revoked_index=moment.index)
+    row = replace(row, consents=tuple(taken_back if c == given else c for c in row.consents))
+    case = dossier.case(row, moment.now)
+    findings, awaiting = examine(dossier.world, case)
+    if row.state is State.AWAITING_PARTIES:
+        progress = replace(advance(dossier, row, moment), result=Result.DONE)
+        return moved(dossier, act, "party.revoke", progress, "REVOKED", moment)
+    stopping = [f for f in findings if f.severity in (Severity.BLOCKS, Severity.AWAITS)]
+    if (awaiting or stopping) and row.state is not State.SUSPENDED:
+        progress = replace(to_a_person(row, as_refusals(findings)), result=Result.DONE)
+    else:
+        progress = Progress(row=row, result=Result.DONE, findings=tuple(findings))
+    return moved(dossier, act, "party.revoke", progress, "REVOKED", moment)
+
+
+def _check_no_applicant(dossier: Dossier, act: Revoke, moment: Moment) -> None:
+    """What was applied for together is withdrawn together: an applicant's word is not taken back alone (IR 15)."""
+    case = dossier.case(dossier.row, moment.now)
+    for applicant, _ in applicants_of(dossier):
+        party = applicant.party
+        own = party.is_institution and is_same(dossier.world, act.institution, party.id_number)
+        if own and is_bound(party, case):
+            raise NotPermitted(
+                "共同申请人不能单方撤回同意；撤回申请须由全体申请人提出",
+                "an applicant cannot take its word back alone: a withdrawal is by all applicants (IR 15)",
+            )

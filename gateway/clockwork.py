@@ -1,0 +1,216 @@
+"""What happens by itself: cases whose time has run out, and cases whose turn has come. No request is needed.
+
+One task sleeps until the next due instant and puts internal commands before the sequencer; the law of each is in
+`gateway/applications/expiry.py`, which asks again, under the lock, whether anything is due at all. What is due is
+found in the views at start-up and told by each commit from then on, so nothing is lost by a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import heapq
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.applications.accepting import QUEUE, Answered
+from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
+from gateway.applications.later import Dossier
+from gateway.cases.decision import Decision
+from gateway.cases.effects import AnyEffect, ApplicationRecorded
+from gateway.cases.errors import ApplicationNotFound
+from gateway.cases.model import CLOSED, Application, Moment, State
+from gateway.rpc.acts import Filed, dossier_of, filed_of
+from gateway.sequencer import Command, Sequencer
+from gateway.storage.queries import Queries
+from gateway.storage.working import Working, instant
+from gateway.world import wants_of_case
+from signing.envelope import pae
+from signing.trust import TrustStore
+
+log = logging.getLogger(__name__)
+
+#: Payload type of an internal command.
+CLOCKWORK_TYPE: Final = "application/vnd.diya.clockwork.v1+json"
+
+#: The task looks at the clock at least this often, whatever is due: clocks are set, machines sleep.
+LOOK_SECONDS_MAX: Final = 60.0
+
+#: What could not be entered is tried again after this.
+RETRY_SECONDS: Final = 5.0
+
+_DUE_STATES: Final = (
+    State.AWAITING_PARTIES,
+    State.SUPPLEMENT_REQUESTED,
+    State.AWAITING_TAX,
+    State.AWAITING_PAYOFF,
+)
+
+_encode = msgspec.json.Encoder().encode
+_Decide = Callable[[Dossier, Answered, Moment], Decision]
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """What an internal command says: the case, what is asked of it, and why now."""
+
+    application: str
+    prompt: str
+    since: str
+
+
+class Clockwork:
+    """The task and what it has to do. `committed` is called on the event loop after each commit."""
+
+    def __init__(
+        self,
+        *,
+        sequencer: Sequencer,
+        queries: Queries,
+        trust_of: Callable[[str], TrustStore],
+        clock: Callable[[], dt.datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._sequencer = sequencer
+        self._queries = queries
+        self._trust_of = trust_of
+        self._clock = clock
+        self._sleep = sleep
+        self._due: list[tuple[dt.datetime, str, str]] = []  # heap of (instant, registry, application)
+        self._freed: list[tuple[str, tuple[str, ...]]] = []  # (registry, units on which a case ended)
+        self._poked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, registries: Sequence[str]) -> None:
+        """Find what is due or waits, then work."""
+        for registry in registries:
+            for row in await self._queries.applications_in(registry, [s.value for s in _DUE_STATES]):
+                self._expect(row)
+            for row in await self._queries.applications_in(registry, [State.SUSPENDED.value]):
+                if row.suspension == QUEUE:
+                    self._freed.append((registry, row.units))
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop; whatever is left is found again at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
+        """Note what a commit made due, and on which units a place became free."""
+        for effect in effects:
+            if not isinstance(effect, ApplicationRecorded):
+                continue
+            row = effect.application
+            self._expect(row)
+            if row.state in CLOSED and row.accepted_index is not None:
+                self._freed.append((registry, row.units))
+                self._poked.set()
+
+    def look(self) -> None:
+        """Look at the clock now (it was set)."""
+        self._poked.set()
+
+    def _expect(self, row: Application) -> None:
+        if row.due_at is None:
+            return
+        item = (row.due_at, row.registry, row.application_id)
+        heapq.heappush(self._due, item)
+        if self._due[0] == item:
+            self._poked.set()
+
+    # -- the task ------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            self._poked.clear()
+            try:
+                await self._end_overdue()
+                await self._give_turns()
+            except Exception:
+                log.exception("clockwork")
+                await self._sleep(RETRY_SECONDS)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the next due instant, or until something is told."""
+        seconds = LOOK_SECONDS_MAX
+        if self._due:
+            seconds = min(seconds, max((self._due[0][0] - self._clock()).total_seconds(), 0.0))
+        sleeping = asyncio.ensure_future(self._sleep(seconds))
+        poked = asyncio.ensure_future(self._poked.wait())
+        try:
+            await asyncio.wait({sleeping, poked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            poked.cancel()
+
+    async def _end_overdue(self) -> None:
+        """Every case whose time has run out."""
+        while self._due and self._due[0][0] <= self._clock():
+            _, registry, application_id = heapq.heappop(self._due)
+            row = await self._queries.application(registry, application_id)
+            if row is None or row.due_at is None or row.due_at > self._clock():
+                continue
+            request_id = f"due/{application_id}/{int(row.due_at.timestamp())}"
+            prompt = Prompt(row.name, "OVERDUE", instant(row.due_at))
+            if not await self._prompt(row, request_id, prompt, decide_overdue):
+                again = self._clock() + dt.timedelta(seconds=RETRY_SECONDS)
+                heapq.heappush(self._due, (again, registry, application_id))
+                return
+
+    async def _give_turns(self) -> None:
+        """Cases that waited for an earlier one on the same units, in order of acceptance (RD 67)."""
+        while self._freed:
+            registry, units = self._freed[0]
+            for row in await self._queries.waiting_on(registry, units, QUEUE):
+                request_id = f"turn/{row.application_id}/{row.last_index}"
+                prompt = Prompt(row.name, "TURN", str(row.last_index))
+                if not await self._prompt(row, request_id, prompt, decide_reconsidered):
+                    await self._sleep(RETRY_SECONDS)
+                    self._poked.set()
+                    return
+            self._freed.pop(0)
+
+    async def _prompt(self, row: Application, request_id: str, prompt: Prompt, decide: _Decide) -> bool:
+        """One internal command; False when it could not be entered and is to be tried again."""
+        try:
+            filed = await filed_of(self._queries, row)
+            command = _command(filed, request_id, prompt, decide, self._trust_of(row.registry), self._clock())
+            await self._sequencer.ask(command)
+        except (NothingDue, ApplicationNotFound):
+            return True  # it has moved on, or its evidence was erased
+        except Exception:
+            log.exception("not entered", extra={"registry": row.registry, "prompt": prompt.prompt})
+            return False
+        return True
+
+
+def _command(
+    filed: Filed, request_id: str, prompt: Prompt, decide: _Decide, trust: TrustStore, now: dt.datetime
+) -> Command:
+    payload = pae(CLOCKWORK_TYPE, _encode(prompt))
+    digest = hashlib.sha256(payload).hexdigest()
+    answered = Answered(
+        kind="application.turn_came", institution="", request_id=request_id, payload_sha256=digest
+    )
+
+    def decided(working: Working, moment: Moment) -> Decision:
+        return decide(dossier_of(working, filed, trust, moment), answered, moment)
+
+    wants = wants_of_case(filed.manifest, filed.row, now)
+    wants.requests = {("", request_id)}
+    return Command(
+        registry=filed.row.registry,
+        institution="",
+        request_id=request_id,
+        payload_sha256=digest,
+        payload=payload,
+        evidence=lambda: b"{}",
+        wants=wants,
+        decide=decided,
+    )

@@ -1,0 +1,358 @@
+"""PRE_NOTICE_CREATE 预告登记 of a second-hand unit: kind 2 of its sale, kind 4 of the buyer's mortgage on it.
+
+A pre-notice secures a claim to a future registration: without its holder's consent a disposal has no effect
+(CC 221; SIP 4; RD 85-88). Both sides apply. Booked together, the sale comes first, and the obligor of the mortgage
+pre-notice is the buyer, who has nothing yet but the sale pre-notice (handbook 2.3, Jinan). The old mortgage stays
+where it is and does not make the final registration impossible (CC 406).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from gateway.cases.terms import MortgageFirst, PreNoticeCreate, SaleContract, Terms
+from gateway.certificates.content import CertificateKind, pre_notice_proof
+from gateway.kinds.blocking import register_findings
+from gateway.kinds.clean import refer, unclean_mortgagees, unclean_owner, unclean_persons, unclean_unit
+from gateway.kinds.law import Applicant, Booking, Case, PaperRule
+from gateway.kinds.papers import forms_of
+from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
+from gateway.register.findings import Finding, Severity
+from gateway.register.model import (
+    MortgageKind,
+    Party,
+    PreNotice,
+    PreNoticeKind,
+    TransferRestriction,
+    UnitState,
+)
+from gateway.register.reasons import finding
+
+OPERATION = "PRE_NOTICE_CREATE"
+
+
+def applicants(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+    """Both sides together (IR 14; RD 87, 88); the old mortgagee too where the terms name it (HH; N54)."""
+    sale = op.kind is PreNoticeKind.OTHER_SALE
+    sides = [
+        ("转让人" if sale else "预告登记抵押人", "seller" if sale else "mortgagor", p) for p in op.obligors
+    ]
+    sides += [
+        ("受让人" if sale else "预告登记抵押权人", "buyer" if sale else "mortgagee", p) for p in op.holders
+    ]
+    sides += [("原抵押权人", "old mortgagee", p) for p in _joining(op, states)]
+    return tuple(
+        Applicant(party=p, role_zh=zh, role_en=en, article="IR 14; RD 87, 88") for zh, en, p in sides
+    )
+
+
+def papers(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
+    """The forms, the contract, and the agreement on the pre-notice unless the contract has it (documents.csv)."""
+    both = _once(op.obligors + op.holders)
+    rules: list[PaperRule] = []
+    if op.mortgage is not None:
+        rules += forms_of(op.obligors)
+        rules.append(
+            PaperRule(
+                code="PRINCIPAL_AND_MORTGAGE_CONTRACT",
+                zh="主债权合同与抵押合同",
+                en="loan contract and mortgage contract",
+                article="RD 88",
+                signers=_once(op.mortgage.debtors + both),
+            )
+        )
+    else:
+        rules += forms_of(both)
+        rules.append(
+            PaperRule(
+                code="SALE_CONTRACT", zh="不动产转让合同", en="sale contract", article="RD 87", signers=both
+            )
+        )
+    if not op.agreed_in_contract:
+        rules.append(
+            PaperRule(
+                code="PRE_NOTICE_AGREEMENT",
+                zh="当事人关于预告登记的约定",
+                en="agreement to apply for a pre-notice",
+                article="CC 221; RD 87, 88",
+                signers=both,
+            )
+        )
+    return tuple(rules)
+
+
+def conditions(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
+    """Who gives the pre-notice may give it, titles agree, and nothing in the register bars it (blocks.csv)."""
+    found: list[Finding] = []
+    sale = _sale_before(op, case.manifest.terms)
+    if op.kind is PreNoticeKind.OTHER_SALE:
+        found += _contract_agrees(op, case, field) + _risk_told(op, case, field)
+    elif sale is not None:
+        found += _obligor_is_the_buyer(op, sale, field)
+    for state in states:
+        if op.kind is PreNoticeKind.OTHER_SALE:
+            found += owners_sell(op.obligors, state, field + ".obligors")
+            found += titles_agree(op.titles, state, field + ".titles")
+        elif sale is None:
+            found += _obligor_may_mortgage(op, state, field)
+        found += register_findings(
+            state,
+            OPERATION,
+            case,
+            field,
+            obligors=op.obligors,
+            transferees=op.holders if op.sale is not None else (),
+            joining=op.holders + (sale.obligors if sale else ()) + _joining(op, states),
+            consenters=op.consenters,
+            pre_notice_kind=op.kind,
+        )
+    return found
+
+
+def only_a_person(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
+    """A rule may decide only what is clean (handbook 1.4; S15): adults, one unit, nothing else on it."""
+    found = unclean_persons(op.obligors, case, field + ".obligors")
+    if len(states) != 1:
+        found.append(refer(field + ".units", "RD 87", "多个不动产单元", "several units"))
+    if op.mortgage is not None:
+        found += _unclean_mortgage(op, op.mortgage, case, field)
+    else:
+        found += unclean_persons(op.holders, case, field + ".holders")
+    sale = _sale_before(op, case.manifest.terms)
+    for state in states:
+        here = state if sale is None else _without(state, sale)
+        found += unclean_owner(here, case, field, side="obligors") + unclean_unit(here, case, field)
+    return found
+
+
+def names_rights(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[str, ...]:
+    """A new pre-notice names no existing right."""
+    return ()
+
+
+def book(op: PreNoticeCreate, booking: Booking) -> None:
+    """One pre-notice row and its proof, with the price or claim and the contract's number (S13; handbook 5.1)."""
+    states = [booking.states[code] for code in op.units]
+    draft = booking.draft_certificate(CertificateKind.PROOF, states[0].unit.county_code)
+    contract = _contract_of(op, booking.terms)
+    mortgage = op.mortgage
+    notice = PreNotice(
+        right_id=booking.new_right_id(),
+        units=op.units,
+        case_number=booking.case_number,
+        booked_at=booking.now,
+        booked_by=booking.booked_by,
+        kind=op.kind,
+        holders=op.holders,
+        obligors=op.obligors,
+        amount_fen=_amount(op),
+        contract_number=_contract_number(op, contract),
+        secured_scope=mortgage.secured_scope if mortgage else "/",
+        transfer_restriction=mortgage.transfer_restriction if mortgage else TransferRestriction.UNRECORDED,
+        term_start=mortgage.term_start if mortgage else None,
+        term_end=mortgage.term_end if mortgage else None,
+        registrable_from=_registrable_from(op, contract, booking.issued_on),
+        proof=draft.reference,
+    )
+    rests_on = [
+        right.proof.number
+        for state in states
+        for right in state.pre_notices
+        if mortgage and right.kind is PreNoticeKind.OTHER_SALE
+    ]
+    rests_on = rests_on or [state.ownership.title.number for state in states if state.ownership]
+    booking.book(notice)
+    booking.issue(
+        pre_notice_proof(
+            notice,
+            [state.unit for state in states],
+            rests_on,
+            identifier=draft.identifier,
+            number=draft.number,
+            code=draft.code,
+            registry=booking.registry,
+            issuer_name=booking.profile.authority_name,
+            issuer_code=booking.profile.authority_code,
+            issued_on=booking.issued_on,
+            application=booking.application_id,
+            test=not booking.profile.production,
+        )
+    )
+
+
+# -- together in one case ------------------------------------------------------------------------------------------
+
+
+def _sale_before(op: PreNoticeCreate, terms: Terms) -> PreNoticeCreate | None:
+    """For a mortgage pre-notice: the sale pre-notice that an earlier step of the same terms makes on its units."""
+    if op.mortgage is None or op not in terms.operations:
+        return None
+    for step in terms.operations[: terms.operations.index(op)]:
+        if isinstance(step, PreNoticeCreate) and step.sale and set(op.units) <= set(step.units):
+            return step
+    return None
+
+
+def _obligor_is_the_buyer(op: PreNoticeCreate, sale: PreNoticeCreate, field: str) -> list[Finding]:
+    """The mortgage is the buyer's, on what is being bought (handbook 2.3; S10)."""
+    if _keys(op.obligors) == _keys(sale.holders):
+        return []
+    return [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".obligors",
+            article="RD 88; S10",
+            zh="抵押权预告登记的义务人须为同案买卖预告登记的权利人（买方）",
+            en="the obligor of the mortgage pre-notice is the buyer, who holds the sale pre-notice of this case",
+        )
+    ]
+
+
+def _obligor_may_mortgage(op: PreNoticeCreate, state: UnitState, field: str) -> list[Finding]:
+    """Alone, a mortgage pre-notice is given by the holder of a live sale pre-notice, or by the owner (RD 88)."""
+    ownership = state.ownership
+    may = {owner.person.key for owner in ownership.owners} if ownership else set()
+    for notice in state.pre_notices:
+        if notice.kind is PreNoticeKind.OTHER_SALE:
+            may |= _keys(notice.holders)
+    return [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".obligors",
+            article="RD 88; CC 395",
+            zh=f"{party.name}既不是单元 {state.unit.unit_code} 的权利人，也不是其买卖预告登记的权利人",
+            en=f"{party.name} neither owns unit {state.unit.unit_code} nor holds a sale pre-notice on it",
+        )
+        for party in op.obligors
+        if party.key not in may
+    ]
+
+
+def _without(state: UnitState, sale: PreNoticeCreate) -> UnitState:
+    """The unit without the sale pre-notice of the same case: it is no other right."""
+    holders = _keys(sale.holders)
+    rest = tuple(
+        right
+        for right in state.rights
+        if not (
+            isinstance(right, PreNotice)
+            and right.kind is PreNoticeKind.OTHER_SALE
+            and _keys(right.holders) == holders
+        )
+    )
+    return UnitState(unit=state.unit, rights=rest)
+
+
+# -- what it says --------------------------------------------------------------------------------------------------
+
+
+def _joining(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[Party, ...]:
+    """Mortgagees of record whom the terms name among the applicants of this step."""
+    named = {p.key for p in op.applicants} - _keys(op.obligors + op.holders)
+    return tuple(p for p in mortgagees_of_record(states) if p.key in named)
+
+
+def _contract_of(op: PreNoticeCreate, terms: Terms) -> SaleContract | None:
+    """The sale contract of the units, where the terms have one."""
+    return next((c for c in terms.sale_contracts if all(c.is_about(code) for code in op.units)), None)
+
+
+def _contract_agrees(op: PreNoticeCreate, case: Case, field: str) -> list[Finding]:
+    """Price and number of the pre-notice are those of the contract: banks lend on the proof (S13; IR 18(2))."""
+    contract = _contract_of(op, case.manifest.terms)
+    if contract is None or op.sale is None:
+        return []
+    numbers = {contract.contract_number, contract.filing_number, ""}
+    if contract.price_fen == op.sale.price_fen and op.sale.contract_number in numbers:
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            field=field + ".sale",
+            article="IR 18(2); RD 87",
+            zh="取得价格或者合同编号与买卖合同不一致",
+            en="price or contract number differs from the sale contract",
+        )
+    ]
+
+
+def _risk_told(op: PreNoticeCreate, case: Case, field: str) -> list[Finding]:
+    """Where the profile asks for it, seller and buyer were told of the risks before (Taizhou, S13)."""
+    if not case.profile.risk_notice_required:
+        return []
+    manifest = case.manifest
+    notices = manifest.terms.risk_notices + manifest.evidence.risk_notices
+    told = {p.key for notice in notices for p in notice.acknowledged_by}
+    papers = case.papers_of("RISK_NOTICE")
+    missing = [
+        p
+        for p in op.obligors + op.holders
+        if p.key not in told and not any(paper.is_signed_by(p.id_number) for paper in papers)
+    ]
+    if not missing:
+        return []
+    names = "、".join(p.name for p in missing)
+    return [
+        finding(
+            "N-INCOMPLETE",
+            Severity.BLOCKS,
+            field=field,
+            file="RISK_NOTICE",
+            article="S13",
+            zh=f"缺少{names}确认的风险告知书",
+            en=f"the risk notice acknowledged by {names} is missing",
+        )
+    ]
+
+
+def _unclean_mortgage(op: PreNoticeCreate, mortgage: MortgageFirst, case: Case, field: str) -> list[Finding]:
+    """The noted mortgage is an ordinary one, of one registered mortgagee, for the buyer's own debt."""
+    found = unclean_mortgagees([(p.id_number, p.name) for p in op.holders], case, field)
+    if mortgage.kind is not MortgageKind.ORDINARY:
+        found.append(refer(field + ".mortgage.kind", "CC 420", "最高额抵押", "a maximum-amount mortgage"))
+    if len(op.holders) != 1:
+        found.append(refer(field + ".holders", "RD 88", "多个抵押权人", "several mortgagees"))
+    if _keys(mortgage.debtors) != _keys(op.obligors):
+        found.append(
+            refer(
+                field + ".mortgage.debtors",
+                "CC 391",
+                "抵押人与债务人不是同一人",
+                "mortgagor and debtor are not one person",
+            )
+        )
+    return found
+
+
+def _amount(op: PreNoticeCreate) -> int:
+    """QDJG or BDBZZQSE: the price of a sale, the claim (or its ceiling) of a mortgage."""
+    if op.mortgage is not None:
+        return op.mortgage.claim_amount_fen or op.mortgage.max_claim_amount_fen or 0
+    return op.sale.price_fen if op.sale else 0
+
+
+def _contract_number(op: PreNoticeCreate, contract: SaleContract | None) -> str:
+    """JYHTH: the number that stands in the terms, else that of the sale contract's filing."""
+    if op.mortgage is not None:
+        return op.mortgage.contract_number
+    stated = op.sale.contract_number if op.sale else ""
+    return stated or (contract.filing_number or contract.contract_number if contract else "")
+
+
+def _registrable_from(op: PreNoticeCreate, contract: SaleContract | None, today: dt.date) -> dt.date:
+    """When the final registration becomes possible (handbook 3.5): as stated, as agreed in the contract, else now."""
+    return op.registrable_from or (contract.registrable_from if contract else None) or today
+
+
+def _keys(parties: Sequence[Party]) -> set[tuple[str, str]]:
+    return {p.key for p in parties}
+
+
+def _once(parties: Sequence[Party]) -> tuple[Party, ...]:
+    return tuple({p.key: p for p in parties}.values())

@@ -1,0 +1,80 @@
+"""What every sale asks of the register, booked now (转移登记) or noted in advance (买卖预告登记).
+
+The owners of record sell, all of them or as many as the law lets dispose (CC 301; blocks.csv CO_OWNED_*); the title
+cited is the title of record (OS 9.3; RD 87).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.register.findings import Finding, Severity
+from gateway.register.identifiers import same_certificate_number
+from gateway.register.model import CertificateRef, Party, UnitState
+from gateway.register.reasons import finding
+
+
+def owners_sell(sellers: Sequence[Party], state: UnitState, field: str) -> list[Finding]:
+    """Nobody sells but an owner of record, under the name of record (CC 209; IR 14).
+
+    Whether enough co-owners sell is the table's question (CO_OWNED_JOINT, CO_OWNED_BY_SHARES); a sole owner who does
+    not sell shows as a seller who does not own.
+    """
+    if state.ownership is None:
+        return []  # NOT_FIRST_REGISTERED blocks it, in the table
+    owners = {owner.person.key: owner.person for owner in state.ownership.owners}
+    code = state.unit.unit_code
+    found = []
+    for seller in sellers:
+        owner = owners.get(seller.key)
+        if owner is None:
+            found.append(
+                finding(
+                    "N-NOT_APPLICANT",
+                    Severity.BLOCKS,
+                    rule="R-CONFLICT",
+                    field=field,
+                    article="CC 209; IR 14",
+                    zh=f"{seller.name}不是单元 {code} 的登记权利人",
+                    en=f"{seller.name} is not an owner of record of unit {code}",
+                )
+            )
+        elif owner.name != seller.name:
+            found.append(
+                finding(
+                    "C-MISMATCH",
+                    Severity.BLOCKS,
+                    rule="R-CONFLICT",
+                    field=field,
+                    article="IR 18(2)",
+                    zh=f"{seller.name}的姓名（名称）与登记簿记载不一致",
+                    en=f"the name {seller.name} differs from the register",
+                )
+            )
+    return found
+
+
+def titles_agree(titles: Sequence[CertificateRef], state: UnitState, field: str) -> list[Finding]:
+    """The title of record of the unit is among those cited (OS 9.3; RD 87)."""
+    if not titles or state.ownership is None:
+        return []
+    number = state.ownership.title.number
+    if any(same_certificate_number(title.number, number) for title in titles):
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field,
+            article="OS 9.3; RD 87",
+            zh=f"所列权属证号与单元 {state.unit.unit_code} 登记簿不一致",
+            en=f"the title cited is not the title of record of unit {state.unit.unit_code}",
+        )
+    ]
+
+
+def mortgagees_of_record(states: Sequence[UnitState]) -> tuple[Party, ...]:
+    """Every mortgagee with a live mortgage on one of the units, once."""
+    parties = [p for state in states for mortgage in state.mortgages for p in mortgage.mortgagees]
+    return tuple({p.key: p for p in parties}.values())

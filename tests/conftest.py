@@ -1,0 +1,7 @@
+"""Fixtures for every test: a running gateway for those that speak over the wire."""
+
+from __future__ import annotations
+
+from tests.support.stage import founded, own_folder, town
+
+__all__ = ["founded", "own_folder", "town"]
