@@ -24,8 +24,9 @@ from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, ApplicationRecorded
 from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import CLOSED, Application, Moment, State
+from gateway.commands import Command
 from gateway.rpc.acts import Filed, dossier_of, filed_of
-from gateway.sequencer import Command, Sequencer
+from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.working import Working, instant
 from gateway.world import wants_of_case

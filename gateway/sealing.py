@@ -21,7 +21,8 @@ from gateway.cases.effects import AnyEffect, CertificateNumbered
 from gateway.cases.model import Moment
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import CertificateSealer
-from gateway.sequencer import Command, Sequencer
+from gateway.commands import Command
+from gateway.sequencer import Sequencer
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.working import Wants, Working

@@ -30,6 +30,16 @@ from gateway.cases.effects import AnyEffect, encode_effects
 from gateway.cases.errors import CommandRefused, RequestIdReused
 from gateway.cases.model import Moment, Outcome
 from gateway.certificates.content import encode_content
+from gateway.commands import (
+    Answer,
+    ClockBehind,
+    Command,
+    Overloaded,
+    Receipt,
+    Unavailable,
+    Work,
+    read_receipt,
+)
 from gateway.ids import uuid7
 from gateway.storage import tables as t
 from gateway.storage.settings import Settings, load_settings
@@ -59,80 +69,6 @@ T = TypeVar("T")
 
 _encode_outcome = msgspec.json.Encoder().encode
 _decode_outcome = msgspec.json.Decoder(Outcome).decode
-
-
-class Overloaded(Exception):
-    """The queue is full: nothing was taken, try again after a moment."""
-
-
-class Unavailable(Exception):
-    """The ledger cannot be written to now; nothing happened. The message says why, `reason` is an ErrorReason."""
-
-    reason = "SHUTTING_DOWN"
-
-
-class ClockBehind(Unavailable):
-    """Our clock is behind the ledger's newest entry."""
-
-    reason = "CLOCK_BEHIND"
-
-
-@dataclass(slots=True)
-class Command:
-    """One verified act on its way to the ledger.
-
-    `payload` is the PAE of what was signed, kept as evidence beside `evidence` (signatures, certificates, verdicts).
-    `decide` is pure given the working set; it may raise CommandRefused, which leaves nothing behind. `evidence` is
-    called after it and may tell what the decision saw.
-    """
-
-    registry: str
-    institution: str
-    request_id: str
-    payload_sha256: str
-    payload: bytes
-    evidence: Callable[[], bytes]
-    wants: Wants
-    decide: Callable[[Working, Moment], Decision]
-    future: Future[Answer] = field(default_factory=Future)
-    waiter: asyncio.Future[Answer] | None = None
-    queued_at: float = field(default_factory=time.monotonic)
-
-
-@dataclass(slots=True)
-class Work:
-    """A piece of writing that is no ledger entry (the row of an uploaded file), done in a batch's transaction.
-
-    A batch that fails is tried again item by item, so `work` may run twice; only the run that committed counts.
-    """
-
-    work: Callable[[Connection], Any]
-    future: Future[Any] = field(default_factory=Future)
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What proves that an entry is in the ledger. `checkpoint` is None while publication is pending."""
-
-    registry: str
-    origin: str
-    index: int
-    entry: bytes
-    entry_hash: bytes
-    checkpoint: bytes | None
-    inclusion_proof: tuple[bytes, ...]
-    payload_salt: bytes
-    outcome_salt: bytes
-    outcome_part: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An outcome with the receipt of its entry."""
-
-    outcome: Outcome
-    receipt: Receipt
-    replayed: bool = False
 
 
 _Reply: TypeAlias = tuple[Command, Answer | Exception]
@@ -456,33 +392,6 @@ class Sequencer:
         except Exception as error:
             log.exception("replay not answered")
             return error
-
-
-def read_receipt(
-    connection: Connection,
-    ledger: Ledger,
-    registry: str,
-    index: int,
-    signed: SignedCheckpoint | None,
-    proof: tuple[bytes, ...],
-) -> Receipt:
-    """The receipt of an entry that is already in the ledger."""
-    head = ledger.head(connection, registry, for_update=False)
-    entry = ledger.read_entry(connection, registry, index)
-    payload_salt, _ = ledger.read_part(connection, registry, index, "evidence/payload")
-    outcome_salt, outcome_part = ledger.read_part(connection, registry, index, "outcome")
-    return Receipt(
-        registry=registry,
-        origin=head.origin,
-        index=index,
-        entry=entry.data,
-        entry_hash=entry.entry_hash(),
-        checkpoint=signed.note if signed else None,
-        inclusion_proof=proof,
-        payload_salt=payload_salt,
-        outcome_salt=outcome_salt,
-        outcome_part=outcome_part,
-    )
 
 
 def _application_of(decision: Decision) -> str:

@@ -28,9 +28,10 @@ from gateway.cases.effects import (
     TrustSet,
 )
 from gateway.cases.model import Moment, Outcome, Result
+from gateway.commands import Command
 from gateway.config import Config, RegistryConfig, load_config
 from gateway.register.authority import Profile, RuleSet
-from gateway.sequencer import Command, Sequencer
+from gateway.sequencer import Sequencer
 from gateway.storage.engine import WriterLock, writer_engine
 from gateway.storage.working import Wants, Working
 from ledger.publish import Publisher

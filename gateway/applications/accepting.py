@@ -203,6 +203,8 @@ def record(
         accepted_at=row.accepted_at,
         deadline=row.deadline,
         deadline_provisional=row.deadline_provisional,
+        booked_at=row.booked_at,
+        parties_expire_at=row.parties_expire_at if row.state is State.AWAITING_PARTIES else None,
     )
     contents = booked.contents if booked else ()
     return Decision(kind=answered.kind, outcome=outcome, effects=tuple(effects), contents=contents)

@@ -16,7 +16,7 @@ from gateway.cases.errors import KindNotAvailable
 from gateway.cases.model import Awaited, Moment, Result, World
 from gateway.kinds.applicants import APPLICATION_FORM, applicant_findings, consenter_findings
 from gateway.kinds.law import Case
-from gateway.kinds.laws import law_of
+from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Unit, UnitKind, UnitState, Value
@@ -117,7 +117,7 @@ def _from_the_filing(
             for code in operation.units
             if world.profile.place(code[:6]) is None
         ]
-        blank = [_blank(code) for code in operation.units]
+        blank = [blank_unit(code) for code in operation.units]
         for found, awaited in (
             applicant_findings(law.applicants(operation, blank), case, field),
             consenter_findings(operation.consenters, case, field),
@@ -125,10 +125,13 @@ def _from_the_filing(
             findings += found
             awaiting += awaited
         findings += paper_findings(law.papers(operation, blank), case, field)
+    composition = composition_of(manifest)
+    if composition is not None:
+        findings += paper_findings(composition.papers(manifest.terms), case, "terms")
     return (*findings, _withheld()), tuple(dict.fromkeys(awaiting))
 
 
-def _blank(code: str) -> UnitState:
+def blank_unit(code: str) -> UnitState:
     """A unit of which only the code is known."""
     return UnitState(
         unit=Unit(unit_code=code, kind=UnitKind.FLAT, county_code=code[:6], location=""), rights=()

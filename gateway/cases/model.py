@@ -305,6 +305,8 @@ class Outcome(Value, frozen=True, kw_only=True):
     accepted_at: dt.datetime | None = None
     deadline: dt.date | None = None
     deadline_provisional: bool = False
+    booked_at: dt.datetime | None = None
+    parties_expire_at: dt.datetime | None = None
     as_of_index: int | None = None
 
 

@@ -21,6 +21,7 @@ from gateway.applications.later import Dossier, LaterAct
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import Application, Header, Manifest, Moment, Paper
+from gateway.commands import Answer, Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import acts_pb2, envelope_pb2, terms_pb2
 from gateway.register.authority import Institution, KeyRole
@@ -32,7 +33,7 @@ from gateway.rpc.names import split_name
 from gateway.rpc.rights import Caller, may_see
 from gateway.rpc.submission import check_applicant, check_limits, envelope_of, verify
 from gateway.rpc.violations import MalformedRequest, Violations
-from gateway.sequencer import Answer, Command, Sequencer
+from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working

@@ -22,6 +22,7 @@ from gateway.cases.decision import Decision
 from gateway.cases.effects import RightBooked, UnitRecorded, encode_effects
 from gateway.cases.errors import CommandRefused
 from gateway.cases.model import Moment
+from gateway.commands import Answer, Overloaded, Unavailable
 from gateway.config import MIB, Limits
 from gateway.pb.diya.v1 import admin_acts_pb2 as acts
 from gateway.pb.diya.v1 import admin_service_pb2, admin_service_pb2_grpc
@@ -36,7 +37,7 @@ from gateway.rpc.operator_acts import SignedAct, read_act
 from gateway.rpc.paging import page_of_mapping, page_size
 from gateway.rpc.receiving import first_message, receive, to_the_end
 from gateway.rpc.violations import Violations
-from gateway.sequencer import Answer, Overloaded, Sequencer, Unavailable
+from gateway.sequencer import Sequencer
 from gateway.storage.files import FileStore, Incoming
 from gateway.storage.queries import Queries
 from gateway.storage.settings import Settings

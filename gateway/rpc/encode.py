@@ -11,6 +11,7 @@ from google.type.date_pb2 import Date
 from gateway.applications.rehearsal import Rehearsed
 from gateway.cases.model import Application, FileReference, Outcome
 from gateway.certificates.content import CertificateContent
+from gateway.commands import Answer, Receipt
 from gateway.kinds.applicants import CONSENTER
 from gateway.pb.diya.v1 import (
     application_pb2,
@@ -23,7 +24,6 @@ from gateway.pb.diya.v1 import (
 )
 from gateway.register.findings import Finding
 from gateway.register.model import Party
-from gateway.sequencer import Answer, Receipt
 
 #: `Awaited.role` of those who are not to apply.
 _ROLES = {CONSENTER: finding_pb2.PARTY_ROLE_CONSENTER}
@@ -83,6 +83,8 @@ def bare_outcome(value: Outcome, registry: str) -> outcome_pb2.Outcome:
         accepted_at=timestamp(value.accepted_at),
         deadline=date(value.deadline),
         deadline_provisional=value.deadline_provisional,
+        booked_at=timestamp(value.booked_at),
+        parties_expire_at=timestamp(value.parties_expire_at),
     )
     if value.state is not None:
         wire.state = application_pb2.Application.State.Value(f"STATE_{value.state.value}")

@@ -17,8 +17,8 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from gateway.cases.errors import CommandRefused
+from gateway.commands import Overloaded, Unavailable
 from gateway.rpc.violations import MalformedRequest, Violation
-from gateway.sequencer import Overloaded, Unavailable
 from signing.errors import SigningError
 
 log = logging.getLogger(__name__)

@@ -17,13 +17,13 @@ from google.protobuf.message import DecodeError, Message
 from gateway.applications.administration import OPERATORS, OperatorAct
 from gateway.cases.decision import Decision
 from gateway.cases.model import Moment
+from gateway.commands import Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import admin_acts_pb2
 from gateway.rpc.authority import instant_of
 from gateway.rpc.errors import Refusal
 from gateway.rpc.submission import envelope_of, verify
 from gateway.rpc.violations import Violations
-from gateway.sequencer import Command
 from gateway.storage.settings import Settings
 from gateway.storage.working import Wants, Working
 from signing.envelope import Envelope, EnvelopeSignature, pae

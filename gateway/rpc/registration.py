@@ -17,6 +17,7 @@ from gateway.applications.supplement import Supplement, decide_supplement
 from gateway.applications.withdrawal import Withdrawal, decide_withdrawal
 from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import Application, Kind
+from gateway.commands import Command
 from gateway.config import Limits
 from gateway.forms.render import render_application_form, render_inquiry_record
 from gateway.forms.signers import signers_of
@@ -45,7 +46,7 @@ from gateway.rpc.submission import (
     verify_submission,
 )
 from gateway.rpc.verifier import StreamOrder, Verifier
-from gateway.sequencer import Command, Sequencer
+from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
 from gateway.telemetry import metrics
@@ -107,13 +108,13 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         return _pb.SubmitMortgageReleaseResponse(outcome=await self._submit(request, Kind.MORTGAGE_RELEASE))
 
     async def SubmitPreNotice(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """Pre-notices: verified like every submission, not yet booked by this version."""
+        """Pre-notices of a second-hand sale and of its mortgage (CC 221)."""
         return _pb.SubmitPreNoticeResponse(outcome=await self._submit(request, Kind.PRE_NOTICE))
 
     async def SubmitEncumberedTransfer(
         self, request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> Any:
-        """Encumbered transfers: verified like every submission, not yet booked by this version."""
+        """Encumbered transfers (N29)."""
         return _pb.SubmitEncumberedTransferResponse(
             outcome=await self._submit(request, Kind.ENCUMBERED_TRANSFER)
         )

@@ -16,6 +16,7 @@ from gateway.applications.review import Act, Verb, decide_review
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import Application, Moment, Paper
+from gateway.commands import Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, review_service_pb2, review_service_pb2_grpc
 from gateway.register.authority import Registrar
@@ -27,7 +28,7 @@ from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.submission import envelope_of, verify
 from gateway.rpc.violations import Violations
-from gateway.sequencer import Command, Sequencer
+from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.working import Working
 from gateway.world import papers_of, wants_of_case, world_of

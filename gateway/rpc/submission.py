@@ -17,13 +17,14 @@ from gateway.applications.rehearsal import Rehearsed, rehearse
 from gateway.applications.submit import Submission, decide_submission
 from gateway.cases.decision import Decision
 from gateway.cases.model import FileReference, Header, Kind, Manifest, Moment, Paper
+from gateway.commands import Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import envelope_pb2
 from gateway.register.authority import Institution, KeyRole
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.errors import Refusal
 from gateway.rpc.rights import Caller
-from gateway.sequencer import ENTROPY_BYTES, Command
+from gateway.sequencer import ENTROPY_BYTES
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working
 from gateway.telemetry import metrics

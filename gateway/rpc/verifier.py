@@ -13,7 +13,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from gateway.sequencer import Answer, Command, Sequencer
+from gateway.commands import Answer, Command
+from gateway.sequencer import Sequencer
 
 _Waiter = asyncio.Future[Answer]
 

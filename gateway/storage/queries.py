@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Engine, literal, select, tuple_
 
 from gateway.cases.model import QUEUED, Application, Outcome
 from gateway.certificates.proof import LedgerProof
+from gateway.commands import Receipt
 from gateway.register.model import AnyRight, UnitState
-from gateway.sequencer import Receipt
 from gateway.storage import tables as t
 from gateway.storage.paging import make_token, read_token
 from gateway.storage.settings import Settings

@@ -16,7 +16,8 @@ from gateway.pb.diya.v1 import ledger_service_pb2, registration_service_pb2
 from gateway.pb.diya.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from signing.pki import Credential, DevelopmentPKI
 from signing.trust import Purpose
-from tests.support.stage import REVOKED_TLS_KEY, STRANGER_KEY, SUSPENDED_KEY, Refused, Town, town_of
+from tests.support.stage import REVOKED_TLS_KEY, STRANGER_KEY, SUSPENDED_KEY, Town, town_of
+from tests.support.wire import Refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

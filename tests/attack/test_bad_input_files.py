@@ -15,7 +15,9 @@ from gateway.config import MIB
 from gateway.demo.stage import REGISTRAR_KEY
 from gateway.pb.diya.v1 import envelope_pb2, file_service_pb2
 from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
-from tests.support.stage import Refused, Town, as_stream, paper, town_of, upload_messages
+from tests.support.signed_papers import paper
+from tests.support.stage import Town, town_of
+from tests.support.wire import Refused, as_stream, until, upload_messages
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -112,13 +114,6 @@ async def test_upload_cancelled_leaves_nothing(town: Town) -> None:
         await waiting
     await until(lambda: not list(incoming.iterdir()))
     assert town.footprint() == before
-
-
-async def until(holds: Any, seconds: float = 10.0) -> None:
-    """Let the loop turn until something holds."""
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("sent", [0, 1, 2], ids=["nothing-sent", "after-metadata", "after-a-chunk"])

@@ -18,8 +18,11 @@ from gateway.register.sample import SAMPLE
 from gateway.register.sample_parties import made_up_citizen_id
 from signing.pki import Credential, DevelopmentPKI
 from signing.trust import Purpose
+from tests.support.filing import Filing
 from tests.support.pdf_files import stream, update_pdf
-from tests.support.stage import Filing, Town, codes_of, form, paper
+from tests.support.signed_papers import form, paper
+from tests.support.stage import Town
+from tests.support.wire import codes_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -13,7 +13,10 @@ from gateway.pb.diya.v1 import outcome_pb2
 from gateway.register.model import IdKind, Party
 from gateway.register.sample import SAMPLE
 from gateway.register.sample_parties import made_up_citizen_id
-from tests.support.stage import Town, codes_of, paper, town_of, trust_revoking
+from tests.support.founding import trust_revoking
+from tests.support.signed_papers import paper
+from tests.support.stage import Town, town_of
+from tests.support.wire import codes_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from gateway.pb.diya.v1 import errors_pb2, outcome_pb2
 from gateway.pb.diya.v1 import registration_service_pb2 as Pb
 from gateway.rpc.errors import CODES
 from gateway.storage.queries import READERS_MAX
-from tests.support.stage import Refused, Town, town_of
+from tests.support.stage import Town, town_of
+from tests.support.wire import Refused, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -40,13 +40,6 @@ def held(town: Town) -> Iterator[None]:
         yield
     finally:
         free.set()
-
-
-async def until(holds: Any, seconds: float = 10.0) -> None:
-    """Let the loop turn until something holds."""
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 async def test_overload_is_refused_with_a_delay(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

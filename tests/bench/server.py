@@ -24,6 +24,7 @@ from gateway.app import Gateway
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, InstitutionSet, RightBooked, UnitRecorded
 from gateway.cases.model import Outcome, Result
+from gateway.commands import Command
 from gateway.config import load_config
 from gateway.register.authority import Institution, InstitutionKind, KeyRole, RegisteredKey
 from gateway.register.model import (
@@ -38,7 +39,6 @@ from gateway.register.model import (
 )
 from gateway.rpc import rights
 from gateway.rpc.guard import Guard
-from gateway.sequencer import Command
 from gateway.storage import tables as t
 from gateway.storage.working import Wants
 from ledger.rows import write_rows

@@ -11,7 +11,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,10 @@ from ledger.vault import Vault
 from ledger.verify import verify_ledger
 from signing.envelope import Envelope
 from signing.pki import DevelopmentPKI
-from tests.support.stage import ONCE, Filing, MovedClock, Town, paper, upload_messages
+from tests.support.filing import Filing
+from tests.support.signed_papers import paper
+from tests.support.stage import ONCE, MovedClock, Town
+from tests.support.wire import until, upload_messages
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -181,12 +184,6 @@ async def _half_an_upload(town: Town) -> None:
         await town.stub(FileServiceStub, "bank-b").UploadFile(messages())
 
 
-async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.001)
-
-
 def _verified(folder: Path) -> int:
     """Both ledgers checked byte for byte, as `diya ledger verify` does; the first one's size."""
     config = load_config(folder / "diya.toml")
@@ -242,12 +239,12 @@ async def test_kill_under_load_loses_nothing_and_doubles_nothing(own_folder: Pat
             client = bank.client(server.town)
             entries = _count(own_folder, "SELECT count(*) FROM application")
             half = asyncio.create_task(_half_an_upload(server.town))
-            await _until(lambda: _coming_in(own_folder) > 0)
+            await until(lambda: _coming_in(own_folder) > 0)
             tasks = [asyncio.create_task(bank.send(client, request_id)) for request_id in fresh]
             if point == "first commit":
-                await _until(lambda: _count(own_folder, "SELECT count(*) FROM application") > entries)  # noqa: B023
+                await until(lambda: _count(own_folder, "SELECT count(*) FROM application") > entries)  # noqa: B023
             else:
-                await _until(lambda: sum(r in bank.answers for r in fresh) >= point)  # noqa: B023
+                await until(lambda: sum(r in bank.answers for r in fresh) >= point)  # noqa: B023
             await server.kill()
             await asyncio.gather(*tasks, half)
         assert _coming_in(own_folder) > 0, "the kill came in the middle of an upload"
@@ -283,7 +280,7 @@ async def test_terminate_under_load_keeps_what_was_acknowledged(own_folder: Path
         fresh += _many_small_cases(server.town, bank)
         client = bank.client(server.town)
         tasks = [asyncio.create_task(bank.send(client, request_id)) for request_id in fresh]
-        await _until(lambda: _count(own_folder, "SELECT count(*) FROM application") > 0)
+        await until(lambda: _count(own_folder, "SELECT count(*) FROM application") > 0)
         answered_before = len(bank.answers)
         assert await server.stop() == 0, log.read_text()[-3000:]
         await asyncio.gather(*tasks)

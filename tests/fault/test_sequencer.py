@@ -17,8 +17,8 @@ from gateway.app import Gateway
 from gateway.cases.effects import CounterMoved, RightEnded
 from gateway.client.receipt import verify_receipt
 from gateway.client.trust import LedgerTrust, read_trust
+from gateway.commands import ClockBehind, Command, Overloaded, Unavailable
 from gateway.rpc.encode import receipt as encode_receipt
-from gateway.sequencer import ClockBehind, Command, Overloaded, Unavailable
 from gateway.storage.engine import SecondWriter
 from ledger.checkpoint import open_checkpoint
 from ledger.verify import verify_ledger

@@ -14,8 +14,8 @@ from gateway.applications.submit import Submission, decide_submission
 from gateway.cases.decision import Decision
 from gateway.cases.effects import InstitutionSet, ProfileSet, RightBooked, UnitRecorded
 from gateway.cases.model import Application, Moment, Result, State
+from gateway.commands import Answer
 from gateway.register.model import Mortgage, Ownership, PreNotice, UnitState
-from gateway.sequencer import Answer
 from gateway.storage.working import Working
 from gateway.world import wants_of, world_of
 from tests.support import cases as c

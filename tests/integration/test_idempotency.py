@@ -13,7 +13,9 @@ from gateway.client import manifest as build
 from gateway.client.acts import send_act
 from gateway.pb.diya.v1 import outcome_pb2, registration_service_pb2
 from signing.envelope import Envelope
-from tests.support.stage import Filing, MovedClock, Town, codes_of, town_of
+from tests.support.filing import Filing
+from tests.support.stage import MovedClock, Town, town_of
+from tests.support.wire import codes_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

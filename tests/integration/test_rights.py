@@ -13,7 +13,8 @@ from gateway.demo.stage import OPERATOR_KEY, REGISTRAR_KEY
 from gateway.pb.diya.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from gateway.rpc.rights import RIGHTS, CallerKind, may_call
 from gateway.rpc.server import SERVICES
-from tests.support.stage import AUDITOR_KEY, STRANGER_KEY, Refused, Town, as_stream
+from tests.support.stage import AUDITOR_KEY, STRANGER_KEY, Town
+from tests.support.wire import Refused, as_stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from gateway.cases.effects import CounterMoved
-from gateway.sequencer import Unavailable
+from gateway.commands import Unavailable
 from gateway.storage import tables as t
 from tests.support.spine import REGISTRY, Spine
 

@@ -14,7 +14,9 @@ from gateway.client import manifest as build
 from gateway.client.submissions import Submission
 from gateway.pb.diya.v1 import outcome_pb2, registration_service_pb2
 from gateway.register.sample import SAMPLE
-from tests.support.stage import Filing, Refused, Town, as_stream
+from tests.support.filing import Filing
+from tests.support.stage import Town
+from tests.support.wire import Refused, as_stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

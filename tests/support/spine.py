@@ -32,13 +32,14 @@ from gateway.cases.effects import (
 )
 from gateway.cases.model import Moment, Outcome, Result
 from gateway.certificates.content import CertificateContent
+from gateway.commands import Answer, Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import envelope_pb2
 from gateway.register.authority import Institution, InstitutionKind, KeyRole, RegisteredKey, Registrar
 from gateway.rpc.guard import caller_now
 from gateway.rpc.operator_acts import PAYLOAD_TYPES
 from gateway.rpc.rights import Caller, CallerKind
-from gateway.sequencer import Answer, Command, Sequencer
+from gateway.sequencer import Sequencer
 from gateway.storage import tables
 from gateway.storage.engine import reader_engine, writer_engine
 from gateway.storage.files import FileStore

@@ -132,7 +132,8 @@ def test_join_when_the_register_bars_by_then_is_not_accepted_and_frees_the_paper
     row = later.filed(later.world(), what)
     seizure = Seizure(
         right_id="0.9", units=(c.UNIT,), case_number="", booked_at=c.NOW, booked_by="x", kind=SeizureKind.SEIZURE,
-        target=c.OWNER, extent="全部", authority="某法院", instrument_no="1", served_at=c.NOW, until=dt.date(2029, 1, 1),
+        target=c.OWNER, extent="全部", authority="某法院", instrument_no="1", served_at=c.NOW,
+        until=dt.date(2029, 1, 1),
     )  # fmt: skip
     decision = decide_join(later.dossier(later.world(c.unit_state(seizure)), what, row), join(row), LATER)
     assert later.row_of(decision).state is State.NOT_ACCEPTED

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from gateway.applications.rehearsal import rehearse
+from gateway.applications.rehearsal import blank_unit, rehearse
 from gateway.cases.errors import EnvelopeExpired
 from gateway.cases.model import Result
 from gateway.cases.terms import AnyOperation
 from gateway.kinds.laws import law_of
 from gateway.register.model import Seizure, SeizureKind
 from tests.support import cases as c
-from tests.support import later
+from tests.support import deals, later
 
 SEIZED = Seizure(
     right_id="0.9", units=(c.UNIT,), case_number="", booked_at=c.NOW, booked_by="导入", kind=SeizureKind.SEIZURE,
@@ -101,13 +101,21 @@ def test_rehearsal_made_in_the_future_is_refused() -> None:
             rehearse(c.world(c.unit_state()), c.submission(c.mortgage_first(), papers), late)
 
 
-@pytest.mark.parametrize("operation", [c.mortgage_first(), c.mortgage_release()], ids=["first", "release"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        c.mortgage_first(),
+        c.mortgage_release(),
+        deals.transfer(),
+        deals.sale_notice(),
+        deals.mortgage_notice(),
+    ],
+    ids=["first", "release", "transfer", "sale-notice", "mortgage-notice"],
+)
 def test_law_names_applicants_and_papers_of_a_unit_of_which_nothing_is_known(operation: AnyOperation) -> None:
     """What a rehearsal without a basis is told must not need the register."""
-    from gateway.applications.rehearsal import _blank
-
     law = law_of(operation)
     assert law is not None
-    blank = [_blank(code) for code in operation.units]
+    blank = [blank_unit(code) for code in operation.units]
     assert law.applicants(operation, blank)
     assert law.papers(operation, blank)

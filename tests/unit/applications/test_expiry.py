@@ -1,0 +1,120 @@
+"""What ends by the passing of time, and whose turn comes when another case ends (golden 20, 22, 26, 36)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
+from gateway.cases.effects import PapersFreed, RightEnded
+from gateway.cases.model import Application, OpenCase, Result, State
+from gateway.register.model import UnitState
+from tests.support import cases as c
+from tests.support import later
+
+LATE = c.moment(20, c.NOW + dt.timedelta(days=40))
+
+
+def test_case_whose_party_never_signs_expires_without_a_place() -> None:
+    """Golden 26: E-EXPIRED, never a clock, never a place; its papers may back another case."""
+    here, what = later.world(), later.unsigned()
+    row = later.filed(here, what)
+    decision = decide_overdue(later.dossier(here, what, row), later.INTERNAL, LATE)
+    after = later.row_of(decision)
+    assert (after.state, after.accepted_at, after.case_number) == (State.EXPIRED, None, "")
+    assert [f.code for f in decision.outcome.findings] == ["E-EXPIRED"]
+    assert decision.kind == "application.expired"
+    assert [e for e in decision.effects if isinstance(e, PapersFreed)]
+    assert later.events_of(decision)[c.BANK_USCC] == "APPLICATION_EXPIRED"
+
+
+def test_case_is_not_ended_a_moment_before_its_term() -> None:
+    """The commit's own time decides."""
+    here, what = later.world(), later.unsigned()
+    row = later.filed(here, what)
+    assert row.parties_expire_at == c.NOW + dt.timedelta(days=10)
+    before = c.moment(20, row.parties_expire_at - dt.timedelta(microseconds=1))
+    with pytest.raises(NothingDue):
+        decide_overdue(later.dossier(here, what, row), later.INTERNAL, before)
+
+
+@pytest.mark.parametrize(
+    ("state", "field", "code", "result"),
+    [
+        (State.SUPPLEMENT_REQUESTED, "supplement_until", "R-NOT_SUPPLEMENTED", State.REFUSED),
+        (State.AWAITING_TAX, "gate_expires_at", "R-TAX", State.REFUSED),
+        (State.AWAITING_PAYOFF, "gate_expires_at", "S-PAYOFF", State.IN_REVIEW),
+    ],
+)
+def test_wait_that_runs_out_is_refused_or_goes_to_a_person(
+    state: State, field: str, code: str, result: State
+) -> None:
+    """R-TAX and R-NOT_SUPPLEMENTED when the deadline passes (golden 22); no payoff is for a person to judge."""
+    here = later.world(profile=replace(c.PROFILE, instant=()))
+    what = c.submission(c.mortgage_first(), c.mortgage_papers())
+    row = replace(later.filed(here, what), state=state, **{field: c.NOW + dt.timedelta(days=30)})
+    decision = decide_overdue(later.dossier(here, what, row), later.INTERNAL, LATE)
+    assert later.row_of(decision).state is result
+    assert [f.code for f in decision.outcome.findings] == [code]
+
+
+def queued(*others: OpenCase) -> tuple[Any, Any, Application]:
+    """A release that names the right of an earlier case (golden 36): suspended, S-QUEUE."""
+    state = c.unit_state(c.mortgage_row())
+    earlier = OpenCase(application_id="earlier", accepted_index=1, rights=("0.2",))
+    what = c.submission(c.mortgage_release(), c.release_papers())
+    row = later.filed(later.world(state, open_cases={c.UNIT: (earlier,)}), what)
+    return state, what, row
+
+
+def own(row: Application) -> OpenCase:
+    """The case's own place."""
+    return OpenCase(
+        application_id=row.application_id, accepted_index=row.accepted_index or 0, rights=row.rights
+    )
+
+
+def test_case_behind_another_is_suspended_by_the_queue() -> None:
+    """S-QUEUE keeps its place; nobody has to do anything."""
+    _, _, row = queued()
+    assert (row.state, row.suspension) == (State.SUSPENDED, "S-QUEUE")
+
+
+def test_turn_of_a_clean_case_is_booked_by_rule() -> None:
+    """At the head of the queue it is examined again and booked as if it came now, with its old place."""
+    state, what, row = queued()
+    here = later.world(state, open_cases={c.UNIT: (own(row),)})
+    decision = decide_reconsidered(later.dossier(here, what, row), later.INTERNAL, c.moment(15))
+    after = later.row_of(decision)
+    assert (decision.outcome.result, after.accepted_index) == (Result.BOOKED, row.accepted_index)
+    assert [e for e in decision.effects if isinstance(e, RightEnded)]
+
+
+def test_turn_of_a_case_that_the_register_bars_by_now_goes_to_a_person() -> None:
+    """The earlier case released the very mortgage: what blocks an accepted case is refused in writing, by a person."""
+    _, what, row = queued()
+    here = later.world(UnitState(unit=c.unit_state().unit, rights=c.unit_state().rights))
+    decision = decide_reconsidered(later.dossier(here, what, row), later.INTERNAL, c.moment(15))
+    after = later.row_of(decision)
+    assert (after.state, after.suspension) == (State.IN_REVIEW, "")
+    assert "R-CONFLICT" in {f.code for f in decision.outcome.findings}
+
+
+def test_turn_does_not_come_while_an_earlier_case_is_open() -> None:
+    """Nothing is entered."""
+    state, what, row = queued()
+    earlier = OpenCase(application_id="earlier", accepted_index=1, rights=("0.2",))
+    here = later.world(state, open_cases={c.UNIT: (earlier, own(row))})
+    with pytest.raises(NothingDue):
+        decide_reconsidered(later.dossier(here, what, row), later.INTERNAL, c.moment(15))
+
+
+def test_turn_does_not_lift_a_registrars_suspension() -> None:
+    """An inquiry ends by the registrar's own act."""
+    state, what, row = queued()
+    row = replace(row, suspension="S-INVESTIGATION")
+    with pytest.raises(NothingDue):
+        decide_reconsidered(later.dossier(later.world(state), what, row), later.INTERNAL, c.moment(15))
