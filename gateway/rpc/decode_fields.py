@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -33,6 +34,10 @@ def limit(count: int, most: int, path: str, wrong: Violations) -> None:
     """Note a list that is too long."""
     if count > most:
         wrong.add(path, f"最多 {most} 项", f"may have at most {most} items")
+
+
+#: What the register can hold: decimal(15,6) of 万元 (fields.csv), one fen being its last digit.
+AMOUNT_FEN_MAX = 10**15 - 1
 
 
 def enum_name(enum: Any, number: int, prefix: str) -> str:
@@ -81,6 +86,12 @@ def money(
             wrong.add(path, "必填", "is required")
         return None
     wire = getattr(holder, name)
+    if wire.amount_fen > AMOUNT_FEN_MAX:
+        wrong.add(
+            path + ".amount_fen",
+            f"不得超过 {AMOUNT_FEN_MAX} 分（登记簿字段 decimal(15,6)，单位万元）",
+            f"must not exceed {AMOUNT_FEN_MAX} fen: the register's field is decimal(15,6) in 10,000 CNY",
+        )
     if wire.amount_fen < least:
         wrong.add(
             path + ".amount_fen",
@@ -144,4 +155,19 @@ def named(
     if needed:
         required(ids, path, wrong)
     found = [party(name, parties, f"{path}[{n}]", wrong) for n, name in enumerate(ids)]
-    return tuple(p for p in found if p is not None)
+    people = tuple(p for p in found if p is not None)
+    if len({p.key for p in people}) < len(people):
+        wrong.add(path, "同一人列了两次", "names the same person twice")
+    return people
+
+
+def enum_names(enum: Any, numbers: Iterable[int], prefix: str, path: str) -> list[str]:
+    """Names of the values of a list's filter. Raises MalformedRequest for one that the contract does not have."""
+    wrong = Violations()
+    names = []
+    for position, number in enumerate(numbers):
+        names.append(enum_name(enum, number, prefix))
+        if not names[-1]:
+            wrong.add(f"{path}[{position}]", f"没有取值 {number}", f"has no value {number}")
+    wrong.refuse_if_any()
+    return names

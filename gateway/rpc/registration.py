@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -15,10 +15,13 @@ import structlog
 
 from gateway.applications.supplement import Supplement, decide_supplement
 from gateway.applications.withdrawal import Withdrawal, decide_withdrawal
-from gateway.cases.errors import ApplicationNotFound
+from gateway.cases.errors import ApplicationNotFound, KindNotAvailable
 from gateway.cases.model import Application, Kind
+from gateway.cases.terms import Terms, operation_name
 from gateway.commands import Command
 from gateway.config import Limits
+from gateway.forms.describe import NotOnFormError
+from gateway.forms.questions import questions_for
 from gateway.forms.render import render_application_form, render_inquiry_record
 from gateway.forms.signers import signers_of
 from gateway.pb.diya.v1 import (
@@ -31,9 +34,11 @@ from gateway.pb.diya.v1 import (
     registration_service_pb2_grpc,
     terms_pb2,
 )
+from gateway.register.model import Party
 from gateway.rpc import encode
 from gateway.rpc.acts import Acts, Filed, SignedAct
 from gateway.rpc.decode import decode_evidence, decode_terms
+from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal, refusal_of
 from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.names import malformed
@@ -46,6 +51,7 @@ from gateway.rpc.submission import (
     verify_submission,
 )
 from gateway.rpc.verifier import StreamOrder, Verifier
+from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
@@ -301,10 +307,8 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         rows, token = await self._queries.applications(
             registry,
             institution=caller.id if caller.kind is CallerKind.INSTITUTION else None,
-            states=[application_pb2.Application.State.Name(s).removeprefix("STATE_") for s in request.states],
-            kinds=[
-                codes_pb2.ApplicationKind.Name(k).removeprefix("APPLICATION_KIND_") for k in request.kinds
-            ],
+            states=enum_names(application_pb2.Application.State, request.states, "STATE_", "states"),
+            kinds=enum_names(codes_pb2.ApplicationKind, request.kinds, "APPLICATION_KIND_", "kinds"),
             page_size=min(request.page_size or self._limits.page_size_default, self._limits.page_size_max),
             page_token=request.page_token,
         )
@@ -384,9 +388,13 @@ def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) ->
         numbers = {wanted.get(party, "") for party in request.parties}
         signers = tuple(s for s in signers if s.id_number in numbers)
     ids = {number: party for party, number in wanted.items()}
-    application = render_application_form(
-        terms, request.terms, signers=signers, registry_name=authority, created_at=now, test=test
-    )
+    _check_answers(request, terms, signers)
+    try:
+        application = render_application_form(
+            terms, request.terms, signers=signers, registry_name=authority, created_at=now, test=test
+        )
+    except NotOnFormError as error:
+        raise KindNotAvailable(", ".join(operation_name(op) for op in terms.operations)) from error
     forms = [
         _form("APPLICATION", "不动产登记申请书", application, [ids.get(s.id_number, "") for s in signers])
     ]
@@ -404,6 +412,20 @@ def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) ->
         )
         forms.append(_form("INQUIRY_RECORD", f"询问记录-{signer.name}", record, [party]))
     return _pb.RenderFormsResponse(forms=forms, terms_sha256=hashlib.sha256(request.terms).digest())
+
+
+def _check_answers(request: Any, terms: Terms, signers: Sequence[Party]) -> None:
+    """Every answer is to a question that is put to somebody who signs. Raises MalformedRequest."""
+    wrong = Violations()
+    asked = {question.code for signer in signers for question in questions_for(terms, signer)}
+    for number, answer in enumerate(request.answers):
+        if answer.question not in asked:
+            wrong.add(
+                f"answers[{number}].question",
+                f"本次申请没有问题 {answer.question}；问题代码：{'、'.join(sorted(asked))}",
+                f"no question {answer.question} in this case; codes: {', '.join(sorted(asked))}",
+            )
+    wrong.refuse_if_any()
 
 
 def _form(code: str, title: str, pdf: bytes, parties: list[str]) -> Any:

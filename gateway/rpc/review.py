@@ -24,6 +24,7 @@ from gateway.register.findings import Finding, Severity
 from gateway.rpc import encode
 from gateway.rpc.authority import instant_of
 from gateway.rpc.decode import decode_manifest
+from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.submission import envelope_of, verify
@@ -75,7 +76,7 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         """Cases that wait for a person, oldest acceptance first (RD 67)."""
         rows, token = await self._queries.queue(
             registry_of(request),
-            states=[application_pb2.Application.State.Name(s).removeprefix("STATE_") for s in request.states],
+            states=enum_names(application_pb2.Application.State, request.states, "STATE_", "states"),
             claimed_by=caller_now.get().id if request.mine else "" if request.unclaimed else None,
             page_size=min(request.page_size or self._limits.page_size_default, self._limits.page_size_max),
             page_token=request.page_token,

@@ -87,8 +87,9 @@ class Verifier:
         while (job := self._jobs.get()) is not None:
             command: Command | None = None
             try:
-                command = job.read()
-                command.waiter = job.waiter
+                if not job.waiter.cancelled():  # whoever stopped waiting before it began wants nothing done
+                    command = job.read()
+                    command.waiter = job.waiter
             except Exception as error:
                 _refuse(job.waiter, error)
             if job.order is not None:

@@ -30,14 +30,12 @@ async def test_forms_of_no_terms_are_refused(town: Town) -> None:
     await _forms(town.mortgage(), "ENVELOPE_MALFORMED", terms=b"\xff\xff")
 
 
-@pytest.mark.xfail(strict=True, reason="RenderForms lets render_inquiry_record's ValueError out as INTERNAL")
 async def test_answer_to_a_question_that_is_not_asked_is_refused(town: Town) -> None:
     """An answer under a code that is no question of this case is FIELD_INVALID."""
     answer = Pb.InquiryAnswer(party="owner-1", question="NO_SUCH_QUESTION", answer="是")
     await _forms(town.mortgage(), "FIELD_INVALID", answers=[answer])
 
 
-@pytest.mark.xfail(strict=True, reason="RenderForms lets NotOnFormError out as INTERNAL")
 async def test_forms_of_an_operation_that_has_none_are_refused(town: Town) -> None:
     """An operation for which no form is printed yet is UNIMPLEMENTED."""
     filing = town.mortgage()
@@ -46,7 +44,6 @@ async def test_forms_of_an_operation_that_has_none_are_refused(town: Town) -> No
     await _forms(filing, {"NOT_IMPLEMENTED_KIND", "FIELD_INVALID"}, "")
 
 
-@pytest.mark.xfail(strict=True, reason="an enum value that we do not know comes out as INTERNAL in lists")
 @pytest.mark.parametrize("field", ["states", "kinds"])
 async def test_list_by_an_unknown_value_is_refused(town: Town, field: str) -> None:
     """A state or kind that the contract does not have is FIELD_INVALID."""
@@ -55,7 +52,6 @@ async def test_list_by_an_unknown_value_is_refused(town: Town, field: str) -> No
     await town.refusal(lambda: stub.ListApplications(request), "FIELD_INVALID", INVALID)
 
 
-@pytest.mark.xfail(strict=True, reason="an enum value that we do not know comes out as INTERNAL in lists")
 async def test_queue_by_an_unknown_state_is_refused(town: Town) -> None:
     """A state that the contract does not have is FIELD_INVALID in the registrars' queue too."""
     stub = town.stub(ReviewServiceStub, REGISTRAR_KEY)
