@@ -27,7 +27,7 @@ from gateway.cases.model import Application, ConsentKind, OpenCase, Result, Stat
 from gateway.register.authority import KeyRole
 from gateway.register.model import Seizure, SeizureKind
 from tests.support import cases as c
-from tests.support import later
+from tests.support import deals, later
 
 LATER = c.moment(9, c.NOW + dt.timedelta(minutes=10))
 
@@ -331,3 +331,16 @@ def test_the_filing_institution_cannot_decline_its_own_case() -> None:
     row = later.filed(here, what)
     with pytest.raises(NotPermitted):
         decide_decline(later.dossier(here, what, row), later.act(Decline, row, by=c.BANK), LATER)
+
+
+def test_old_mortgagee_of_a_combined_transfer_joins_its_release_with_a_release_key() -> None:
+    """Golden 27 turned right: co-applicant of the release; a RELEASE key is enough, a CONSENT key is not."""
+    here, what = deals.world(), deals.submission(joined=False)
+    row = later.filed(here, what)
+    assert (row.state, row.awaiting) == (State.AWAITING_PARTIES, (deals.A.id_number,))
+    act = later.act(Join, row, by=deals.A, parties=(deals.A,), roles=(KeyRole.RELEASE,))
+    decision = decide_join(later.dossier(here, what, row), act, LATER)
+    assert decision.outcome.result is Result.ACCEPTED
+    assert later.row_of(decision).bound_institutions == (deals.A.id_number,)
+    with pytest.raises(KeyWithoutRole):
+        decide_join(later.dossier(here, what, row), replace(act, roles=(KeyRole.CONSENT,)), LATER)
