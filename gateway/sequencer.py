@@ -302,12 +302,8 @@ class Sequencer:
             else:
                 batch.refused.append((command, RequestIdReused(command.request_id)))
             return
-        moment = Moment(
-            now=now,
-            index=index,
-            application_id=str(uuid7(now, self._entropy(10))),
-            entropy=self._entropy(ENTROPY_BYTES),
-        )
+        drawn = self._entropy(10 + ENTROPY_BYTES)
+        moment = Moment(now=now, index=index, application_id=str(uuid7(now, drawn[:10])), entropy=drawn[10:])
         try:
             decision = command.decide(working, moment)
         except CommandRefused as refusal:

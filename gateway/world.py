@@ -95,7 +95,7 @@ def world_of(
         open_cases=open_cases,
         institutions=settings.institutions,
         counters={name: working.counter(name) for name in _counters(manifest, now, institutions)},
-        certificates_by_number={n: i for n in numbers if (i := working.certificate_identifier(n))},
+        certificates_by_number=working.certificate_identifiers(numbers),
     )
 
 

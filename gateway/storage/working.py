@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table
 
 from gateway.cases import effects as fx
 from gateway.cases.model import QUEUED, Application, OpenCase
-from gateway.register.model import AnyRight, Unit, UnitState
+from gateway.register.model import AnyRight, Mortgage, Ownership, PreNotice, Unit, UnitState
 from gateway.storage import tables as t
 from gateway.storage.settings import Settings
 from ledger.rows import read_rows, write_rows
@@ -27,6 +27,15 @@ _decode_right = msgspec.json.Decoder(AnyRight).decode
 _decode_application = msgspec.json.Decoder(Application).decode
 
 Row = dict[str, Any]
+
+
+def _paper_number(right: AnyRight) -> str:
+    """The number of the certificate that shows a right; empty for the rights that have none."""
+    if isinstance(right, Ownership):
+        return right.title.number
+    if isinstance(right, Mortgage | PreNotice):
+        return right.proof.number
+    return ""
 
 
 @dataclass(slots=True)
@@ -84,7 +93,11 @@ class Working:
         self._load(t.counter, {(c,) for c in wants.counters})
         self._load_rights(wants.units - self._live_rights.keys())
         self._load_open_cases(wants.units - self._open_cases.keys())
-        self._load_numbers(wants.certificate_numbers - self._by_number.keys())
+        # Each of these units is looked at with the numbers of its papers: asked for here, one query serves the batch.
+        numbers = set(wants.certificate_numbers)
+        for code in wants.units:
+            numbers.update(_paper_number(right) for right in self._live_rights[code].values())
+        self._load_numbers(numbers - {""} - self._by_number.keys())
 
     def _load(self, table: Table, keys: Iterable[tuple[Any, ...]]) -> None:
         cache = self._rows[table]
@@ -126,6 +139,8 @@ class Working:
                 )
 
     def _load_numbers(self, numbers: set[str]) -> None:
+        # Numbers of papers that we did not issue are common: an absence is remembered too.
+        self._by_number.update(dict.fromkeys(numbers, ""))
         for found in self._read(t.certificate, "number", numbers):
             self._by_number[found["number"]] = found["identifier"]
 
@@ -168,10 +183,10 @@ class Working:
         row = self.row(t.counter, name)
         return 0 if row is None else int(row["value"])
 
-    def certificate_identifier(self, number: str) -> str:
-        """The e-certificate of a number; empty for one that we did not issue."""
-        self._load_numbers({number} - self._by_number.keys())
-        return self._by_number.get(number, "")
+    def certificate_identifiers(self, numbers: set[str]) -> dict[str, str]:
+        """The e-certificates of numbers; those that we did not issue are left out."""
+        self._load_numbers(numbers - self._by_number.keys())
+        return {number: found for number in numbers if (found := self._by_number[number])}
 
     # -- changing ------------------------------------------------------------------------------------------------
 
