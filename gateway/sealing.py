@@ -80,10 +80,6 @@ class Sealing:
                 self._queue.put_nowait((registry, effect.identifier, 0))
         metrics.unsealed(self._queue.qsize())
 
-    async def drained(self) -> None:
-        """Wait until nothing is queued or in hand."""
-        await self._queue.join()
-
     async def _work(self) -> None:
         while True:
             registry, identifier, tried = await self._queue.get()

@@ -21,7 +21,7 @@ from gateway.cases.model import (
 )
 from gateway.cases.terms import MortgageRelease
 from gateway.kinds.law import CHINA
-from gateway.register.model import UnitState
+from gateway.register.model import UnitState, certificate_numbers
 from gateway.storage import tables as t
 from gateway.storage.working import Wants, Working
 from signing.certificates import IdentityKind
@@ -84,9 +84,7 @@ def world_of(
             open_cases[code] = working.open_cases(code)
     numbers = _proof_numbers(manifest)
     for state in units.values():
-        numbers.update(mortgage.proof.number for mortgage in state.mortgages)
-        if state.ownership is not None:
-            numbers.add(state.ownership.title.number)
+        numbers |= certificate_numbers(state.rights)
     return World(
         registry=working.registry,
         profile=settings.profile,

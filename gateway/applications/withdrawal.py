@@ -32,7 +32,7 @@ from gateway.cases.model import Application, Dispute, Moment, Objection, Result,
 from gateway.kinds.applicants import is_bound
 from gateway.register.authority import KeyRole
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Party, Value
+from gateway.register.model import Party
 from gateway.register.reasons import finding
 
 #: The paper on which natural persons ask for withdrawal.
@@ -45,12 +45,6 @@ class Withdrawal(LaterAct, frozen=True, kw_only=True):
     """Parties of the terms for whom withdrawal is asked: the institution itself, and persons by their signed paper."""
 
     parties: tuple[Party, ...]
-
-
-class _Side(Value, frozen=True, kw_only=True):
-    """Who has applied, and of these who has not asked for withdrawal yet."""
-
-    missing: tuple[Party, ...]
 
 
 def decide_withdrawal(dossier: Dossier, act: Withdrawal, moment: Moment) -> Decision:

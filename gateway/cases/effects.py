@@ -183,14 +183,8 @@ AnyEffect: TypeAlias = (
 )
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(tuple[AnyEffect, ...])
 
 
 def encode_effects(effects: tuple[AnyEffect, ...]) -> bytes:
     """The `effects` part: a JSON array in order."""
     return _encoder.encode(effects)
-
-
-def decode_effects(data: bytes) -> tuple[AnyEffect, ...]:
-    """Parse `encode_effects` output; raises msgspec.ValidationError on an unknown effect."""
-    return _decoder.decode(data)

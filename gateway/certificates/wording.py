@@ -125,11 +125,6 @@ def wan_yuan(fen: int, currency: str = "CNY") -> str:
     return f"{figures}万元" if currency == "CNY" else f"{figures}万（{CURRENCY.get(currency, currency)}）"
 
 
-def yuan(fen: int) -> str:
-    """Money in figures with separators: ¥1,200,000.00."""
-    return f"¥{fen // FEN_PER_YUAN:,}.{fen % FEN_PER_YUAN:02d}"
-
-
 def capital_yuan(fen: int) -> str:
     """Money in capital characters as contracts write it: 壹佰贰拾万元整. Below 10^16 yuan."""
     if not 0 <= fen < 10**18:

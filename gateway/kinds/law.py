@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from gateway.cases.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
 from gateway.cases.model import Manifest, OpenCase, Paper
 from gateway.cases.terms import Terms
-from gateway.certificates.content import CertificateContent, CertificateKind
+from gateway.certificates.content import CertificateContent, CertificateKind, Issue
 from gateway.register.authority import Institution, Profile, RuleSet
 from gateway.register.findings import Finding
 from gateway.register.identifiers import format_certificate_number, make_certificate_identifier
@@ -175,6 +175,20 @@ class Booking:
                 kind.value, self.profile.authority_code, f"{county_code}{year}{serial:07d}"
             ),
             code=code,
+        )
+
+    def imprint(self, draft: DraftCertificate) -> Issue:
+        """What every certificate of this booking says of its issue, whatever right it shows."""
+        return Issue(
+            identifier=draft.identifier,
+            number=draft.number,
+            code=draft.code,
+            registry=self.registry,
+            issuer_name=self.profile.authority_name,
+            issuer_code=self.profile.authority_code,
+            issued_on=self.issued_on,
+            application=self.application_id,
+            test=not self.profile.production,
         )
 
     def _draw(self) -> str:

@@ -145,15 +145,7 @@ def book(op: MortgageFirst, booking: Booking) -> None:
             mortgage,
             [state.unit for state in states],
             [state.ownership.title.number for state in states if state.ownership],
-            identifier=draft.identifier,
-            number=draft.number,
-            code=draft.code,
-            registry=booking.registry,
-            issuer_name=booking.profile.authority_name,
-            issuer_code=booking.profile.authority_code,
-            issued_on=booking.issued_on,
-            application=booking.application_id,
-            test=not booking.profile.production,
+            **booking.imprint(draft),
         )
     )
 

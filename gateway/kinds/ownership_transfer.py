@@ -109,15 +109,7 @@ def book(op: OwnershipTransfer, booking: Booking) -> None:
             title_certificate(
                 new,
                 state.unit,
-                identifier=draft.identifier,
-                number=draft.number,
-                code=draft.code,
-                registry=booking.registry,
-                issuer_name=booking.profile.authority_name,
-                issuer_code=booking.profile.authority_code,
-                issued_on=booking.issued_on,
-                application=booking.application_id,
-                test=not booking.profile.production,
+                **booking.imprint(draft),
             )
         )
 

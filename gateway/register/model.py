@@ -11,7 +11,7 @@ shares as exact fractions, instants in UTC, dates in China time.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -133,13 +133,6 @@ class Unit(Value, frozen=True, kw_only=True):
     land_term_end: dt.date | None = None
     first_registered: bool = True
     holds: tuple[UnitHold, ...] = ()
-
-
-class RightStatus(StrEnum):
-    """QSZT: live 现势 or historical 历史."""
-
-    LIVE = "LIVE"
-    HISTORICAL = "HISTORICAL"
 
 
 class Right(Value, tag_field="right", frozen=True, kw_only=True):
@@ -332,6 +325,13 @@ class UnitState(Value, frozen=True, kw_only=True):
         """Live and waiting seizures by service (EX 23; F5 19)."""
         rows = [r for r in self.rights if isinstance(r, Seizure)]
         return tuple(sorted(rows, key=lambda s: s.served_at))
+
+
+def certificate_numbers(rights: Collection[AnyRight]) -> set[str]:
+    """Numbers of the certificates, paper or electronic, that show these rights (RD 20)."""
+    titles = {right.title.number for right in rights if isinstance(right, Ownership)}
+    proofs = {right.proof.number for right in rights if isinstance(right, Mortgage | PreNotice)}
+    return (titles | proofs) - {""}
 
 
 def in_order_of_rank(mortgages: Iterable[Mortgage]) -> tuple[tuple[Mortgage, ...], ...]:

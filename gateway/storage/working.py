@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table
 
 from gateway.cases import effects as fx
 from gateway.cases.model import QUEUED, Application, OpenCase
-from gateway.register.model import AnyRight, Mortgage, Ownership, PreNotice, Unit, UnitState
+from gateway.register.model import AnyRight, Unit, UnitState, certificate_numbers
 from gateway.storage import tables as t
 from gateway.storage.settings import Settings
 from ledger.rows import read_rows, write_rows
@@ -27,15 +27,6 @@ _decode_right = msgspec.json.Decoder(AnyRight).decode
 _decode_application = msgspec.json.Decoder(Application).decode
 
 Row = dict[str, Any]
-
-
-def _paper_number(right: AnyRight) -> str:
-    """The number of the certificate that shows a right; empty for the rights that have none."""
-    if isinstance(right, Ownership):
-        return right.title.number
-    if isinstance(right, Mortgage | PreNotice):
-        return right.proof.number
-    return ""
 
 
 @dataclass(slots=True)
@@ -96,8 +87,8 @@ class Working:
         # Each of these units is looked at with the numbers of its papers: asked for here, one query serves the batch.
         numbers = set(wants.certificate_numbers)
         for code in wants.units:
-            numbers.update(_paper_number(right) for right in self._live_rights[code].values())
-        self._load_numbers(numbers - {""} - self._by_number.keys())
+            numbers |= certificate_numbers(self._live_rights[code].values())
+        self._load_numbers(numbers - self._by_number.keys())
 
     def _load(self, table: Table, keys: Iterable[tuple[Any, ...]]) -> None:
         cache = self._rows[table]
