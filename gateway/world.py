@@ -19,7 +19,6 @@ from gateway.cases.model import (
     PaperSignature,
     World,
 )
-from gateway.cases.terms import MortgageRelease
 from gateway.kinds.law import CHINA
 from gateway.register.model import UnitState, certificate_numbers
 from gateway.storage import tables as t
@@ -82,6 +81,10 @@ def world_of(
         if state is not None:
             units[code] = state
             open_cases[code] = working.open_cases(code)
+    shared = {
+        code for state in units.values() for right in state.rights for code in right.units
+    } - units.keys()
+    related = {code: state for code in sorted(shared) if (state := working.unit_state(code)) is not None}
     numbers = _proof_numbers(manifest)
     for state in units.values():
         numbers |= certificate_numbers(state.rights)
@@ -90,6 +93,7 @@ def world_of(
         profile=settings.profile,
         rules=settings.rules,
         units=units,
+        related=related,
         open_cases=open_cases,
         institutions=settings.institutions,
         counters={name: working.counter(name) for name in _counters(manifest, now, institutions)},
@@ -151,7 +155,10 @@ def _stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> boo
 
 
 def _proof_numbers(manifest: Manifest) -> set[str]:
-    return {op.proof.number for op in manifest.terms.operations if isinstance(op, MortgageRelease)}
+    """Numbers of the proofs by which the operations name existing rights."""
+    return {
+        proof.number for op in manifest.terms.operations if (proof := getattr(op, "proof", None)) is not None
+    }
 
 
 def _counters(manifest: Manifest, now: dt.datetime, institutions: Iterable[str] = ()) -> set[str]:

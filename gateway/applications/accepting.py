@@ -90,6 +90,7 @@ def case_of(
         open_cases=world.open_cases,
         own_application=row.application_id,
         accepted_index=row.accepted_index,
+        accepted_at=row.accepted_at,
         now=now,
     )
 

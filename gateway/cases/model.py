@@ -317,6 +317,9 @@ class World(Value, frozen=True, kw_only=True):
     profile: Profile
     rules: RuleSet | None
     units: dict[str, UnitState]
+    related: dict[
+        str, UnitState
+    ] = {}  # units that the case does not name and that share a right with one it does
     open_cases: dict[str, tuple[OpenCase, ...]] = {}
     institutions: dict[str, Institution] = {}
     counters: dict[str, int] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gateway.kinds.applicants import has_consented, is_bound
 from gateway.kinds.law import Case
 from gateway.register.bearing import Bearing, Context, bearing
-from gateway.register.blocks import Verdict
+from gateway.register.blocks import UnitStateCode, Verdict
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Ownership, Party, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
@@ -28,6 +28,8 @@ def register_findings(
     consenters: tuple[Party, ...] = (),
     pre_notice_kind: PreNoticeKind | None = None,
     adds_burden: bool | None = None,
+    adverse_to: tuple[str, ...] = (),
+    papers: frozenset[UnitStateCode] = frozenset(),
 ) -> list[Finding]:
     """What the state of one unit has to say about one operation; see `Context` for the arguments.
 
@@ -40,6 +42,7 @@ def register_findings(
         open_cases=case.open_cases.get(state.unit.unit_code, ()),
         own_case=case.own_application,
         own_accepted_index=case.accepted_index,
+        accepted_at=case.accepted_at,
         rights=rights,
         applicants=frozenset(
             p.key for p in (*people, *joining) if p in obligors or p in joining or is_bound(p, case)
@@ -51,6 +54,8 @@ def register_findings(
         transferees=frozenset(p.key for p in transferees),
         pre_notice_kind=pre_notice_kind,
         adds_burden=adds_burden,
+        adverse_to=adverse_to,
+        papers=papers,
         risk_statement=any(not p.problems for p in case.papers_of("RISK_STATEMENT")),
         unrecorded_restriction=case.profile.unrecorded_restriction,
         two_thirds_disposal=case.profile.two_thirds_disposal,
@@ -89,7 +94,9 @@ def _finding(found: Bearing, state: UnitState, field: str) -> Finding | None:
             severity = Severity.BLOCKS if reason.startswith("C-") else Severity.REFERS
             return finding(reason, severity, field=field, article=article, zh=zh, en=en)
         case Verdict.ALLOW_WITH_CONSENT if not found.is_met:
-            who = "、".join(p.name for p in found.missing) or "-"
+            if not found.missing:
+                return _paper_wanted(found, field, article, zh, en)
+            who = "、".join(p.name for p in found.missing)
             wanted = "N-NOT_APPLICANT" if found.must_join else "N-INCOMPLETE"
             return finding(
                 wanted,
@@ -103,6 +110,19 @@ def _finding(found: Bearing, state: UnitState, field: str) -> Finding | None:
         case Verdict.WARN:
             return finding(found.reason_code, Severity.WARNS, field=field, article=article, zh=zh, en=en)
     return None
+
+
+def _paper_wanted(found: Bearing, field: str, article: str, zh: str, en: str) -> Finding:
+    """What the cell asks for is a paper or an act of the same case, of nobody in particular; `en` tells it."""
+    return finding(
+        "N-INCOMPLETE",
+        Severity.BLOCKS,
+        rule=found.reason_code if found.reason_code.startswith("R-") else "",
+        field=field,
+        article=article,
+        zh=zh,
+        en=en,
+    )
 
 
 def _barred(reason: str, field: str, article: str, zh: str, en: str) -> Finding:

@@ -8,13 +8,29 @@ from typing import Protocol, cast
 from gateway.cases.model import Manifest
 from gateway.cases.terms import (
     AnyOperation,
+    ClaimFixing,
+    MortgageChange,
     MortgageFirst,
     MortgageRelease,
+    MortgageTransfer,
     OwnershipTransfer,
+    PreNoticeConvert,
     PreNoticeCreate,
+    PreNoticeRelease,
     Terms,
 )
-from gateway.kinds import encumbered_transfer, mortgage, mortgage_release, ownership_transfer, pre_notice
+from gateway.kinds import (
+    claim_fixing,
+    encumbered_transfer,
+    mortgage,
+    mortgage_change,
+    mortgage_release,
+    mortgage_transfer,
+    ownership_transfer,
+    pre_notice,
+    pre_notice_convert,
+    pre_notice_release,
+)
 from gateway.kinds.encumbered_transfer import Gate
 from gateway.kinds.law import Case, Law, PaperRule
 from gateway.register.findings import Finding
@@ -36,9 +52,14 @@ class Composition(Protocol):
 
 _LAWS: dict[type, Law] = {
     MortgageFirst: cast("Law", mortgage),
+    MortgageChange: cast("Law", mortgage_change),
+    MortgageTransfer: cast("Law", mortgage_transfer),
+    ClaimFixing: cast("Law", claim_fixing),
     MortgageRelease: cast("Law", mortgage_release),
     OwnershipTransfer: cast("Law", ownership_transfer),
     PreNoticeCreate: cast("Law", pre_notice),
+    PreNoticeConvert: cast("Law", pre_notice_convert),
+    PreNoticeRelease: cast("Law", pre_notice_release),
 }
 
 #: Modes of encumbered transfer; each new mode is an entry of its own module's table.
