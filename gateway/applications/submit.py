@@ -120,7 +120,7 @@ def _examine_step(
     """One operation: who applies and consents, its papers, the register, and whether a rule may decide."""
     law = law_of(operation)
     if law is None:
-        raise KindNotAvailable(getattr(operation, "name", operation_name(operation)))
+        raise KindNotAvailable(operation_name(operation))
     unknown = [unknown_unit(world, code, field) for code in operation.units if code not in states]
     if unknown:
         return unknown, []

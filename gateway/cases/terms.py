@@ -45,12 +45,6 @@ class Operation(Value, tag_field="operation", frozen=True, kw_only=True):
     consenters: tuple[Party, ...] = ()
 
 
-def operation_name(operation: Operation) -> str:
-    """The operation's API name, as handbook 1.1 lists it: MORTGAGE_FIRST, CONSTRUCTION_MORTGAGE_FIRST and so on."""
-    name = str(type(operation).__struct_config__.tag)
-    return f"CONSTRUCTION_{name}" if getattr(operation, "construction", None) else name
-
-
 class ConstructionScope(Value, frozen=True, kw_only=True):
     """What a mortgage of a building under construction covers besides the land 在建建筑物 (RD 75, 76)."""
 
@@ -302,6 +296,14 @@ AnyOperation: TypeAlias = (
     | Reissue
     | OtherOperation
 )
+
+
+def operation_name(operation: Operation) -> str:
+    """The operation's API name, as handbook 1.1 lists it: MORTGAGE_FIRST, CONSTRUCTION_MORTGAGE_FIRST and so on."""
+    if isinstance(operation, OtherOperation):
+        return operation.name
+    name = str(type(operation).__struct_config__.tag)
+    return f"CONSTRUCTION_{name}" if getattr(operation, "construction", None) else name
 
 
 def transfer_in(operation: Operation) -> OwnershipTransfer | None:

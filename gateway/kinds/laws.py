@@ -9,6 +9,7 @@ from gateway.cases.model import Manifest
 from gateway.cases.terms import (
     AnyOperation,
     ClaimFixing,
+    Correction,
     MortgageChange,
     MortgageFirst,
     MortgageRelease,
@@ -17,10 +18,12 @@ from gateway.cases.terms import (
     PreNoticeConvert,
     PreNoticeCreate,
     PreNoticeRelease,
+    Reissue,
     Terms,
 )
 from gateway.kinds import (
     claim_fixing,
+    correction,
     encumbered_transfer,
     mortgage,
     mortgage_change,
@@ -30,6 +33,7 @@ from gateway.kinds import (
     pre_notice,
     pre_notice_convert,
     pre_notice_release,
+    reissue,
 )
 from gateway.kinds.encumbered_transfer import Gate
 from gateway.kinds.law import Case, Law, PaperRule
@@ -60,6 +64,8 @@ _LAWS: dict[type, Law] = {
     PreNoticeCreate: cast("Law", pre_notice),
     PreNoticeConvert: cast("Law", pre_notice_convert),
     PreNoticeRelease: cast("Law", pre_notice_release),
+    Correction: cast("Law", correction),
+    Reissue: cast("Law", reissue),
 }
 
 #: Modes of encumbered transfer; each new mode is an entry of its own module's table.
