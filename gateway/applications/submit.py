@@ -68,6 +68,7 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         profile=world.profile,
         rules=world.rules,
         open_cases=world.open_cases,
+        prior=world.named.get(header.case),
         now=moment.now,
     )
     findings, awaiting = examine(world, case)
@@ -109,7 +110,7 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
         if number < last:
             ahead.take(operation)
     if composition is not None:
-        findings += paper_findings(composition.papers(manifest.terms), case, "terms")
+        findings += paper_findings(composition.papers(manifest), case, "terms")
         findings += composition.conditions(case, world.units)
     return _each_paper_once(findings), tuple(dict.fromkeys(awaiting))
 
@@ -238,6 +239,7 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
         request_id=header.request_id,
         case=header.case,
         phase=header.phase,
+        mode=terms.mode,
         supersedes=header.supersedes,
         payload_sha256=submission.payload_sha256,
         terms_sha256=manifest.terms_sha256,

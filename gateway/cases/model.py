@@ -220,6 +220,7 @@ class Application(Value, frozen=True, kw_only=True):
     request_id: str
     case: str = ""
     phase: int = 1
+    mode: str = ""
     supersedes: str = ""
     payload_sha256: str
     terms_sha256: str
@@ -323,6 +324,7 @@ class World(Value, frozen=True, kw_only=True):
     open_cases: dict[str, tuple[OpenCase, ...]] = {}
     institutions: dict[str, Institution] = {}
     counters: dict[str, int] = {}
+    named: dict[str, Application] = {}  # applications that the header names, by resource name
     certificates_by_number: dict[str, str] = {}  # live e-certificates: number -> identifier
 
 

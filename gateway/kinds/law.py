@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.cases.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
-from gateway.cases.model import Manifest, OpenCase, Paper
+from gateway.cases.model import Application, Manifest, OpenCase, Paper
 from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent, CertificateKind, Issue
 from gateway.register.authority import Institution, Profile, RuleSet
@@ -69,6 +69,7 @@ class Case(Value, frozen=True, kw_only=True):
     rules: RuleSet | None
     open_cases: Mapping[str, tuple[OpenCase, ...]] = {}
     own_application: str = ""
+    prior: Application | None = None  # the first phase, for a later one
     accepted_index: int | None = None  # of the case itself, once accepted
     accepted_at: dt.datetime | None = None
     now: dt.datetime
