@@ -140,6 +140,8 @@ def book(op: Correction, booking: Booking) -> None:
     right = right_named(op.proof, states)
     if right is None:
         raise NotBookable(f"no live right has proof number {op.proof.number} on these units")
+    if any(_item(right, item, "") for item in op.items):
+        raise NotBookable("an item cannot be put right as it is stated")
     draft = booking.draft_certificate(CertificateKind.PROOF, states[0].unit.county_code)
     fields = _fields(right)
     changed = {}
