@@ -208,6 +208,9 @@ def _evidence(path: Path | None) -> terms_pb2.Evidence | None:
     if path is None:
         return None
     try:
-        return ParseDict(json.loads(path.read_text(encoding="utf-8")), terms_pb2.Evidence())
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("an object is expected")
+        return ParseDict(data, terms_pb2.Evidence())
     except (OSError, ValueError, ParseError) as error:
         raise InputError(f"{path}: {error}", f"{path}：不是办理证据的 JSON") from error
