@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from gateway.applications.daily import counter_of_day
 from gateway.applications.events import counter_name
 from gateway.cases.errors import CommandRefused
 from gateway.cases.model import (
@@ -46,6 +47,7 @@ def wants_of(manifest: Manifest) -> Wants:
         units=codes,
         files={(channel, f.sha256) for f in manifest.files},
         papers={f.sha256 for f in manifest.files},
+        applications=set(_named(manifest).values()),
         certificate_numbers=_proof_numbers(manifest),
         counters=_counters(manifest, header.created_at),
     )
@@ -55,7 +57,7 @@ def wants_of_case(manifest: Manifest, row: Application, now: dt.datetime) -> Wan
     """What deciding a later act on this case will read."""
     wants = wants_of(manifest)
     wants.requests = set()
-    wants.applications = {row.application_id}
+    wants.applications.add(row.application_id)
     wants.files |= {(b.institution, b.reference.sha256) for b in row.brought}
     wants.papers |= {b.reference.sha256 for b in row.brought}
     wants.counters |= _counters(manifest, now, row.institutions)
@@ -85,6 +87,10 @@ def world_of(
         code for state in units.values() for right in state.rights for code in right.units
     } - units.keys()
     related = {code: state for code in sorted(shared) if (state := working.unit_state(code)) is not None}
+    counters = _counters(manifest, now, institutions)
+    if settings.profile.submissions_per_day:
+        counters.add(counter_of_day(manifest.header.channel_institution, now))
+    named = {name: working.application(key) for name, key in _named(manifest).items()}
     numbers = _proof_numbers(manifest)
     for state in units.values():
         numbers |= certificate_numbers(state.rights)
@@ -96,8 +102,9 @@ def world_of(
         related=related,
         open_cases=open_cases,
         institutions=settings.institutions,
-        counters={name: working.counter(name) for name in _counters(manifest, now, institutions)},
+        counters={name: working.counter(name) for name in counters},
         certificates_by_number=working.certificate_identifiers(numbers),
+        named={name: row for name, row in named.items() if row is not None},
     )
 
 
@@ -159,6 +166,14 @@ def _proof_numbers(manifest: Manifest) -> set[str]:
     return {
         proof.number for op in manifest.terms.operations if (proof := getattr(op, "proof", None)) is not None
     }
+
+
+def _named(manifest: Manifest) -> dict[str, str]:
+    """Applications of this registry that the header names: resource name -> id."""
+    header = manifest.header
+    head = f"registries/{header.registry}/applications/"
+    names = (header.case, header.supersedes)
+    return {name: name.removeprefix(head) for name in names if name.startswith(head)}
 
 
 def _counters(manifest: Manifest, now: dt.datetime, institutions: Iterable[str] = ()) -> set[str]:

@@ -117,6 +117,7 @@ class Manifest(Value, frozen=True, kw_only=True):
     sections: tuple[SectionReference, ...] = ()
     files: tuple[FileReference, ...] = ()
     evidence: Evidence = Evidence()
+    insist: bool = False  # a bar in substance is to be accepted and refused in writing (IR 22)
     papers_to_come: tuple[str, ...] = ()  # codes of papers that a co-applicant brings with its Join
 
 

@@ -11,6 +11,7 @@ import datetime as dt
 from enum import StrEnum
 from typing import TypeAlias
 
+from gateway.cases.stated import Declaration, StatedUnit
 from gateway.register.model import (
     CertificateRef,
     CoOwnership,
@@ -482,6 +483,10 @@ class Terms(Value, frozen=True, kw_only=True):
     risk_notices: tuple[RiskNotice, ...] = ()
     identity_checks: tuple[IdentityCheck, ...] = ()
     powers_of_attorney: tuple[PowerOfAttorney, ...] = ()
+    stated_units: tuple[StatedUnit, ...] = ()
+    declarations: tuple[Declaration, ...] = ()
+    separate_certificates: bool = False  # SQFBCZ
+    note: str = ""  # FJ
 
     @property
     def unit_codes(self) -> tuple[str, ...]:
@@ -490,8 +495,9 @@ class Terms(Value, frozen=True, kw_only=True):
 
     @property
     def institution_codes(self) -> tuple[str, ...]:
-        """Code of every institution that takes part in a step (mortgagee, holder, applicant, consenter), once."""
+        """Code of every institution that takes part in a step, or whose old loan the deal pays off, once."""
         sides = ("mortgagees", "assignors", "assignees", "holders", "applicants", "consenters")
         steps = [one for op in self.operations for one in (op, mortgage_in(op), getattr(op, "content", None))]
         parties = [p for step in steps for side in sides for p in getattr(step, side, ())]
+        parties += [statement.mortgagee for statement in self.payoff_statements]
         return tuple(dict.fromkeys(p.id_number for p in parties if p.is_institution))
