@@ -7,14 +7,24 @@ import threading
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
-from gateway.cases.effects import AnyEffect, ApplicationRecorded, CounterMoved, EventRecorded
+from gateway.cases.effects import (
+    AnyEffect,
+    ApplicationRecorded,
+    CertificateNumbered,
+    CertificateSealed,
+    CounterMoved,
+    EventRecorded,
+)
 from gateway.cases.model import Application, Kind, State
 from gateway.storage import queries as queries_module
 from gateway.storage.paging import PageTokenInvalid
 from gateway.storage.statements import ApplicationFilter
+from gateway.storage.working import instant
 from ledger.checkpoint import open_checkpoint
 from ledger.proof import verify_inclusion
+from ledger.tables import ledger_key
 from tests.support.cases import UNIT
 from tests.support.pki import BANK_USCC, SECOND_BANK_USCC
 from tests.support.spine import REGISTRY, Spine
@@ -202,6 +212,52 @@ async def test_queue_is_in_order_of_acceptance_not_of_submission(spine: Spine) -
     assert await pages(spine.queries.queue, page_size=9, claimed_by="deng-1") == [[2]]
     assert await pages(spine.queries.queue, page_size=9, claimed_by="") == [[4, 1]]
     assert await pages(spine.queries.queue, page_size=9, states=["BOOKED"]) == [[]]
+
+
+async def test_case_is_sealed_when_its_last_certificate_is(spine: Spine) -> None:
+    """Of two certificates one sealed is not yet all; then it is the instant of the last."""
+    row = application(1, spine.clock(), certificates=("c1", "c2"), state=State.BOOKED)
+
+    def numbered(identifier: str) -> AnyEffect:
+        return CertificateNumbered(
+            identifier=identifier,
+            number=identifier,
+            kind="PROOF",
+            part="certificate/1",
+            right_id=identifier,
+            application_id=row.application_id,
+            institutions=(BANK_USCC,),
+        )
+
+    spine.enter(ApplicationRecorded(application=row), numbered("c1"), numbered("c2"))
+    told = []
+    for identifier in ("c1", "c2"):
+        spine.clock.move(5)
+        spine.enter(
+            CertificateSealed(
+                identifier=identifier, pdf_sha256=identifier, size_bytes=1, sealed_at=spine.clock()
+            )
+        )
+        told += await spine.queries.case_records(REGISTRY, [row])
+    assert [record.sealed_at for record in told] == ["", instant(spine.clock())]
+
+
+async def test_case_whose_evidence_was_erased_is_told_without_it(spine: Spine) -> None:
+    """The key of a case's evidence destroyed: its row is told, what was signed is gone, nothing fails."""
+    row = application(1, spine.clock())
+    spine.enter(ApplicationRecorded(application=row), application=row.name, payload=b"secret")
+    [before] = await spine.queries.case_records(REGISTRY, [row])
+    assert before.manifest == b"secret"
+    assert before.outcome is not None
+
+    def erase(connection: Any) -> None:
+        connection.execute(delete(ledger_key).where(ledger_key.c.key_id == row.application_id))
+
+    spine.sequencer.run(erase).result(timeout=10)
+    [after] = await spine.queries.case_records(REGISTRY, [row])
+    assert (after.manifest, after.outcome) == (b"", None)
+    papers = await spine.queries.case_papers(row)
+    assert (papers.sections, papers.acts) == ({}, ())
 
 
 def event(sequence: int, spine: Spine, institution: str = BANK_USCC) -> AnyEffect:
