@@ -63,6 +63,7 @@ class Limits(BaseModel):
     concurrent_calls_max: int = 1024
     streams_per_connection_max: int = 256
     stream_unanswered_max: int = 64
+    watch_silence_seconds_max: float = 30.0
     page_size_default: int = 50
     page_size_max: int = 500
     envelope_days_max: int = 7

@@ -85,6 +85,9 @@ def world_of(
     numbers = _proof_numbers(manifest)
     for state in units.values():
         numbers |= certificate_numbers(state.rights)
+    certificates = working.certificate_identifiers(numbers)
+    holders = {i: working.certificate_holders(i) for i in certificates.values()}
+    told = (*institutions, *(uscc for several in holders.values() for uscc in several))
     return World(
         registry=working.registry,
         profile=settings.profile,
@@ -92,8 +95,9 @@ def world_of(
         units=units,
         open_cases=open_cases,
         institutions=settings.institutions,
-        counters={name: working.counter(name) for name in _counters(manifest, now, institutions)},
-        certificates_by_number=working.certificate_identifiers(numbers),
+        counters={name: working.counter(name) for name in _counters(manifest, now, told)},
+        certificates_by_number=certificates,
+        certificate_holders=holders,
     )
 
 

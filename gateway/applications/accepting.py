@@ -25,6 +25,7 @@ from gateway.cases.effects import (
 )
 from gateway.cases.errors import EnvelopeExpired
 from gateway.cases.model import (
+    CLOSED,
     Application,
     Awaited,
     ConsentKind,
@@ -105,7 +106,10 @@ def institutions_of(awaiting: Sequence[Awaited]) -> tuple[str, ...]:
 
 
 def accept(world: World, draft: Application, moment: Moment) -> Application:
-    """Acceptance: every applicant has signed and every paper is there; clock and place run from here (RD 67)."""
+    """Acceptance: every applicant has signed and every paper is there; clock and place run from here (RD 67).
+
+    It is the machine that accepts, always; the officer of the rule set in force answers for it (handbook 1.4).
+    """
     serial = world.counters.get("case", 0) + 1
     today = moment.now.astimezone(CHINA).date()
     promised = [
@@ -115,6 +119,7 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
     return replace(
         draft,
         accepted_at=moment.now,
+        accepted_by=world.rules.officer if world.rules is not None else "",
         accepted_index=moment.index,
         case_number=format_case_number(today, draft.units[0][:6], serial),
         deadline=deadline,
@@ -169,7 +174,8 @@ def record(
     Without `findings` those that stood go on standing; `()` says that none stand any more.
     """
     stands = row.findings_index if findings is None else moment.index
-    row = replace(row, last_index=moment.index, findings_index=stands)
+    closed_at = row.closed_at or (moment.now if row.state in CLOSED else None)
+    row = replace(row, last_index=moment.index, findings_index=stands, closed_at=closed_at)
     counters = dict(booked.counters) if booked else {}
     if row.accepted_index == moment.index:
         counters["case"] = world.counters.get("case", 0) + 1
@@ -190,6 +196,9 @@ def record(
         effects += booked.effects
     if tells is not None:
         told, counters = events.tell(world, row, moment, counters, kind=tells)
+        effects += told
+    if booked:
+        told, counters = events.tell_holders(world, row, moment, counters, booked.effects)
         effects += told
     effects += [CounterMoved(name=name, value=value) for name, value in sorted(counters.items())]
     outcome = Outcome(

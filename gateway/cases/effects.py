@@ -112,6 +112,7 @@ class EventRecorded(Effect, tag="event.recorded.v1", frozen=True, kw_only=True):
     state: str
     at: dt.datetime
     certificate: str = ""
+    case_number: str = ""
 
 
 class CounterMoved(Effect, tag="counter.moved.v1", frozen=True, kw_only=True):

@@ -380,13 +380,14 @@ def instant_of(
     holder: Any, name: str, path: str, wrong: Violations, *, required: bool = False
 ) -> dt.datetime | None:
     """An instant field in UTC; None when it is absent."""
+    where = f"{path}.{name}" if path else name
     if not holder.HasField(name):
         if required:
-            wrong.add(f"{path}.{name}", "必填", "is required")
+            wrong.add(where, "必填", "is required")
         return None
     value: Timestamp = getattr(holder, name)
     try:
         return value.ToDatetime(dt.UTC)
     except (ValueError, OverflowError):
-        wrong.add(f"{path}.{name}", "不是有效的时间", "is not a valid instant")
+        wrong.add(where, "不是有效的时间", "is not a valid instant")
         return None

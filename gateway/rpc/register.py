@@ -93,8 +93,10 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         view = await self._queries.unit(registry, unit_code)
         basis = request.WhichOneof("basis") or "registrar"
         reaches = view is not None and await self._has_basis(registry, view, request, caller)
+        # No unit code in a log line (ARCHITECTURE): the ledger's index says of which state of the register.
+        index = view.as_of_index if view is not None else None
         log.info(
-            "unit read", registry=registry, unit=unit_code, caller=caller.id, basis=basis, granted=reaches
+            "unit read", registry=registry, caller=caller.id, basis=basis, granted=reaches, as_of_index=index
         )
         if view is None or not reaches:
             raise _not_found()

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, insert
+from structlog.testing import capture_logs
 
 from gateway.cases.effects import ApplicationRecorded, RightBooked, UnitRecorded
 from gateway.cases.model import Application, Kind, State
@@ -101,6 +102,19 @@ async def test_unit_on_the_basis_of_an_own_right_masks_what_is_others(service: R
     assert not other.loan_portions
     person = state.ownerships[0].owners[0].person
     assert (person.identity.number, person.phone, person.address) == ("99**************34", "", "")
+
+
+async def test_look_is_logged_without_the_units_code(service: RegisterService) -> None:
+    """Every look leaves a line with caller and basis, and no unit code in it (ARCHITECTURE)."""
+    with capture_logs() as lines, as_registrar():
+        await get(service)
+    with capture_logs() as more, as_bank():
+        await refused(service, own_right="none")
+    assert [(line["event"], line["granted"]) for line in lines + more] == [
+        ("unit read", True),
+        ("unit read", False),
+    ]
+    assert UNIT not in str(lines + more)
 
 
 async def test_unit_without_a_basis_is_like_an_unknown_unit(service: RegisterService) -> None:
