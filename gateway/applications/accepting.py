@@ -7,8 +7,9 @@ everything else waits or goes to a person; `record` writes it down, effects in t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import ceil
 
 from msgspec.structs import replace
 
@@ -39,6 +40,7 @@ from gateway.cases.model import (
 )
 from gateway.kinds.law import CHINA, Case
 from gateway.kinds.papers import REUSABLE_PAPERS
+from gateway.register.authority import Profile
 from gateway.register.calendar import add_working_days
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import format_case_number
@@ -46,6 +48,9 @@ from gateway.register.model import Value
 
 #: IR 20: every registration within 30 working days from acceptance.
 STATUTORY_WORKING_DAYS = 30
+
+#: Half a working day is promised as 4 hours (authority.proto, ServicePromise).
+HOURS_A_DAY = 8
 
 #: Why a case is SUSPENDED when no registrar suspended it: an earlier case on the unit (handbook 3.6).
 QUEUE = "S-QUEUE"
@@ -112,9 +117,7 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
     """
     serial = world.counters.get("case", 0) + 1
     today = moment.now.astimezone(CHINA).date()
-    promised = [
-        world.profile.promised_working_days.get(op, STATUTORY_WORKING_DAYS) for op in draft.operations
-    ]
+    promised = [_promised_days(world.profile, operation) for operation in draft.operations]
     deadline, provisional = _add_working_days(today, min(max(promised), STATUTORY_WORKING_DAYS))
     return replace(
         draft,
@@ -127,6 +130,15 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
         parties_expire_at=None,
         awaiting=(),
     )
+
+
+def _promised_days(profile: Profile, operation: str) -> int:
+    """Working days after acceptance; hours beyond them end on a working day too: half a day is the next one's."""
+    days = profile.promised_working_days.get(operation)
+    hours = profile.promised_working_hours.get(operation, 0)
+    if days is None and not hours:
+        return STATUTORY_WORKING_DAYS
+    return (days or 0) + ceil(hours / HOURS_A_DAY)
 
 
 def conclude(
@@ -168,6 +180,7 @@ def record(
     frees: Sequence[Paper] = (),
     tells: str | None = None,
     booked: BookedPhase | None = None,
+    counted: Mapping[str, int] | None = None,
 ) -> Decision:
     """The decision of one act. `tells` is the event for the institutions of the case: "" that of its state, None none.
 
@@ -176,7 +189,7 @@ def record(
     stands = row.findings_index if findings is None else moment.index
     closed_at = row.closed_at or (moment.now if row.state in CLOSED else None)
     row = replace(row, last_index=moment.index, findings_index=stands, closed_at=closed_at)
-    counters = dict(booked.counters) if booked else {}
+    counters = {**(counted or {}), **(booked.counters if booked else {})}
     if row.accepted_index == moment.index:
         counters["case"] = world.counters.get("case", 0) + 1
     effects: list[AnyEffect] = [

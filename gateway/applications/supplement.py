@@ -26,13 +26,13 @@ from gateway.applications.later import (
     spoiled,
     standing_disputes,
     through_gates,
+    with_evidence,
 )
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused, NotPermitted
 from gateway.cases.model import Application, Moment, Result, State
 from gateway.cases.terms import Evidence
-from gateway.kinds.gating import cleared_by
 from gateway.kinds.law import CHINA
 from gateway.register.authority import KeyRole
 from gateway.register.calendar import add_working_days, is_working_day
@@ -93,12 +93,9 @@ def decide_supplement(dossier: Dossier, act: Supplement, moment: Moment) -> Deci
     wrong = spoiled(dossier.new_papers)
     if wrong:
         return not_taken(dossier, act, _KIND, wrong, moment)
-    there = [c for c in act.evidence.tax_clearances if c.cleared_at <= moment.now]
-    cleared = cleared_by(there, dossier.manifest.terms, dossier.world.units)
     row = replace(
-        row,
+        with_evidence(dossier, row, act.evidence, moment),
         brought=row.brought + act.brings(moment.index),
-        taxes_cleared=tuple(dict.fromkeys((*row.taxes_cleared, *cleared))),
         institutions=tuple(dict.fromkeys((*row.institutions, act.channel))),
     )
     match row.state:

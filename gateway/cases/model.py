@@ -117,6 +117,7 @@ class Manifest(Value, frozen=True, kw_only=True):
     sections: tuple[SectionReference, ...] = ()
     files: tuple[FileReference, ...] = ()
     evidence: Evidence = Evidence()
+    insist: bool = False  # a bar in substance is to be accepted and refused in writing (IR 22)
     papers_to_come: tuple[str, ...] = ()  # codes of papers that a co-applicant brings with its Join
 
 
@@ -324,6 +325,7 @@ class World(Value, frozen=True, kw_only=True):
     counters: dict[str, int] = {}
     certificates_by_number: dict[str, str] = {}  # live e-certificates: number -> identifier
     certificate_holders: dict[str, tuple[str, ...]] = {}  # of those: identifier -> institutions to be told
+    named: dict[str, Application] = {}  # applications that the header names, by resource name
 
 
 class Moment(Value, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ from gateway.pb.diya.v1 import (
 )
 from gateway.rpc import case_view, encode
 from gateway.rpc.acts import Acts, Filed, SignedAct, filed_of
+from gateway.rpc.decode import decode_evidence
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import check_registry, enum_names, malformed, registry_in
 from gateway.rpc.rights import acting_for, may_see
@@ -172,6 +173,7 @@ def _read_join(signed: SignedAct, filed: Filed) -> Join:
         **signed.common,
         parties=filed.named(wire.parties, "parties"),
         operations=tuple(dict.fromkeys(wire.operations)),
+        evidence=decode_evidence(wire.evidence, filed.terms),
     )
 
 

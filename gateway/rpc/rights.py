@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.applications.named import is_of_case
 from gateway.cases.model import Application
 from gateway.register.authority import RegisteredKey
 from gateway.storage.settings import Settings
@@ -78,11 +79,7 @@ def acting_for(settings: Settings, uscc: str) -> tuple[str, ...]:
 
 def may_see(settings: Settings, uscc: str, row: Application) -> bool:
     """Whether an institution is of the case, under a present or former code, itself or for a branch."""
-    for code in acting_for(settings, uscc):
-        known = settings.institutions.get(code)
-        if code in row.institutions or (known and set(known.uscc_aliases) & set(row.institutions)):
-            return True
-    return False
+    return is_of_case(settings.institutions, uscc, row)
 
 
 class Directory:

@@ -6,8 +6,7 @@ Runs in a verification thread: everything here is computing. What it raises leav
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,10 +19,11 @@ from gateway.cases.model import FileReference, Header, Kind, Manifest, Moment, P
 from gateway.commands import Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import envelope_pb2
-from gateway.register.authority import Institution, KeyRole
+from gateway.register.authority import Institution, KeyRole, Profile
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.errors import Refusal
 from gateway.rpc.rights import Caller
+from gateway.rpc.sections import checked_sections
 from gateway.sequencer import ENTROPY_BYTES
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working
@@ -88,8 +88,8 @@ def verify_submission(
     channel = _channel(caller, manifest, settings)
     check_key(channel, verified, role, received_at)
     check_applicant(channel, manifest.header, settings)
-    check_limits(manifest.header, manifest.files, limits)
-    sections = _sections(request, manifest)
+    check_limits(manifest.header, manifest.files, limits, settings.profile)
+    sections = checked_sections(manifest.sections, request.sections)
     return VerifiedSubmission(manifest, verified.digest.hex(), envelope, sections, received_at)
 
 
@@ -265,16 +265,11 @@ def check_applicant(channel: Institution, header: Header, settings: Settings) ->
         )
 
 
-def check_limits(header: Header, files: Sequence[FileReference], limits: Limits) -> None:
+def check_limits(
+    header: Header, files: Sequence[FileReference], limits: Limits, profile: Profile | None
+) -> None:
     """How much one act may bring, and how long its envelope may be valid."""
-    total = sum(f.size_bytes for f in files)
-    if total > limits.case_bytes_max:
-        raise Refusal(
-            "CASE_FILES_TOO_LARGE",
-            f"本件文件共 {total} 字节，上限 {limits.case_bytes_max} 字节",
-            f"the files of this case have {total} bytes, the limit is {limits.case_bytes_max}",
-            {"bytes": str(total), "limit": str(limits.case_bytes_max)},
-        )
+    check_case_bytes(files, limits, profile)
     if (header.not_after - header.created_at).days > limits.envelope_days_max:
         raise Refusal(
             "ENVELOPE_EXPIRED",
@@ -284,18 +279,14 @@ def check_limits(header: Header, files: Sequence[FileReference], limits: Limits)
         )
 
 
-def _sections(request: Any, manifest: Manifest) -> dict[str, bytes]:
-    """The sections' contents, each with the digest that the manifest signs, none more and none less."""
-    contents = {s.name: s.content for s in request.sections}
-    wanted = {s.name: s.sha256 for s in manifest.sections}
-    wrong = [name for name in wanted.keys() | contents.keys() if name not in wanted or name not in contents]
-    wrong += [n for n, c in contents.items() if n in wanted and hashlib.sha256(c).hexdigest() != wanted[n]]
-    if wrong:
-        names = ", ".join(sorted(wrong))
+def check_case_bytes(files: Iterable[FileReference], limits: Limits, profile: Profile | None) -> None:
+    """How much the files of one case may have together, each counted once; the registry's limit, else ours."""
+    total = sum({f.sha256: f.size_bytes for f in files}.values())
+    limit = (profile.max_case_bytes if profile else 0) or limits.case_bytes_max
+    if total > limit:
         raise Refusal(
-            "HEADER_MISMATCH",
-            f"附带分节与签名的清单不一致：{names}",
-            f"sections differ from the signed manifest: {names}",
-            {"fields": names},
+            "CASE_FILES_TOO_LARGE",
+            f"本件文件共 {total} 字节，上限 {limit} 字节",
+            f"the files of this case have {total} bytes, the limit is {limit}",
+            {"bytes": str(total), "limit": str(limit)},
         )
-    return contents

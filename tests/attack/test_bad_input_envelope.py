@@ -286,7 +286,8 @@ async def test_section_other_than_signed_is_refused(case: Filing) -> None:
     manifest.sections.add(name="answers", sha256=bytes(32))
     request = case.request(case.envelope(manifest))
     request.sections.add(name="answers", content=b"other answers")
-    await case.refused("HEADER_MISMATCH", INVALID, request)
+    refused = await case.refused("FIELD_INVALID", INVALID, request)
+    assert refused.violations[0][0] == "sections[0].content"
 
 
 async def test_registry_unknown_is_refused(case: Filing) -> None:

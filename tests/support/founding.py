@@ -119,6 +119,7 @@ def _institution(town: Town, key: str, party: Party) -> authority_pb2.Institutio
         else codes_pb2.INSTITUTION_KIND_BANK,
         names=[party.name],
         agreement_number=f"test-{key}",
+        permitted_modes=[codes_pb2.ENCUMBERED_TRANSFER_MODE_ET_COMBINED],
         files_for=[INSTITUTIONS["bank-a-branch"].id_number, SUSPENDED.id_number] if key == "bank-a" else [],
         keys=[
             authority_pb2.RegisteredKey(

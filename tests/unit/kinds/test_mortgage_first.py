@@ -146,7 +146,7 @@ def test_mortgage_barred_by_register_is_not_accepted(state: Any, expected: tuple
 
 def test_mortgage_dissent_with_risk_statement_goes_to_a_person() -> None:
     """Golden 44: with the signed risk statement a person decides, never a rule (RD 84)."""
-    papers = c.mortgage_papers() | {"RISK_STATEMENT": c.paper("RISK_STATEMENT", c.OWNER)}
+    papers = c.mortgage_papers() | {"RISK_STATEMENT": c.paper("RISK_STATEMENT", c.OWNER, c.BANK)}
     decision = c.decide(c.world(c.unit_state(DISSENT)), c.submission(c.mortgage_first(), papers))
     assert decision.outcome.state is State.IN_REVIEW
 
