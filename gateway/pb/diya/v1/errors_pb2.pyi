@@ -141,11 +141,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_EVENT_SEQUENCE_INVALID: _ErrorReason.ValueType  # 92
     """事件序号错误 · OUT_OF_RANGE. after_sequence is above the last event."""
     ERROR_REASON_CLAIMED_BY_OTHER: _ErrorReason.ValueType  # 93
-    """已被他人领取 · FAILED_PRECONDITION. Another registrar has the case."""
+    """已被他人领取 · FAILED_PRECONDITION. Another registrar has the case, or nobody has claimed it yet."""
     ERROR_REASON_SEEN_INDEX_STALE: _ErrorReason.ValueType  # 94
     """已有新记录 · ABORTED. Something was entered after last_index_seen: look again and sign again."""
     ERROR_REASON_SECOND_PERSON_REQUIRED: _ErrorReason.ValueType  # 95
-    """须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons; the reviewer may not book."""
+    """须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons, or this registrar may only review: another books."""
     ERROR_REASON_VERSION_CONFLICT: _ErrorReason.ValueType  # 96
     """版本不连续 · FAILED_PRECONDITION. A profile or rule set whose version is not one more than the last."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 110
@@ -283,11 +283,11 @@ ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 91
 ERROR_REASON_EVENT_SEQUENCE_INVALID: ErrorReason.ValueType  # 92
 """事件序号错误 · OUT_OF_RANGE. after_sequence is above the last event."""
 ERROR_REASON_CLAIMED_BY_OTHER: ErrorReason.ValueType  # 93
-"""已被他人领取 · FAILED_PRECONDITION. Another registrar has the case."""
+"""已被他人领取 · FAILED_PRECONDITION. Another registrar has the case, or nobody has claimed it yet."""
 ERROR_REASON_SEEN_INDEX_STALE: ErrorReason.ValueType  # 94
 """已有新记录 · ABORTED. Something was entered after last_index_seen: look again and sign again."""
 ERROR_REASON_SECOND_PERSON_REQUIRED: ErrorReason.ValueType  # 95
-"""须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons; the reviewer may not book."""
+"""须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons, or this registrar may only review: another books."""
 ERROR_REASON_VERSION_CONFLICT: ErrorReason.ValueType  # 96
 """版本不连续 · FAILED_PRECONDITION. A profile or rule set whose version is not one more than the last."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 110
