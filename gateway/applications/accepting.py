@@ -124,6 +124,11 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
     )
 
 
+def state_for_a_person(row: Application) -> State:
+    """Where an accepted case waits for a person: ACCEPTED until a registrar has it, then IN_REVIEW (handbook 3.6)."""
+    return State.IN_REVIEW if row.claimed_by or row.reviewed_by else State.ACCEPTED
+
+
 def conclude(
     world: World, case: Case, accepted: Application, findings: Sequence[Finding], moment: Moment
 ) -> Settled:
@@ -135,7 +140,7 @@ def conclude(
     severities = {f.severity for f in findings}
     told = tuple(findings)
     if severities & {Severity.REFERS, Severity.BLOCKS}:
-        row = replace(accepted, state=State.IN_REVIEW, suspension="")
+        row = replace(accepted, state=state_for_a_person(accepted), suspension="")
         return Settled(row=row, result=Result.ACCEPTED, findings=told)
     if Severity.WAITS in severities:
         row = replace(accepted, state=State.SUSPENDED, suspension=QUEUE)

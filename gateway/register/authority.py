@@ -107,6 +107,11 @@ class Registrar(Value, frozen=True, kw_only=True):
     suspended: bool = False
     index: int = 0
 
+    def signs_with(self, key_id: str, at: dt.datetime) -> bool:
+        """Whether this is a registered signing key of theirs, usable at `at`."""
+        known = next((k for k in self.keys if k.key_id == key_id), None)
+        return key_id in self.key_ids and (known is None or known.is_usable(at))
+
 
 class Place(Value, frozen=True, kw_only=True):
     """A county of the registry and how certificates name it: 苏 + 江阴市."""

@@ -260,6 +260,9 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         """One application, as far as the caller may see it."""
         application = await self._visible(request.name)
         wire = encode.application(application)
+        if caller_now.get().kind is CallerKind.REGISTRAR:  # whoever decides answers for the units as well
+            units_index = await self._queries.units_index(application.registry, application.units)
+            wire.last_index = max(wire.last_index, units_index)
         await self._add_outcome(wire, application)
         if request.view == application_pb2.APPLICATION_VIEW_FULL:
             await self._add_dossier(wire, application)

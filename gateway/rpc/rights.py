@@ -99,10 +99,9 @@ class Directory:
                     self._callers[key.key_id] = caller
                     self._keys[key.key_id] = key
         for registrar in settings.registrars.values():
-            for key_id in registrar.tls_key_ids:
-                self._callers[key_id] = Caller(
-                    CallerKind.REGISTRAR, registrar.registrar_id, registrar.suspended
-                )
+            caller = Caller(CallerKind.REGISTRAR, registrar.registrar_id, registrar.suspended)
+            self._callers.update(dict.fromkeys(registrar.tls_key_ids, caller))
+            self._keys.update({key.key_id: key for key in registrar.keys})
         if settings.operators is not None:
             for key_id in settings.operators.tls_key_ids:
                 self._callers[key_id] = Caller(CallerKind.OPERATOR)

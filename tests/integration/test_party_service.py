@@ -101,7 +101,7 @@ async def test_fund_centre_finds_the_case_reads_it_and_joins(town: Town) -> None
     assert not answer.outcome.HasField("accepted_at")
     assert joined.outcome.HasField("accepted_at")
     assert await pending(fund, name) == []
-    assert (await events_of(town, "bank-a", name))[-1] == "IN_REVIEW"
+    assert (await events_of(town, "bank-a", name))[-1] == "ACCEPTED"
     read = await (await town.client("fund-centre")).get_application(name)
     assert read.findings
 
