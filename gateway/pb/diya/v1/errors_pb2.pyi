@@ -53,7 +53,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CERTIFICATE_MALFORMED: _ErrorReason.ValueType  # 9
     """证书无法解析 · INVALID_ARGUMENT. Not one X.509 certificate in DER, or above the limit."""
     ERROR_REASON_KEY_NOT_REGISTERED: _ErrorReason.ValueType  # 10
-    """密钥未登记 · PERMISSION_DENIED. The signing key is not registered for the applicant institution."""
+    """密钥未登记 · PERMISSION_DENIED. The signing key is registered, at this time, neither for the applicant institution nor
+    for the channel that files for it; in acts of registrars and operators, not for the one who acts.
+    """
     ERROR_REASON_KEY_WITHOUT_ROLE: _ErrorReason.ValueType  # 11
     """密钥无此用途 · PERMISSION_DENIED. The key is registered without the role that this act needs."""
     ERROR_REASON_CHANNEL_NOT_AUTHORISED: _ErrorReason.ValueType  # 12
@@ -195,7 +197,9 @@ institution.
 ERROR_REASON_CERTIFICATE_MALFORMED: ErrorReason.ValueType  # 9
 """证书无法解析 · INVALID_ARGUMENT. Not one X.509 certificate in DER, or above the limit."""
 ERROR_REASON_KEY_NOT_REGISTERED: ErrorReason.ValueType  # 10
-"""密钥未登记 · PERMISSION_DENIED. The signing key is not registered for the applicant institution."""
+"""密钥未登记 · PERMISSION_DENIED. The signing key is registered, at this time, neither for the applicant institution nor
+for the channel that files for it; in acts of registrars and operators, not for the one who acts.
+"""
 ERROR_REASON_KEY_WITHOUT_ROLE: ErrorReason.ValueType  # 11
 """密钥无此用途 · PERMISSION_DENIED. The key is registered without the role that this act needs."""
 ERROR_REASON_CHANNEL_NOT_AUTHORISED: ErrorReason.ValueType  # 12
