@@ -88,7 +88,7 @@ def _odd_credentials(folder: Path) -> None:
     def issue(stem: str, **how: Any) -> None:
         pki.issue_institution(bank.id_number, bank.name, **how).write(clients / "bank-a", stem)
 
-    for stem in ("read-only", "revoked", "unregistered"):
+    for stem in ("read-only", "release-only", "submit-only", "revoked", "unregistered"):
         issue(stem)
     issue("expired", not_before=now - dt.timedelta(days=30), days=-1)
     issue("not-yet", not_before=now + dt.timedelta(days=10), days=400)
@@ -108,6 +108,8 @@ def _institution(town: Town, key: str, party: Party) -> authority_pb2.Institutio
     keys = [(key, "sign", _EVERYTHING), (key, "tls", _TLS)]
     if key == "bank-a":
         keys += [(key, "read-only", (authority_pb2.KEY_ROLE_READ,)), (REVOKED_TLS_KEY, "tls", _TLS)]
+        keys += [(key, "release-only", (authority_pb2.KEY_ROLE_RELEASE,))]
+        keys += [(key, "submit-only", (authority_pb2.KEY_ROLE_SUBMIT,))]
         keys += [
             (key, stem, _EVERYTHING)
             for stem in ("revoked", "expired", "not-yet", "wrong-purpose", "other-pki")
