@@ -20,7 +20,7 @@ class KeyRole(StrEnum):
     SUBMIT = "SUBMIT"
     CONSENT = "CONSENT"
     RELEASE = "RELEASE"
-    READ = "READ"
+    READ = "READ"  # alone, identifies a connection that may only read; signs nothing
     TLS = "TLS"  # identifies the caller's connection; never signs an envelope
 
 

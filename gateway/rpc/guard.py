@@ -17,7 +17,7 @@ import grpc
 
 from gateway.rpc.callers import Callers
 from gateway.rpc.errors import Refusal, abort, refusal_of
-from gateway.rpc.rights import PUBLIC_CALLER, Caller, CallerKind, may_call
+from gateway.rpc.rights import PUBLIC_CALLER, READING, Caller, CallerKind, may_call
 from gateway.telemetry import metrics
 
 #: The caller of the call being handled.
@@ -181,7 +181,7 @@ class Guard:
     ) -> Caller:
         """The registered caller behind the connection, if the rights table lets it in."""
         caller = self._callers.of(context, registry or self._registry)
-        if may_call(service, name, caller.kind):
+        if may_call(service, name, caller.kind) and not (caller.reads_only and not name.startswith(READING)):
             if caller.suspended:
                 raise Refusal(
                     "INSTITUTION_SUSPENDED",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.cases.model import Application
-from gateway.register.authority import RegisteredKey
+from gateway.register.authority import KeyRole, RegisteredKey
 from gateway.storage.settings import Settings
 
 
@@ -23,11 +23,12 @@ class CallerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, in one registry. `id` is a USCC, a registrar id, or empty."""
+    """Who calls, in one registry. `id` is a USCC, a registrar id, or empty. `reads_only`: by a key of role READ."""
 
     kind: CallerKind
     id: str = ""
     suspended: bool = False
+    reads_only: bool = False
 
 
 PUBLIC_CALLER = Caller(CallerKind.PUBLIC)
@@ -64,6 +65,10 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
 }
 
 
+#: How the names of methods that only read begin (AIP 131, 132); a connection by a key of role READ has these alone.
+READING = ("Get", "List", "Download", "Watch", "Verify")
+
+
 def may_call(service: str, method: str, kind: CallerKind) -> bool:
     """Whether the table lets this kind of caller in."""
     methods = RIGHTS.get(service, {})
@@ -94,9 +99,13 @@ class Directory:
         self._keys: dict[str, RegisteredKey] = {}
         for institution in settings.institutions.values():
             for key in institution.keys:
-                if "TLS" in key.roles:
-                    caller = Caller(CallerKind.INSTITUTION, institution.uscc, institution.suspended)
-                    self._callers[key.key_id] = caller
+                reads = key.roles == (
+                    KeyRole.READ,
+                )  # beside other roles: a key that signs opens no connection
+                if reads or KeyRole.TLS in key.roles:
+                    self._callers[key.key_id] = Caller(
+                        CallerKind.INSTITUTION, institution.uscc, institution.suspended, reads
+                    )
                     self._keys[key.key_id] = key
         for registrar in settings.registrars.values():
             caller = Caller(CallerKind.REGISTRAR, registrar.registrar_id, registrar.suspended)

@@ -33,6 +33,7 @@ from signing.pki import Credential, DevelopmentPKI
 from signing.trust import Purpose
 from tests.support.stage import (
     AUDITOR_KEY,
+    READER_KEY,
     REGISTRIES,
     REVOKED_TLS_KEY,
     SECOND_REGISTRAR,
@@ -100,7 +101,7 @@ def _odd_credentials(folder: Path) -> None:
         pki.issue_tls_client(party.id_number, party.name).write(clients / key, "tls")
     second = SECOND_REGISTRAR
     pki.issue_registrar(second.id_number, second.name).write(clients / SECOND_REGISTRAR_KEY, "sign")
-    for key in (SECOND_REGISTRAR_KEY, AUDITOR_KEY):
+    for key in (SECOND_REGISTRAR_KEY, AUDITOR_KEY, READER_KEY):
         pki.issue_tls_client("000000000000000000", key).write(clients / key, "tls")
 
 
@@ -108,6 +109,7 @@ def _institution(town: Town, key: str, party: Party) -> authority_pb2.Institutio
     keys = [(key, "sign", _EVERYTHING), (key, "tls", _TLS)]
     if key == "bank-a":
         keys += [(key, "read-only", (authority_pb2.KEY_ROLE_READ,)), (REVOKED_TLS_KEY, "tls", _TLS)]
+        keys += [(READER_KEY, "tls", (authority_pb2.KEY_ROLE_READ,))]
         keys += [(key, "release-only", (authority_pb2.KEY_ROLE_RELEASE,))]
         keys += [(key, "submit-only", (authority_pb2.KEY_ROLE_SUBMIT,))]
         keys += [
