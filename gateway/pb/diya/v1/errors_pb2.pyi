@@ -155,8 +155,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
     """超过配额 · RESOURCE_EXHAUSTED. Quota of the day; with RetryInfo until it opens again."""
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 112
-    """消息过大 · RESOURCE_EXHAUSTED. A message above the limit of the call (6 MiB by default, a chunk 1 MiB). The library refuses it before us, without
-    ErrorInfo, when it is above the transport's limit.
+    """消息过大 · RESOURCE_EXHAUSTED. A message above the limit of the call (6 MiB by default, a chunk 1 MiB). The library
+    refuses it before us, without ErrorInfo, when it is above the transport's limit.
     """
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 113
     """正在停机 · UNAVAILABLE. The server is going down or cannot write now; with RetryInfo. Nothing was kept."""
@@ -299,8 +299,8 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 110
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111
 """超过配额 · RESOURCE_EXHAUSTED. Quota of the day; with RetryInfo until it opens again."""
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 112
-"""消息过大 · RESOURCE_EXHAUSTED. A message above the limit of the call (6 MiB by default, a chunk 1 MiB). The library refuses it before us, without
-ErrorInfo, when it is above the transport's limit.
+"""消息过大 · RESOURCE_EXHAUSTED. A message above the limit of the call (6 MiB by default, a chunk 1 MiB). The library
+refuses it before us, without ErrorInfo, when it is above the transport's limit.
 """
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 113
 """正在停机 · UNAVAILABLE. The server is going down or cannot write now; with RetryInfo. Nothing was kept."""
