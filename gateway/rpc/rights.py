@@ -116,6 +116,7 @@ class Directory:
                 self._callers[key_id] = Caller(CallerKind.OPERATOR)
             for key_id in settings.operators.auditor_tls_key_ids:
                 self._callers[key_id] = Caller(CallerKind.AUDITOR)
+            self._keys.update({key.key_id: key for key in settings.operators.auditor_keys})
 
     def find(self, key_id: str, at: dt.datetime) -> Caller | None:
         """The caller of a connection key; None when nobody registered it for `at`."""
