@@ -53,7 +53,9 @@ class RegistryConfig(BaseModel):
 class Limits(BaseModel):
     """Everything has a limit with a name and a unit."""
 
-    message_bytes_max: int = 1 * MIB
+    message_bytes_max: int = (
+        6 * MIB
+    )  # a payload of 4 MiB, the most of the contract, its signatures and sections
     file_bytes_max: int = 20 * MIB
     case_bytes_max: int = 200 * MIB
     chunk_bytes_max: int = 256 * 1024

@@ -145,7 +145,7 @@ def _paper(
                 number=s.identity.number,
                 issuer_key_id=s.issuer_key_id,
                 serial=s.serial,
-                revoked=not _stands(s, trust, now),
+                revoked=not stands(s, trust, now),
             )
             for s in verdict.signatures
         ),
@@ -154,10 +154,14 @@ def _paper(
     )
 
 
-def _stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool:
-    """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked."""
+def stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool:
+    """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked.
+
+    Where a time stamp proves when it was made, what was revoked after that does not touch it; else what is now does.
+    """
+    at = signature.proven_at or now
     return trust.is_anchor(signature.anchor, signature.purpose) and not any(
-        trust.is_revoked(link.issuer_key_id, int(link.serial), now) for link in signature.chain
+        trust.is_revoked(link.issuer_key_id, int(link.serial), at) for link in signature.chain
     )
 
 

@@ -141,6 +141,11 @@ def _promised_days(profile: Profile, operation: str) -> int:
     return (days or 0) + ceil(hours / HOURS_A_DAY)
 
 
+def state_for_a_person(row: Application) -> State:
+    """Where an accepted case waits for a person: ACCEPTED until a registrar has it, then IN_REVIEW (handbook 3.6)."""
+    return State.IN_REVIEW if row.claimed_by or row.reviewed_by else State.ACCEPTED
+
+
 def conclude(
     world: World, case: Case, accepted: Application, findings: Sequence[Finding], moment: Moment
 ) -> Settled:
@@ -152,7 +157,7 @@ def conclude(
     severities = {f.severity for f in findings}
     told = tuple(findings)
     if severities & {Severity.REFERS, Severity.BLOCKS}:
-        row = replace(accepted, state=State.IN_REVIEW, suspension="")
+        row = replace(accepted, state=state_for_a_person(accepted), suspension="")
         return Settled(row=row, result=Result.ACCEPTED, findings=told)
     if Severity.WAITS in severities:
         row = replace(accepted, state=State.SUSPENDED, suspension=QUEUE)

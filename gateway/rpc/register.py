@@ -35,6 +35,7 @@ from gateway.rpc.rights import Caller, CallerKind
 from gateway.rpc.violations import Violations
 from gateway.storage.queries import Queries, UnitView
 from gateway.storage.settings import Settings
+from gateway.world import stands
 from signing.trust import TrustStore
 from signing.verdict import PdfVerdict
 
@@ -148,10 +149,7 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         trust, now = self._trust_of(registry), self._clock()
         owners = {owner.person.id_number for owner in state.ownership.owners}
         return any(
-            signature.identity.number in owners
-            and not any(
-                trust.is_revoked(link.issuer_key_id, int(link.serial), now) for link in signature.chain
-            )
+            signature.identity.number in owners and stands(signature, trust, now)
             for signature in verdict.signatures
         )
 

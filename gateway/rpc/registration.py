@@ -268,6 +268,9 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             [wire] = await case_view.told(
                 self._queries, settings, caller, application.registry, [application]
             )
+        if caller.kind is CallerKind.REGISTRAR:  # whoever decides answers for the units as well
+            units_index = await self._queries.units_index(application.registry, application.units)
+            wire.last_index = max(wire.last_index, units_index)
         return _pb.GetApplicationResponse(application=wire)
 
     async def _visible(self, name: str) -> Application:

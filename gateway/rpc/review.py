@@ -165,7 +165,7 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         received_at = self._clock()
         envelope = envelope_of(request.envelope)
         verified = verify(envelope, REVIEW_TYPE, Purpose.REGISTRAR, trust, received_at)
-        _check_registrar(registrar, verified)
+        _check_registrar(registrar, verified, received_at)
         act = _read_act(request, verb, verified)
         manifest = decode_manifest(payload, row.kind)
         found: list[tuple[Paper, ...]] = []
@@ -177,7 +177,10 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
             papers = papers_of(working, manifest, trust, moment.now, act.application_id, now_row.brought)
             found.append(papers)
             world = world_of(working, manifest, moment.now, now_row.institutions)
-            return decide_review(world, registrar, now_row, manifest, papers, act, moment)
+            units_index = max((working.unit_index(code) for code in now_row.units), default=-1)
+            return decide_review(
+                world, registrar, now_row, manifest, papers, act, moment, units_index=units_index
+            )
 
         wants = wants_of_case(manifest, row, received_at)
         wants.requests = {(registrar.registrar_id, act.request_id)}
@@ -199,13 +202,13 @@ def _evidence(
     return _encode(ReviewEvidence(received_at, trust.digest(), envelope.signatures, papers))
 
 
-def _check_registrar(registrar: Registrar, verified: VerifiedEnvelope) -> None:
-    """The act is signed by the registrar of the connection, with a registered personal key."""
-    if not any(signer.key_id in registrar.key_ids for signer in verified.signers):
+def _check_registrar(registrar: Registrar, verified: VerifiedEnvelope, at: dt.datetime) -> None:
+    """The act is signed by the registrar of the connection, with a personal key registered for `at`."""
+    if not any(registrar.signs_with(signer.key_id, at) for signer in verified.signers):
         raise Refusal(
             "KEY_NOT_REGISTERED",
-            "签名密钥不是本登记员登记的密钥",
-            "the signing key is not a registered key of this registrar",
+            "签名密钥不是本登记员登记的密钥，或者不在其启用期内",
+            "the signing key is not registered for this registrar, or not for this time",
             {"keyId": verified.signers[0].key_id},
         )
 

@@ -120,6 +120,15 @@ class Queries:
         """An application's row; None when unknown."""
         return await self.read(lambda connection: find_application(connection, registry, application_id))
 
+    async def units_index(self, registry: str, codes: Sequence[str]) -> int:
+        """The last entry in which a right on one of these units began or ended; -1 when none ever did."""
+
+        def work(connection: Connection) -> int:
+            working = Working(connection, registry, Settings())
+            return max((working.unit_index(code) for code in codes), default=-1)
+
+        return await self.read(work)
+
     async def applications(
         self,
         registry: str,

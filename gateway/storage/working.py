@@ -161,6 +161,14 @@ class Working:
         self._load_rights({code} - self._live_rights.keys())
         return UnitState(unit=_decode_unit(row["body"]), rights=tuple(self._live_rights[code].values()))
 
+    def unit_index(self, code: str) -> int:
+        """The last entry in which a right on the unit began or ended; -1 when none ever did."""
+        links = self._read(t.unit_right, "unit_code", {code})
+        ids = {link["right_id"] for link in links} | {r for c, r in self._rows[t.unit_right] if c == code}
+        self._load(t.right, {(right_id,) for right_id in ids})
+        rows = [row for right_id in ids if (row := self.row(t.right, right_id)) is not None]
+        return max((max(row["booked_index"], row["ended_index"] or -1) for row in rows), default=-1)
+
     def open_cases(self, code: str) -> tuple[OpenCase, ...]:
         """Accepted, unfinished cases on a unit, in order of acceptance."""
         self._load_open_cases({code} - self._open_cases.keys())

@@ -153,7 +153,7 @@ async def test_number_beyond_the_last_event_is_refused(town: Town) -> None:
 
 
 async def test_events_of_review_follow_the_case(town: Town) -> None:
-    """Accepted, suspended, resumed, booked: each is an event of the case, in this order."""
+    """Accepted, claimed, suspended, resumed, booked: each is an event of the case, in this order."""
     client = await town.client("bank-a", "taizhou")
     past = await _past(client)
     after = past[-1].sequence if past else 0
@@ -169,7 +169,8 @@ async def test_events_of_review_follow_the_case(town: Town) -> None:
         outcome_pb2.Event.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number[e.state].name
         for e in events
     ]
-    assert [s.removeprefix("STATE_") for s in states] == ["IN_REVIEW", "SUSPENDED", "IN_REVIEW", "BOOKED"]
+    wanted = ["ACCEPTED", "IN_REVIEW", "SUSPENDED", "IN_REVIEW", "BOOKED"]
+    assert [s.removeprefix("STATE_") for s in states] == wanted
 
 
 async def test_events_go_on_across_a_restart(own_folder: Path) -> None:

@@ -71,7 +71,9 @@ class Application(_message.Message):
         ACCEPTED, NOT_ACCEPTED, WITHDRAWN or EXPIRED.
         """
         STATE_ACCEPTED: Application._State.ValueType  # 2
-        """已受理 · Accepted: clock and place run. Goes to IN_REVIEW or BOOKED."""
+        """已受理 · Accepted: clock and place run. A case for a person stays here until a registrar claims it (IN_REVIEW),
+        and comes back when it is given back.
+        """
         STATE_IN_REVIEW: Application._State.ValueType  # 3
         """审核中 · A registrar has it."""
         STATE_SUPPLEMENT_REQUESTED: Application._State.ValueType  # 4
@@ -81,7 +83,7 @@ class Application(_message.Message):
         STATE_AWAITING_PAYOFF: Application._State.ValueType  # 6
         """待结清 · Decided; booking waits for the payoff, or for an accepted undertaking."""
         STATE_SUSPENDED: Application._State.ValueType  # 7
-        """中止 · Suspended: queue, correction case or inquiry. Back to IN_REVIEW."""
+        """中止 · Suspended: queue, correction case or inquiry. Back to IN_REVIEW, or ACCEPTED when nobody has it."""
         STATE_BOOKED: Application._State.ValueType  # 8
         """已登簿 · Booked: the right exists. Final; certificates follow."""
         STATE_NOT_ACCEPTED: Application._State.ValueType  # 9
@@ -103,7 +105,9 @@ class Application(_message.Message):
     ACCEPTED, NOT_ACCEPTED, WITHDRAWN or EXPIRED.
     """
     STATE_ACCEPTED: Application.State.ValueType  # 2
-    """已受理 · Accepted: clock and place run. Goes to IN_REVIEW or BOOKED."""
+    """已受理 · Accepted: clock and place run. A case for a person stays here until a registrar claims it (IN_REVIEW),
+    and comes back when it is given back.
+    """
     STATE_IN_REVIEW: Application.State.ValueType  # 3
     """审核中 · A registrar has it."""
     STATE_SUPPLEMENT_REQUESTED: Application.State.ValueType  # 4
@@ -113,7 +117,7 @@ class Application(_message.Message):
     STATE_AWAITING_PAYOFF: Application.State.ValueType  # 6
     """待结清 · Decided; booking waits for the payoff, or for an accepted undertaking."""
     STATE_SUSPENDED: Application.State.ValueType  # 7
-    """中止 · Suspended: queue, correction case or inquiry. Back to IN_REVIEW."""
+    """中止 · Suspended: queue, correction case or inquiry. Back to IN_REVIEW, or ACCEPTED when nobody has it."""
     STATE_BOOKED: Application.State.ValueType  # 8
     """已登簿 · Booked: the right exists. Final; certificates follow."""
     STATE_NOT_ACCEPTED: Application.State.ValueType  # 9
@@ -192,7 +196,9 @@ class Application(_message.Message):
     terms_sha256: _builtins.bytes
     """申请内容摘要 · SHA-256 (32 bytes) of Manifest.terms, exactly those bytes."""
     last_index: _builtins.int
-    """最后记录 · Index of the last ledger entry on this case or its units; a ReviewAct states it."""
+    """最后记录 · Index of the last ledger entry on this case; for a registrar who reads one application also of the
+    rights on its units, if that came later: a ReviewAct states it.
+    """
     accepted_by: _builtins.str
     """受理人 · Accepting officer. It is always a rule that accepts: the officer who answers for the rule set in force at
     that instant; empty before acceptance, and where the registry had no rule set.
