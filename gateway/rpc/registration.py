@@ -188,8 +188,6 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                 order.settle(turn, None)
             return await self._rehearse(request, kind, caller)
         answer = await self._verifier.submit(partial(self._read, request, kind, caller), order, turn)
-        outcome = answer.outcome
-        metrics.outcome(kind.value, outcome.result.value, [f.code for f in outcome.findings])
         return encode.outcome(answer)
 
     def _read(self, request: Any, kind: Kind, caller: Caller) -> Command:
@@ -225,7 +223,8 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             withheld=rehearsed.is_withheld,
             as_of_index=rehearsed.as_of_index,
         )
-        metrics.outcome(kind.value, rehearsed.result.value, [f.code for f in rehearsed.findings])
+        codes = [f.code for f in rehearsed.findings]
+        metrics.outcome(kind.value, "rehearsal", rehearsed.result.value, codes)
         return encode.rehearsal(rehearsed)
 
     # -- later acts ----------------------------------------------------------------------------------------------
