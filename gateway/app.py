@@ -29,6 +29,7 @@ from gateway.rpc.certificates import CertificateService
 from gateway.rpc.files import FileService
 from gateway.rpc.ledger import LedgerService
 from gateway.rpc.party import PartyService
+from gateway.rpc.quota import DailyQuota, read_counts
 from gateway.rpc.register import RegisterService
 from gateway.rpc.registration import RegistrationService
 from gateway.rpc.review import ReviewService
@@ -109,6 +110,7 @@ class Gateway:
         await self._readings.start(registries)
         await self._start_sealing(registries, {s.name: s.vkey for s in signers.values()})
         await self.clockwork.start(registries)
+        self._rehearsals = DailyQuota(self.sequencer.run, await self.queries.read(read_counts))
         self.callers = Callers(self.sequencer.settings, self.trust, self._clock)
         self._server = RpcServer(config, self.callers, self._servicers())
         await self._server.start()
@@ -191,7 +193,7 @@ class Gateway:
                 **shared, files=self.files, checker=self._checker, trust_of=self.trust, limits=limits
             ),
             "RegistrationService": RegistrationService(
-                **shared, **verifying, verifier=self._verifier, watch=self.watch
+                **shared, **verifying, verifier=self._verifier, watch=self.watch, rehearsals=self._rehearsals
             ),
             "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),

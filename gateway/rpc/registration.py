@@ -82,6 +82,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         trust_of: Callable[[str], TrustStore],
         executor: Executor,
         verifier: Verifier,
+        rehearsals: DailyQuota,
         limits: Limits,
         clock: Callable[[], dt.datetime],
     ) -> None:
@@ -91,7 +92,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         self._trust_of = trust_of
         self._executor = executor
         self._verifier = verifier
-        self._rehearsals = DailyQuota()
+        self._rehearsals = rehearsals
         self._acts = Acts(
             sequencer=sequencer,
             queries=queries,
