@@ -149,7 +149,15 @@ async def test_every_metric_moves_with_real_traffic(own_folder: Path) -> None:
         assert moved("diya_certificates_unsealed", registry="jiangyin") == 1
         assert moved("diya_review_queue_cases", registry="taizhou") == 1
         assert all(family.documentation for family in after.families)
+        names = {family.name for family in after.families}
+        assert {name for name in names if not name.endswith("_created")} == _documented()
         _assert_labels_tell_nothing(after, filing, waiting.outcome.application)
+
+
+def _documented() -> set[str]:
+    """Names of the table in docs/metrics.md, as the parser gives them."""
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    return {name.removesuffix("_total") for name in re.findall(r"^\| `(diya_\w+)` \|", text, re.MULTILINE)}
 
 
 def _assert_labels_tell_nothing(found: Scrape, filing: Filing, application: str) -> None:
