@@ -87,13 +87,16 @@ def world_of(
         code for state in units.values() for right in state.rights for code in right.units
     } - units.keys()
     related = {code: state for code in sorted(shared) if (state := working.unit_state(code)) is not None}
-    counters = _counters(manifest, now, institutions)
-    if settings.profile.submissions_per_day:
-        counters.add(counter_of_day(manifest.header.channel_institution, now))
     named = {name: working.application(key) for name, key in _named(manifest).items()}
     numbers = _proof_numbers(manifest)
     for state in units.values():
         numbers |= certificate_numbers(state.rights)
+    certificates = working.certificate_identifiers(numbers)
+    holders = {i: working.certificate_holders(i) for i in certificates.values()}
+    told = (*institutions, *(uscc for several in holders.values() for uscc in several))
+    counters = _counters(manifest, now, told)
+    if settings.profile.submissions_per_day:
+        counters.add(counter_of_day(manifest.header.channel_institution, now))
     return World(
         registry=working.registry,
         profile=settings.profile,
@@ -103,7 +106,8 @@ def world_of(
         open_cases=open_cases,
         institutions=settings.institutions,
         counters={name: working.counter(name) for name in counters},
-        certificates_by_number=working.certificate_identifiers(numbers),
+        certificates_by_number=certificates,
+        certificate_holders=holders,
         named={name: row for name, row in named.items() if row is not None},
     )
 
@@ -145,7 +149,7 @@ def _paper(
                 number=s.identity.number,
                 issuer_key_id=s.issuer_key_id,
                 serial=s.serial,
-                revoked=not _stands(s, trust, now),
+                revoked=not stands(s, trust, now),
             )
             for s in verdict.signatures
         ),
@@ -154,10 +158,14 @@ def _paper(
     )
 
 
-def _stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool:
-    """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked."""
+def stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool:
+    """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked.
+
+    Where a time stamp proves when it was made, what was revoked after that does not touch it; else what is now does.
+    """
+    at = signature.proven_at or now
     return trust.is_anchor(signature.anchor, signature.purpose) and not any(
-        trust.is_revoked(link.issuer_key_id, int(link.serial), now) for link in signature.chain
+        trust.is_revoked(link.issuer_key_id, int(link.serial), at) for link in signature.chain
     )
 
 

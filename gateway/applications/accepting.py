@@ -26,6 +26,7 @@ from gateway.cases.effects import (
 )
 from gateway.cases.errors import EnvelopeExpired
 from gateway.cases.model import (
+    CLOSED,
     Application,
     Awaited,
     ConsentKind,
@@ -112,7 +113,10 @@ def institutions_of(awaiting: Sequence[Awaited]) -> tuple[str, ...]:
 
 
 def accept(world: World, draft: Application, moment: Moment) -> Application:
-    """Acceptance: every applicant has signed and every paper is there; clock and place run from here (RD 67)."""
+    """Acceptance: every applicant has signed and every paper is there; clock and place run from here (RD 67).
+
+    It is the machine that accepts, always; the officer of the rule set in force answers for it (handbook 1.4).
+    """
     serial = world.counters.get("case", 0) + 1
     today = moment.now.astimezone(CHINA).date()
     promised = [_promised_days(world.profile, operation) for operation in draft.operations]
@@ -120,6 +124,7 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
     return replace(
         draft,
         accepted_at=moment.now,
+        accepted_by=world.rules.officer if world.rules is not None else "",
         accepted_index=moment.index,
         case_number=format_case_number(today, draft.units[0][:6], serial),
         deadline=deadline,
@@ -138,6 +143,11 @@ def _promised_days(profile: Profile, operation: str) -> int:
     return (days or 0) + ceil(hours / HOURS_A_DAY)
 
 
+def state_for_a_person(row: Application) -> State:
+    """Where an accepted case waits for a person: ACCEPTED until a registrar has it, then IN_REVIEW (handbook 3.6)."""
+    return State.IN_REVIEW if row.claimed_by or row.reviewed_by else State.ACCEPTED
+
+
 def conclude(
     world: World, case: Case, accepted: Application, findings: Sequence[Finding], moment: Moment
 ) -> Settled:
@@ -149,7 +159,7 @@ def conclude(
     severities = {f.severity for f in findings}
     told = tuple(findings)
     if severities & {Severity.REFERS, Severity.BLOCKS}:
-        row = replace(accepted, state=State.IN_REVIEW, suspension="")
+        row = replace(accepted, state=state_for_a_person(accepted), suspension="")
         return Settled(row=row, result=Result.ACCEPTED, findings=told)
     if Severity.WAITS in severities:
         row = replace(accepted, state=State.SUSPENDED, suspension=QUEUE)
@@ -184,7 +194,8 @@ def record(
     Without `findings` those that stood go on standing; `()` says that none stand any more.
     """
     stands = row.findings_index if findings is None else moment.index
-    row = replace(row, last_index=moment.index, findings_index=stands)
+    closed_at = row.closed_at or (moment.now if row.state in CLOSED else None)
+    row = replace(row, last_index=moment.index, findings_index=stands, closed_at=closed_at)
     counters = {**(counted or {}), **(booked.counters if booked else {})}
     if row.accepted_index == moment.index:
         counters["case"] = world.counters.get("case", 0) + 1
@@ -205,6 +216,9 @@ def record(
         effects += booked.effects
     if tells is not None:
         told, counters = events.tell(world, row, moment, counters, kind=tells)
+        effects += told
+    if booked:
+        told, counters = events.tell_holders(world, row, moment, counters, booked.effects)
         effects += told
     effects += [CounterMoved(name=name, value=value) for name, value in sorted(counters.items())]
     outcome = Outcome(

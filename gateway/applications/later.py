@@ -20,6 +20,7 @@ from gateway.applications.accepting import (
     institutions_of,
     is_awaiting,
     record,
+    state_for_a_person,
 )
 from gateway.applications.booking import BookedPhase, book_or_wait
 from gateway.applications.gates import in_the_way
@@ -274,14 +275,14 @@ def through_gates(dossier: Dossier, row: Application, moment: Moment) -> Progres
 
 
 def to_a_person(row: Application, findings: Sequence[Finding]) -> Progress:
-    """An accepted case goes (back) to review; whatever had been decided is decided anew."""
+    """An accepted case goes (back) to a registrar; whatever had been decided is decided anew."""
+    row = replace(row, reviewed_by="")
     row = replace(
         row,
-        state=State.IN_REVIEW,
+        state=state_for_a_person(row),
         suspension="",
         decided_at=None,
         decided_by="",
-        reviewed_by="",
         gate_expires_at=None,
         rules_version=None,
         supplement_asked="",

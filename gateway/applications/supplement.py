@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from gateway.applications.accepting import state_for_a_person
 from gateway.applications.expiry import decide_overdue, is_overdue
 from gateway.applications.later import (
     Dossier,
@@ -128,7 +129,7 @@ def _back_to_review(dossier: Dossier, row: Application, moment: Moment) -> Progr
             deadline, provisional = add_working_days(deadline, stood)
     row = replace(
         row,
-        state=State.IN_REVIEW,
+        state=state_for_a_person(row),
         supplement_asked="",
         supplement_until=None,
         clock_stopped_on=None,

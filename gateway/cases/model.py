@@ -240,11 +240,13 @@ class Application(Value, frozen=True, kw_only=True):
     claimed_by: str = ""
     reviewed_by: str = ""
     decided_at: dt.datetime | None = None
+    accepted_by: str = ""  # the officer who answers for the rule set under which it was accepted
     decided_by: str = ""  # the officer in whose name a case that waits at a gate will be booked
     gate_expires_at: dt.datetime | None = None  # until when a decided case waits for taxes or payoff
     taxes_cleared: tuple[str, ...] = ()  # tax duties cleared after the terms (gateway/kinds/gating.py)
     booked_at: dt.datetime | None = None
     booked_by: str = ""
+    closed_at: dt.datetime | None = None  # when it came to its final state
     rules_version: int | None = None
     profile_version: int | None = None
     certificates: tuple[str, ...] = ()
@@ -325,8 +327,9 @@ class World(Value, frozen=True, kw_only=True):
     open_cases: dict[str, tuple[OpenCase, ...]] = {}
     institutions: dict[str, Institution] = {}
     counters: dict[str, int] = {}
-    named: dict[str, Application] = {}  # applications that the header names, by resource name
     certificates_by_number: dict[str, str] = {}  # live e-certificates: number -> identifier
+    certificate_holders: dict[str, tuple[str, ...]] = {}  # of those: identifier -> institutions to be told
+    named: dict[str, Application] = {}  # applications that the header names, by resource name
 
 
 class Moment(Value, frozen=True, kw_only=True):

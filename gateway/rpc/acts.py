@@ -23,7 +23,6 @@ from gateway.cases.model import Application, FileReference, Header, Manifest, Mo
 from gateway.commands import Answer, Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import acts_pb2, envelope_pb2, terms_pb2
-from gateway.register.authority import Institution, KeyRole
 from gateway.register.model import Party
 from gateway.rpc.decode import decode_act, decode_manifest, decode_parties
 from gateway.rpc.errors import Refusal
@@ -31,7 +30,14 @@ from gateway.rpc.guard import caller_now
 from gateway.rpc.names import split_name
 from gateway.rpc.rights import Caller, may_see
 from gateway.rpc.sections import checked_sections, section_references
-from gateway.rpc.submission import check_applicant, check_case_bytes, check_limits, envelope_of, verify
+from gateway.rpc.submission import (
+    check_applicant,
+    check_case_bytes,
+    check_limits,
+    envelope_of,
+    roles_of_signers,
+    verify,
+)
 from gateway.rpc.violations import MalformedRequest, Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
@@ -176,7 +182,7 @@ class Acts:
         channel = settings.institutions.get(header.channel_institution)
         if channel is None or channel.uscc != caller.id:
             raise _mismatch("header.channel_institution")
-        check_applicant(channel, header, settings)
+        applicant = check_applicant(channel, header, settings)
         check_limits(header, files, self._limits, settings.profile)
         target = wire.target
         wrong = Violations()
@@ -193,7 +199,7 @@ class Acts:
             "terms_sha256": target.terms_sha256.hex(),
             "channel": header.channel_institution,
             "institution": header.applicant_institution,
-            "roles": _roles(channel, verified, received_at),
+            "roles": tuple(sorted(roles_of_signers((applicant, channel), verified, received_at))),
             "request_id": header.request_id,
             "payload_sha256": verified.digest.hex(),
             "created_at": header.created_at,
@@ -313,21 +319,3 @@ def _mismatch(names: str) -> Refusal:
         f"outer fields, or the connection, differ from what was signed: {names}",
         {"fields": names},
     )
-
-
-def _roles(institution: Institution, verified: VerifiedEnvelope, at: dt.datetime) -> tuple[KeyRole, ...]:
-    """Roles of the signing keys that are registered as this institution's. Raises Refusal when none is."""
-    roles = {
-        role
-        for signer in verified.signers
-        if signer.identity is not None and institution.is_known_as(signer.identity.number)
-        for role in institution.roles_of(signer.key_id, at)
-    }
-    if not roles:
-        raise Refusal(
-            "KEY_NOT_REGISTERED",
-            f"签名密钥未登记为机构 {institution.uscc} 的密钥",
-            f"the signing key is not registered as one of institution {institution.uscc}",
-            {"keyId": verified.signers[0].key_id},
-        )
-    return tuple(sorted(roles))

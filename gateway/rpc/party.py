@@ -29,7 +29,7 @@ from gateway.pb.diya.v1 import (
     party_service_pb2,
     party_service_pb2_grpc,
 )
-from gateway.rpc import encode
+from gateway.rpc import case_view, encode
 from gateway.rpc.acts import Acts, Filed, SignedAct, filed_of
 from gateway.rpc.decode import decode_evidence
 from gateway.rpc.guard import caller_now
@@ -124,9 +124,10 @@ class PartyService(party_service_pb2_grpc.PartyServiceServicer):
                 return _pb.ListPendingResponse(
                     pending_cases=cases, next_page_token=make_token(query, _order(last))
                 )
+            [told] = await case_view.told(self._queries, settings, caller_now.get(), registry, [row])
             cases.append(
                 _pb.PendingCase(
-                    application=encode.application(row),
+                    application=told,
                     awaited=awaited,
                     manifest=filed.payload,
                     manifest_payload_type=MANIFEST_TYPE,

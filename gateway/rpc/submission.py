@@ -37,6 +37,10 @@ from signing.verify import VerifiedEnvelope, verify_envelope
 
 MANIFEST_TYPE: Final = "application/vnd.diya.manifest.v1+protobuf"
 
+#: A key that may submit may submit a release too; one for releases does nothing else.
+_SUBMITTING: Final = (KeyRole.SUBMIT,)
+_RELEASING: Final = (KeyRole.SUBMIT, KeyRole.RELEASE)
+
 _ALGORITHMS = {
     number: name.removeprefix("SIGNATURE_ALGORITHM_")
     for name, number in envelope_pb2.SignatureAlgorithm.items()
@@ -84,10 +88,10 @@ def verify_submission(
     verified = verify(envelope, MANIFEST_TYPE, Purpose.INSTITUTION, trust, received_at)
     manifest = decode_manifest(verified.payload, kind)
     _match_outer(request, registry, manifest)
-    role = KeyRole.RELEASE if kind is Kind.MORTGAGE_RELEASE else KeyRole.SUBMIT
     channel = _channel(caller, manifest, settings)
-    check_key(channel, verified, role, received_at)
-    check_applicant(channel, manifest.header, settings)
+    applicant = check_applicant(channel, manifest.header, settings)
+    roles = roles_of_signers((applicant, channel), verified, received_at)
+    _check_role(roles, _RELEASING if kind is Kind.MORTGAGE_RELEASE else _SUBMITTING)
     check_limits(manifest.header, manifest.files, limits, settings.profile)
     sections = checked_sections(manifest.sections, request.sections)
     return VerifiedSubmission(manifest, verified.digest.hex(), envelope, sections, received_at)
@@ -177,30 +181,41 @@ def verify(
     return verified
 
 
-def check_key(institution: Institution, verified: VerifiedEnvelope, role: KeyRole, at: dt.datetime) -> None:
-    """Some signer is this institution, by identity number, with a registered key of this role."""
-    registered = False
-    for signer in verified.signers:
-        identity = signer.identity
-        if identity is None or not institution.is_known_as(identity.number):
-            continue
-        roles = institution.roles_of(signer.key_id, at)
-        if role in roles:
-            return
-        registered = registered or bool(roles)
-    if registered:
+def roles_of_signers(
+    institutions: Sequence[Institution], verified: VerifiedEnvelope, at: dt.datetime
+) -> frozenset[KeyRole]:
+    """Roles of the signing keys that are registered for one of these institutions. Raises Refusal when none is.
+
+    The institutions are those whose word the act is: the applicant, and the channel that may file for it
+    (`check_applicant`). A certificate says whose a key is by its identity number; being registered says what it may.
+    """
+    roles = {
+        role
+        for signer in verified.signers
+        for institution in institutions
+        if signer.identity is not None and institution.is_known_as(signer.identity.number)
+        for role in institution.roles_of(signer.key_id, at)
+    }
+    if not roles:
+        names = " / ".join(dict.fromkeys(institution.uscc for institution in institutions))
+        raise Refusal(
+            "KEY_NOT_REGISTERED",
+            f"签名密钥未登记为机构 {names} 的密钥",
+            f"the signing key is not registered as one of institution {names}",
+            {"keyId": verified.signers[0].key_id},
+        )
+    return frozenset(roles)
+
+
+def _check_role(roles: frozenset[KeyRole], wanted: Sequence[KeyRole]) -> None:
+    if not roles & set(wanted):
+        names = " / ".join(role.value for role in wanted)
         raise Refusal(
             "KEY_WITHOUT_ROLE",
-            f"签名密钥没有 {role.value} 权限；请由登记机构为其登记该权限",
-            f"the signing key lacks the role {role.value}; have the authority register it",
-            {"role": role.value},
+            f"签名密钥没有 {names} 权限；请由登记机构为其登记该权限",
+            f"the signing key lacks the role {names}; have the authority register it",
+            {"role": names},
         )
-    raise Refusal(
-        "KEY_NOT_REGISTERED",
-        f"签名密钥未登记为机构 {institution.uscc} 的密钥",
-        f"the signing key is not registered as one of institution {institution.uscc}",
-        {"keyId": verified.signers[0].key_id},
-    )
 
 
 def _match_outer(request: Any, registry: str, manifest: Manifest) -> None:
@@ -245,8 +260,8 @@ def _channel(caller: Caller, manifest: Manifest, settings: Settings) -> Institut
     return institution
 
 
-def check_applicant(channel: Institution, header: Header, settings: Settings) -> None:
-    """The channel acts for itself or for those it is registered to file for (handbook 1.3)."""
+def check_applicant(channel: Institution, header: Header, settings: Settings) -> Institution:
+    """The applicant: the channel acts for itself or for those it is registered to file for (handbook 1.3)."""
     applicant = header.applicant_institution
     if applicant != channel.uscc and applicant not in channel.files_for:
         raise Refusal(
@@ -263,6 +278,7 @@ def check_applicant(channel: Institution, header: Header, settings: Settings) ->
             f"applicant institution {applicant} is not registered or is suspended",
             {"applicant": applicant},
         )
+    return known
 
 
 def check_limits(

@@ -179,8 +179,9 @@ class Header(_message.Message):
     an operator.
     """
     applicant_institution: _builtins.str
-    """申请机构（网点） · USCC (18 characters) of the branch that applies; its registered key signs. Empty in acts of
-    a registrar or an operator.
+    """申请机构（网点） · USCC (18 characters) of the branch that applies. The envelope is signed with a key registered for it
+    or for the channel institution, which must be registered to file for it (Institution.files_for), or be it; nobody
+    else's key will do. Empty in acts of a registrar or an operator.
     """
     request_id: _builtins.str
     """请求编号 · UUID in its canonical 36-character form, chosen by the sender, new for every act; equals the outer

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class RegistrationServiceStub:
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -115,7 +116,8 @@ class RegistrationServiceStub:
 
 class RegistrationServiceServicer:
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -329,7 +331,8 @@ def add_RegistrationServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RegistrationService:
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class RegistrationServiceStub:
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -129,7 +130,8 @@ class RegistrationServiceStub:
 @_typing.type_check_only
 class RegistrationServiceAsyncStub(RegistrationServiceStub):
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -226,7 +228,8 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
 
 class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
