@@ -42,6 +42,7 @@ from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
 from gateway.telemetry import metrics
 from ledger.checkpoint import NoteSigner
+from ledger.errors import RegistryUnknownError, WrongKeyError
 from ledger.publish import Publisher
 from ledger.store import Ledger
 from ledger.tables import metadata as ledger_metadata
@@ -70,12 +71,13 @@ class Gateway:
     async def start(self) -> None:
         """Open the store, finish what a crash left, then listen."""
         config = self.config
+        vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
+        self.ledger = Ledger(vault)
         self._take_lock()
         self._writer = writer_engine(config.storage.database)
         self._reader = reader_engine(config.storage.database)
         create_tables(self._writer)
-        vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
-        self.ledger = Ledger(vault)
+        self._check_ledgers()
         signers = {r.id: note_signer(r.origin, r.ledger_key) for r in config.registries}
         self._publisher = Publisher(signers.__getitem__)
         self._vkeys = {registry: signer.vkey for registry, signer in signers.items()}
@@ -210,6 +212,22 @@ class Gateway:
         self.clockwork.committed(registry, effects)
         if self.sealing is not None:
             self.sealing.committed(registry, effects)
+
+    def _check_ledgers(self) -> None:
+        """Raise ConfigError, with everything closed again, unless each registry's ledger is there and our key is its.
+
+        Under another key nothing of it could be read, and what came in could not be entered.
+        """
+        try:
+            with self._reader.begin() as connection:
+                for registry in self.config.registries:
+                    self.ledger.check_key(connection, registry.id)
+        except (WrongKeyError, RegistryUnknownError) as error:
+            self._reader.dispose()
+            self._writer.dispose()
+            if self._lock is not None:
+                self._lock.release()
+            raise ConfigError(f"{self.config.storage.key_encryption_key}: {error}") from error
 
     def _take_lock(self) -> None:
         prefix = "sqlite:///"

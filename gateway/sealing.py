@@ -19,6 +19,7 @@ from gateway.applications.sealing import Seal, decide_sealed, request_id
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, CertificateNumbered
 from gateway.cases.model import Moment
+from gateway.certificates.content import decode_content
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import CertificateSealer
 from gateway.commands import Command
@@ -113,6 +114,7 @@ class Sealing:
             registry=registry,
             identifier=identifier,
             application_id=row["application_id"],
+            case_number=decode_content(content).case_number,
             institutions=tuple(row["institutions"].split(",")),
             pdf_sha256=sha256,
             size_bytes=len(pdf),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import os
 import threading
@@ -18,6 +19,7 @@ from gateway.cases.effects import CounterMoved, RightEnded
 from gateway.client.receipt import verify_receipt
 from gateway.client.trust import LedgerTrust, read_trust
 from gateway.commands import ClockBehind, Command, Overloaded, Unavailable
+from gateway.config import ConfigError
 from gateway.rpc.encode import receipt as encode_receipt
 from gateway.storage.engine import SecondWriter
 from ledger.checkpoint import open_checkpoint
@@ -235,3 +237,25 @@ async def test_second_writer_is_refused(serving: Any) -> None:
     assert answer.receipt is not None
     assert trust.vkeys("jiangyin")
     assert answer.outcome.receipt.origin == ORIGIN
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_another_key_encryption_key_does_not_start(own_folder: Path) -> None:
+    """A gateway that is given another key refuses to start, says which file and registry, and holds nothing."""
+    kek = own_folder / "keys" / "kek"
+    right = kek.read_bytes()
+    kek.write_text(base64.b64encode(os.urandom(32)).decode())
+    with pytest.raises(ConfigError, match=r"keys/kek: registry jiangyin was created with another"):
+        await Gateway(configured(own_folder)).start()
+    kek.write_bytes(right)
+    async with town_of(own_folder) as running:
+        await running.booked()
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_registry_without_a_ledger_does_not_start(own_folder: Path) -> None:
+    """A registry that the configuration names and the database does not have is no registry to serve."""
+    config = configured(own_folder)
+    other = config.registries[0].model_copy(update={"id": "nowhere"})
+    with pytest.raises(ConfigError, match="no ledger of registry nowhere"):
+        await Gateway(config.model_copy(update={"registries": [*config.registries, other]})).start()

@@ -52,6 +52,7 @@ SECOND_REGISTRAR = Party(
 SECOND_REGISTRAR_ID = "wu"
 SECOND_REGISTRAR_KEY = "registrar-2"
 AUDITOR_KEY = "auditor"
+READER_KEY = "bank-a-reader"
 STRANGER_KEY = "stranger"
 REVOKED_TLS_KEY = "bank-a-revoked"
 
