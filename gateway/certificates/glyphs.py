@@ -16,7 +16,9 @@ from typing import Any, Final
 FONT_PACKAGE: Final = "pylopdf_fonts_zh_cn"
 FONT_FILES: Final = ("NotoSerifSC-Regular.otf", "NotoSansSC-Regular.otf")
 
-GLOSS: Final = "注：〔U+…〕表示本文件字库未收录的一个字，括号内为该字的编码（GB/T 13000），原字见所附电子数据。"
+GLOSS: Final = (
+    "注：〔U+…〕表示本文件字库未收录的一个字，括号内为该字的编码（GB/T 13000），原字见所附电子数据。"
+)
 """What a page says where something on it is printed by its code. Frozen like all words of a certificate."""
 
 _MISSING: Final = "〔U+{:04X}〕"

@@ -130,3 +130,14 @@ def test_pdfinfo_finds_no_error_in_a_sealed_certificate(tmp_path: Path) -> None:
     ran = subprocess.run([PDFINFO, str(path)], capture_output=True, check=False, timeout=60, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert re.search(r"^Tagged: +yes$", ran.stdout, re.MULTILINE)
+
+
+def test_objects_of_a_sealed_certificate_begin_and_end_lines() -> None:
+    """PDF/A (ISO 19005-3, 6.1.9): an end of line before each object's number, after `obj`, around `endobj`."""
+    data = sealed()
+    heads = list(re.finditer(rb"\d+ \d+ obj\b", data))
+    ends = list(re.finditer(rb"endobj\b", data))
+    assert len(heads) == len(ends) > 20
+    for found in (*heads, *ends):
+        assert data[found.start() - 1 : found.start()] in b"\r\n", data[found.start() - 20 : found.end()]
+        assert data[found.end() : found.end() + 1] in b"\r\n", data[found.start() : found.end() + 20]
