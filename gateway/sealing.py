@@ -77,16 +77,13 @@ class Sealing:
         """Queue the certificates that a commit numbered; called on the event loop."""
         for effect in effects:
             if isinstance(effect, CertificateNumbered):
-                metrics.certificate("numbered")
                 self._queue.put_nowait((registry, effect.identifier, 0))
-        metrics.unsealed(self._queue.qsize())
 
     async def _work(self) -> None:
         while True:
             registry, identifier, tried = await self._queue.get()
             try:
                 await self._seal(registry, identifier)
-                metrics.certificate("sealed")
             except Exception:
                 log.exception(
                     "certificate not sealed", extra={"registry": registry, "identifier": identifier}
@@ -99,7 +96,6 @@ class Sealing:
                 )
             finally:
                 self._queue.task_done()
-                metrics.unsealed(self._queue.qsize())
 
     async def _seal(self, registry: str, identifier: str) -> None:
         """One certificate: from its content and its entry's proof to a logged, sealed PDF."""

@@ -172,6 +172,9 @@ class Guard:
                 caller_now.set(self._identify(service, name, registry_of(first), context))
                 async with asyncio.timeout(seconds_max):
                     response = await behaviour(request, context)
+            except asyncio.CancelledError:
+                metrics.call_answered(method, "CANCELLED", time.perf_counter() - started)
+                raise
             except Exception as error:
                 if isinstance(error, TimeoutError) and hasattr(request, "envelope"):
                     await self._leave_open(method, started, context)
@@ -202,9 +205,10 @@ class Guard:
                 caller_now.set(self._identify(service, name, registry_of(first), context))
                 async for response in behaviour(request, context):
                     yield response
-            except (
-                Exception
-            ) as error:  # CancelledError passes: a handler that swallows it leaks native memory
+            except (asyncio.CancelledError, GeneratorExit):  # passed on: swallowed, it leaks native memory
+                metrics.call_answered(method, "CANCELLED", time.perf_counter() - started)
+                raise
+            except Exception as error:
                 await self._refuse(method, started, error, context)
             metrics.call_answered(method, "OK", time.perf_counter() - started)
 

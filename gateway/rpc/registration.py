@@ -84,6 +84,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         trust_of: Callable[[str], TrustStore],
         executor: Executor,
         verifier: Verifier,
+        rehearsals: DailyQuota,
         limits: Limits,
         clock: Callable[[], dt.datetime],
     ) -> None:
@@ -93,7 +94,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         self._trust_of = trust_of
         self._executor = executor
         self._verifier = verifier
-        self._rehearsals = DailyQuota()
+        self._rehearsals = rehearsals
         self._acts = Acts(
             sequencer=sequencer,
             queries=queries,
@@ -190,8 +191,6 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                 order.settle(turn, None)
             return await self._rehearse(request, kind, caller)
         answer = await self._verifier.submit(partial(self._read, request, kind, caller), order, turn)
-        outcome = answer.outcome
-        metrics.outcome(kind.value, outcome.result.value, [f.code for f in outcome.findings])
         return encode.outcome(answer)
 
     def _read(self, request: Any, kind: Kind, caller: Caller) -> Command:
@@ -227,7 +226,8 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             withheld=rehearsed.is_withheld,
             as_of_index=rehearsed.as_of_index,
         )
-        metrics.outcome(kind.value, rehearsed.result.value, [f.code for f in rehearsed.findings])
+        codes = [f.code for f in rehearsed.findings]
+        metrics.outcome(kind.value, "rehearsal", rehearsed.result.value, codes)
         return encode.rehearsal(rehearsed)
 
     # -- later acts ----------------------------------------------------------------------------------------------
@@ -353,6 +353,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             caller.id,
             request_id=request.request_id.lower() if which == "request_id" else None,
             index=request.index if which == "index" else None,
+            applicant=request.applicant_institution.strip().upper(),
         )
         if receipt is None:
             raise Refusal(

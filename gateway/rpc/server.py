@@ -46,6 +46,9 @@ SERVICES: dict[str, tuple[Any, Any]] = {
 #: larger still it refuses itself, without a reason code.
 TRANSPORT_ROOM_BYTES: Final = 2 * MIB
 
+#: What a stream may hold unread: enough for 50 MB/s over a line of 20 ms, and no more of it in memory.
+STREAM_WINDOW_BYTES: Final = 1 * MIB
+
 
 class RpcServer:
     """Owns the grpc.aio server. `ports` are the bound ones (a configured port 0 picks a free one)."""
@@ -60,6 +63,9 @@ class RpcServer:
                 ("grpc.max_send_message_length", limits.message_bytes_max + TRANSPORT_ROOM_BYTES),
                 ("grpc.max_metadata_size", limits.metadata_bytes_max),
                 ("grpc.absolute_max_metadata_size", limits.metadata_bytes_max),
+                # Left to itself, the window of a stream grows with the line and each upload fills it: 30 MB apiece.
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", STREAM_WINDOW_BYTES),
                 ("grpc.max_concurrent_streams", limits.streams_per_connection_max),
                 ("grpc.server_handshake_timeout_ms", 10_000),
                 ("grpc.keepalive_time_ms", 60_000),

@@ -1,7 +1,7 @@
 """The tables of the gateway. Every key starts with the registry: one authority is one chain, one seal, one tenant.
 
 `VIEWS` names the views: folds of the ledger's effects, which may be dropped and rebuilt to the same digests.
-`file` and `sealed_certificate` are not views: the ledger names their bytes by digest.
+`file` is not one, for the ledger names its bytes by digest, nor is `rehearsal_count`, for rehearsals have no entry.
 """
 
 from __future__ import annotations
@@ -217,4 +217,14 @@ file = Table(
     Column("uploaded_at", String(32), nullable=False),
     Column("pages", Integer, nullable=False),
     Column("verdict", LargeBinary, nullable=False),
+)
+
+#: Rehearsals (validate_only) of the newest day in China on which there were any, per institution (USCC).
+rehearsal_count = Table(
+    "rehearsal_count",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("institution", String(64), primary_key=True),
+    Column("day", String(10), nullable=False),
+    Column("taken", Integer, nullable=False),
 )

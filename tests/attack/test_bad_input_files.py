@@ -207,7 +207,7 @@ async def test_chunk_over_the_limit_is_refused(town: Town) -> None:
 
 async def test_chunk_of_the_limit_is_taken(town: Town) -> None:
     """What the contract allows, 1 MiB, goes through with its framing."""
-    data = b"x" * (2 * MIB)
+    data = paper("two whole chunks").ljust(2 * MIB, b"\n")
     response = await town.stub(FileServiceStub, "bank-a").UploadFile(
         as_stream(upload_messages(data, chunk_bytes=MIB))
     )

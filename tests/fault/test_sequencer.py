@@ -22,6 +22,7 @@ from gateway.commands import ClockBehind, Command, Overloaded, Unavailable
 from gateway.config import ConfigError
 from gateway.rpc.encode import receipt as encode_receipt
 from gateway.storage.engine import SecondWriter
+from gateway.telemetry import metrics
 from ledger.checkpoint import open_checkpoint
 from ledger.verify import verify_ledger
 from tests.support.spine import ORIGIN, REGISTRY, Spine
@@ -109,6 +110,10 @@ def test_defective_work_does_not_fail_its_neighbours(spine: Spine) -> None:
     assert answered.result(10).receipt.index + 1 == _whole(spine)
 
 
+def _publish_failures() -> float:
+    return metrics.collectors.get_sample_value("diya_publish_failed_total", {"registry": REGISTRY}) or 0
+
+
 def test_publisher_failing_makes_receipts_pending_and_later_complete(
     spine: Spine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,10 +122,12 @@ def test_publisher_failing_makes_receipts_pending_and_later_complete(
     def fails(*_: Any) -> Any:
         raise OSError("the key device is away")
 
+    failed = _publish_failures()
     with monkeypatch.context() as patch:
         patch.setattr(spine.publisher, "publish", fails)
         pending = spine.enter(institution="a-bank")
         assert pending.receipt.checkpoint is None
+        assert _publish_failures() == failed + 1
         assert encode_receipt(pending.receipt).pending
     later = spine.enter()
     assert later.receipt.checkpoint is not None

@@ -52,7 +52,7 @@ def complete(**papers: Any) -> Submission:
 def test_complete_case_that_insists_goes_to_a_person_with_the_refusal_that_it_will_be() -> None:
     """Accepted with number, clock and place; what was N-BARRED bears its R- code and refers."""
     decision = c.decide(seized(), complete())
-    assert (decision.outcome.result, decision.outcome.state) == (Result.ACCEPTED, State.IN_REVIEW)
+    assert (decision.outcome.result, decision.outcome.state) == (Result.ACCEPTED, State.ACCEPTED)
     assert decision.outcome.case_number
     found = {(f.code, f.severity) for f in decision.outcome.findings}
     assert ("R-SEIZED", Severity.REFERS) in found
@@ -98,7 +98,7 @@ def test_insisting_case_awaits_its_parties_and_is_accepted_with_the_last() -> No
     joined = decide_join(
         later.dossier(here, what, row), later.act(Join, row, parties=(later.FUND,)), c.moment(9)
     )
-    assert later.row_of(joined).state is State.IN_REVIEW
+    assert later.row_of(joined).state is State.ACCEPTED
     assert "R-SEIZED" in {f.code for f in joined.outcome.findings}
 
 
@@ -115,7 +115,7 @@ def test_person_cannot_book_over_the_bar() -> None:
 def test_person_refuses_it_in_writing() -> None:
     """The refusal names its ground and can be challenged (IR 22)."""
     what = complete()
-    row = replace(later.filed(seized(), what), claimed_by=deals.REGISTRAR.registrar_id)
+    row = replace(later.filed(seized(), what), state=State.IN_REVIEW, claimed_by=deals.REGISTRAR.registrar_id)
     ground = Finding(code="R-SEIZED", severity=Severity.BLOCKS, zh="不动产被查封", en="the unit is seized")
     act = Act(
         verb=Verb.REFUSE,

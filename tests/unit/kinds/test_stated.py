@@ -76,7 +76,7 @@ def test_note_goes_to_a_person_and_stands_on_row_and_certificate() -> None:
     """No rule reads free text; what the registrar approves is on the register row and in the 附记."""
     here, what = c.world(c.unit_state()), mortgage(note="本抵押包含固定装修")
     accepted = c.decide(here, what)
-    assert accepted.outcome.state is State.IN_REVIEW
+    assert accepted.outcome.state is State.ACCEPTED
     assert "terms.note" in {f.field for f in accepted.outcome.findings}
     booked = d.submitted_and_approved(here, what)
     [right] = d.rights_of(booked)
@@ -110,7 +110,7 @@ def test_failed_identity_check_goes_to_a_person() -> None:
         person_id_number=c.OWNER.id_number, method="FACE_MATCH", provider="x", passed=False, checked_at=c.NOW
     )
     here = c.world(c.unit_state())
-    assert c.decide(here, mortgage(identity_checks=(check,))).outcome.state is State.IN_REVIEW
+    assert c.decide(here, mortgage(identity_checks=(check,))).outcome.state is State.ACCEPTED
     passed = replace(check, passed=True)
     assert c.decide(here, mortgage(identity_checks=(passed,))).outcome.result is Result.BOOKED
 
@@ -136,7 +136,7 @@ def test_dissent_wants_the_paper_and_the_word_of_every_applicant(
     papers = {} if signers is None else {"RISK_STATEMENT": c.paper("RISK_STATEMENT", *signers)}
     what = mortgage(papers, declarations=declared(DeclarationKind.DISSENT_RISK, *by_terms))
     decision = c.decide(c.world(c.unit_state(DISSENT)), what)
-    assert (decision.outcome.state is State.IN_REVIEW) is accepted
+    assert (decision.outcome.state is State.ACCEPTED) is accepted
     assert ("C-DISSENT" in {f.code for f in decision.outcome.findings}) is not accepted
 
 
@@ -183,7 +183,7 @@ def test_guardian_who_applies_and_states_the_benefit_goes_to_a_person(minors: st
     """RD 11: the guardian of record applies, in writing for the ward's benefit; never a rule's to decide."""
     here = c.world(c.unit_state(owners=(WARD,)), profile=replace(c.PROFILE, minors=minors))
     decision = c.decide(here, wards_case(declares=declares))
-    assert decision.outcome.state is State.IN_REVIEW, decision.outcome.findings
+    assert decision.outcome.state is State.ACCEPTED, decision.outcome.findings
 
 
 @pytest.mark.parametrize("how", [{"statement": False}, {"joins": False}], ids=["no-statement", "not-joining"])
