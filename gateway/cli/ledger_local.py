@@ -186,11 +186,11 @@ class _Audit:
             _out.print(Text.assemble((f"{self._registry}: BROKEN", "red"), f" — {first}"), soft_wrap=True)
             for divergence in others[: SHOWN_MAX - 1]:
                 _out.print(Text(f"  then: {divergence}"), soft_wrap=True)
-            self._tell_counts(len(others))
+            self._tell_counts(more=len(others) >= SHOWN_MAX)
 
-    def _tell_counts(self, others: int) -> None:
-        if others >= SHOWN_MAX:
-            _out.print(Text(f"  and {others - SHOWN_MAX + 1} more"))
+    def _tell_counts(self, *, more: bool) -> None:
+        if more:
+            _out.print("  and more")
         for name, count in (self.views.diverging if self.views else {}).items():
             _out.print(Text(f"  {name}: {count} row{'s' * (count > 1)} diverge{'s' * (count == 1)}"))
         if self.report is not None and self.report.ok and self.views is not None and not self.views.ok:
