@@ -21,6 +21,7 @@ from gateway.applications.accepting import (
     record,
 )
 from gateway.applications.booking import Ahead, BookedPhase
+from gateway.applications.counting import counted_of
 from gateway.applications.daily import count_submission
 from gateway.applications.insisting import insisted
 from gateway.applications.named import check_named
@@ -262,6 +263,7 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
         terms_sha256=manifest.terms_sha256,
         terms_version=terms.version,
         loan_kind=terms.loan_kind.value,
+        counted=counted_of(world, terms),
         state=State.NOT_ACCEPTED,
         submitted_at=moment.now,
         submitted_index=moment.index,

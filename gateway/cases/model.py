@@ -206,6 +206,32 @@ class Dispute(Value, frozen=True, kw_only=True):
     index: int
 
 
+class Sold(StrEnum):
+    """What a phase sells: a home that had an owner, or a pre-sold one of a developer."""
+
+    SECOND_HAND = "SECOND_HAND"
+    NEW_BUILD = "NEW_BUILD"
+
+
+class Lenders(StrEnum):
+    """Whether the new loan of a sale comes from the bank of the old one."""
+
+    SAME = "SAME"
+    CROSS = "CROSS"
+
+
+class Counted(Value, frozen=True, kw_only=True):
+    """What the cities count of a phase and nothing else in the row says (handbook 2.5). Money in fen, as filed."""
+
+    residential: bool = True
+    sold: Sold | None = None  # of the sale that is booked; a sale that is only noted is not sold yet
+    noted: bool = False  # the sale that is booked had a pre-notice
+    price_fen: int = 0  # of the sale that is booked or noted
+    loan_fen: int = 0  # of the new mortgages that are booked or noted
+    balance_fen: int = 0  # what the old lenders say is owed
+    lenders: Lenders | None = None  # where an old loan meets a new one
+
+
 class Application(Value, frozen=True, kw_only=True):
     """One application as the views keep it: no name and no identity number in it (they are evidence)."""
 
@@ -227,6 +253,7 @@ class Application(Value, frozen=True, kw_only=True):
     terms_sha256: str
     terms_version: int = 1
     loan_kind: str = "NONE"
+    counted: Counted = Counted()
     state: State
     submitted_at: dt.datetime
     submitted_index: int

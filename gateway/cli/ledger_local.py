@@ -38,7 +38,7 @@ _err = Console(stderr=True)
 
 def verify(config: Path, registry: str, *, views: bool, as_json: bool) -> None:
     """Check the ledgers of a gateway, or one of them; exits with 1 when one is broken."""
-    settings, chosen, key, signers = _opened(config, registry)
+    settings, chosen, key, signers = opened(config, registry)
     good = True
     engine = auditor_engine(settings.storage.database)
     try:
@@ -55,14 +55,14 @@ def verify(config: Path, registry: str, *, views: bool, as_json: bool) -> None:
 
 def rebuild(config: Path, registry: str) -> None:
     """Make the views of the ledgers anew, with the server down."""
-    settings, chosen, key, signers = _opened(config, registry)
+    settings, chosen, key, signers = opened(config, registry)
     path = database_file(settings.storage.database)
     lock = WriterLock(path) if path is not None else None
     if lock is not None:
         try:
             lock.acquire()
         except SecondWriter as error:
-            raise _refused(str(error), outcomes.FAILED) from error
+            raise refused(str(error), outcomes.FAILED) from error
     engine = writer_engine(settings.storage.database)
     try:
         for one in chosen:
@@ -70,11 +70,11 @@ def rebuild(config: Path, registry: str) -> None:
             audit.run(views=False)
             if not audit.ok:
                 audit.tell(as_json=False)
-                raise _refused(f"{one.id}: from a broken ledger nothing is rebuilt; restore it first", 1)
+                raise refused(f"{one.id}: from a broken ledger nothing is rebuilt; restore it first", 1)
         with engine.begin() as connection:
             _rebuild(connection, Ledger(Vault(key)), [one.id for one in chosen])
     except (NotFolded, LedgerError, DatabaseError) as error:
-        raise _refused(f"not rebuilt, nothing was changed: {error}", outcomes.FAILED) from error
+        raise refused(f"not rebuilt, nothing was changed: {error}", outcomes.FAILED) from error
     finally:
         engine.dispose()
         if lock is not None:
@@ -83,7 +83,7 @@ def rebuild(config: Path, registry: str) -> None:
 
 def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> None:
     before = {registry: digest_views(connection, registry) for registry in registries}
-    with _bar("rebuilding") as progress:
+    with bar("rebuilding") as progress:
         rebuild_views(connection, ledger, registries, progress)
     for registry in registries:
         after = digest_views(connection, registry)
@@ -121,10 +121,10 @@ class _Audit:
 
     def run(self, *, views: bool) -> None:
         """Look at the ledger, and at the views if wanted."""
-        with self._reading("ledger_head"), _bar(self._registry) as progress:
+        with self._reading("ledger_head"), bar(self._registry) as progress:
             self.report = self._verified(progress)
         if views and self.report is not None:
-            with self._reading("views"), _bar(f"{self._registry} views") as progress:
+            with self._reading("views"), bar(f"{self._registry} views") as progress:
                 self.views = audit_views(self._engine, Ledger(self._vault), self._registry, progress)
 
     def _verified(self, progress: Callable[[int, int], None]) -> Report:
@@ -191,7 +191,8 @@ class _Audit:
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
+def bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -203,17 +204,17 @@ def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _opened(config: Path, registry: str) -> tuple[Config, list[RegistryConfig], bytes, dict[str, NoteSigner]]:
+def opened(config: Path, registry: str) -> tuple[Config, list[RegistryConfig], bytes, dict[str, NoteSigner]]:
     """The settings, the registries asked for, the key-encryption key, each registry's signer; or an exit with 2."""
     settings = load(config)
     known = [one.id for one in settings.registries]
     if registry and registry not in known:
-        raise _refused(f"no registry {registry} in {config}; it has {', '.join(known)}", outcomes.USAGE)
+        raise refused(f"no registry {registry} in {config}; it has {', '.join(known)}", outcomes.USAGE)
     try:
         check_database(settings)
         key, signers = check_ledger_keys(settings)
     except ConfigError as error:
-        raise _refused(f"{config}: {error}", outcomes.USAGE) from error
+        raise refused(f"{config}: {error}", outcomes.USAGE) from error
     chosen = [one for one in settings.registries if registry in ("", one.id)]
     return settings, chosen, key, signers
 
@@ -223,9 +224,10 @@ def load(path: Path) -> Config:
     try:
         return load_config(path)
     except ConfigError as error:
-        raise _refused(str(error), outcomes.USAGE) from error
+        raise refused(str(error), outcomes.USAGE) from error
 
 
-def _refused(message: str, status: int) -> typer.Exit:
+def refused(message: str, status: int) -> typer.Exit:
+    """Say why on stderr; the exit to raise."""
     _err.print(Text(message, style="red"), soft_wrap=True)
     return typer.Exit(status)

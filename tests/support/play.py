@@ -86,8 +86,9 @@ class Play:
         bound: Sequence[Party] = (),
         papers: dict[str, Paper] | None = None,
         at: dt.datetime = c.NOW,
+        decided: dt.datetime | None = None,
     ) -> Decision:
-        """The decision of a submission with every paper but `without`; nothing is folded."""
+        """The decision of a submission with every paper but `without`, at once or when `decided`; nothing is folded."""
         filed = complete(self.world, manifest, bound=bound) | (papers or {})
         there = tuple(paper for code, paper in filed.items() if code not in without)
         self._filed += 1
@@ -100,7 +101,7 @@ class Play:
         if decision.outcome.state not in (State.ACCEPTED, State.IN_REVIEW):
             return decision
         row = d.row_of(decision)
-        moment = replace(moment, index=moment.index + 1)
+        moment = replace(moment, index=moment.index + 1, now=decided or at)
         return d.approved(replace(self.world, named=self.rows), what, row, moment)
 
     def book(self, manifest: Manifest, **how: object) -> Decision:
