@@ -193,7 +193,9 @@ class Gateway:
             "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),
             "CertificateService": CertificateService(**shared, files=self.files, limits=limits),
-            "RegisterService": RegisterService(**shared, trust_of=self.trust),
+            "RegisterService": RegisterService(
+                **shared, trust_of=self.trust, sealer=self._sealer if self.sealing is not None else None
+            ),
             "LedgerService": LedgerService(
                 queries=self.queries, limits=limits, vkey_of=self._vkeys.__getitem__
             ),

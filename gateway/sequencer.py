@@ -31,6 +31,7 @@ from gateway.cases.effects import AnyEffect, ApplicationRecorded, encode_effects
 from gateway.cases.errors import CommandRefused, RequestIdReused
 from gateway.cases.model import Moment, Outcome
 from gateway.certificates.content import encode_content
+from gateway.certificates.extract import EXTRACT_PART
 from gateway.commands import (
     Answer,
     ClockBehind,
@@ -362,6 +363,8 @@ class Sequencer:
         key = _application_of(decision) or "registry"
         outcome_part = _encode_outcome(decision.outcome)
         contents = [(f"certificate/{n}", encode_content(c)) for n, c in enumerate(decision.contents, start=1)]
+        if decision.extract:
+            contents.append((EXTRACT_PART, decision.extract))
         salts = self._entropy(32 * (4 + len(contents)))
         named = [
             ("evidence/payload", command.payload, key),

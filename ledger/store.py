@@ -182,6 +182,10 @@ class Ledger:
         conn.execute(insert(ledger_published), {"registry": registry, "size": 0, "root": EMPTY_ROOT})
         return head
 
+    def subject(self, registry: str, kind: str, value: str) -> str:
+        """A keyed hash (hex) of `value`, to be found again by; see `Vault.subject`."""
+        return self._vault.subject(registry, kind, value)
+
     def check_key(self, conn: Connection, registry: str) -> None:
         """Raise WrongKeyError unless the vault has the key this ledger was created with."""
         self.head(conn, registry, for_update=False)

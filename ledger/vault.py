@@ -8,6 +8,7 @@ elsewhere it does not open. Nothing is compressed, nothing is cached here.
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections.abc import Callable
 from typing import Final
@@ -21,6 +22,7 @@ KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 _CHECK_TEXT: Final = b"diya-kek-check/v1"
+_SUBJECTS_LABEL: Final = b"diya-subjects/v1"
 
 
 class PartKey:
@@ -57,7 +59,7 @@ class PartKey:
 class Vault:
     """Makes, wraps and unwraps keys under one key-encryption key."""
 
-    __slots__ = ("_kek", "_random_bytes")
+    __slots__ = ("_kek", "_random_bytes", "_subjects")
 
     def __init__(self, kek: bytes, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
         """Take the 32-byte key-encryption key and the source of keys and nonces.
@@ -66,7 +68,16 @@ class Vault:
         Raises ValueError for a KEK of another length.
         """
         self._kek = PartKey(kek, random_bytes)
+        self._subjects = hmac.digest(kek, _SUBJECTS_LABEL, "sha256")
         self._random_bytes = random_bytes
+
+    def subject(self, registry: str, kind: str, value: str) -> str:
+        """Return a keyed hash (hex) of what must be found again and not be read: the same for the same value.
+
+        Without the KEK nobody can try values until one fits.
+        """
+        message = b"%b\n%b\n%b" % (registry.encode(), kind.encode(), value.encode())
+        return hmac.digest(self._subjects, message, "sha256").hex()
 
     def new_key(self) -> bytes:
         """Return a fresh key of 32 bytes."""

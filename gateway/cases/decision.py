@@ -9,9 +9,13 @@ from gateway.register.model import Value
 
 
 class Decision(Value, frozen=True, kw_only=True):
-    """What one command comes to. `kind` is the entry's kind; `contents[i]` is the part `certificate/i+1`."""
+    """What one command comes to. `kind` is the entry's kind; `contents[i]` is the part `certificate/i+1`.
+
+    `extract` is the part `extract/1`: what a sealed extract of the register says.
+    """
 
     kind: str
     outcome: Outcome
     effects: tuple[AnyEffect, ...]
     contents: tuple[CertificateContent, ...] = ()
+    extract: bytes = b""

@@ -163,6 +163,20 @@ class OperatorSet(Effect, tag="operator.set.v1", frozen=True, kw_only=True):
     auditor_keys: tuple[RegisteredKey, ...] = ()
 
 
+class QueryRecorded(Effect, tag="query.recorded.v1", frozen=True, kw_only=True):
+    """Somebody looked into the register (IR 27, 28). `subject` is a keyed hash: it says which looks were at one unit,
+    and to nobody at which. What was asked and for what purpose is the entry's evidence.
+    """
+
+    query: str  # UNIT, EXTRACT
+    caller_kind: str
+    caller: str  # USCC or registrar id
+    basis: str
+    subject: str
+    number: str = ""  # of the extract
+    at: dt.datetime
+
+
 AnyEffect: TypeAlias = (
     RequestAnswered
     | ApplicationRecorded
@@ -182,6 +196,7 @@ AnyEffect: TypeAlias = (
     | RuleSetSet
     | TrustSet
     | OperatorSet
+    | QueryRecorded
 )
 
 _encoder = msgspec.json.Encoder()

@@ -22,6 +22,9 @@ from gateway.certificates.content import (
     decode_content,
     encode_content,
 )
+from gateway.certificates.extract import decode_extract, is_extract
+from gateway.certificates.extract_render import render_extract
+from gateway.certificates.extract_verify import verify_extract
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.render import render_certificate
 from gateway.certificates.seal_protocol import (
@@ -45,6 +48,7 @@ from signing.signer import LocalSigner
 from signing.trust import TrustStore
 
 SEAL_REASON: Final = "签发不动产电子证照"
+EXTRACT_REASON: Final = "出具不动产登记查询结果"
 
 _SAMPLE: Final = CertificateContent(
     kind=CertificateKind.PROOF,
@@ -94,19 +98,25 @@ class Workshop:
             )
 
     def make(self, order: Make) -> Sealed | Failed:
-        """Render, seal and check one certificate."""
+        """Render, seal and check one certificate, or one extract of the register."""
+        extract = is_extract(order.content)
         try:
-            pdf = render_certificate(
-                order.content, order.proof, verification_url=self._settings.verification_url
-            )
-            registry = decode_content(order.content).registry
+            if extract:
+                pdf = render_extract(order.content, order.proof)
+                registry = decode_extract(order.content).registry
+            else:
+                pdf = render_certificate(
+                    order.content, order.proof, verification_url=self._settings.verification_url
+                )
+                registry = decode_content(order.content).registry
             signer = self._signers.get(registry)
             if signer is None:
                 return Failed("SEAL_UNKNOWN", f"no seal of registry {registry} is configured: add its key")
-            pdf = _seal(pdf, signer, order.at)
+            pdf = _seal(pdf, signer, order.at, EXTRACT_REASON if extract else SEAL_REASON)
         except (RenderError, SigningError) as error:
             return Failed(error.reason, str(error))
-        verdict = verify_certificate(pdf, trust=self._trust, vkeys=self._settings.vkeys, at=order.at)
+        verify = verify_extract if extract else verify_certificate
+        verdict = verify(pdf, trust=self._trust, vkeys=self._settings.vkeys, at=order.at)
         if not verdict.sound:
             found = "; ".join(f"{check.step.value} {check.code}: {check.why_en}" for check in verdict.failed)
             return Failed("CERTIFICATE_SELF_CHECK", f"the sealed certificate does not hold: {found}")
@@ -142,9 +152,9 @@ def main() -> int:
     return 0
 
 
-def _seal(pdf: bytes, signer: LocalSigner, at: dt.datetime) -> bytes:
+def _seal(pdf: bytes, signer: LocalSigner, at: dt.datetime, reason: str = SEAL_REASON) -> bytes:
     """A certification signature: nothing may ever be added to a certificate (ISO 32000-2, 12.8.2.2)."""
-    return seal_pdf(pdf, signer, reason=SEAL_REASON, at=at, field=SEAL_FIELD, certify=True)
+    return seal_pdf(pdf, signer, reason=reason, at=at, field=SEAL_FIELD, certify=True)
 
 
 def _load(key: SealKey) -> LocalSigner:

@@ -1,5 +1,7 @@
 """Verify a sealed certificate offline: a file, whom to trust and a time in, eleven named checks out.
 
+The same checks, but 6 and 11, are made of a sealed extract of the register (extract_verify.py).
+
 The order is that of handbook 7, with the ledger after it:
 
  1 FILE         a whole PDF without active content
@@ -22,9 +24,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -76,6 +78,29 @@ _CHAIN_CODES: Final = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What sort of sealed document is verified: where its data are, how they are read and laid out, and under which
+    part of the entry they stand. `without` are checks that it has not.
+    """
+
+    attachment: str
+    schema: str
+    decode: Callable[[bytes], Any]
+    lay_out: Callable[[Any], Any]
+    part_prefix: str
+    without: frozenset[Step] = frozenset()
+
+
+CERTIFICATE: Final = Form(
+    attachment=CONTENT_ATTACHMENT,
+    schema=CONTENT_SCHEMA,
+    decode=decode_content,
+    lay_out=lay_out,
+    part_prefix=PART_PREFIX,
+)
+
+
 class _FailsError(Exception):
     """A check does not hold: code, Chinese and English reason."""
 
@@ -93,9 +118,10 @@ class _MissingError(Exception):
 
 
 @dataclass
-class _File:
+class Examined:
     """What the checks have read so far. Each check reads only what an earlier one put here."""
 
+    form: Form
     data: bytes
     at: dt.datetime
     trust: TrustStore
@@ -104,7 +130,7 @@ class _File:
     pages: list[str] | None = None
     seal: PdfSignature | None = None
     content_bytes: bytes = b""
-    content: CertificateContent | None = None
+    content: Any = None  # what `form.decode` gave
     proof: LedgerProof | None = None
     entry: Entry | None = None
     checkpoint: Checkpoint | None = None
@@ -115,26 +141,8 @@ def verify_certificate(
     pdf: bytes, *, trust: TrustStore, vkeys: Mapping[str, str], at: dt.datetime
 ) -> CertificateVerdict:
     """Make all checks on `pdf` at `at` (aware); `vkeys` are the logs' verifier keys by origin."""
-    file = _File(data=pdf, at=at, trust=trust, vkeys=vkeys, verdict=check_pdf(pdf, trust, at))
-    for step, check in _CHECKS.items():
-        number = len(file.checks) + 1
-        zh, en = QUESTIONS[step]
-        made = Check(number=number, step=step, result=Result.HOLDS, zh=zh, en=en)
-        try:
-            check(file)
-        except _FailsError as failure:
-            made = msgspec.structs.replace(
-                made, result=Result.FAILS, code=failure.code, why_zh=failure.zh, why_en=failure.en
-            )
-        except _MissingError as missing:
-            made = msgspec.structs.replace(
-                made,
-                result=Result.NOT_MADE,
-                code=f"NEEDS_{missing.step.value}",
-                why_zh=f"前提不成立：{QUESTIONS[missing.step][0]}",
-                why_en=f"cannot be made: it needs that {QUESTIONS[missing.step][1]}",
-            )
-        file.checks.append(made)
+    file = make_checks(pdf, CERTIFICATE, trust=trust, vkeys=vkeys, at=at)
+    assert file.content is None or isinstance(file.content, CertificateContent)
     zh, en = QUESTIONS[Step.LIVE_STATUS]
     file.checks.append(
         Check(
@@ -161,7 +169,36 @@ def verify_certificate(
     )
 
 
-def _check_file(file: _File) -> None:
+def make_checks(
+    pdf: bytes, form: Form, *, trust: TrustStore, vkeys: Mapping[str, str], at: dt.datetime
+) -> Examined:
+    """Make every check of a form that can be made offline."""
+    file = Examined(form=form, data=pdf, at=at, trust=trust, vkeys=vkeys, verdict=check_pdf(pdf, trust, at))
+    for step, check in _CHECKS.items():
+        if step in form.without:
+            continue
+        number = len(file.checks) + 1
+        zh, en = QUESTIONS[step]
+        made = Check(number=number, step=step, result=Result.HOLDS, zh=zh, en=en)
+        try:
+            check(file)
+        except _FailsError as failure:
+            made = msgspec.structs.replace(
+                made, result=Result.FAILS, code=failure.code, why_zh=failure.zh, why_en=failure.en
+            )
+        except _MissingError as missing:
+            made = msgspec.structs.replace(
+                made,
+                result=Result.NOT_MADE,
+                code=f"NEEDS_{missing.step.value}",
+                why_zh=f"前提不成立：{QUESTIONS[missing.step][0]}",
+                why_en=f"cannot be made: it needs that {QUESTIONS[missing.step][1]}",
+            )
+        file.checks.append(made)
+    return file
+
+
+def _check_file(file: Examined) -> None:
     if len(file.data) > CERTIFICATE_BYTES_MAX:
         raise _FailsError(
             "FILE_TOO_LARGE",
@@ -180,7 +217,7 @@ def _check_file(file: _File) -> None:
     file.pages = []  # filled where they are read; present means that the file may be parsed
 
 
-def _check_seal(file: _File) -> None:
+def _check_seal(file: Examined) -> None:
     _need(file.pages, Step.FILE)
     about_signatures = [p for p in file.verdict.problems if p.field]
     for problem in about_signatures:
@@ -205,7 +242,7 @@ def _check_seal(file: _File) -> None:
     file.seal = signatures[0]
 
 
-def _check_seal_chain(file: _File) -> None:
+def _check_seal_chain(file: Examined) -> None:
     _need(file.pages, Step.FILE)
     for problem in file.verdict.problems:
         if problem.code in _CHAIN_CODES:
@@ -219,14 +256,14 @@ def _check_seal_chain(file: _File) -> None:
         )
 
 
-def _check_data(file: _File) -> None:
+def _check_data(file: Examined) -> None:
     _need(file.pages, Step.FILE)
     try:
         attached = read_attachments(file.data)
     except UnreadableError as error:
         raise _unreadable(error) from error
     values = {}
-    for name in (CONTENT_ATTACHMENT, PROOF_ATTACHMENT, NOTE_ATTACHMENT):
+    for name in (file.form.attachment, PROOF_ATTACHMENT, NOTE_ATTACHMENT):
         found = attached.get(name, [])
         if len(found) != 1 or file.verdict.attachments.get(name) != hashlib.sha256(found[0]).hexdigest():
             # Two parsers have to agree on the bytes, or a reader could be shown others than a verifier.
@@ -237,19 +274,19 @@ def _check_data(file: _File) -> None:
             )
         values[name] = found[0]
     try:
-        content = decode_content(values[CONTENT_ATTACHMENT])
+        content = file.form.decode(values[file.form.attachment])
         proof = decode_proof(values[PROOF_ATTACHMENT])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _FailsError(
             "DATA_MALFORMED", "附件数据格式错误", f"the attached data cannot be read: {error}"
         ) from error
-    if content.schema != CONTENT_SCHEMA or proof.schema != PROOF_SCHEMA:
+    if content.schema != file.form.schema or proof.schema != PROOF_SCHEMA:
         raise _FailsError(
             "DATA_SCHEMA",
             "附件数据的版本未知，请使用更新的核验程序",
             f"schemas {content.schema!r} and {proof.schema!r} are unknown: use a newer verifier",
         )
-    file.content, file.content_bytes, file.proof = content, values[CONTENT_ATTACHMENT], proof
+    file.content, file.content_bytes, file.proof = content, values[file.form.attachment], proof
     try:
         note = write_proof_file(proof.index, proof.inclusion, proof.checkpoint.encode())
     except LedgerError as error:
@@ -262,7 +299,7 @@ def _check_data(file: _File) -> None:
         )
 
 
-def _check_issuer(file: _File) -> None:
+def _check_issuer(file: Examined) -> None:
     content = _need(file.content, Step.DATA)
     seal = _need(file.seal, Step.SEAL)
     if seal.identity.number != content.issuer_code:
@@ -273,7 +310,7 @@ def _check_issuer(file: _File) -> None:
         )
 
 
-def _check_identifier(file: _File) -> None:
+def _check_identifier(file: Examined) -> None:
     content = _need(file.content, Step.DATA)
     try:
         identifier = parse_certificate_identifier(content.identifier)
@@ -289,10 +326,10 @@ def _check_identifier(file: _File) -> None:
         )
 
 
-def _check_printed(file: _File) -> None:
+def _check_printed(file: Examined) -> None:
     content = _need(file.content, Step.DATA)
     try:
-        layout = lay_out(content)
+        layout = file.form.lay_out(content)
     except ValueError as error:
         raise _FailsError(
             "DATA_MALFORMED", "证照数据无法排版", f"the data cannot be laid out: {error}"
@@ -312,7 +349,7 @@ def _check_printed(file: _File) -> None:
         )
 
 
-def _check_commitment(file: _File) -> None:
+def _check_commitment(file: Examined) -> None:
     proof = _need(file.proof, Step.DATA)
     try:
         entry = parse_entry(proof.entry)
@@ -326,7 +363,7 @@ def _check_commitment(file: _File) -> None:
             "the entry's index or origin is not that of the proof",
         )
     committed = dict(entry.commitments).get(proof.part)
-    if not proof.part.startswith(PART_PREFIX) or committed is None:
+    if not proof.part.startswith(file.form.part_prefix) or committed is None:
         raise _FailsError(
             "PART_MISSING",
             f"账本记录中没有证照部分 {proof.part}",
@@ -341,7 +378,7 @@ def _check_commitment(file: _File) -> None:
     file.entry = entry
 
 
-def _check_checkpoint(file: _File) -> None:
+def _check_checkpoint(file: Examined) -> None:
     proof = _need(file.proof, Step.DATA)
     vkey = file.vkeys.get(proof.origin)
     if vkey is None:
@@ -363,7 +400,7 @@ def _check_checkpoint(file: _File) -> None:
     file.checkpoint = checkpoint
 
 
-def _check_inclusion(file: _File) -> None:
+def _check_inclusion(file: Examined) -> None:
     proof = _need(file.proof, Step.DATA)
     checkpoint = _need(file.checkpoint, Step.CHECKPOINT)
     try:

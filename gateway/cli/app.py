@@ -12,6 +12,7 @@ from gateway.cli import (
     application,
     auditor,
     certificate,
+    extract,
     forms,
     institution,
     ledger,
@@ -52,6 +53,7 @@ def build_app() -> typer.Typer:
     app.add_typer(review.app, name="review")
     app.add_typer(receipt.app, name="receipt")
     app.add_typer(certificate.app, name="certificate")
+    app.add_typer(extract.app, name="extract")
     app.add_typer(register.app, name="register")
     app.add_typer(institution.app, name="institution")
     app.add_typer(auditor.app, name="auditor")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,7 @@ from signing.errors import SigningError
 from signing.trust_directory import read_trust as read_anchors
 
 if TYPE_CHECKING:
-    from gateway.certificates.verdict import CertificateVerdict
+    from gateway.certificates.verdict import CertificateVerdict, Check
 
 app = typer.Typer(no_args_is_help=True, help="Get and verify e-certificates. 电子证照。")
 
@@ -137,19 +138,50 @@ def _check(data: bytes, trust: Path) -> CertificateVerdict:
     # The checks of printing and data belong to the gateway's package; only this command needs them.
     from gateway.certificates.verify import verify_certificate  # noqa: PLC0415
 
-    ledgers = read_trust(trust)
-    keys = (key for name in ledgers.registries for key in ledgers.vkeys(name))
-    return verify_certificate(
-        data,
-        trust=read_anchors(trust),
-        vkeys={key.partition("+")[0]: key for key in keys},
-        at=datetime.now(UTC),
-    )
+    return verify_certificate(data, **offline_trust(trust))
 
 
 async def _ask(data: bytes, config: Path | None) -> certificate_service_pb2.VerifyCertificateResponse:
     async with opening.open_public(load_settings(config)) as client:
         return await client.verify(pdf_sha256=sha256(data).digest())
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """Each check with its mark, and why it does not hold."""
+    out = show.console()
+    marks = {"HOLDS": ("✓", "green"), "FAILS": ("✗", "red")}
+    for one in checks:
+        mark, style = marks.get(one.result.value, ("·", "dim"))
+        out.print(Text(f"  {mark} {one.number:>2}  {one.zh}  {one.en}", style=style))
+        if one.why_zh:
+            out.print(Text(f"        {one.why_zh}"))
+            out.print(Text(f"        {one.why_en}"))
+
+
+def checks_as_json(checks: Sequence[Check]) -> list[dict[str, Any]]:
+    """The checks as plain data."""
+    return [
+        {
+            "number": one.number,
+            "step": one.step.value,
+            "result": one.result.value,
+            "code": one.code,
+            "zh": one.why_zh or one.zh,
+            "en": one.why_en or one.en,
+        }
+        for one in checks
+    ]
+
+
+def offline_trust(trust: Path) -> dict[str, Any]:
+    """What verifies sealed documents: the seal anchors and the ledgers' keys of a trust folder, and the time."""
+    ledgers = read_trust(trust)
+    keys = (key for name in ledgers.registries for key in ledgers.vkeys(name))
+    return {
+        "trust": read_anchors(trust),
+        "vkeys": {key.partition("+")[0]: key for key in keys},
+        "at": datetime.now(UTC),
+    }
 
 
 def _print_verdict(
@@ -159,34 +191,17 @@ def _print_verdict(
     as_json: bool,
 ) -> None:
     if as_json:
-        checks: list[dict[str, Any]] = [
-            {
-                "number": one.number,
-                "step": one.step.value,
-                "result": one.result.value,
-                "code": one.code,
-                "zh": one.why_zh or one.zh,
-                "en": one.why_en or one.en,
-            }
-            for one in verdict.checks
-        ]
+        checks = checks_as_json(verdict.checks)
         body: dict[str, Any] = {"sound": verdict.sound, "sha256": verdict.sha256, "checks": checks}
         if live is not None:
             body["live"] = show.to_dict(live)
         show.print_json(body)
         return
-    out = show.console()
-    marks = {"HOLDS": ("✓", "green"), "FAILS": ("✗", "red")}
-    for one in verdict.checks:
-        mark, style = marks.get(one.result.value, ("·", "dim"))
-        out.print(Text(f"  {mark} {one.number:>2}  {one.zh}  {one.en}", style=style))
-        if one.why_zh:
-            out.print(Text(f"        {one.why_zh}"))
-            out.print(Text(f"        {one.why_en}"))
+    print_checks(verdict.checks)
     if live is not None:
         state = certificate_pb2.Certificate.State.Name(live.state).removeprefix("STATE_")
         good = live.state == certificate_pb2.Certificate.STATE_SEALED
-        out.print(
+        show.console().print(
             Text(
                 f"  live state 当前状态: {state}, as of index {live.as_of_index}",
                 style="green" if good else "red",

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from gateway.client import events
 from gateway.client.acts import send_act
@@ -293,19 +295,45 @@ class DiyaClient:
         own_right: str = "",
         application: str = "",
         authorisation_sha256: bytes = b"",
+        purpose: str = "",
     ) -> register_service_pb2.GetUnitResponse:
         """A unit as far as the basis reaches: exactly one of the three for an institution, none for
         a registrar. own_right: number of one's own live proof. Raises RequestError.
         """
         name = self.session.name("units", unit_code)
-        request = register_service_pb2.GetUnitRequest(name=name)
+        request = register_service_pb2.GetUnitRequest(name=name, purpose=purpose)
+        self._state_basis(request, own_right, application, authorisation_sha256)
+        response = await self.session.call(self._register.GetUnit, request)
+        if response.unit_state.unit.unit_code not in ("", unit_code.rpartition("/")[2]):
+            raise ProtocolBroken(f"another unit than {unit_code} came", "答复的不动产单元不符")
+        return response
+
+    async def get_extract(
+        self,
+        unit_code: str,
+        *,
+        purpose: str,
+        own_right: str = "",
+        application: str = "",
+        authorisation_sha256: bytes = b"",
+    ) -> register_service_pb2.GetExtractResponse:
+        """A sealed extract of a unit, on a basis as of `get_unit`; `pdf` has the digest that came with
+        it. Raises RequestError, ProtocolBroken.
+        """
+        name = self.session.name("units", unit_code)
+        request = register_service_pb2.GetExtractRequest(name=name, purpose=purpose)
+        self._state_basis(request, own_right, application, authorisation_sha256)
+        response = await self.session.call(self._register.GetExtract, request)
+        if sha256(response.pdf).digest() != response.sha256:
+            raise ProtocolBroken("the extract is not what its digest says", "查询结果与摘要不符")
+        return response
+
+    def _state_basis(
+        self, request: Any, own_right: str, application: str, authorisation_sha256: bytes
+    ) -> None:
         if own_right:
             request.own_right = own_right
         elif application:
             request.application = self.session.name("applications", application)
         elif authorisation_sha256:
             request.authorisation_sha256 = authorisation_sha256
-        response = await self.session.call(self._register.GetUnit, request)
-        if response.unit_state.unit.unit_code not in ("", unit_code.rpartition("/")[2]):
-            raise ProtocolBroken(f"another unit than {unit_code} came", "答复的不动产单元不符")
-        return response

@@ -1,4 +1,6 @@
-"""RegisterService: what the register says of a unit, for those who have a basis to know. Every look is logged.
+"""RegisterService: what the register says of a unit, for those who have a basis to know.
+
+Every look is logged, and one that found something is an entry of the ledger (looks.py).
 
 The owner's authorisation (`authorisation_sha256`) is a PDF that the caller uploaded, signed by an owner of record,
 which embeds a file `authorisation.txt` of exactly these lines, each ended by 0x0A, so that a machine can tell for
@@ -12,6 +14,7 @@ which unit and for whom it was given:
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import Callable
@@ -22,6 +25,9 @@ import msgspec
 import structlog
 
 from gateway.cases.model import QUEUED, Application, State
+from gateway.certificates.extract import EXTRACT_PART, Reader, decode_extract
+from gateway.certificates.seal import CertificateSealer, SealerError
+from gateway.commands import Answer, Command
 from gateway.pb.diya.v1 import register_service_pb2, register_service_pb2_grpc
 from gateway.register.authority import Institution
 from gateway.register.identifiers import normalise_unit_code, same_certificate_number
@@ -30,10 +36,11 @@ from gateway.rpc import encode
 from gateway.rpc.encode_register import unit_state
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now
+from gateway.rpc.looks import Look, Sight, extract_command, look_command, purpose_of
 from gateway.rpc.names import malformed, split_name
 from gateway.rpc.rights import Caller, CallerKind
 from gateway.rpc.violations import Violations
-from gateway.storage.queries import Queries, UnitView
+from gateway.storage.queries import NotYetPublishedError, Queries, UnitView
 from gateway.storage.settings import Settings
 from gateway.world import stands
 from signing.trust import TrustStore
@@ -52,10 +59,14 @@ _decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
 
 
 class SettingsOf(Protocol):
-    """What gives a registry's settings: `Sequencer`."""
+    """What gives a registry's settings and records looks: `Sequencer`."""
 
     def settings(self, registry: str) -> Settings:
         """Settings as of the last commit."""
+        ...
+
+    def ask(self, command: Command) -> asyncio.Future[Answer]:
+        """Queue a command and wait for its answer."""
         ...
 
 
@@ -74,12 +85,16 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         queries: Queries,
         clock: Callable[[], dt.datetime],
         trust_of: Callable[[str], TrustStore] | None = None,
+        sealer: CertificateSealer | None = None,
     ) -> None:
-        """`trust_of` is needed for the basis of an owner's authorisation, which is refused without it."""
+        """`trust_of` is needed for the basis of an owner's authorisation, which is refused without it; `sealer` for
+        extracts.
+        """
         self._sequencer = sequencer
         self._queries = queries
         self._clock = clock
         self._trust_of = trust_of
+        self._sealer = sealer
 
     async def GetUnit(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """A unit with everything that lies on it, as far as the caller's basis reaches."""
@@ -91,6 +106,7 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
             unit_code = normalise_unit_code(text)
         wrong.refuse_if_any()
         _check_form(request, caller)
+        purpose = purpose_of(request, needed=False)
         view = await self._queries.unit(registry, unit_code)
         basis = request.WhichOneof("basis") or "registrar"
         reaches = view is not None and await self._has_basis(registry, view, request, caller)
@@ -101,10 +117,80 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         )
         if view is None or not reaches:
             raise _not_found()
+        recorded = await self._sequencer.ask(
+            look_command(self._as_look(registry, unit_code, request, purpose))
+        )
         return _pb.GetUnitResponse(
             unit_state=self._encoded(registry, view, caller),
             as_of_index=view.as_of_index,
             as_of=encode.timestamp(view.as_of),
+            recorded_index=recorded.receipt.index,
+        )
+
+    async def GetExtract(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """A sealed extract of one unit: what the counter would print, as far as the caller's basis reaches."""
+        caller = caller_now.get()
+        registry, text = split_name(request.name, "units")
+        wrong = Violations()
+        unit_code = ""
+        with wrong.at("name", "UNIT_CODE_MALFORMED"):
+            unit_code = normalise_unit_code(text)
+        wrong.refuse_if_any()
+        _check_form(request, caller)
+        purpose = purpose_of(request, needed=True)
+        view = await self._queries.unit(registry, unit_code)
+        reaches = view is not None and await self._has_basis(registry, view, request, caller)
+        basis = request.WhichOneof("basis") or "registrar"
+        log.info("extract asked", registry=registry, caller=caller.id, basis=basis, granted=reaches)
+        profile = self._sequencer.settings(registry).profile
+        if not reaches or profile is None:
+            raise _not_found()
+        if self._sealer is None:
+            raise _cannot_seal()
+        look = self._as_look(registry, unit_code, request, purpose)
+        answer = await self._sequencer.ask(extract_command(look, profile, self._sight(registry, caller)))
+        index = answer.receipt.index
+        try:
+            proof = await self._queries.certificate_proof(registry, index, EXTRACT_PART)
+            data = await self._queries.part(registry, index, EXTRACT_PART)
+            pdf = await self._sealer.make(data, proof, at=self._clock())
+        except (NotYetPublishedError, SealerError) as error:
+            log.exception("extract not sealed", registry=registry, entry=index)
+            raise _cannot_seal() from error
+        content = decode_extract(data)
+        return _pb.GetExtractResponse(
+            pdf=pdf,
+            sha256=hashlib.sha256(pdf).digest(),
+            number=content.number,
+            as_of_index=content.as_of_index,
+            as_of=encode.timestamp(content.asked_at),
+            recorded_index=index,
+        )
+
+    def _as_look(self, registry: str, unit_code: str, request: Any, purpose: str) -> Look:
+        """A look that was granted, as it is recorded."""
+        caller = caller_now.get()
+        settings = self._sequencer.settings(registry)
+        basis = request.WhichOneof("basis")
+        ground = getattr(request, basis) if basis else ""
+        if caller.kind is CallerKind.REGISTRAR:
+            registrar = settings.registrars.get(caller.id)
+            name = registrar.name if registrar is not None else caller.id
+        else:
+            institution = settings.institutions.get(caller.id)
+            name = institution.names[0] if institution is not None else caller.id
+        return Look(
+            registry=registry,
+            reader=Reader(
+                kind=caller.kind.value,
+                identifier=caller.id,
+                name=name,
+                basis=basis or "registrar",
+                purpose=purpose,
+            ),
+            ground=ground.hex() if isinstance(ground, bytes) else ground,
+            unit_code=unit_code,
+            subject=self._queries.subject(registry, "unit", unit_code),
         )
 
     async def _has_basis(self, registry: str, view: UnitView, request: Any, caller: Caller) -> bool:
@@ -154,6 +240,11 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         )
 
     def _encoded(self, registry: str, view: UnitView, caller: Caller) -> Any:
+        sight = self._sight(registry, caller)
+        return unit_state(registry, view.state, view.open_cases, sight.whole, sight.own_case)
+
+    def _sight(self, registry: str, caller: Caller) -> Sight:
+        """What the caller sees whole: a registrar everything, an institution what is its own."""
         institution = self._sequencer.settings(registry).institutions.get(caller.id)
         registrar = caller.kind is CallerKind.REGISTRAR
 
@@ -163,7 +254,7 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         def own_case(case: Application) -> bool:
             return registrar or caller.id in case.institutions
 
-        return unit_state(registry, view.state, view.open_cases, whole, own_case)
+        return Sight(whole=whole, own_case=own_case)
 
 
 def _check_form(request: Any, caller: Caller) -> None:
@@ -189,6 +280,14 @@ def _holds(institution: Institution, right: AnyRight) -> bool:
         case _:
             return False
     return any(holder.is_institution and institution.is_known_as(holder.id_number) for holder in holders)
+
+
+def _cannot_seal() -> Refusal:
+    return Refusal(
+        "SHUTTING_DOWN",
+        "现在不能加盖电子印章；请稍后重试",
+        "nothing can be sealed now; try again later",
+    )
 
 
 def _not_found() -> Refusal:

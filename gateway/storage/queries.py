@@ -451,6 +451,10 @@ class Queries:
 
         return await self.read(work)
 
+    def subject(self, registry: str, kind: str, value: str) -> str:
+        """A keyed hash (hex) of `value`, to be found again by; nobody reads it back."""
+        return self._ledger.subject(registry, kind, value)
+
     # -- register and files --------------------------------------------------------------------------------------
 
     async def unit(self, registry: str, unit_code: str) -> UnitView | None:

@@ -187,6 +187,22 @@ setting = Table(
     Column("entry_index", BigInteger, nullable=False),
 )
 
+#: Looks into the register that found something. `subject` is a keyed hash of what was looked at.
+look = Table(
+    "look",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("entry_index", BigInteger, primary_key=True),
+    Column("query", String(16), nullable=False),
+    Column("caller_kind", String(16), nullable=False),
+    Column("caller", String(64), nullable=False),
+    Column("basis", String(32), nullable=False),
+    Column("subject", _DIGEST, nullable=False),
+    Column("number", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+    Index("look_by_subject", "registry", "subject", "entry_index"),
+)
+
 VIEWS: tuple[Table, ...] = (
     unit,
     right,
@@ -203,6 +219,7 @@ VIEWS: tuple[Table, ...] = (
     institution,
     registrar,
     setting,
+    look,
 )
 
 #: Uploaded files: the uploader's name space, the check's verdict. Bytes lie in the file store, by digest.

@@ -445,6 +445,19 @@ class Working:
         self._put(t.registrar, (key,), {"registrar_id": key, "body": _encode(effect.registrar)})
         self.settings = self.settings.with_registrar(effect.registrar)
 
+    def _query_recorded(self, index: int, effect: fx.QueryRecorded) -> None:
+        row = {
+            "entry_index": index,
+            "query": effect.query,
+            "caller_kind": effect.caller_kind,
+            "caller": effect.caller,
+            "basis": effect.basis,
+            "subject": effect.subject,
+            "number": effect.number,
+            "at": instant(effect.at),
+        }
+        self._insert(t.look, (index,), row)
+
     def _setting(self, index: int, effect: Any) -> None:
         name, value = self.settings.named(effect)
         self._put(t.setting, (name,), {"name": name, "body": _encode(value), "entry_index": index})
@@ -475,4 +488,5 @@ _FOLDS: dict[type, Any] = {
     fx.RuleSetSet: Working._setting,
     fx.TrustSet: Working._setting,
     fx.OperatorSet: Working._setting,
+    fx.QueryRecorded: Working._query_recorded,
 }

@@ -28,6 +28,7 @@ class GetUnitRequest(_message.Message):
     OWN_RIGHT_FIELD_NUMBER: _builtins.int
     APPLICATION_FIELD_NUMBER: _builtins.int
     AUTHORISATION_SHA256_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """不动产单元 · Name, `registries/{registry}/units/{unit_code}`."""
     own_right: _builtins.str
@@ -38,6 +39,8 @@ class GetUnitRequest(_message.Message):
     """权利人授权 · SHA-256 (32 bytes) of a file that the caller uploaded: the owner's authorisation for this unit and
     this institution, signed by the owner.
     """
+    purpose: _builtins.str
+    """查询目的 · Purpose, at most 200 characters; kept with the record of the look."""
     def __init__(
         self,
         *,
@@ -45,10 +48,11 @@ class GetUnitRequest(_message.Message):
         own_right: _builtins.str = ...,
         application: _builtins.str = ...,
         authorisation_sha256: _builtins.bytes = ...,
+        purpose: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "own_right", b"own_right"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "name", b"name", "own_right", b"own_right"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "name", b"name", "own_right", b"own_right", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_basis: _TypeAlias = _typing.Literal["own_right", "application", "authorisation_sha256"]  # noqa: Y015
     _WhichOneofArgType_basis: _TypeAlias = _typing.Literal["basis", b"basis"]  # noqa: Y015
@@ -65,8 +69,11 @@ class GetUnitResponse(_message.Message):
     UNIT_STATE_FIELD_NUMBER: _builtins.int
     AS_OF_INDEX_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    RECORDED_INDEX_FIELD_NUMBER: _builtins.int
     as_of_index: _builtins.int
     """依据的账本序号 · Index of the last ledger entry that this state includes."""
+    recorded_index: _builtins.int
+    """查询记录序号 · Index of the entry that records this look."""
     @_builtins.property
     def unit_state(self) -> _register_pb2.UnitState:
         """单元状态 · The unit with its rights, as far as the basis reaches."""
@@ -81,11 +88,96 @@ class GetUnitResponse(_message.Message):
         unit_state: _register_pb2.UnitState | None = ...,
         as_of_index: _builtins.int = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        recorded_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "unit_state", b"unit_state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "as_of_index", b"as_of_index", "unit_state", b"unit_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "as_of_index", b"as_of_index", "recorded_index", b"recorded_index", "unit_state", b"unit_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetUnitResponse: _TypeAlias = GetUnitResponse  # noqa: Y015
+
+@_typing.final
+class GetExtractRequest(_message.Message):
+    """出具查询结果请求 · Of which unit, on what basis, for what purpose."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OWN_RIGHT_FIELD_NUMBER: _builtins.int
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    AUTHORISATION_SHA256_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """不动产单元 · Name, `registries/{registry}/units/{unit_code}`."""
+    own_right: _builtins.str
+    """本机构抵押权 · Number of the proof of the caller's own live mortgage or pre-notice on the unit."""
+    application: _builtins.str
+    """本机构在办申请 · Name of an open application on the unit of which the caller is a party."""
+    authorisation_sha256: _builtins.bytes
+    """权利人授权 · SHA-256 (32 bytes) of the owner's authorisation that the caller uploaded."""
+    purpose: _builtins.str
+    """查询目的 · Purpose, 1 to 200 characters; printed on the extract."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        own_right: _builtins.str = ...,
+        application: _builtins.str = ...,
+        authorisation_sha256: _builtins.bytes = ...,
+        purpose: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "own_right", b"own_right"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "name", b"name", "own_right", b"own_right", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_basis: _TypeAlias = _typing.Literal["own_right", "application", "authorisation_sha256"]  # noqa: Y015
+    _WhichOneofArgType_basis: _TypeAlias = _typing.Literal["basis", b"basis"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_basis) -> _WhichOneofReturnType_basis | None: ...
+
+Global___GetExtractRequest: _TypeAlias = GetExtractRequest  # noqa: Y015
+
+@_typing.final
+class GetExtractResponse(_message.Message):
+    """出具查询结果答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PDF_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    AS_OF_INDEX_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    RECORDED_INDEX_FIELD_NUMBER: _builtins.int
+    pdf: _builtins.bytes
+    """查询结果 · The sealed PDF/A-3."""
+    sha256: _builtins.bytes
+    """摘要 · SHA-256 (32 bytes) of the PDF."""
+    number: _builtins.str
+    """查询编号 · Number of the extract, as printed."""
+    as_of_index: _builtins.int
+    """依据的账本序号 · Index of the last ledger entry that the extract includes."""
+    recorded_index: _builtins.int
+    """查询记录序号 · Index of the entry that records this look and commits to the extract's data."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """查询时间 · Instant up to which it is true (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        pdf: _builtins.bytes = ...,
+        sha256: _builtins.bytes = ...,
+        number: _builtins.str = ...,
+        as_of_index: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        recorded_index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "as_of_index", b"as_of_index", "number", b"number", "pdf", b"pdf", "recorded_index", b"recorded_index", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExtractResponse: _TypeAlias = GetExtractResponse  # noqa: Y015

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RegisterServiceStub:
-    """登记簿查询服务 · Reading the register. Every look is logged with its basis."""
+    """登记簿查询服务 · Reading the register. Every look that finds something is an entry of the ledger: who looked, on what
+    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,10 +42,19 @@ class RegisterServiceStub:
     unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
     PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
     """
+    GetExtract: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.GetExtractRequest, _register_service_pb2.GetExtractResponse]
+    """出具查询结果 · A sealed extract 不动产登记查询结果 of one unit: PDF/A-3 with its data and ledger proof inside, verifiable
+    offline, the equal of a counter's print-out. Caller: whoever may call GetUnit, on the same basis; what is masked
+    there is masked here. SHUTTING_DOWN also where nothing can be sealed now. Errors: CALLER_UNKNOWN,
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
+    SHUTTING_DOWN.
+    """
 
 @_typing.type_check_only
 class RegisterServiceAsyncStub(RegisterServiceStub):
-    """登记簿查询服务 · Reading the register. Every look is logged with its basis."""
+    """登记簿查询服务 · Reading the register. Every look that finds something is an entry of the ledger: who looked, on what
+    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetUnit: _aio.UnaryUnaryMultiCallable[_register_service_pb2.GetUnitRequest, _register_service_pb2.GetUnitResponse]  # type: ignore[assignment]
@@ -53,9 +64,18 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
     PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
     """
+    GetExtract: _aio.UnaryUnaryMultiCallable[_register_service_pb2.GetExtractRequest, _register_service_pb2.GetExtractResponse]  # type: ignore[assignment]
+    """出具查询结果 · A sealed extract 不动产登记查询结果 of one unit: PDF/A-3 with its data and ledger proof inside, verifiable
+    offline, the equal of a counter's print-out. Caller: whoever may call GetUnit, on the same basis; what is masked
+    there is masked here. SHUTTING_DOWN also where nothing can be sealed now. Errors: CALLER_UNKNOWN,
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
+    SHUTTING_DOWN.
+    """
 
 class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """登记簿查询服务 · Reading the register. Every look is logged with its basis."""
+    """登记簿查询服务 · Reading the register. Every look that finds something is an entry of the ledger: who looked, on what
+    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts.
+    """
 
     @_abc_1.abstractmethod
     def GetUnit(
@@ -68,6 +88,19 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         application on it, or the owner's signed authorisation. What the basis does not cover is left out. An unknown
         unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
         PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetExtract(
+        self,
+        request: _register_service_pb2.GetExtractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.GetExtractResponse, _abc.Awaitable[_register_service_pb2.GetExtractResponse]]:
+        """出具查询结果 · A sealed extract 不动产登记查询结果 of one unit: PDF/A-3 with its data and ledger proof inside, verifiable
+        offline, the equal of a counter's print-out. Caller: whoever may call GetUnit, on the same basis; what is masked
+        there is masked here. SHUTTING_DOWN also where nothing can be sealed now. Errors: CALLER_UNKNOWN,
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
+        SHUTTING_DOWN.
         """
 
 def add_RegisterServiceServicer_to_server(servicer: RegisterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
