@@ -51,8 +51,11 @@ class CaseShown(Value, frozen=True, kw_only=True):
     case_number: str = ""
 
 
-class ExtractContent(Value, frozen=True, kw_only=True):
-    """The content of one extract. `rights` are the live ones, as far as the reader's basis reaches."""
+class ExtractContent(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """The content of one extract. `rights` are the live ones, as far as the reader's basis reaches.
+
+    Its schema is always written out: by it a verifier tells an extract from a certificate.
+    """
 
     schema: str = EXTRACT_SCHEMA
     number: str  # 查询编号

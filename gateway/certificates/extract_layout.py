@@ -41,12 +41,30 @@ STATEMENT: Final = (
     "本查询结果反映登记簿截至上列时点的记载，加盖电子印章，与登记窗口出具的查询结果具有同等效力；"
     "此后的登记不在其内，以登记簿为准。查询结果仅限用于所列目的，查询人应当保密。"
 )
-#: 协助单位与登记机构对依据的称谓.
+#: The bases of the contract, as printed.
 BASIS: Final = {
     "own_right": "本机构在该不动产上的权利",
     "application": "本机构在办的登记申请",
     "authorisation_sha256": "权利人授权",
     "registrar": "登记机构依职权查询",
+}
+#: What an open case asks for, as printed; a name that is not here is printed as it stands.
+OPERATION: Final = {
+    "MORTGAGE_FIRST": "抵押权首次登记",
+    "MORTGAGE_CHANGE": "抵押权变更登记",
+    "MORTGAGE_TRANSFER": "抵押权转移登记",
+    "MORTGAGE_RELEASE": "抵押权注销登记",
+    "MORTGAGE_CLAIM_FIXING": "最高额抵押权确定登记",
+    "CONSTRUCTION_MORTGAGE_FIRST": "在建建筑物抵押权首次登记",
+    "CONSTRUCTION_MORTGAGE_CHANGE": "在建建筑物抵押权变更登记",
+    "CONSTRUCTION_MORTGAGE_TRANSFER": "在建建筑物抵押权转移登记",
+    "CONSTRUCTION_MORTGAGE_RELEASE": "在建建筑物抵押权注销登记",
+    "PRE_NOTICE_CREATE": "预告登记",
+    "PRE_NOTICE_CONVERT": "预告登记转本登记",
+    "PRE_NOTICE_RELEASE": "预告登记注销",
+    "OWNERSHIP_TRANSFER": "转移登记",
+    "CORRECTION": "更正登记",
+    "REISSUE": "证书（证明）换发、补发",
 }
 SEIZURE_KIND: Final = {
     SeizureKind.SEIZURE: "查封",
@@ -139,7 +157,7 @@ def _right_rows(content: ExtractContent) -> list[Row]:
             numbered = label if len(found) == 1 else f"{label}（{n}）"
             rows.append(_row(numbered, *_lines(right, ranks.get(right.right_id, 0))))
     cases = [
-        "、".join(case.operations)
+        "、".join(OPERATION.get(name, name) for name in case.operations)
         + (f"，{wording.instant(case.accepted_at)}受理" if case.accepted_at else "，尚未受理")
         + (f"，业务号{case.case_number}" if case.case_number else "")
         for case in content.open_cases

@@ -1,7 +1,8 @@
 """A look into the register as an entry: who, on which basis, what for (IR 27, 28; PIPL 6).
 
-Only a look that found something is one; the others leave a line in the log. The entry is appended like any other command, in the batch that is under way; the answer goes out once it is durable. A
-sealed extract fixes its data in the same entry, so that it is true at exactly one place of the ledger.
+Only a look that found something is one; the others leave a line in the log. It is appended like any other command, in
+the batch that is under way, and the answer goes out once it is durable. A sealed extract fixes its data in the same
+entry, so that it is true at exactly one place of the ledger.
 """
 
 from __future__ import annotations

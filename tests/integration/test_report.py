@@ -19,17 +19,17 @@ def report(folder: Path, *words: str) -> Result:
 
 
 def test_report_counts_what_the_ledger_booked(played: Path, tmp_path: Path) -> None:
-    """Two mortgages booked by rule, one released, one case with a registrar; the register import is nobody's case."""
+    """Three mortgages booked by rule, one released, one case with a registrar; the register import is nobody's case."""
     chart = tmp_path / "report.svg"
     result = report(played, "--registry", "jiangyin", "--format", "json", "--chart", str(chart))
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
     modes = {m["mode"]: (m["deals"], m["applications"]) for m in figures["modes"]}
-    assert modes == {"MORTGAGE_FIRST": (2, 2), "MORTGAGE_RELEASE": (1, 1)}
+    assert modes == {"MORTGAGE_FIRST": (3, 3), "MORTGAGE_RELEASE": (1, 1)}
     with opened(played) as connection:
         [[filed]] = connection.execute("SELECT count(*) FROM application WHERE registry = 'jiangyin'")
     assert figures["filed"] == filed
-    assert (figures["online"], figures["counter"]) == (3, 0)
+    assert (figures["online"], figures["counter"]) == (4, 0)
     assert figures["by_rule_share"] == 1
     assert figures["amount_fen"] > 0
     assert "MORTGAGE_RELEASE" in chart.read_text(encoding="utf-8")

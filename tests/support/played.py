@@ -34,6 +34,9 @@ async def played(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         release = await town.release(filing, answer.outcome.certificates[0].number).sign().upload()
         assert (await release.submit()).result == "BOOKED"
         await town.in_review()
+        looked, booked = await town.booked()
+        bank = await town.client("bank-a")
+        await bank.get_unit(looked.unit.unit_code, own_right=booked.outcome.certificates[0].number)
     with closing(sqlite3.connect(database(folder))) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder
