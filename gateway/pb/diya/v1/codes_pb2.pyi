@@ -372,6 +372,8 @@ class _InstitutionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Insti
     """资产管理公司 · Asset manager."""
     INSTITUTION_KIND_OTHER: _InstitutionKind.ValueType  # 5
     """其他 · Other."""
+    INSTITUTION_KIND_COURT: _InstitutionKind.ValueType  # 6
+    """人民法院等有权机关 · A court, or another authority that may by law search the register by person (IR 27)."""
 
 class InstitutionKind(_InstitutionKind, metaclass=_InstitutionKindEnumTypeWrapper):
     """机构类别 · Kind of institution."""
@@ -388,6 +390,8 @@ INSTITUTION_KIND_ASSET_MANAGER: InstitutionKind.ValueType  # 4
 """资产管理公司 · Asset manager."""
 INSTITUTION_KIND_OTHER: InstitutionKind.ValueType  # 5
 """其他 · Other."""
+INSTITUTION_KIND_COURT: InstitutionKind.ValueType  # 6
+"""人民法院等有权机关 · A court, or another authority that may by law search the register by person (IR 27)."""
 Global___InstitutionKind: _TypeAlias = InstitutionKind  # noqa: Y015
 
 class _CoOwnership:

@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gateway.pb.diya.v1 import common_pb2 as diya_dot_v1_dot_common__pb2
 from gateway.pb.diya.v1 import register_pb2 as diya_dot_v1_dot_register__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64iya/v1/register_service.proto\x12\x07\x64iya.v1\x1a\x16\x64iya/v1/register.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n\x0eGetUnitRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x0f\n\x07purpose\x18\x05 \x01(\tB\x07\n\x05\x62\x61sis\"\x91\x01\n\x0fGetUnitResponse\x12&\n\nunit_state\x18\x01 \x01(\x0b\x32\x12.diya.v1.UnitState\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x04 \x01(\x03\"\x93\x01\n\x11GetExtractRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x15\n\x07purpose\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x42\x07\n\x05\x62\x61sis\"\x99\x01\n\x12GetExtractResponse\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x13\n\x0b\x61s_of_index\x18\x04 \x01(\x03\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x06 \x01(\x03\x32\x96\x01\n\x0fRegisterService\x12<\n\x07GetUnit\x12\x17.diya.v1.GetUnitRequest\x1a\x18.diya.v1.GetUnitResponse\x12\x45\n\nGetExtract\x12\x1a.diya.v1.GetExtractRequest\x1a\x1b.diya.v1.GetExtractResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64iya/v1/register_service.proto\x12\x07\x64iya.v1\x1a\x14\x64iya/v1/common.proto\x1a\x16\x64iya/v1/register.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n\x0eGetUnitRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x0f\n\x07purpose\x18\x05 \x01(\tB\x07\n\x05\x62\x61sis\"\x91\x01\n\x0fGetUnitResponse\x12&\n\nunit_state\x18\x01 \x01(\x0b\x32\x12.diya.v1.UnitState\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x04 \x01(\x03\"\x93\x01\n\x11GetExtractRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x15\n\x07purpose\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x42\x07\n\x05\x62\x61sis\"\x99\x01\n\x12GetExtractResponse\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x13\n\x0b\x61s_of_index\x18\x04 \x01(\x03\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x06 \x01(\x03\"\x80\x01\n\x12SearchUnitsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08identity\x18\x02 \x01(\x0b\x32\x11.diya.v1.IdentityB\x04\xe2\x41\x01\x02\x12\x12\n\ninstrument\x18\x03 \x01(\t\x12\x15\n\x07purpose\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"\x92\x01\n\x13SearchUnitsResponse\x12#\n\x06rights\x18\x01 \x03(\x0b\x32\x13.diya.v1.FoundRight\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x04 \x01(\x03\"}\n\nFoundRight\x12\x11\n\tunit_code\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x10\n\x08right_id\x18\x04 \x01(\t\x12\x1a\n\x12\x63\x65rtificate_number\x18\x05 \x01(\t\x12\x0e\n\x06seized\x18\x06 \x01(\x08\x32\xe0\x01\n\x0fRegisterService\x12<\n\x07GetUnit\x12\x17.diya.v1.GetUnitRequest\x1a\x18.diya.v1.GetUnitResponse\x12\x45\n\nGetExtract\x12\x1a.diya.v1.GetExtractRequest\x1a\x1b.diya.v1.GetExtractResponse\x12H\n\x0bSearchUnits\x12\x1b.diya.v1.SearchUnitsRequest\x1a\x1c.diya.v1.SearchUnitsResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,14 +42,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETEXTRACTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_GETEXTRACTREQUEST'].fields_by_name['purpose']._loaded_options = None
   _globals['_GETEXTRACTREQUEST'].fields_by_name['purpose']._serialized_options = b'\342A\001\002'
-  _globals['_GETUNITREQUEST']._serialized_start=134
-  _globals['_GETUNITREQUEST']._serialized_end=272
-  _globals['_GETUNITRESPONSE']._serialized_start=275
-  _globals['_GETUNITRESPONSE']._serialized_end=420
-  _globals['_GETEXTRACTREQUEST']._serialized_start=423
-  _globals['_GETEXTRACTREQUEST']._serialized_end=570
-  _globals['_GETEXTRACTRESPONSE']._serialized_start=573
-  _globals['_GETEXTRACTRESPONSE']._serialized_end=726
-  _globals['_REGISTERSERVICE']._serialized_start=729
-  _globals['_REGISTERSERVICE']._serialized_end=879
+  _globals['_SEARCHUNITSREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_SEARCHUNITSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_SEARCHUNITSREQUEST'].fields_by_name['identity']._loaded_options = None
+  _globals['_SEARCHUNITSREQUEST'].fields_by_name['identity']._serialized_options = b'\342A\001\002'
+  _globals['_SEARCHUNITSREQUEST'].fields_by_name['purpose']._loaded_options = None
+  _globals['_SEARCHUNITSREQUEST'].fields_by_name['purpose']._serialized_options = b'\342A\001\002'
+  _globals['_GETUNITREQUEST']._serialized_start=156
+  _globals['_GETUNITREQUEST']._serialized_end=294
+  _globals['_GETUNITRESPONSE']._serialized_start=297
+  _globals['_GETUNITRESPONSE']._serialized_end=442
+  _globals['_GETEXTRACTREQUEST']._serialized_start=445
+  _globals['_GETEXTRACTREQUEST']._serialized_end=592
+  _globals['_GETEXTRACTRESPONSE']._serialized_start=595
+  _globals['_GETEXTRACTRESPONSE']._serialized_end=748
+  _globals['_SEARCHUNITSREQUEST']._serialized_start=751
+  _globals['_SEARCHUNITSREQUEST']._serialized_end=879
+  _globals['_SEARCHUNITSRESPONSE']._serialized_start=882
+  _globals['_SEARCHUNITSRESPONSE']._serialized_end=1028
+  _globals['_FOUNDRIGHT']._serialized_start=1030
+  _globals['_FOUNDRIGHT']._serialized_end=1155
+  _globals['_REGISTERSERVICE']._serialized_start=1158
+  _globals['_REGISTERSERVICE']._serialized_end=1382
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,13 @@
 isort:skip_file
 RegisterService: what the register says of a unit, for those who have a basis to know."""
 
+from collections import abc as _abc
+from gateway.pb.diya.v1 import common_pb2 as _common_pb2
 from gateway.pb.diya.v1 import register_pb2 as _register_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -181,3 +184,119 @@ class GetExtractResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetExtractResponse: _TypeAlias = GetExtractResponse  # noqa: Y015
+
+@_typing.final
+class SearchUnitsRequest(_message.Message):
+    """按人查询请求 · Whom, on which instrument, for what purpose."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Name, `registries/{registry}`."""
+    instrument: _builtins.str
+    """协助查询文书号 · Number of the instrument that asks for the search, 1 to 100 characters; a registrar needs none."""
+    purpose: _builtins.str
+    """查询目的 · Purpose, 1 to 200 characters; kept with the record of the look."""
+    @_builtins.property
+    def identity(self) -> _common_pb2.Identity:
+        """被查询人证件 · Identity document of the person; kind and number."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        identity: _common_pb2.Identity | None = ...,
+        instrument: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "instrument", b"instrument", "parent", b"parent", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchUnitsRequest: _TypeAlias = SearchUnitsRequest  # noqa: Y015
+
+@_typing.final
+class SearchUnitsResponse(_message.Message):
+    """按人查询答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RIGHTS_FIELD_NUMBER: _builtins.int
+    AS_OF_INDEX_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    RECORDED_INDEX_FIELD_NUMBER: _builtins.int
+    as_of_index: _builtins.int
+    """依据的账本序号 · Index of the last ledger entry that this includes."""
+    recorded_index: _builtins.int
+    """查询记录序号 · Index of the entry that records this look."""
+    @_builtins.property
+    def rights(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundRight]:
+        """查得权利 · The person's live rights, one for each unit and right, in order of booking."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """查询时间 · Instant of that entry (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        rights: _abc.Iterable[Global___FoundRight] | None = ...,
+        as_of_index: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        recorded_index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "as_of_index", b"as_of_index", "recorded_index", b"recorded_index", "rights", b"rights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchUnitsResponse: _TypeAlias = SearchUnitsResponse  # noqa: Y015
+
+@_typing.final
+class FoundRight(_message.Message):
+    """查得权利 · A right of the person on one unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_CODE_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    RIGHT_ID_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_NUMBER_FIELD_NUMBER: _builtins.int
+    SEIZED_FIELD_NUMBER: _builtins.int
+    unit_code: _builtins.str
+    """不动产单元代码 · Unit code, 28 characters."""
+    location: _builtins.str
+    """坐落 · Location."""
+    role: _builtins.str
+    """身份 · What the person is in it: "OWNER", "PRE_NOTICE_HOLDER", "MORTGAGEE", "HABITATION_HOLDER"."""
+    right_id: _builtins.str
+    """权利标识 · Id of the right."""
+    certificate_number: _builtins.str
+    """证号 · Number of the title or proof; empty where it has none."""
+    seized: _builtins.bool
+    """是否查封 · Whether a seizure lies on the unit."""
+    def __init__(
+        self,
+        *,
+        unit_code: _builtins.str = ...,
+        location: _builtins.str = ...,
+        role: _builtins.str = ...,
+        right_id: _builtins.str = ...,
+        certificate_number: _builtins.str = ...,
+        seized: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_number", b"certificate_number", "location", b"location", "right_id", b"right_id", "role", b"role", "seized", b"seized", "unit_code", b"unit_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FoundRight: _TypeAlias = FoundRight  # noqa: Y015

@@ -46,6 +46,11 @@ class RegisterServiceStub:
                 request_serializer=diya_dot_v1_dot_register__service__pb2.GetExtractRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_register__service__pb2.GetExtractResponse.FromString,
                 _registered_method=True)
+        self.SearchUnits = channel.unary_unary(
+                '/diya.v1.RegisterService/SearchUnits',
+                request_serializer=diya_dot_v1_dot_register__service__pb2.SearchUnitsRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_register__service__pb2.SearchUnitsResponse.FromString,
+                _registered_method=True)
 
 
 class RegisterServiceServicer:
@@ -75,6 +80,17 @@ class RegisterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchUnits(self, request, context):
+        """按人查询 · On which units a person has a live right of its own: as owner, holder of a pre-notice, mortgagee who is no
+        institution, or holder of a habitation. Found by the identity number alone, and by its keyed hash: 15 and 18 digits
+        are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
+        the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegisterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -87,6 +103,11 @@ def add_RegisterServiceServicer_to_server(servicer, server):
                     servicer.GetExtract,
                     request_deserializer=diya_dot_v1_dot_register__service__pb2.GetExtractRequest.FromString,
                     response_serializer=diya_dot_v1_dot_register__service__pb2.GetExtractResponse.SerializeToString,
+            ),
+            'SearchUnits': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchUnits,
+                    request_deserializer=diya_dot_v1_dot_register__service__pb2.SearchUnitsRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_register__service__pb2.SearchUnitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -145,6 +166,33 @@ class RegisterService:
             '/diya.v1.RegisterService/GetExtract',
             diya_dot_v1_dot_register__service__pb2.GetExtractRequest.SerializeToString,
             diya_dot_v1_dot_register__service__pb2.GetExtractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchUnits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.RegisterService/SearchUnits',
+            diya_dot_v1_dot_register__service__pb2.SearchUnitsRequest.SerializeToString,
+            diya_dot_v1_dot_register__service__pb2.SearchUnitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,13 @@ class RegisterServiceStub:
     INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
     SHUTTING_DOWN.
     """
+    SearchUnits: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.SearchUnitsRequest, _register_service_pb2.SearchUnitsResponse]
+    """按人查询 · On which units a person has a live right of its own: as owner, holder of a pre-notice, mortgagee who is no
+    institution, or holder of a habitation. Found by the identity number alone, and by its keyed hash: 15 and 18 digits
+    are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
+    the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
+    """
 
 @_typing.type_check_only
 class RegisterServiceAsyncStub(RegisterServiceStub):
@@ -70,6 +77,13 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     there is masked here. SHUTTING_DOWN also where nothing can be sealed now. Errors: CALLER_UNKNOWN,
     INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
     SHUTTING_DOWN.
+    """
+    SearchUnits: _aio.UnaryUnaryMultiCallable[_register_service_pb2.SearchUnitsRequest, _register_service_pb2.SearchUnitsResponse]  # type: ignore[assignment]
+    """按人查询 · On which units a person has a live right of its own: as owner, holder of a pre-notice, mortgagee who is no
+    institution, or holder of a habitation. Found by the identity number alone, and by its keyed hash: 15 and 18 digits
+    are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
+    the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
     """
 
 class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -101,6 +115,19 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         there is masked here. SHUTTING_DOWN also where nothing can be sealed now. Errors: CALLER_UNKNOWN,
         INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
         SHUTTING_DOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchUnits(
+        self,
+        request: _register_service_pb2.SearchUnitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.SearchUnitsResponse, _abc.Awaitable[_register_service_pb2.SearchUnitsResponse]]:
+        """按人查询 · On which units a person has a live right of its own: as owner, holder of a pre-notice, mortgagee who is no
+        institution, or holder of a habitation. Found by the identity number alone, and by its keyed hash: 15 and 18 digits
+        are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
+        the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
         """
 
 def add_RegisterServiceServicer_to_server(servicer: RegisterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
