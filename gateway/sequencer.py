@@ -300,7 +300,7 @@ class Sequencer:
         now = self._time(head)
         known = None if registry in self._unsure else self._settings.get(registry)
         settings = known or load_settings(connection, registry)
-        working = Working(connection, registry, settings)
+        working = Working(connection, registry, settings, self._ledger.subject)
         wants = Wants()
         for command in commands:
             wants.merge(command.wants)

@@ -168,7 +168,7 @@ class QueryRecorded(Effect, tag="query.recorded.v1", frozen=True, kw_only=True):
     and to nobody at which. What was asked and for what purpose is the entry's evidence.
     """
 
-    query: str  # UNIT, EXTRACT
+    query: str  # UNIT, EXTRACT, PERSON
     caller_kind: str
     caller: str  # USCC or registrar id
     basis: str

@@ -32,6 +32,7 @@ from gateway.pb.diya.v1 import (
     application_pb2,
     certificate_service_pb2,
     codes_pb2,
+    common_pb2,
     envelope_pb2,
     file_pb2,
     outcome_pb2,
@@ -327,6 +328,23 @@ class DiyaClient:
         if sha256(response.pdf).digest() != response.sha256:
             raise ProtocolBroken("the extract is not what its digest says", "查询结果与摘要不符")
         return response
+
+    async def search_units(
+        self,
+        id_number: str,
+        *,
+        purpose: str,
+        instrument: str = "",
+        id_kind: codes_pb2.IdKind.ValueType = codes_pb2.ID_KIND_RESIDENT_ID,
+    ) -> register_service_pb2.SearchUnitsResponse:
+        """What a person holds, for a court with its instrument, or a registrar. Raises RequestError."""
+        request = register_service_pb2.SearchUnitsRequest(
+            parent=self.session.parent,
+            identity=common_pb2.Identity(kind=id_kind, number=id_number),
+            instrument=instrument,
+            purpose=purpose,
+        )
+        return await self.session.call(self._register.SearchUnits, request)
 
     def _state_basis(
         self, request: Any, own_right: str, application: str, authorisation_sha256: bytes

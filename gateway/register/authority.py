@@ -51,6 +51,7 @@ class InstitutionKind(StrEnum):
     GUARANTEE_COMPANY = "GUARANTEE_COMPANY"
     ASSET_MANAGER = "ASSET_MANAGER"
     OTHER = "OTHER"
+    COURT = "COURT"  # it may search the register by person (IR 27)
 
 
 class InstitutionCode(Value, frozen=True, kw_only=True):

@@ -43,13 +43,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Look(Value, frozen=True, kw_only=True):
-    """One look that the caller's basis reaches. `subject` is the keyed hash of the unit; `ground` names the basis."""
+    """One look that the caller's basis reaches: at a unit, or for a person, and `subject` is the keyed hash of either.
+
+    `ground` names the basis, or the instrument of a court.
+    """
 
     registry: str
     reader: Reader
     ground: str
     unit_code: str
     subject: str
+    person: str = ""  # by its key (gateway/register/holding.py)
 
 
 class Sight(Value, frozen=True, kw_only=True):
@@ -74,6 +78,11 @@ def purpose_of(request: Any, *, needed: bool) -> str:
 def look_command(look: Look) -> Command:
     """The command that records a look at a unit."""
     return _command(look, lambda _, moment: _decision(look, "UNIT", moment))
+
+
+def search_command(look: Look) -> Command:
+    """The command that records a search by person."""
+    return _command(look, lambda _, moment: _decision(look, "PERSON", moment))
 
 
 def extract_command(look: Look, profile: Profile, sight: Sight) -> Command:
@@ -137,6 +146,6 @@ def _command(look: Look, decide: Callable[[Working, Moment], Decision]) -> Comma
         payload_sha256=hashlib.sha256(payload).hexdigest(),
         payload=payload,
         evidence=lambda: b"{}",
-        wants=Wants(requests={(_LOOKS, request_id)}, units={look.unit_code}),
+        wants=Wants(requests={(_LOOKS, request_id)}, units={look.unit_code} - {""}),
         decide=decide,
     )

@@ -28,16 +28,26 @@ from gateway.cases.model import QUEUED, Application, State
 from gateway.certificates.extract import EXTRACT_PART, Reader, decode_extract
 from gateway.certificates.seal import CertificateSealer, SealerError
 from gateway.commands import Answer, Command
-from gateway.pb.diya.v1 import register_service_pb2, register_service_pb2_grpc
-from gateway.register.authority import Institution
-from gateway.register.identifiers import normalise_unit_code, same_certificate_number
-from gateway.register.model import AnyRight, Mortgage, PreNotice, UnitState
+from gateway.pb.diya.v1 import codes_pb2, register_service_pb2, register_service_pb2_grpc
+from gateway.register.authority import Institution, InstitutionKind
+from gateway.register.holding import person_key
+from gateway.register.identifiers import canonical_party, normalise_unit_code, same_certificate_number
+from gateway.register.model import (
+    AnyRight,
+    IdKind,
+    Mortgage,
+    Party,
+    PreNotice,
+    UnitState,
+    certificate_numbers,
+)
 from gateway.rpc import encode
+from gateway.rpc.decode_fields import enum_name
 from gateway.rpc.encode_register import unit_state
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now
-from gateway.rpc.looks import Look, Sight, extract_command, look_command, purpose_of
-from gateway.rpc.names import malformed, split_name
+from gateway.rpc.looks import Look, Sight, extract_command, look_command, purpose_of, search_command
+from gateway.rpc.names import malformed, registry_in, split_name
 from gateway.rpc.rights import Caller, CallerKind
 from gateway.rpc.violations import Violations
 from gateway.storage.queries import NotYetPublishedError, Queries, UnitView
@@ -51,6 +61,7 @@ log = structlog.get_logger(__name__)
 
 AUTHORISATION_ATTACHMENT: Final = "authorisation.txt"
 _DIGEST_BYTES: Final = 32
+INSTRUMENT_CHARACTERS_MAX: Final = 100
 
 #: An application in one of these is open: its applicants prepare or await a booking on the unit.
 OPEN: Final = QUEUED | {State.AWAITING_PARTIES}
@@ -167,30 +178,91 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
             recorded_index=index,
         )
 
+    async def SearchUnits(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """What a person holds, for a registrar or a court: recorded first, whatever it finds."""
+        caller = caller_now.get()
+        registry = registry_in(request.parent)
+        key = _person_key(request)
+        purpose = purpose_of(request, needed=True)
+        self._check_search(registry, request, caller)
+        person = self._queries.subject(registry, "person", key)
+        look = Look(
+            registry=registry,
+            reader=self._reader(
+                registry, "instrument" if caller.kind is not CallerKind.REGISTRAR else "", purpose
+            ),
+            ground=request.instrument,
+            unit_code="",
+            subject=person,
+            person=key,
+        )
+        recorded = await self._sequencer.ask(search_command(look))
+        view = await self._queries.rights_of(registry, person)
+        log.info("person searched", registry=registry, caller=caller.id, found=len(view.held))
+        return _pb.SearchUnitsResponse(
+            rights=[
+                _pb.FoundRight(
+                    unit_code=state.unit.unit_code,
+                    location=state.unit.location,
+                    role=held.role,
+                    right_id=held.right.right_id,
+                    certificate_number="".join(sorted(certificate_numbers([held.right]))),
+                    seized=bool(state.seizures),
+                )
+                for held in view.held
+                for state in held.states
+            ],
+            as_of_index=view.as_of_index,
+            as_of=encode.timestamp(view.as_of),
+            recorded_index=recorded.receipt.index,
+        )
+
+    def _check_search(self, registry: str, request: Any, caller: Caller) -> None:
+        """A registrar may search; a court with its instrument; nobody else (IR 27)."""
+        if caller.kind is CallerKind.REGISTRAR:
+            return
+        institution = self._sequencer.settings(registry).institutions.get(caller.id)
+        if institution is None or institution.kind is not InstitutionKind.COURT:
+            raise Refusal(
+                "PERMISSION_DENIED",
+                "按人查询限于登记人员和人民法院等有权机关",
+                "a search by person is for registrars, courts and other authorities that the law names",
+            )
+        if not 0 < len(request.instrument.strip()) <= INSTRUMENT_CHARACTERS_MAX:
+            raise malformed(
+                "instrument",
+                f"须写明协助查询文书号，1 至 {INSTRUMENT_CHARACTERS_MAX} 字",
+                f"the number of the instrument has 1 to {INSTRUMENT_CHARACTERS_MAX} characters",
+            )
+
     def _as_look(self, registry: str, unit_code: str, request: Any, purpose: str) -> Look:
         """A look that was granted, as it is recorded."""
-        caller = caller_now.get()
-        settings = self._sequencer.settings(registry)
         basis = request.WhichOneof("basis")
         ground = getattr(request, basis) if basis else ""
+        return Look(
+            registry=registry,
+            reader=self._reader(registry, basis or "", purpose),
+            ground=ground.hex() if isinstance(ground, bytes) else ground,
+            unit_code=unit_code,
+            subject=self._queries.subject(registry, "unit", unit_code),
+        )
+
+    def _reader(self, registry: str, basis: str, purpose: str) -> Reader:
+        """Who looks, by its present name."""
+        caller = caller_now.get()
+        settings = self._sequencer.settings(registry)
         if caller.kind is CallerKind.REGISTRAR:
             registrar = settings.registrars.get(caller.id)
             name = registrar.name if registrar is not None else caller.id
         else:
             institution = settings.institutions.get(caller.id)
             name = institution.names[0] if institution is not None else caller.id
-        return Look(
-            registry=registry,
-            reader=Reader(
-                kind=caller.kind.value,
-                identifier=caller.id,
-                name=name,
-                basis=basis or "registrar",
-                purpose=purpose,
-            ),
-            ground=ground.hex() if isinstance(ground, bytes) else ground,
-            unit_code=unit_code,
-            subject=self._queries.subject(registry, "unit", unit_code),
+        return Reader(
+            kind=caller.kind.value,
+            identifier=caller.id,
+            name=name,
+            basis=basis or "registrar",
+            purpose=purpose,
         )
 
     async def _has_basis(self, registry: str, view: UnitView, request: Any, caller: Caller) -> bool:
@@ -268,6 +340,22 @@ def _check_form(request: Any, caller: Caller) -> None:
         raise _not_found()
     if which == "authorisation_sha256" and len(request.authorisation_sha256) != _DIGEST_BYTES:
         raise malformed(which, "必须是 32 字节", "must be 32 bytes")
+
+
+def _person_key(request: Any) -> str:
+    """Who is searched for. Raises MalformedRequest."""
+    wrong = Violations()
+    kind = enum_name(codes_pb2.IdKind, request.identity.kind, "ID_KIND_")
+    if not kind:
+        wrong.add("identity.kind", "须写明证件种类", "the kind of document is needed")
+    wrong.refuse_if_any()
+    key = ""
+    with wrong.at("identity.number"):
+        key = person_key(
+            canonical_party(Party(name="", id_kind=IdKind(kind), id_number=request.identity.number))
+        )
+    wrong.refuse_if_any()
+    return key
 
 
 def _holds(institution: Institution, right: AnyRight) -> bool:

@@ -84,6 +84,24 @@ class UnitView:
     as_of: dt.datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A right that somebody holds in some role, and its units as they stand."""
+
+    right: AnyRight
+    role: str
+    states: tuple[UnitState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """What a person holds, as of a ledger index and its time."""
+
+    held: tuple[Held, ...]
+    as_of_index: int
+    as_of: dt.datetime
+
+
 class Queries:
     """The read side. `engine` is the reader engine; `ledger` and `publisher` are shared with the writer."""
 
@@ -468,6 +486,29 @@ class Queries:
             head = self._ledger.head(connection, registry, for_update=False)
             cases = [working.application(case.application_id) for case in working.open_cases(unit_code)]
             return UnitView(state, tuple(c for c in cases if c is not None), head.size - 1, head.head_time)
+
+        return await self.read(work)
+
+    async def rights_of(self, registry: str, person: str) -> PersonView:
+        """The live rights of a person, by its keyed hash, each with its role and the units that it lies on."""
+        found = t.person_right
+        statement = select(found.c.right_id, found.c.role).where(
+            found.c.registry == registry, found.c.person == person, found.c.live
+        )
+
+        def work(connection: Connection) -> PersonView:
+            head = self._ledger.head(connection, registry, for_update=False)
+            roles = {row.right_id: row.role for row in connection.execute(statement)}
+            working = Working(connection, registry, Settings())
+            held = []
+            for right_id, role in roles.items():
+                row = working.row(t.right, right_id)
+                assert row is not None  # a person's right is a right
+                right = _decode_right(row["body"])
+                states = tuple(state for code in right.units if (state := working.unit_state(code)))
+                held.append(Held(right, role, states))
+            held.sort(key=lambda one: (one.right.booked_at, one.right.right_id))
+            return PersonView(tuple(held), head.size - 1, head.head_time)
 
         return await self.read(work)
 

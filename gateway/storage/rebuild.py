@@ -87,7 +87,7 @@ class Fold:
         self._write(working)
 
     def _working(self) -> Working:
-        return Working(self._target, self._registry, self._settings)
+        return Working(self._target, self._registry, self._settings, self._ledger.subject)
 
     def _write(self, working: Working) -> None:
         working.flush()

@@ -203,6 +203,17 @@ look = Table(
     Index("look_by_subject", "registry", "subject", "entry_index"),
 )
 
+#: Whose rights are whose, for a search by person: a keyed hash of the identity number, never the number.
+person_right = Table(
+    "person_right",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("person", _DIGEST, primary_key=True),
+    Column("right_id", String(64), primary_key=True),
+    Column("role", String(24), nullable=False),
+    Column("live", Boolean, nullable=False),
+)
+
 VIEWS: tuple[Table, ...] = (
     unit,
     right,
@@ -220,6 +231,7 @@ VIEWS: tuple[Table, ...] = (
     registrar,
     setting,
     look,
+    person_right,
 )
 
 #: Uploaded files: the uploader's name space, the check's verdict. Bytes lie in the file store, by digest.

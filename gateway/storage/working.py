@@ -7,7 +7,7 @@ was not prefetched is fetched singly, so prefetching is speed, never correctness
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table
 
 from gateway.cases import effects as fx
 from gateway.cases.model import QUEUED, Application, OpenCase
+from gateway.register.holding import whose
 from gateway.register.model import AnyRight, Unit, UnitState, certificate_numbers
 from gateway.storage import tables as t
 from gateway.storage.settings import Settings
@@ -27,6 +28,9 @@ _decode_right = msgspec.json.Decoder(AnyRight).decode
 _decode_application = msgspec.json.Decoder(Application).decode
 
 Row = dict[str, Any]
+
+#: Registry, kind and value in; a keyed hash (hex) out.
+Subject = Callable[[str, str, str], str]
 
 
 @dataclass(slots=True)
@@ -59,7 +63,11 @@ class _Pending:
 class Working:
     """Views of one registry, as of the transaction of `connection`, with this batch's changes."""
 
-    def __init__(self, connection: Connection, registry: str, settings: Settings) -> None:
+    def __init__(
+        self, connection: Connection, registry: str, settings: Settings, subject: Subject | None = None
+    ) -> None:
+        """`subject` hashes identity numbers (`Ledger.subject`); who only reads needs none."""
+        self._subject = subject
         self.registry = registry
         self.settings = settings
         self._connection = connection
@@ -350,6 +358,16 @@ class Working:
             self._live_rights[code][right.right_id] = right
             row = {"unit_code": code, "right_id": right.right_id, "live": True}
             self._insert(t.unit_right, (code, right.right_id), row)
+        self._name_persons(right, live=True)
+
+    def _name_persons(self, right: AnyRight, *, live: bool) -> None:
+        """Let a right be found by those whose right it is."""
+        if self._subject is None:
+            raise ValueError("rights are folded with the hash of the ledger, or nobody finds them")
+        for key, role in whose(right).items():
+            person = self._subject(self.registry, "person", key)
+            row = {"person": person, "right_id": right.right_id, "role": role, "live": live}
+            (self._insert if live else self._put)(t.person_right, (person, right.right_id), row)
 
     def _right_ended(self, index: int, effect: fx.RightEnded) -> None:
         row = self.row(t.right, effect.right_id)
@@ -357,7 +375,9 @@ class Working:
             raise ValueError(f"right {effect.right_id} cannot end: the register has no such right")
         ended = {**row, "live": False, "ended_index": index, "ended": _encode(effect)}
         self._put(t.right, (effect.right_id,), ended)
-        for code in _decode_right(row["body"]).units:
+        right = _decode_right(row["body"])
+        self._name_persons(right, live=False)
+        for code in right.units:
             if code in self._live_rights:
                 self._live_rights[code].pop(effect.right_id, None)
             link = {"unit_code": code, "right_id": effect.right_id, "live": False}

@@ -19,8 +19,9 @@ from gateway.certificates.extract import EXTRACT_PART
 from gateway.certificates.extract_verify import verify_extract
 from gateway.cli.app import build_app
 from gateway.cli.certificate import offline_trust
+from gateway.client.client import DiyaClient
 from gateway.client.errors import RequestError
-from gateway.demo.stage import INSTITUTIONS
+from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY
 from tests.support.founding import copy_of
 from tests.support.played import database
 from tests.support.stage import Town, town_of
@@ -139,3 +140,19 @@ async def test_two_looks_at_two_units_have_two_subjects(sealing_town: Town) -> N
     first, second = looks(town)[before:]
     assert first["subject"] != second["subject"]
     assert dt.datetime.fromisoformat(first["at"]).tzinfo is not None
+
+
+async def test_registrar_finds_an_owner_over_the_wire(sealing_town: Town) -> None:
+    """By the number in the register, recorded as a look; a bank may not."""
+    town = sealing_town
+    flat = town.flat("taizhou")
+    owner = flat.owners[0].id_number
+    registrar = DiyaClient(await town.session(REGISTRAR_KEY, "taizhou"))
+    found = await registrar.search_units(owner, purpose="依职权核查")
+    assert (flat.unit_code, "OWNER", flat.title_number) in {
+        (right.unit_code, right.role, right.certificate_number) for right in found.rights
+    }
+    bank = await town.client("bank-a", "taizhou")
+    with pytest.raises(RequestError) as refused:
+        await bank.search_units(owner, purpose="贷前审查", instrument="x")
+    assert refused.value.reason == "PERMISSION_DENIED"
