@@ -50,7 +50,7 @@ def verify(
     if as_json:
         body = {"sound": verdict.sound, "sha256": verdict.sha256, "checks": checks_as_json(verdict.checks)}
         if content is not None:
-            body |= {"number": content.number, "as_of_index": content.as_of_index}
+            body |= {"number": content.number, "asOfIndex": content.as_of_index}
         show.print_json(body)
     else:
         print_checks(verdict.checks)

@@ -22,6 +22,7 @@ from gateway.cli.certificate import offline_trust
 from gateway.client.client import DiyaClient
 from gateway.client.errors import RequestError
 from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY
+from tests.integration.test_cli_acts import Desk
 from tests.support.founding import copy_of
 from tests.support.played import database
 from tests.support.stage import Town, town_of
@@ -156,3 +157,28 @@ async def test_registrar_finds_an_owner_over_the_wire(sealing_town: Town) -> Non
     with pytest.raises(RequestError) as refused:
         await bank.search_units(owner, purpose="贷前审查", instrument="x")
     assert refused.value.reason == "PERMISSION_DENIED"
+
+
+async def test_commands_get_an_extract_and_search_by_person(sealing_town: Town, tmp_path: Path) -> None:
+    """As a clerk and a registrar type it: the file is what `extract verify` finds sound."""
+    town = sealing_town
+    filing, answer = await town.booked()
+    proof = answer.outcome.certificates[0].number
+    clerk = Desk(town, tmp_path, "bank-a")
+    arguments = (filing.unit.unit_code, "--own-right", proof, "--purpose", "贷前审查", "--out", "x.pdf")
+    told = await clerk.json("register", "extract", *arguments)
+    assert told["file"] == "x.pdf"
+    assert "pdf" not in told
+    verdict = verify_extract((tmp_path / "x.pdf").read_bytes(), **offline_trust(town.folder / "trust"))
+    assert verdict.sound
+    registrar = Desk(town, tmp_path, REGISTRAR_KEY, "taizhou")
+    flat = town.flat("taizhou")
+    owner = flat.owners[0].id_number
+    found = await registrar.json("register", "search", owner, "--purpose", "依职权核查")
+    assert flat.unit_code in {right["unitCode"] for right in found["rights"]}
+    status, text, _ = await registrar.run("register", "search", owner, "--purpose", "依职权核查")
+    assert status == 0
+    assert flat.unit_code in text
+    assert owner not in text
+    status, _, _ = await clerk.run("register", "search", owner, "--purpose", "贷前审查", "--kind", "NONE")
+    assert status != 0
