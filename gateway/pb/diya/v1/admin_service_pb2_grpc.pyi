@@ -78,7 +78,7 @@ class AdminServiceStub:
     """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
     """
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListInstitutionsRequest, _admin_service_pb2.ListInstitutionsResponse]
     """机构列表 · Institutions with their keys, by USCC. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -137,7 +137,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
     GetProfile: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]  # type: ignore[assignment]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
     """
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListInstitutionsRequest, _admin_service_pb2.ListInstitutionsResponse]  # type: ignore[assignment]
     """机构列表 · Institutions with their keys, by USCC. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -247,7 +247,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetProfileResponse, _abc.Awaitable[_admin_service_pb2.GetProfileResponse]]:
         """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-        PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
         """
 
     @_abc_1.abstractmethod
