@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from gateway.config import Config
 from gateway.pb.diya.v1 import (
@@ -29,6 +28,7 @@ from gateway.pb.diya.v1 import (
 )
 from gateway.rpc.callers import Callers
 from gateway.rpc.guard import Guard
+from gateway.rpc.standard import REFLECTION_NAMES, Health, add_reflection
 
 SERVICES: dict[str, tuple[Any, Any]] = {
     "FileService": (file_service_pb2, file_service_pb2_grpc),
@@ -77,11 +77,11 @@ class RpcServer:
             descriptors, module = SERVICES[name]
             guard.register(getattr(module, f"add_{name}Servicer_to_server"), servicer)
             names.append(descriptors.DESCRIPTOR.services_by_name[name].full_name)
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names += [health.SERVICE_NAME, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, self._server)
-        self._names = names
+        names.append(health.SERVICE_NAME)
+        add_reflection(self._server, names)
+        self._names = [*names, *REFLECTION_NAMES]
         self.ports: dict[str, int] = {}
 
     async def start(self) -> None:
