@@ -17,7 +17,7 @@ import grpc
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gateway.client.errors import OwnCertificateRefused
+from gateway.client.errors import InputError, OwnCertificateRefused
 from gateway.pb.diya.v1 import (
     admin_service_pb2,
     certificate_service_pb2,
@@ -104,8 +104,9 @@ def connect(
     gateway's certificate when it is not the host of `target`. Nothing is dialled before the first
     call.
 
-    Raises OwnCertificateRefused when the own certificate could not work.
+    Raises OwnCertificateRefused when the own certificate could not work, InputError for roots that are none.
     """
+    check_roots(server_roots)
     check_own_certificate(certificate_chain, private_key, clock())
     credentials = grpc.ssl_channel_credentials(server_roots, private_key, certificate_chain)
     return Connection(_channel(target, credentials, server_name), deadlines)
@@ -122,8 +123,24 @@ def connect_public(
 
     server_roots: PEM anchors; None means those of this machine.
     """
+    if server_roots is not None:
+        check_roots(server_roots)
     credentials = grpc.ssl_channel_credentials(server_roots)
     return Connection(_channel(target, credentials, server_name), deadlines)
+
+
+def check_roots(server_roots: bytes) -> None:
+    """Raise InputError unless these are PEM certificates: gRPC would fail with them as if the gateway were at fault."""
+    try:
+        if certificates_from_pem(server_roots):
+            return
+        why, why_zh = "it holds no certificate", "其中没有证书"
+    except SigningError as error:
+        why, why_zh = error.message, error.zh
+    raise InputError(
+        f"the roots of the gateway's certificate are no PEM certificates: {why}; use the authority's",
+        f"网关的根证书不是 PEM 证书：{why_zh}；请使用登记机构提供的根证书",
+    )
 
 
 def check_own_certificate(certificate_chain: bytes, private_key: bytes, now: datetime) -> None:
