@@ -79,7 +79,7 @@ def fail(error: DiyaError | SigningError, *, as_json: bool = False) -> typer.Exi
     raise.
     """
     en, zh = (error.en, error.zh) if isinstance(error, DiyaError) else (error.message, error.zh)
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)  # a command in it is to be copied
     console.print(Text(f"{error.reason}  {zh}", style="red"))
     if en != zh:
         console.print(Text(en))

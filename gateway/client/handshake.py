@@ -5,6 +5,7 @@ refused certificate not at all.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from typing import Final
 
@@ -50,7 +51,7 @@ async def _told(host: str, port: int, server_roots: bytes | None, server_name: s
     except TimeoutError:
         return "no answer; check target and the network between", "没有应答；请检查 target 和网络"
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno) if error.errno else str(error)
         return (
             f"no connection ({why}); is the gateway running, and is target right?",
             f"无法建立连接（{why}）；请确认网关正在运行，且 target 正确",
