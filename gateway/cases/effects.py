@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from gateway.cases.model import Application
-from gateway.register.authority import Institution, Profile, Registrar, RuleSet
+from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
 from gateway.register.model import AnyRight, Unit, Value
 
 
@@ -112,6 +112,7 @@ class EventRecorded(Effect, tag="event.recorded.v1", frozen=True, kw_only=True):
     state: str
     at: dt.datetime
     certificate: str = ""
+    case_number: str = ""
 
 
 class CounterMoved(Effect, tag="counter.moved.v1", frozen=True, kw_only=True):
@@ -154,11 +155,12 @@ class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
 
 
 class OperatorSet(Effect, tag="operator.set.v1", frozen=True, kw_only=True):
-    """The operators' keys (hex key ids) from this entry on."""
+    """The operators' keys (hex key ids) and the auditors' from this entry on; `auditor_keys` says more of each."""
 
     key_ids: tuple[str, ...]
     tls_key_ids: tuple[str, ...] = ()
     auditor_tls_key_ids: tuple[str, ...] = ()
+    auditor_keys: tuple[RegisteredKey, ...] = ()
 
 
 AnyEffect: TypeAlias = (

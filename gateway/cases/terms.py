@@ -11,6 +11,7 @@ import datetime as dt
 from enum import StrEnum
 from typing import TypeAlias
 
+from gateway.cases.stated import Declaration, StatedUnit
 from gateway.register.model import (
     CertificateRef,
     CoOwnership,
@@ -312,6 +313,10 @@ class Terms(Value, frozen=True, kw_only=True):
     risk_notices: tuple[RiskNotice, ...] = ()
     identity_checks: tuple[IdentityCheck, ...] = ()
     powers_of_attorney: tuple[PowerOfAttorney, ...] = ()
+    stated_units: tuple[StatedUnit, ...] = ()
+    declarations: tuple[Declaration, ...] = ()
+    separate_certificates: bool = False  # SQFBCZ
+    note: str = ""  # FJ
 
     @property
     def unit_codes(self) -> tuple[str, ...]:

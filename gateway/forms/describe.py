@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.cases.stated import DeclarationKind
 from gateway.cases.terms import (
     AnyOperation,
     MortgageFirst,
@@ -29,6 +30,14 @@ RELEASE_GROUND: Final = {
     ReleaseGround.REALISED: "抵押权已经实现",
     ReleaseGround.UNDERTAKING: "债务将以新贷款结清，抵押权人承诺结清后注销",
     ReleaseGround.OTHER: "法律规定抵押权消灭的其他情形",
+}
+
+DECLARATION: Final = {
+    DeclarationKind.DISSENT_RISK: "知悉异议登记，自愿承担因此产生的风险",
+    DeclarationKind.WARD_BENEFIT: "作为监护人，保证本次处分为被监护人的利益",
+    DeclarationKind.MORTGAGEE_TOLD: "已将转让抵押不动产一事通知抵押权人",
+    DeclarationKind.SECURITY_GIVEN_UP: "放弃第三人提供的担保",
+    DeclarationKind.HABITATION_KNOWN: "知悉不动产上设有居住权",
 }
 
 _RELEASE_PAPER: Final = {

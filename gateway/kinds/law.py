@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from gateway.cases.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
 from gateway.cases.model import Manifest, OpenCase, Paper
 from gateway.cases.terms import Terms
@@ -200,7 +202,9 @@ class Booking:
         return code.hex()
 
     def book(self, right: AnyRight) -> None:
-        """The right exists (CC 214)."""
+        """The right exists (CC 214), with the note that the parties asked for (FJ)."""
+        if self.terms.note:
+            right = replace(right, note=self.terms.note)
         self.effects.append(RightBooked(right=right))
         for code in right.units:
             state = self.states[code]
@@ -235,5 +239,5 @@ class Booking:
             )
 
     def issue(self, content: CertificateContent) -> None:
-        """Fix the content of a drafted certificate."""
-        self.contents.append(content)
+        """Fix the content of a drafted certificate; the parties' note stands in its 附记."""
+        self.contents.append(replace(content, note=self.terms.note) if self.terms.note else content)

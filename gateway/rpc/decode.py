@@ -20,6 +20,7 @@ from gateway.register.identifiers import canonical_party, normalise_unit_code, n
 from gateway.rpc import decode_fields as read
 from gateway.rpc.decode_deal import DealReader
 from gateway.rpc.decode_operations import TEXT_CHARACTERS_MAX, OperationReader
+from gateway.rpc.decode_stated import check_phase, stated
 from gateway.rpc.violations import Violations
 
 #: What one manifest may hold.
@@ -57,6 +58,7 @@ def decode_manifest(payload: bytes, kind: Kind) -> Manifest:
             "HEADER_MISMATCH",
         )
     header = _header(wire.header, wrong)
+    check_phase(wire.header, wrong)
     units, parties = _units(terms_wire, wrong), _parties(terms_wire, wrong)
     terms = _terms(terms_wire, units, parties, kind, wrong)
     evidence = DealReader("evidence", units, parties, wrong).evidence(wire.evidence)
@@ -77,6 +79,7 @@ def decode_manifest(payload: bytes, kind: Kind) -> Manifest:
         sections=sections,
         files=files,
         evidence=evidence,
+        insist=wire.insist,
         papers_to_come=tuple(wire.papers_to_come),
     )
 
@@ -222,6 +225,7 @@ def _terms(
         risk_notices=deal.risk_notices(wire.risk_notices),
         identity_checks=deal.identity_checks(wire.identity_checks),
         powers_of_attorney=_powers(wire, parties, wrong),
+        **stated(wire, operations, parties, wrong),
     )
     return None if wrong.found else terms
 

@@ -90,7 +90,7 @@ class _View:
             titles=[_certificate(right.title)],
             price=_money(right.price_fen) if self._whole(right) else None,
             status=_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def mortgage(self, right: m.Mortgage, rank: int) -> register_pb2.Mortgage:
@@ -121,7 +121,7 @@ class _View:
             proof=_certificate(right.proof),
             from_pre_notice=right.from_pre_notice or "",
             status=_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def pre_notice(self, right: m.PreNotice) -> register_pb2.PreNotice:
@@ -147,7 +147,7 @@ class _View:
             registrable_from=date(right.registrable_from),
             proof=_certificate(right.proof),
             status=register_pb2.PRE_NOTICE_STATUS_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def seizure(self, right: m.Seizure, position: int) -> register_pb2.Seizure:
@@ -166,7 +166,7 @@ class _View:
             position=position,
             status=(register_pb2.SEIZURE_STATUS_WAITING if waits else register_pb2.SEIZURE_STATUS_LIVE),
             extent_text=right.extent,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def dissent(self, right: m.Dissent) -> register_pb2.Dissent:
@@ -177,7 +177,7 @@ class _View:
             matter=right.matter,
             booked_at=timestamp(right.booked_at),
             status=_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def habitation(self, right: m.Habitation) -> register_pb2.Habitation:
@@ -187,7 +187,7 @@ class _View:
             holders=[self._person(right.holder, right)],
             until=date(right.until),
             status=_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def _persons(self, parties: tuple[m.Party, ...], right: m.AnyRight) -> list[common_pb2.Person]:
@@ -203,9 +203,12 @@ class _View:
         return wire
 
 
-def _booking(right: m.AnyRight) -> register_pb2.Booking:
+def _booking(right: m.AnyRight, *, whole: bool) -> register_pb2.Booking:
     return register_pb2.Booking(
-        case_number=right.case_number, booked_at=timestamp(right.booked_at), booked_by=right.booked_by
+        case_number=right.case_number,
+        booked_at=timestamp(right.booked_at),
+        booked_by=right.booked_by,
+        note=right.note if whole else "",
     )
 
 

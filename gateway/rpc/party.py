@@ -29,8 +29,9 @@ from gateway.pb.diya.v1 import (
     party_service_pb2,
     party_service_pb2_grpc,
 )
-from gateway.rpc import encode
+from gateway.rpc import case_view, encode
 from gateway.rpc.acts import Acts, Filed, SignedAct, filed_of
+from gateway.rpc.decode import decode_evidence
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import check_registry, enum_names, malformed, registry_in
 from gateway.rpc.paging import page_size
@@ -124,9 +125,10 @@ class PartyService(party_service_pb2_grpc.PartyServiceServicer):
                 return _pb.ListPendingResponse(
                     pending_cases=cases, next_page_token=make_token(query, _order(last))
                 )
+            [told] = await case_view.told(self._queries, settings, caller_now.get(), registry, [row])
             cases.append(
                 _pb.PendingCase(
-                    application=encode.application(row),
+                    application=told,
                     awaited=awaited,
                     manifest=filed.payload,
                     manifest_payload_type=MANIFEST_TYPE,
@@ -172,6 +174,7 @@ def _read_join(signed: SignedAct, filed: Filed) -> Join:
         **signed.common,
         parties=filed.named(wire.parties, "parties"),
         operations=tuple(dict.fromkeys(wire.operations)),
+        evidence=decode_evidence(wire.evidence, filed.terms),
     )
 
 

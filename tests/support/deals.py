@@ -16,7 +16,7 @@ from gateway.applications.review import Act, Verb, decide_review
 from gateway.applications.submit import Submission
 from gateway.cases.decision import Decision
 from gateway.cases.effects import ApplicationRecorded, RightBooked
-from gateway.cases.model import Application, ConsentGiven, ConsentKind, Kind, Moment, Paper, World
+from gateway.cases.model import Application, ConsentGiven, ConsentKind, Kind, Moment, Paper, State, World
 from gateway.cases.terms import (
     Account,
     AnyOperation,
@@ -252,7 +252,7 @@ def approved(here: World, what: Submission, row: Application, at: Moment | None 
     return decide_review(
         here,
         REGISTRAR,
-        replace(row, claimed_by=REGISTRAR.registrar_id),
+        replace(row, state=State.IN_REVIEW, claimed_by=REGISTRAR.registrar_id),
         what.manifest,
         what.papers,
         Act(
