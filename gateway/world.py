@@ -20,7 +20,6 @@ from gateway.cases.model import (
     PaperSignature,
     World,
 )
-from gateway.cases.terms import MortgageRelease
 from gateway.kinds.law import CHINA
 from gateway.register.model import UnitState, certificate_numbers
 from gateway.storage import tables as t
@@ -84,6 +83,10 @@ def world_of(
         if state is not None:
             units[code] = state
             open_cases[code] = working.open_cases(code)
+    shared = {
+        code for state in units.values() for right in state.rights for code in right.units
+    } - units.keys()
+    related = {code: state for code in sorted(shared) if (state := working.unit_state(code)) is not None}
     named = {name: working.application(key) for name, key in _named(manifest).items()}
     numbers = _proof_numbers(manifest)
     for state in units.values():
@@ -99,6 +102,7 @@ def world_of(
         profile=settings.profile,
         rules=settings.rules,
         units=units,
+        related=related,
         open_cases=open_cases,
         institutions=settings.institutions,
         counters={name: working.counter(name) for name in counters},
@@ -166,7 +170,10 @@ def stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool
 
 
 def _proof_numbers(manifest: Manifest) -> set[str]:
-    return {op.proof.number for op in manifest.terms.operations if isinstance(op, MortgageRelease)}
+    """Numbers of the proofs by which the operations name existing rights."""
+    return {
+        proof.number for op in manifest.terms.operations if (proof := getattr(op, "proof", None)) is not None
+    }
 
 
 def _named(manifest: Manifest) -> dict[str, str]:

@@ -95,7 +95,9 @@ def case_of(
         rules=world.rules,
         open_cases=world.open_cases,
         own_application=row.application_id,
+        prior=world.named.get(row.case),
         accepted_index=row.accepted_index,
+        accepted_at=row.accepted_at,
         now=now,
     )
 

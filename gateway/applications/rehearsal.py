@@ -131,7 +131,7 @@ def _from_the_filing(
         findings += paper_findings(law.papers(operation, blank), case, field)
     composition = composition_of(manifest)
     if composition is not None:
-        findings += paper_findings(composition.papers(manifest.terms), case, "terms")
+        findings += paper_findings(composition.papers(manifest), case, "terms")
     return (*findings, _withheld()), tuple(dict.fromkeys(awaiting))
 
 

@@ -75,6 +75,7 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         profile=world.profile,
         rules=world.rules,
         open_cases=world.open_cases,
+        prior=world.named.get(header.case),
         now=moment.now,
     )
     findings, awaiting = examine(world, case)
@@ -125,7 +126,7 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
         if number < last:
             ahead.take(operation)
     if composition is not None:
-        findings += paper_findings(composition.papers(manifest.terms), case, "terms")
+        findings += paper_findings(composition.papers(manifest), case, "terms")
         findings += composition.conditions(case, world.units)
     findings += stated_findings(manifest, world.units)
     return _each_paper_once(findings), tuple(dict.fromkeys(awaiting))
@@ -137,7 +138,7 @@ def _examine_step(
     """One operation: who applies and consents, its papers, the register, and whether a rule may decide."""
     law = law_of(operation)
     if law is None:
-        raise KindNotAvailable(getattr(operation, "name", type(operation).__name__))
+        raise KindNotAvailable(operation_name(operation))
     unknown = [unknown_unit(world, code, field) for code in operation.units if code not in states]
     if unknown:
         return unknown, []
@@ -255,6 +256,7 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
         request_id=header.request_id,
         case=header.case,
         phase=header.phase,
+        mode=terms.mode,
         supersedes=header.supersedes,
         payload_sha256=submission.payload_sha256,
         terms_sha256=manifest.terms_sha256,

@@ -221,6 +221,7 @@ class Application(Value, frozen=True, kw_only=True):
     request_id: str
     case: str = ""
     phase: int = 1
+    mode: str = ""
     supersedes: str = ""
     payload_sha256: str
     terms_sha256: str
@@ -320,6 +321,9 @@ class World(Value, frozen=True, kw_only=True):
     profile: Profile
     rules: RuleSet | None
     units: dict[str, UnitState]
+    related: dict[
+        str, UnitState
+    ] = {}  # units that the case does not name and that share a right with one it does
     open_cases: dict[str, tuple[OpenCase, ...]] = {}
     institutions: dict[str, Institution] = {}
     counters: dict[str, int] = {}

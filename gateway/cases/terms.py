@@ -46,13 +46,18 @@ class Operation(Value, tag_field="operation", frozen=True, kw_only=True):
     consenters: tuple[Party, ...] = ()
 
 
-def operation_name(operation: Operation) -> str:
-    """The operation's API name, as handbook 1.1 lists it: MORTGAGE_FIRST and so on."""
-    return str(type(operation).__struct_config__.tag)
+class ConstructionScope(Value, frozen=True, kw_only=True):
+    """What a mortgage of a building under construction covers besides the land 在建建筑物 (RD 75, 76)."""
+
+    location: str
+    scope: str
+    permit_number: str
 
 
 class MortgageFirst(Operation, tag="MORTGAGE_FIRST", frozen=True, kw_only=True):
-    """First registration of a mortgage 抵押权首次登记 (CC 402; RD 66)."""
+    """First registration of a mortgage 抵押权首次登记 (CC 402; RD 66); with `construction`, of one on a building
+    under construction (RD 75).
+    """
 
     units: tuple[str, ...]
     kind: MortgageKind
@@ -68,29 +73,102 @@ class MortgageFirst(Operation, tag="MORTGAGE_FIRST", frozen=True, kw_only=True):
     term_end: dt.date
     secured_scope: str
     transfer_restriction: TransferRestriction
+    restriction_text: str = ""
+    collateral_kind: str = "LAND_AND_BUILDING"
     contract_number: str = ""
+    existing_claim_fen: int | None = None
     agreed_rank: int | None = None
     titles: tuple[CertificateRef, ...] = ()
+    construction: ConstructionScope | None = None
+
+
+class ChangeItem(StrEnum):
+    """变更事项: what a change changes, named so that a reader sees it at once (RD 68)."""
+
+    MORTGAGOR = "MORTGAGOR"
+    DEBTOR = "DEBTOR"
+    AMOUNT = "AMOUNT"
+    TERM = "TERM"
+    SECURED_SCOPE = "SECURED_SCOPE"
+    TRANSFER_RESTRICTION = "TRANSFER_RESTRICTION"
+    RANK = "RANK"
+    NAME_OR_IDENTITY = "NAME_OR_IDENTITY"
+    UNITS = "UNITS"
+
+
+class MortgageChange(Operation, tag="MORTGAGE_CHANGE", frozen=True, kw_only=True):
+    """Change of a mortgage 抵押权变更登记 (RD 68). `content` is the whole mortgage as it is to be afterwards;
+    `units` are those that it lies on before.
+    """
+
+    units: tuple[str, ...]
+    proof: CertificateRef
+    items: tuple[ChangeItem, ...]
+    content: MortgageFirst
+    construction: ConstructionScope | None = None
+
+
+class TransferGround(StrEnum):
+    """Why a mortgage moves to another mortgagee (CC 407, 421; RD 69; Company Law 221)."""
+
+    CLAIM_ASSIGNMENT = "CLAIM_ASSIGNMENT"
+    MERGER = "MERGER"
+    JUDGMENT = "JUDGMENT"
+
+
+class MortgageTransfer(Operation, tag="MORTGAGE_TRANSFER", frozen=True, kw_only=True):
+    """Transfer of a mortgage 抵押权转移登记 (RD 69; OS 14.3): the mortgage follows its claim, rank is kept.
+
+    `assigned_fen` None: the whole claim. `follows_part`: the parties to an unfixed maximum-amount mortgage agreed
+    that it follows a part of the claim (CC 421).
+    """
+
+    units: tuple[str, ...]
+    proof: CertificateRef
+    assignors: tuple[Party, ...]
+    assignees: tuple[Party, ...]
+    ground: TransferGround
+    assigned_fen: int | None = None
+    follows_part: bool = False
+    debtor_told_on: dt.date | None = None
+    construction: bool = False
+
+
+class ClaimFixing(Operation, tag="MORTGAGE_CLAIM_FIXING", frozen=True, kw_only=True):
+    """Fixing of the claim 最高额抵押权确定登记 (CC 423; RD 73): the mortgage becomes an ordinary one."""
+
+    units: tuple[str, ...]
+    proof: CertificateRef
+    mortgagors: tuple[Party, ...]
+    mortgagees: tuple[Party, ...]
+    fixing_fact: str
+    fixed_on: dt.date
+    fixed_fen: int
+    term_end: dt.date | None = None
 
 
 class ReleaseGround(StrEnum):
-    """Why the mortgage ends (CC 393)."""
+    """Why a mortgage or a pre-notice ends (CC 221, 393)."""
 
     CLAIM_SETTLED = "CLAIM_SETTLED"
     WAIVED = "WAIVED"
     REALISED = "REALISED"
+    JUDGMENT = "JUDGMENT"  # the mortgagor may apply alone (OS 14.4)
+    AGREEMENT = "AGREEMENT"  # both sides
     UNDERTAKING = "UNDERTAKING"  # released on payoff; only where both are booked together (handbook 2.3)
     OTHER = "OTHER"
 
 
 class MortgageRelease(Operation, tag="MORTGAGE_RELEASE", frozen=True, kw_only=True):
-    """Release of a mortgage 抵押权注销登记 (CC 393; RD 70). Full release only in this version."""
+    """Release of a mortgage 抵押权注销登记 (CC 393; RD 70); `partial` for `units` only, the rest stays mortgaged."""
 
     units: tuple[str, ...]
     proof: CertificateRef
     mortgagees: tuple[Party, ...]
     ground: ReleaseGround
     settled_on: dt.date | None = None
+    partial: bool = False
+    construction: bool = False
 
 
 class OwnershipTransfer(Operation, tag="OWNERSHIP_TRANSFER", frozen=True, kw_only=True):
@@ -122,7 +200,7 @@ class SaleNotice(Value, frozen=True, kw_only=True):
 
 
 class PreNoticeCreate(Operation, tag="PRE_NOTICE_CREATE", frozen=True, kw_only=True):
-    """A pre-notice 预告登记 (CC 221; RD 85-88): kind 2 of a sale or kind 4 of a mortgage.
+    """A pre-notice 预告登记 (CC 221; RD 85-88) of a sale or of a mortgage, on a pre-sold or on any other unit.
 
     Exactly one of `sale` and `mortgage` is set, by `kind`. `mortgage` is the mortgage as it is to be registered
     later; its mortgagors are the obligors and its mortgagees the holders.
@@ -137,6 +215,65 @@ class PreNoticeCreate(Operation, tag="PRE_NOTICE_CREATE", frozen=True, kw_only=T
     agreed_in_contract: bool = False
     registrable_from: dt.date | None = None
     titles: tuple[CertificateRef, ...] = ()
+    sale_proof: CertificateRef | None = (
+        None  # of the sale pre-notice that a pre-sale mortgage's rests on (RD 78)
+    )
+
+
+class PreNoticeConvert(Operation, tag="PRE_NOTICE_CONVERT", frozen=True, kw_only=True):
+    """Conversion 预告转本登记 (RD 85; SIG 52): the pre-notice ends and the final right is booked.
+
+    Exactly one of `transfer` and `mortgage` is set; it has the same units.
+    """
+
+    units: tuple[str, ...]
+    proof: CertificateRef
+    transfer: OwnershipTransfer | None = None
+    mortgage: MortgageFirst | None = None
+
+
+class PreNoticeRelease(Operation, tag="PRE_NOTICE_RELEASE", frozen=True, kw_only=True):
+    """Release of a pre-notice 预告注销登记 (CC 221; RD 89)."""
+
+    units: tuple[str, ...]
+    proof: CertificateRef
+    holders: tuple[Party, ...]
+    ground: ReleaseGround
+    ended_on: dt.date | None = None
+
+
+class CorrectionItem(Value, frozen=True, kw_only=True):
+    """One wrong item of a register row, as it stands and as it should be."""
+
+    field: str
+    recorded: str
+    corrected: str
+
+
+class Correction(Operation, tag="CORRECTION", frozen=True, kw_only=True):
+    """Correction of the row of a mortgage or a pre-notice 更正登记 (CC 220; RD 79-81)."""
+
+    units: tuple[str, ...]
+    proof: CertificateRef
+    items: tuple[CorrectionItem, ...]
+
+
+class ReissueGround(StrEnum):
+    """Why a certificate is issued again (RD 22, 23)."""
+
+    DAMAGED = "DAMAGED"
+    LOST = "LOST"
+    MEDIUM = "MEDIUM"
+    LEGACY = "LEGACY"
+
+
+class Reissue(Operation, tag="REISSUE", frozen=True, kw_only=True):
+    """The same right under a new certificate 换证、补证 (RD 22, 23)."""
+
+    units: tuple[str, ...]
+    proof: CertificateRef
+    ground: ReissueGround
+    declared_void_at: dt.datetime | None = None
 
 
 class OtherOperation(Operation, tag="OTHER", frozen=True, kw_only=True):
@@ -147,8 +284,41 @@ class OtherOperation(Operation, tag="OTHER", frozen=True, kw_only=True):
 
 
 AnyOperation: TypeAlias = (
-    MortgageFirst | MortgageRelease | OwnershipTransfer | PreNoticeCreate | OtherOperation
+    MortgageFirst
+    | MortgageChange
+    | MortgageTransfer
+    | ClaimFixing
+    | MortgageRelease
+    | OwnershipTransfer
+    | PreNoticeCreate
+    | PreNoticeConvert
+    | PreNoticeRelease
+    | Correction
+    | Reissue
+    | OtherOperation
 )
+
+
+def operation_name(operation: Operation) -> str:
+    """The operation's API name, as handbook 1.1 lists it: MORTGAGE_FIRST, CONSTRUCTION_MORTGAGE_FIRST and so on."""
+    if isinstance(operation, OtherOperation):
+        return operation.name
+    name = str(type(operation).__struct_config__.tag)
+    return f"CONSTRUCTION_{name}" if getattr(operation, "construction", None) else name
+
+
+def transfer_in(operation: Operation) -> OwnershipTransfer | None:
+    """The transfer of ownership that a step books, by itself or by converting a sale pre-notice."""
+    if isinstance(operation, PreNoticeConvert):
+        return operation.transfer
+    return operation if isinstance(operation, OwnershipTransfer) else None
+
+
+def mortgage_in(operation: Operation) -> MortgageFirst | None:
+    """The new mortgage that a step books, by itself or by converting a mortgage pre-notice."""
+    if isinstance(operation, PreNoticeConvert):
+        return operation.mortgage
+    return operation if isinstance(operation, MortgageFirst) else None
 
 
 class SaleContract(Value, frozen=True, kw_only=True):
@@ -325,7 +495,9 @@ class Terms(Value, frozen=True, kw_only=True):
 
     @property
     def institution_codes(self) -> tuple[str, ...]:
-        """Code of every institution that takes part in a step (mortgagee, holder, applicant, consenter), once."""
-        sides = ("mortgagees", "holders", "applicants", "consenters")
-        parties = [p for op in self.operations for side in sides for p in getattr(op, side, ())]
+        """Code of every institution that takes part in a step, or whose old loan the deal pays off, once."""
+        sides = ("mortgagees", "assignors", "assignees", "holders", "applicants", "consenters")
+        steps = [one for op in self.operations for one in (op, mortgage_in(op), getattr(op, "content", None))]
+        parties = [p for step in steps for side in sides for p in getattr(step, side, ())]
+        parties += [statement.mortgagee for statement in self.payoff_statements]
         return tuple(dict.fromkeys(p.id_number for p in parties if p.is_institution))

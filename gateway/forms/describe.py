@@ -5,18 +5,30 @@ One function for each operation; an operation without one cannot be applied for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from gateway.cases.stated import DeclarationKind
 from gateway.cases.terms import (
     AnyOperation,
+    ChangeItem,
+    ClaimFixing,
+    Correction,
+    MortgageChange,
     MortgageFirst,
     MortgageRelease,
-    OtherOperation,
+    MortgageTransfer,
     OwnershipTransfer,
+    PreNoticeConvert,
     PreNoticeCreate,
+    PreNoticeRelease,
+    Reissue,
+    ReissueGround,
     ReleaseGround,
+    TransferGround,
+    operation_name,
 )
 from gateway.certificates import wording
 from gateway.register.model import MortgageKind, Party, Value
@@ -28,8 +40,18 @@ RELEASE_GROUND: Final = {
     ReleaseGround.CLAIM_SETTLED: "主债权消灭（债务已结清）",
     ReleaseGround.WAIVED: "抵押权人放弃抵押权",
     ReleaseGround.REALISED: "抵押权已经实现",
+    ReleaseGround.JUDGMENT: "生效法律文书",
+    ReleaseGround.AGREEMENT: "抵押人与抵押权人协商一致",
     ReleaseGround.UNDERTAKING: "债务将以新贷款结清，抵押权人承诺结清后注销",
     ReleaseGround.OTHER: "法律规定抵押权消灭的其他情形",
+}
+
+#: The same grounds as a pre-notice ends on them (CC 221; RD 89).
+_NOTICE_ENDS: Final = RELEASE_GROUND | {
+    ReleaseGround.CLAIM_SETTLED: "债权消灭",
+    ReleaseGround.WAIVED: "预告登记权利人放弃预告登记",
+    ReleaseGround.AGREEMENT: "当事人协商一致",
+    ReleaseGround.OTHER: "法律规定预告登记失效的其他情形",
 }
 
 DECLARATION: Final = {
@@ -43,6 +65,32 @@ DECLARATION: Final = {
 _RELEASE_PAPER: Final = {
     ReleaseGround.WAIVED: "放弃抵押权的声明",
     ReleaseGround.UNDERTAKING: "结清后注销承诺",
+}
+
+
+CHANGE_ITEM: Final = {
+    ChangeItem.MORTGAGOR: "抵押人",
+    ChangeItem.DEBTOR: "债务人",
+    ChangeItem.AMOUNT: "债权数额",
+    ChangeItem.TERM: "债务履行期限",
+    ChangeItem.SECURED_SCOPE: "担保范围",
+    ChangeItem.TRANSFER_RESTRICTION: "禁止或限制转让的约定",
+    ChangeItem.RANK: "抵押顺位",
+    ChangeItem.NAME_OR_IDENTITY: "姓名、名称或者证件",
+    ChangeItem.UNITS: "抵押财产",
+}
+
+TRANSFER_GROUND: Final = {
+    TransferGround.CLAIM_ASSIGNMENT: "主债权转让",
+    TransferGround.MERGER: "抵押权人合并",
+    TransferGround.JUDGMENT: "生效法律文书",
+}
+
+REISSUE_GROUND: Final = {
+    ReissueGround.DAMAGED: "证书破损、污损",
+    ReissueGround.LOST: "证书遗失、灭失（已声明作废）",
+    ReissueGround.MEDIUM: "介质转换",
+    ReissueGround.LEGACY: "旧证换新证",
 }
 
 
@@ -88,21 +136,12 @@ class Described(Value, frozen=True, kw_only=True):
 
 def describe(operation: AnyOperation) -> Described:
     """The operation in the form's words. Raises NotOnFormError for one without a description."""
-    if isinstance(operation, MortgageFirst):
-        return _mortgage_first(operation)
-    if isinstance(operation, MortgageRelease):
-        return _mortgage_release(operation)
-    if isinstance(operation, OwnershipTransfer):
-        return _ownership_transfer(operation)
-    if isinstance(operation, PreNoticeCreate):
-        return _pre_notice(operation)
-    if isinstance(operation, OtherOperation):
+    describer = _DESCRIBERS.get(type(operation))
+    if describer is None:
         raise NotOnFormError(
-            f"operation {operation.name} is not printed on forms yet: use the counter's form"
+            f"operation {operation_name(operation)} is not printed on forms: use the counter's form"
         )
-    raise NotOnFormError(
-        f"operation {type(operation).__name__} has no description in gateway/forms/describe.py"
-    )
+    return describer(operation)
 
 
 def _mortgage_first(op: MortgageFirst) -> Described:
@@ -125,11 +164,16 @@ def _mortgage_first(op: MortgageFirst) -> Described:
     ]
     if op.contract_number:
         facts.append(_fact("合同编号", op.contract_number))
+    if op.construction is not None:
+        facts.append(_fact("在建建筑物坐落", op.construction.location))
+        facts.append(_fact("在建建筑物抵押范围", op.construction.scope))
+        facts.append(_fact("建设工程规划许可证号", op.construction.permit_number))
     papers = ["主债权合同", "抵押合同"]
+    papers += ["建设工程规划许可证"] if op.construction is not None else []
     papers += ["最高额抵押合同"] if maximum else []
     papers += ["抵押权顺位约定"] if op.agreed_rank is not None else []
     return Described(
-        title="抵押权首次登记",
+        title="在建建筑物抵押权首次登记" if op.construction else "抵押权首次登记",
         right="抵押权",
         act="首次登记",
         units=op.units,
@@ -145,10 +189,133 @@ def _mortgage_first(op: MortgageFirst) -> Described:
     )
 
 
+def _mortgage_change(op: MortgageChange) -> Described:
+    after = _mortgage_first(op.content)
+    return replace(
+        after,
+        title="抵押权变更登记",
+        act="变更登记",
+        units=op.units,
+        facts=(
+            _fact("不动产登记证明号", op.proof.number),
+            _fact("变更事项", "、".join(CHANGE_ITEM[item] for item in op.items)),
+            *(replace(fact, label=f"变更后{fact.label}") for fact in after.facts),
+        ),
+        ground="抵押权变更",
+        papers=("抵押权变更协议", "不动产登记证明"),
+    )
+
+
+def _mortgage_transfer(op: MortgageTransfer) -> Described:
+    facts = [_fact("不动产登记证明号", op.proof.number), _fact("转移原因", TRANSFER_GROUND[op.ground])]
+    if op.assigned_fen is not None:
+        facts.append(_fact("转让的债权数额", _amount(op.assigned_fen, "CNY")))
+    if op.debtor_told_on is not None:
+        facts.append(_fact("通知债务人日期", wording.date(op.debtor_told_on)))
+    merger = op.ground is TransferGround.MERGER
+    return Described(
+        title="抵押权转移登记",
+        right="抵押权",
+        act="转移登记",
+        units=op.units,
+        holder_role="抵押权受让人",
+        holders=op.assignees,
+        obligor_role="抵押权转让人",
+        obligors=op.assignors,
+        facts=tuple(facts),
+        ground=TRANSFER_GROUND[op.ground],
+        papers=("合并的证明",) if merger else ("主债权转让协议", "已通知债务人的材料"),
+    )
+
+
+def _claim_fixing(op: ClaimFixing) -> Described:
+    return Described(
+        title="最高额抵押权确定登记",
+        right="抵押权",
+        act="变更登记",
+        units=op.units,
+        holder_role="抵押权人",
+        holders=op.mortgagees,
+        obligor_role="抵押人",
+        obligors=op.mortgagors,
+        facts=(
+            _fact("不动产登记证明号", op.proof.number),
+            _fact("最高债权确定事实", op.fixing_fact),
+            _fact("确定日期", wording.date(op.fixed_on)),
+            _fact("确定的债权数额", _amount(op.fixed_fen, "CNY")),
+        ),
+        ground="债权确定",
+        papers=("债权已确定的材料", "不动产登记证明"),
+    )
+
+
+def _pre_notice_convert(op: PreNoticeConvert) -> Described:
+    assert op.transfer is not None or op.mortgage is not None  # decoding sees to it
+    final = _ownership_transfer(op.transfer) if op.transfer else _mortgage_first(op.mortgage)  # type: ignore[arg-type]
+    return replace(
+        final,
+        title=f"预告转本登记（{final.title}）",
+        units=op.units,
+        facts=(_fact("预告登记证明号", op.proof.number), *final.facts),
+        papers=("预告登记证明", *final.papers),
+    )
+
+
+def _pre_notice_release(op: PreNoticeRelease) -> Described:
+    facts = [_fact("预告登记证明号", op.proof.number), _fact("注销原因", _NOTICE_ENDS[op.ground])]
+    if op.ended_on is not None:
+        facts.append(_fact("注销原因发生日期", wording.date(op.ended_on)))
+    return Described(
+        title="预告注销登记",
+        right="其他",
+        act="注销登记",
+        units=op.units,
+        holder_role="预告登记权利人",
+        holders=op.holders,
+        facts=tuple(facts),
+        ground=_NOTICE_ENDS[op.ground],
+        papers=("预告登记证明", "债权消灭或者放弃预告登记的材料"),
+    )
+
+
+def _correction(op: Correction) -> Described:
+    facts = [
+        _fact(f"更正（{item.field}）", f"原记载：{item.recorded}；更正为：{item.corrected}")
+        for item in op.items
+    ]
+    return Described(
+        title="更正登记",
+        right="其他",
+        act="更正登记",
+        units=op.units,
+        holder_role="申请人",
+        holders=op.applicants,
+        facts=(_fact("证书（证明）号", op.proof.number), *facts),
+        ground="登记簿记载错误",
+        papers=("证明登记簿记载错误的材料",),
+    )
+
+
+def _reissue(op: Reissue) -> Described:
+    return Described(
+        title="换证、补证",
+        right="其他",
+        act="其他",
+        units=op.units,
+        holder_role="申请人",
+        holders=op.applicants,
+        facts=(_fact("原证书（证明）号", op.proof.number), _fact("原因", REISSUE_GROUND[op.ground])),
+        ground=REISSUE_GROUND[op.ground],
+        papers=("原不动产权证书或者不动产登记证明（遗失的为声明）",),
+    )
+
+
 def _mortgage_release(op: MortgageRelease) -> Described:
     facts = [_fact("不动产登记证明号", op.proof.number), _fact("注销原因", RELEASE_GROUND[op.ground])]
     if op.settled_on is not None:
         facts.append(_fact("结清日期", wording.date(op.settled_on)))
+    if op.partial:
+        facts.append(_fact("注销范围", "部分注销，仅限本申请所列单元"))
     return Described(
         title="抵押权注销登记",
         right="抵押权",
@@ -233,3 +400,19 @@ def _amount(fen: int | None, currency: str) -> str:
 
 def _fact(label: str, value: str) -> Fact:
     return Fact(label=label, value=value)
+
+
+#: What describes each operation.
+_DESCRIBERS: Final[Mapping[type, Callable[[Any], Described]]] = {
+    MortgageFirst: _mortgage_first,
+    MortgageChange: _mortgage_change,
+    MortgageTransfer: _mortgage_transfer,
+    ClaimFixing: _claim_fixing,
+    MortgageRelease: _mortgage_release,
+    OwnershipTransfer: _ownership_transfer,
+    PreNoticeCreate: _pre_notice,
+    PreNoticeConvert: _pre_notice_convert,
+    PreNoticeRelease: _pre_notice_release,
+    Correction: _correction,
+    Reissue: _reissue,
+}

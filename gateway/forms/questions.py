@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.cases.terms import (
+    AnyOperation,
+    MortgageChange,
     MortgageFirst,
     MortgageRelease,
     OwnershipTransfer,
     PreNoticeCreate,
     Terms,
+    mortgage_in,
+    transfer_in,
 )
 from gateway.register.model import MortgagorRelation, Party, TransferRestriction, Value
 
@@ -145,7 +149,10 @@ _NOTICE: Final = (
 def questions_for(terms: Terms, respondent: Party) -> tuple[Question, ...]:
     """The questions put to one person, by the roles that the terms give that person; each code once."""
     asked = list(_ALL)
-    for operation in terms.operations:
+    for step in terms.operations:
+        operation: AnyOperation = transfer_in(step) or mortgage_in(step) or step
+        if isinstance(operation, MortgageChange):
+            operation = operation.content
         if isinstance(operation, MortgageFirst):
             asked += _about_mortgage(operation, respondent)
         elif isinstance(operation, MortgageRelease) and _is_among(respondent, operation.mortgagees):

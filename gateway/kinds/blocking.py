@@ -39,6 +39,8 @@ def register_findings(
     consenters: tuple[Party, ...] = (),
     pre_notice_kind: PreNoticeKind | None = None,
     adds_burden: bool | None = None,
+    adverse_to: tuple[str, ...] = (),
+    papers: frozenset[UnitStateCode] = frozenset(),
 ) -> list[Finding]:
     """What the state of one unit has to say about one operation; see `Context` for the arguments.
 
@@ -54,6 +56,7 @@ def register_findings(
         open_cases=case.open_cases.get(state.unit.unit_code, ()),
         own_case=case.own_application,
         own_accepted_index=case.accepted_index,
+        accepted_at=case.accepted_at,
         rights=rights,
         applicants=frozenset(
             p.key for p in (*people, *joining) if p in obligors or p in joining or is_bound(p, case)
@@ -65,7 +68,8 @@ def register_findings(
         transferees=frozenset(p.key for p in transferees),
         pre_notice_kind=pre_notice_kind,
         adds_burden=adds_burden,
-        papers=frozenset({_WARD} if is_in_writing(GUARDIAN, _BENEFIT, guardians, case) else ()),
+        adverse_to=adverse_to,
+        papers=papers | ({_WARD} if is_in_writing(GUARDIAN, _BENEFIT, guardians, case) else frozenset()),
         risk_statement=is_in_writing(RISK_STATEMENT, _RISK, (*obligors, *joining), case),
         pre_2021_changed_to_none=case.profile.pre_2021_changed_to_none,
         unrecorded_restriction=case.profile.unrecorded_restriction,
@@ -127,7 +131,9 @@ def _finding(found: Bearing, state: UnitState, field: str) -> list[Finding]:
             severity = Severity.BLOCKS if reason.startswith("C-") else Severity.REFERS
             return [finding(reason, severity, field=field, article=article, zh=zh, en=en)]
         case Verdict.ALLOW_WITH_CONSENT if not found.is_met:
-            who = "、".join(p.name for p in found.missing) or "-"
+            if not found.missing:
+                return [_paper_wanted(found, field, article, zh, en)]
+            who = "、".join(p.name for p in found.missing)
             wanted = "N-NOT_APPLICANT" if found.must_join else "N-INCOMPLETE"
             return [
                 finding(
@@ -143,6 +149,19 @@ def _finding(found: Bearing, state: UnitState, field: str) -> list[Finding]:
         case Verdict.WARN:
             return [finding(found.reason_code, Severity.WARNS, field=field, article=article, zh=zh, en=en)]
     return []
+
+
+def _paper_wanted(found: Bearing, field: str, article: str, zh: str, en: str) -> Finding:
+    """What the cell asks for is a paper or an act of the same case, of nobody in particular; `en` tells it."""
+    return finding(
+        "N-INCOMPLETE",
+        Severity.BLOCKS,
+        rule=found.reason_code if found.reason_code.startswith("R-") else "",
+        field=field,
+        article=article,
+        zh=zh,
+        en=en,
+    )
 
 
 def _barred(reason: str, field: str, article: str, zh: str, en: str) -> Finding:

@@ -14,13 +14,21 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from gateway.cases.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
-from gateway.cases.model import Manifest, OpenCase, Paper
+from gateway.cases.model import Application, Manifest, OpenCase, Paper
 from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent, CertificateKind, Issue
 from gateway.register.authority import Institution, Profile, RuleSet
 from gateway.register.findings import Finding
 from gateway.register.identifiers import format_certificate_number, make_certificate_identifier
-from gateway.register.model import AnyRight, CertificateRef, Medium, Party, UnitState, Value
+from gateway.register.model import (
+    AnyRight,
+    CertificateRef,
+    Medium,
+    Party,
+    UnitState,
+    Value,
+    certificate_numbers,
+)
 
 CHINA = dt.timezone(dt.timedelta(hours=8))
 
@@ -37,7 +45,7 @@ class Applicant(Value, frozen=True, kw_only=True):
 class PaperRule(Value, frozen=True, kw_only=True):
     """A paper that the kind asks for. `signers` must all have signed it; `bound` papers embed the terms.
 
-    `also` are codes under which the same paper may come.
+    `also` are codes under which the same paper may come; `rule` is the R- code that its lack would be after acceptance.
     """
 
     code: str
@@ -47,6 +55,7 @@ class PaperRule(Value, frozen=True, kw_only=True):
     signers: tuple[Party, ...] = ()
     bound: bool = False
     also: tuple[str, ...] = ()
+    rule: str = ""
 
 
 class Case(Value, frozen=True, kw_only=True):
@@ -62,7 +71,9 @@ class Case(Value, frozen=True, kw_only=True):
     rules: RuleSet | None
     open_cases: Mapping[str, tuple[OpenCase, ...]] = {}
     own_application: str = ""
+    prior: Application | None = None  # the first phase, for a later one
     accepted_index: int | None = None  # of the case itself, once accepted
+    accepted_at: dt.datetime | None = None
     now: dt.datetime
 
     def papers_of(self, code: str) -> list[Paper]:
@@ -227,6 +238,13 @@ class Booking:
                 state = self.states[code]
                 rest = tuple(r for r in state.rights if r.right_id != right.right_id)
                 self.states[code] = UnitState(unit=state.unit, rights=rest)
+
+    def supersede(self, old: AnyRight, new: AnyRight, reason: str) -> None:
+        """The right goes on as a new row; its old certificate is replaced by a new one (IR 10; RD 20)."""
+        self.end(old, reason=reason, by=new.right_id)
+        for number in certificate_numbers([old]):
+            self.cancel_certificate(number, "SUPERSEDED")
+        self.book(new)
 
     def cancel_certificate(self, number: str, state: str = "CANCELLED") -> None:
         """Void an e-certificate of ours; a paper or imported one is void with its right, in the register."""

@@ -1,25 +1,36 @@
 """MORTGAGE_FIRST 抵押权首次登记: a bank's mortgage comes into being (CC 394-403; RD 66; OS 14.1).
 
 Who applies: mortgagor and mortgagee together (IR 14). A mortgage exists only when booked (CC 402); its rank
-follows the order of registration (CC 414), its acceptance the order of the queue (RD 67).
+follows the order of registration (CC 414), its acceptance the order of the queue (RD 67). One on a building under
+construction is CONSTRUCTION_MORTGAGE_FIRST 在建建筑物抵押权首次登记: the developer mortgages land and finished part
+before the first registration of the building (RD 75, 76; SIG 51).
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
+from typing import TypedDict
 
-from gateway.cases.terms import MortgageFirst, OwnershipTransfer
+from gateway.cases.terms import MortgageFirst, operation_name, transfer_in
 from gateway.certificates.content import CertificateKind, mortgage_proof
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean_mortgagees, unclean_owner, unclean_unit
-from gateway.kinds.law import Applicant, Booking, Case, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
+from gateway.kinds.named import keys, once
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Mortgage, MortgageKind, MortgagorRelation, Party, UnitState
-from gateway.register.rank import next_rank
+from gateway.register.model import (
+    LoanPortion,
+    Mortgage,
+    MortgageKind,
+    MortgagorRelation,
+    Party,
+    TransferRestriction,
+    UnitState,
+)
+from gateway.register.rank import adverse_to, rank_from
 from gateway.register.reasons import finding
-
-OPERATION = "MORTGAGE_FIRST"
 
 
 def applicants(op: MortgageFirst, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
@@ -38,44 +49,89 @@ def papers(op: MortgageFirst, states: Sequence[UnitState]) -> tuple[PaperRule, .
             zh="主债权合同",
             en="loan contract",
             article="RD 66; OS 14.1",
-            signers=_once(op.debtors + op.mortgagees),
+            signers=once(op.debtors + op.mortgagees),
         ),
         PaperRule(
             code="MORTGAGE_CONTRACT",
             zh="抵押合同",
             en="mortgage contract",
             article="CC 400; RD 66",
-            signers=_once(op.mortgagors + op.mortgagees),
+            signers=once(op.mortgagors + op.mortgagees),
+            also=("MORTGAGE_SETUP_AGREEMENT",),
         ),
     ]
-    if op.agreed_rank is not None:
+    if op.kind is MortgageKind.MAXIMUM_AMOUNT:
         rules.append(
             PaperRule(
-                code="RANK_AGREEMENT",
-                zh="抵押权顺位约定",
-                en="agreement on rank",
-                article="RD 67; CC 409",
-                signers=_once(op.mortgagors + op.mortgagees),
+                code="MAX_AMOUNT_CONTRACT",
+                zh="最高额抵押合同与一定期间内将要连续发生的债权的合同",
+                en="maximum-amount mortgage contract and framework contract",
+                article="CC 420; RD 71",
+                signers=once(op.mortgagors + op.mortgagees),
             )
         )
+    if op.existing_claim_fen:
+        rules.append(
+            PaperRule(
+                code="EXISTING_CLAIM_CONSENT",
+                zh="已存在债权的合同及同意转入最高额抵押担保范围的书面材料",
+                en="contract of the existing claim and consent to bring it in",
+                article="CC 420; RD 71",
+                signers=once(op.mortgagors + op.mortgagees),
+            )
+        )
+    if op.construction is not None:
+        rules.append(
+            PaperRule(
+                code="CONSTRUCTION_PERMIT",
+                zh="建设工程规划许可证",
+                en="construction planning permit",
+                article="RD 76; OS 14.1",
+            )
+        )
+    if op.agreed_rank is not None:
+        rules.append(rank_agreement(op, states))
     return tuple(rules)
+
+
+def rank_agreement(op: MortgageFirst, states: Sequence[UnitState]) -> PaperRule:
+    """The agreement on rank, signed by the mortgagor and every mortgagee whom it concerns (RD 67; CC 409)."""
+    before = [m for state in states for m in adverse_to(state, op.agreed_rank)]
+    concerned = [p for mortgage in before for p in mortgage.mortgagees]
+    return PaperRule(
+        code="RANK_AGREEMENT",
+        zh="抵押权顺位约定",
+        en="agreement on rank",
+        article="RD 67; CC 409",
+        signers=once((*op.mortgagors, *op.mortgagees, *concerned)),
+        rule="R-OTHER_MORTGAGEE" if concerned else "",
+    )
 
 
 def conditions(op: MortgageFirst, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The owners mortgage, titles agree, and nothing in the register bars it (OS 14.1.4; blocks.csv)."""
-    found: list[Finding] = []
+    found = agreement(op, states, case, field)
     for state in states:
-        found += _owners_are_mortgagors(op, state, field)
-        found += _titles_agree(op, state, case, field)
         found += register_findings(
             state,
-            OPERATION,
+            operation_name(op),
             case,
             field,
             obligors=op.mortgagors,
             joining=op.mortgagees,
             consenters=op.consenters,
+            adverse_to=tuple(m.right_id for m in adverse_to(state, op.agreed_rank)),
         )
+    return found
+
+
+def agreement(op: MortgageFirst, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
+    """The owners mortgage, and the titles cited are those of record (CC 395; OS 14.1.4)."""
+    found: list[Finding] = []
+    for state in states:
+        if op.construction is None:
+            found += _owners_are_mortgagors(op, state, field)
+        found += _titles_agree(op, state, case, field)
     return found
 
 
@@ -90,7 +146,9 @@ def only_a_person(op: MortgageFirst, states: Sequence[UnitState], case: Case, fi
         found.append(refer(field + ".agreed_rank", "RD 67; CC 409", "约定顺位", "an agreed rank"))
     if len(states) != 1:
         found.append(refer(field + ".units", "RD 66", "多个不动产单元", "several units"))
-    if op.mortgagor_relation is not MortgagorRelation.DEBTOR or _keys(op.mortgagors) != _keys(op.debtors):
+    if op.construction is not None:
+        found.append(refer(field + ".construction", "RD 75", "在建建筑物", "a building under construction"))
+    if op.mortgagor_relation is not MortgagorRelation.DEBTOR or keys(op.mortgagors) != keys(op.debtors):
         found.append(
             refer(
                 field + ".debtors",
@@ -111,8 +169,14 @@ def names_rights(op: MortgageFirst, states: Sequence[UnitState]) -> tuple[str, .
 
 def book(op: MortgageFirst, booking: Booking) -> None:
     """One mortgage row at the next rank, and its registration proof (CC 402, 414; handbook 5.1)."""
+    book_first(op, booking, priority_date=booking.now)
+
+
+def book_first(
+    op: MortgageFirst, booking: Booking, *, priority_date: dt.datetime, from_pre_notice: str | None = None
+) -> None:
+    """A new mortgage: printed with the rank that it has from its priority date on (CC 414; SIG 52)."""
     states = [booking.states[code] for code in op.units]
-    rank = max(next_rank(state) for state in states)
     draft = booking.draft_certificate(CertificateKind.PROOF, states[0].unit.county_code)
     mortgage = Mortgage(
         right_id=booking.new_right_id(),
@@ -120,9 +184,46 @@ def book(op: MortgageFirst, booking: Booking) -> None:
         case_number=booking.case_number,
         booked_at=booking.now,
         booked_by=booking.booked_by,
+        **content_of(op),
+        mortgagees=op.mortgagees,
+        first_registered_at=booking.now,
+        rank_at_registration=max(rank_from(state, priority_date) for state in states),
+        priority_date=priority_date,
+        agreed_rank=op.agreed_rank,
+        proof=draft.reference,
+        from_pre_notice=from_pre_notice,
+    )
+    booking.book(mortgage)
+    issue_proof(mortgage, booking, draft)
+
+
+class Content(TypedDict):
+    """What a mortgage says, whoever holds it and whatever its rank: what a change may change."""
+
+    kind: MortgageKind
+    mortgagors: tuple[Party, ...]
+    debtors: tuple[Party, ...]
+    mortgagor_relation: MortgagorRelation
+    claim_amount_fen: int | None
+    max_claim_amount_fen: int | None
+    currency: str
+    loan_portions: tuple[LoanPortion, ...]
+    term_start: dt.date
+    term_end: dt.date
+    secured_scope: str
+    transfer_restriction: TransferRestriction
+    restriction_text: str
+    collateral_kind: str
+    construction_location: str
+    construction_scope: str
+    contract_number: str
+
+
+def content_of(op: MortgageFirst) -> Content:
+    """The content as the register row has it (fields.csv QLF_QL_DYAQ)."""
+    return Content(
         kind=op.kind,
         mortgagors=op.mortgagors,
-        mortgagees=op.mortgagees,
         debtors=op.debtors,
         mortgagor_relation=op.mortgagor_relation,
         claim_amount_fen=op.claim_amount_fen,
@@ -133,13 +234,17 @@ def book(op: MortgageFirst, booking: Booking) -> None:
         term_end=op.term_end,
         secured_scope=op.secured_scope,
         transfer_restriction=op.transfer_restriction,
-        first_registered_at=booking.now,
-        rank_at_registration=rank,
-        priority_date=booking.now,
-        agreed_rank=op.agreed_rank,
-        proof=draft.reference,
+        restriction_text=op.restriction_text,
+        collateral_kind=op.collateral_kind,
+        construction_location=op.construction.location if op.construction else "",
+        construction_scope=op.construction.scope if op.construction else "",
+        contract_number=op.contract_number,
     )
-    booking.book(mortgage)
+
+
+def issue_proof(mortgage: Mortgage, booking: Booking, draft: DraftCertificate) -> None:
+    """Its registration proof 不动产登记证明, naming the titles of its units (handbook 5.1)."""
+    states = [booking.states[code] for code in mortgage.units]
     booking.issue(
         mortgage_proof(
             mortgage,
@@ -219,12 +324,4 @@ def _titles_agree(op: MortgageFirst, state: UnitState, case: Case, field: str) -
 def _is_bought_here(state: UnitState, case: Case) -> bool:
     """Whether a step of the same case transfers the unit: the title cited is then the seller's, checked there."""
     code = state.unit.unit_code
-    return any(isinstance(s, OwnershipTransfer) and code in s.units for s in case.manifest.terms.operations)
-
-
-def _keys(parties: Sequence[Party]) -> set[tuple[str, str]]:
-    return {p.key for p in parties}
-
-
-def _once(parties: Sequence[Party]) -> tuple[Party, ...]:
-    return tuple({p.key: p for p in parties}.values())
+    return any(transfer_in(s) and code in s.units for s in case.manifest.terms.operations)

@@ -1,31 +1,40 @@
-"""MORTGAGE_RELEASE 抵押权注销登记: a mortgage ends (CC 393; RD 70; OS 14.4).
+"""MORTGAGE_RELEASE 抵押权注销登记: a mortgage ends, on all of its units or on some (CC 393; RD 70; OS 14.4).
 
-The mortgagee of record may apply alone when the claim ended or is waived; nobody is harmed by it, so it does not
-wait behind another right's case (handbook 3.2) and a seizure does not stop it (blocks.csv).
+The mortgagee of record may apply alone when the claim ended or is waived, the mortgagor alone with a judgment; nobody
+is harmed by it, so it does not wait behind another right's case (handbook 3.2) and a seizure does not stop it
+(blocks.csv). A construction mortgage is released for a sold unit alone, before its pre-notice (RD 77, 86).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.cases.model import Kind
-from gateway.cases.terms import MortgageRelease, ReleaseGround
-from gateway.kinds.blocking import register_findings
-from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.register.findings import Finding, Severity
-from gateway.register.identifiers import same_certificate_number
-from gateway.register.model import Mortgage, UnitState
-from gateway.register.reasons import finding
+from msgspec.structs import replace
 
-OPERATION = "MORTGAGE_RELEASE"
+from gateway.cases.model import Kind
+from gateway.cases.terms import MortgageRelease, ReleaseGround, operation_name
+from gateway.certificates.content import CertificateKind
+from gateway.kinds.blocking import register_findings
+from gateway.kinds.clean import refer
+from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
+from gateway.kinds.mortgage import issue_proof
+from gateway.kinds.named import holders_agree, keys, mortgage_named, no_such_right, once, units_agree
+from gateway.kinds.papers import forms_of
+from gateway.register.findings import Finding, Severity
+from gateway.register.model import Mortgage, Party, UnitState
+from gateway.register.reasons import finding
+from gateway.register.states import CONSTRUCTION_COLLATERAL
 
 
 def applicants(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
-    """The mortgagee alone, on settlement or waiver (RD 70; OS 14.4)."""
-    return tuple(
-        Applicant(party=p, role_zh="抵押权人", role_en="mortgagee", article="RD 70; OS 14.4")
-        for p in op.mortgagees
-    )
+    """The mortgagee alone; by agreement both sides; with a judgment whoever it entitles (RD 70; OS 14.4)."""
+    if op.ground is ReleaseGround.JUDGMENT:
+        return tuple(_applies("申请人", "applicant", p) for p in op.applicants or op.mortgagees)
+    sides = [("抵押权人", "mortgagee", p) for p in op.mortgagees]
+    mortgage = mortgage_named(op.proof, states)
+    if op.ground is ReleaseGround.AGREEMENT and mortgage is not None:
+        sides += [("抵押人", "mortgagor", p) for p in mortgage.mortgagors]
+    return tuple(_applies(zh, en, p) for zh, en, p in sides)
 
 
 def papers(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
@@ -33,6 +42,15 @@ def papers(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[PaperRule,
 
     The proof 不动产登记证明 is cited by number; the bank's signed envelope is its application.
     """
+    if op.ground is ReleaseGround.JUDGMENT:
+        people = [p for p in op.applicants if p.key not in keys(op.mortgagees)]
+        judgment = PaperRule(
+            code="JUDGMENT",
+            zh="生效法律文书",
+            en="effective judgment or award",
+            article="OS 14.4; IR 14(2)(3)",
+        )
+        return (*(forms_of(people) if people else ()), judgment)
     if op.ground is ReleaseGround.UNDERTAKING:
         return (
             PaperRule(
@@ -44,67 +62,46 @@ def papers(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[PaperRule,
                 also=("EXTINCTION",),
             ),
         )
+    mortgage = mortgage_named(op.proof, states)
+    agreed = mortgage.mortgagors if mortgage and op.ground is ReleaseGround.AGREEMENT else ()
     return (
+        *(forms_of(agreed) if agreed else ()),
         PaperRule(
             code="EXTINCTION",
             zh="抵押权消灭的材料（结清证明或者放弃声明）",
             en="settlement statement or waiver",
             article="CC 393; RD 70",
-            signers=op.mortgagees,
+            signers=once((*op.mortgagees, *agreed)),
         ),
     )
 
 
 def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The proof names a live mortgage of the applicant on exactly these units (CC 393; IR 18)."""
-    mortgage = _mortgage(op, states)
+    mortgage = mortgage_named(op.proof, states)
     if mortgage is None:
-        return [
-            finding(
-                "N-BARRED",
-                Severity.BLOCKS,
-                rule="R-CONFLICT",
-                field=field + ".proof",
-                article="OS 4.8; RD 70",
-                zh=f"登记簿上没有证明号为 {op.proof.number} 的现势抵押权",
-                en=f"no live mortgage has proof number {op.proof.number} on these units",
-            )
-        ]
-    found = _undertaking(op, case, field)
-    if {p.key for p in op.mortgagees} != {p.key for p in mortgage.mortgagees}:
-        found.append(
-            finding(
-                "N-NOT_APPLICANT",
-                Severity.BLOCKS,
-                rule="R-CONFLICT",
-                field=field + ".mortgagees",
-                article="RD 70; IR 14",
-                zh="申请人不是登记簿上的抵押权人",
-                en="the applicant is not the mortgagee of record",
-            )
-        )
-    if set(op.units) != set(mortgage.units):
-        found.append(
-            finding(
-                "N-INCOMPLETE",
-                Severity.BLOCKS,
-                rule="R-CONFLICT",
-                field=field + ".units",
-                article="RD 70",
-                zh="全部注销须列明该抵押权的全部不动产单元：" + "、".join(mortgage.units),
-                en="a full release names every unit of the mortgage: " + ", ".join(mortgage.units),
-            )
-        )
+        return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "OS 4.8; RD 70")]
+    found = _undertaking(op, case, field) + _units_fit(op, mortgage, field) + _sort_fits(op, mortgage, field)
+    found += _judgment_entitles(op, mortgage, field)
+    found += holders_agree(
+        op.mortgagees, mortgage.mortgagees, field + ".mortgagees", "RD 70; IR 14", "抵押权人", "mortgagees"
+    )
     for state in states:
-        found += register_findings(state, OPERATION, case, field, rights=(mortgage.right_id,))
+        found += register_findings(state, operation_name(op), case, field, rights=(mortgage.right_id,))
     return found
 
 
 def only_a_person(op: MortgageRelease, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Settlement and waiver are the mortgagee's own word; any other ground is for a person (CC 393)."""
+    found = []
+    if op.partial:
+        found.append(refer(field, "RD 70", "部分注销", "a release of some units"))
+    if op.construction:
+        found.append(refer(field, "RD 77", "在建建筑物抵押权", "a construction mortgage"))
     if op.ground in (ReleaseGround.CLAIM_SETTLED, ReleaseGround.WAIVED):
-        return []
+        return found
     return [
+        *found,
         finding(
             "M-REFER",
             Severity.REFERS,
@@ -112,32 +109,99 @@ def only_a_person(op: MortgageRelease, states: Sequence[UnitState], case: Case, 
             article="CC 393",
             zh="注销原因不是债权消灭或者放弃，由登记员决定",
             en="the ground is neither settlement nor waiver: a registrar decides",
-        )
+        ),
     ]
 
 
 def names_rights(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage itself."""
-    mortgage = _mortgage(op, states)
+    mortgage = mortgage_named(op.proof, states)
     return (mortgage.right_id,) if mortgage else ()
 
 
 def book(op: MortgageRelease, booking: Booking) -> None:
-    """The row becomes historical, its proof is void; ranks behind it move up in fact, unbooked (handbook 3.2)."""
-    mortgage = _mortgage(op, [booking.states[code] for code in op.units])
+    """The row becomes historical, its proof is void; ranks behind it move up in fact, unbooked (handbook 3.2).
+
+    Released for some units, the mortgage goes on on the others, as it was, under a new proof.
+    """
+    mortgage = mortgage_named(op.proof, [booking.states[code] for code in op.units])
     if mortgage is None:
         raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
-    booking.end(mortgage, reason=op.ground.value)
-    booking.cancel_certificate(mortgage.proof.number)
+    rest = tuple(code for code in mortgage.units if code not in op.units)
+    if not rest:
+        booking.end(mortgage, reason=op.ground.value)
+        booking.cancel_certificate(mortgage.proof.number)
+        return
+    if any(code not in booking.states for code in rest):
+        raise NotBookable("the units that stay mortgaged are not among those of the case")
+    draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[rest[0]].unit.county_code)
+    goes_on = replace(
+        mortgage,
+        units=rest,
+        right_id=booking.new_right_id(),
+        case_number=booking.case_number,
+        booked_at=booking.now,
+        booked_by=booking.booked_by,
+        proof=draft.reference,
+    )
+    booking.supersede(mortgage, goes_on, op.ground.value)
+    issue_proof(goes_on, booking, draft)
 
 
-def _mortgage(op: MortgageRelease, states: Sequence[UnitState]) -> Mortgage | None:
-    """The live mortgage that the proof number names, on every unit named."""
-    for state in states[:1]:
-        for mortgage in state.mortgages:
-            if same_certificate_number(mortgage.proof.number, op.proof.number):
-                return mortgage
-    return None
+def _units_fit(op: MortgageRelease, mortgage: Mortgage, field: str) -> list[Finding]:
+    """A full release names every unit; a partial one leaves some, and the terms name those too (RD 70)."""
+    if not op.partial:
+        return units_agree(op.units, mortgage.units, field, "RD 70")
+    strangers = set(op.units) - set(mortgage.units)
+    if not strangers and set(op.units) != set(mortgage.units):
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".mortgage.unit_codes",
+            article="RD 70",
+            zh="部分注销的单元须属于该抵押权且不是全部；该抵押权的单元：" + "、".join(mortgage.units),
+            en="a partial release names some of the mortgage's units, not all: " + ", ".join(mortgage.units),
+        )
+    ]
+
+
+def _sort_fits(op: MortgageRelease, mortgage: Mortgage, field: str) -> list[Finding]:
+    """A construction mortgage is released as such, any other as what it is (RD 77)."""
+    if op.construction is (mortgage.collateral_kind == CONSTRUCTION_COLLATERAL):
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".proof",
+            article="RD 70, 77",
+            zh="在建建筑物抵押权与其他抵押权须以各自的登记类型注销",
+            en="a construction mortgage is released as one, any other mortgage as a mortgage",
+        )
+    ]
+
+
+def _judgment_entitles(op: MortgageRelease, mortgage: Mortgage, field: str) -> list[Finding]:
+    """With a judgment the mortgagor, or the mortgagee, may apply; nobody else (OS 14.4)."""
+    sides = keys((*mortgage.mortgagors, *mortgage.mortgagees))
+    strangers = [p for p in op.applicants if p.key not in sides]
+    if op.ground is not ReleaseGround.JUDGMENT or not strangers:
+        return []
+    return [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            field=field + ".applicants",
+            article="OS 14.4; IR 14(2)(3)",
+            zh="凭生效法律文书申请的须为抵押人或者抵押权人：" + "、".join(p.name for p in strangers),
+            en="with a judgment the mortgagor or the mortgagee applies, not "
+            + ", ".join(p.name for p in strangers),
+        )
+    ]
 
 
 def _undertaking(op: MortgageRelease, case: Case, field: str) -> list[Finding]:
@@ -155,3 +219,7 @@ def _undertaking(op: MortgageRelease, case: Case, field: str) -> list[Finding]:
             en="the claim has not ended: a release on an undertaking is taken only in a combined case",
         )
     ]
+
+
+def _applies(zh: str, en: str, party: Party) -> Applicant:
+    return Applicant(party=party, role_zh=zh, role_en=en, article="RD 70; OS 14.4")

@@ -30,7 +30,7 @@ def applicants(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[Appl
     """Seller and buyer together (IR 14); the old mortgagee too where the terms name it (SIG 43; N54)."""
     sides = [("转让人", "seller", "IR 14; RD 10", p) for p in op.sellers]
     sides += [("受让人", "buyer", "IR 14", p) for p in op.buying]
-    sides += [("原抵押权人", "old mortgagee", "CC 406; SIG 43; N54", p) for p in _joining(op, states)]
+    sides += [("原抵押权人", "old mortgagee", "CC 406; SIG 43; N54", p) for p in joining(op, states)]
     return tuple(Applicant(party=p, role_zh=zh, role_en=en, article=article) for zh, en, article, p in sides)
 
 
@@ -53,11 +53,8 @@ def papers(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[PaperRul
 
 def conditions(op: OwnershipTransfer, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The owners sell, titles and price agree, and nothing in the register bars it (OS 9.3; blocks.csv)."""
-    found = _contracts_agree(op, case, field)
+    found = agreement(op, states, case, field)
     for state in states:
-        found += owners_sell(op.sellers, state, field + ".sellers")
-        found += titles_agree(op.titles, state, field + ".titles")
-        found += _title_is_of_these_units(op, state, field)
         found += register_findings(
             state,
             OPERATION,
@@ -65,9 +62,19 @@ def conditions(op: OwnershipTransfer, states: Sequence[UnitState], case: Case, f
             field,
             obligors=op.sellers,
             transferees=op.buying,
-            joining=op.buying + _joining(op, states),
+            joining=op.buying + joining(op, states),
             consenters=op.consenters,
         )
+    return found
+
+
+def agreement(op: OwnershipTransfer, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
+    """The owners sell, and titles and price are those of register and contract (OS 9.3; IR 18(2))."""
+    found = _contracts_agree(op, case, field)
+    for state in states:
+        found += owners_sell(op.sellers, state, field + ".sellers")
+        found += titles_agree(op.titles, state, field + ".titles")
+        found += _title_is_of_these_units(op, state, field)
     return found
 
 
@@ -114,7 +121,7 @@ def book(op: OwnershipTransfer, booking: Booking) -> None:
         )
 
 
-def _joining(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[Party, ...]:
+def joining(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[Party, ...]:
     """Mortgagees of record whom the terms name among the applicants of this step."""
     named = {p.key for p in op.applicants} - {p.key for p in (*op.sellers, *op.buying)}
     return tuple(p for p in mortgagees_of_record(states) if p.key in named)

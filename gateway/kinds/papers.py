@@ -88,6 +88,7 @@ def _missing(rule: PaperRule, field: str, *, to_come: bool) -> Finding:
     return finding(
         "N-INCOMPLETE",
         Severity.AWAITS if to_come else Severity.BLOCKS,
+        rule=rule.rule,
         field=field,
         file=rule.code,
         article=rule.article,

@@ -1,9 +1,10 @@
-"""PRE_NOTICE_CREATE 预告登记 of a second-hand unit: kind 2 of its sale, kind 4 of the buyer's mortgage on it.
+"""PRE_NOTICE_CREATE 预告登记: of a sale (kind 1 pre-sale, kind 2 other), or of the buyer's mortgage (kinds 3 and 4).
 
 A pre-notice secures a claim to a future registration: without its holder's consent a disposal has no effect
 (CC 221; SIP 4; RD 85-88). Both sides apply. Booked together, the sale comes first, and the obligor of the mortgage
 pre-notice is the buyer, who has nothing yet but the sale pre-notice (handbook 2.3, Jinan). The old mortgage stays
-where it is and does not make the final registration impossible (CC 406).
+where it is and does not make the final registration impossible (CC 406). A pre-sale rests on the filed contract; where
+the developer does not apply the buyer may alone (RD 86); a pre-sale mortgage rests on the sale pre-notice (RD 78).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from gateway.cases.terms import MortgageFirst, PreNoticeCreate, SaleContract, Te
 from gateway.certificates.content import CertificateKind, pre_notice_proof
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean_mortgagees, unclean_owner, unclean_persons, unclean_unit
-from gateway.kinds.law import Applicant, Booking, Case, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
+from gateway.kinds.named import keys, once, pre_notice_named
 from gateway.kinds.papers import forms_of
 from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
 from gateway.register.findings import Finding, Severity
@@ -28,15 +30,19 @@ from gateway.register.model import (
     UnitState,
 )
 from gateway.register.reasons import finding
+from gateway.register.states import SALE_KINDS
 
 OPERATION = "PRE_NOTICE_CREATE"
+
+_PRE_SALE = frozenset({PreNoticeKind.PRESALE_SALE, PreNoticeKind.PRESALE_MORTGAGE})
 
 
 def applicants(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
     """Both sides together (IR 14; RD 87, 88); the old mortgagee too where the terms name it (HH; N54)."""
-    sale = op.kind is PreNoticeKind.OTHER_SALE
+    sale = op.kind in SALE_KINDS
     sides = [
-        ("转让人" if sale else "预告登记抵押人", "seller" if sale else "mortgagor", p) for p in op.obligors
+        ("转让人" if sale else "预告登记抵押人", "seller" if sale else "mortgagor", p)
+        for p in (() if _is_buyer_alone(op) else op.obligors)
     ]
     sides += [
         ("受让人" if sale else "预告登记抵押权人", "buyer" if sale else "mortgagee", p) for p in op.holders
@@ -49,7 +55,7 @@ def applicants(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[Applic
 
 def papers(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
     """The forms, the contract, and the agreement on the pre-notice unless the contract has it (documents.csv)."""
-    both = _once(op.obligors + op.holders)
+    both = once(op.obligors + op.holders)
     rules: list[PaperRule] = []
     if op.mortgage is not None:
         rules += forms_of(op.obligors)
@@ -59,11 +65,11 @@ def papers(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[PaperRule,
                 zh="主债权合同与抵押合同",
                 en="loan contract and mortgage contract",
                 article="RD 88",
-                signers=_once(op.mortgage.debtors + both),
+                signers=once(op.mortgage.debtors + both),
             )
         )
     else:
-        rules += forms_of(both)
+        rules += forms_of(op.holders if _is_buyer_alone(op) else both)
         rules.append(
             PaperRule(
                 code="SALE_CONTRACT", zh="不动产转让合同", en="sale contract", article="RD 87", signers=both
@@ -86,12 +92,16 @@ def conditions(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, fie
     """Who gives the pre-notice may give it, titles agree, and nothing in the register bars it (blocks.csv)."""
     found: list[Finding] = []
     sale = _sale_before(op, case.manifest.terms)
-    if op.kind is PreNoticeKind.OTHER_SALE:
+    if op.kind in SALE_KINDS:
         found += _contract_agrees(op, case, field) + _risk_told(op, case, field)
     elif sale is not None:
         found += _obligor_is_the_buyer(op, sale, field)
+    if op.kind is PreNoticeKind.PRESALE_SALE:
+        found += _contract_is_filed(op, case, field)
+    if op.kind is PreNoticeKind.PRESALE_MORTGAGE and sale is None:
+        found += _rests_on_the_sale(op, states, field)
     for state in states:
-        if op.kind is PreNoticeKind.OTHER_SALE:
+        if op.kind in SALE_KINDS:
             found += owners_sell(op.obligors, state, field + ".obligors")
             found += titles_agree(op.titles, state, field + ".titles")
         elif sale is None:
@@ -112,6 +122,8 @@ def conditions(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, fie
 
 def only_a_person(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """A rule may decide only what is clean (handbook 1.4; S15): adults, one unit, nothing else on it."""
+    if op.kind in _PRE_SALE:
+        return [refer(field + ".kind", "RD 86; GZ", "预购商品房", "a pre-sold unit")]
     found = unclean_persons(op.obligors, case, field + ".obligors")
     if len(states) != 1:
         found.append(refer(field + ".units", "RD 87", "多个不动产单元", "several units"))
@@ -155,21 +167,22 @@ def book(op: PreNoticeCreate, booking: Booking) -> None:
         registrable_from=_registrable_from(op, contract, booking.issued_on),
         proof=draft.reference,
     )
-    rests_on = [
+    booking.book(notice)
+    issue_proof(notice, booking, draft)
+
+
+def issue_proof(notice: PreNotice, booking: Booking, draft: DraftCertificate) -> None:
+    """Its registration proof: it rests on the sale pre-notice, for a mortgage's, or on the titles (handbook 5.1)."""
+    states = [booking.states[code] for code in notice.units]
+    sales = [
         right.proof.number
         for state in states
         for right in state.pre_notices
-        if mortgage and right.kind is PreNoticeKind.OTHER_SALE
+        if notice.kind not in SALE_KINDS and right.kind in SALE_KINDS
     ]
-    rests_on = rests_on or [state.ownership.title.number for state in states if state.ownership]
-    booking.book(notice)
+    rests_on = sales or [state.ownership.title.number for state in states if state.ownership]
     booking.issue(
-        pre_notice_proof(
-            notice,
-            [state.unit for state in states],
-            rests_on,
-            **booking.imprint(draft),
-        )
+        pre_notice_proof(notice, [state.unit for state in states], rests_on, **booking.imprint(draft))
     )
 
 
@@ -188,7 +201,7 @@ def _sale_before(op: PreNoticeCreate, terms: Terms) -> PreNoticeCreate | None:
 
 def _obligor_is_the_buyer(op: PreNoticeCreate, sale: PreNoticeCreate, field: str) -> list[Finding]:
     """The mortgage is the buyer's, on what is being bought (handbook 2.3; S10)."""
-    if _keys(op.obligors) == _keys(sale.holders):
+    if keys(op.obligors) == keys(sale.holders):
         return []
     return [
         finding(
@@ -208,8 +221,8 @@ def _obligor_may_mortgage(op: PreNoticeCreate, state: UnitState, field: str) -> 
     ownership = state.ownership
     may = {owner.person.key for owner in ownership.owners} if ownership else set()
     for notice in state.pre_notices:
-        if notice.kind is PreNoticeKind.OTHER_SALE:
-            may |= _keys(notice.holders)
+        if notice.kind in SALE_KINDS:
+            may |= keys(notice.holders)
     return [
         finding(
             "N-NOT_APPLICANT",
@@ -227,17 +240,56 @@ def _obligor_may_mortgage(op: PreNoticeCreate, state: UnitState, field: str) -> 
 
 def _without(state: UnitState, sale: PreNoticeCreate) -> UnitState:
     """The unit without the sale pre-notice of the same case: it is no other right."""
-    holders = _keys(sale.holders)
+    holders = keys(sale.holders)
     rest = tuple(
         right
         for right in state.rights
-        if not (
-            isinstance(right, PreNotice)
-            and right.kind is PreNoticeKind.OTHER_SALE
-            and _keys(right.holders) == holders
-        )
+        if not (isinstance(right, PreNotice) and right.kind in SALE_KINDS and keys(right.holders) == holders)
     )
     return UnitState(unit=state.unit, rights=rest)
+
+
+def _is_buyer_alone(op: PreNoticeCreate) -> bool:
+    """The pre-sale buyer applies alone when the terms name nobody else: the developer does not apply (RD 86)."""
+    named = keys(op.applicants)
+    return op.kind is PreNoticeKind.PRESALE_SALE and bool(named) and not named & keys(op.obligors)
+
+
+def _contract_is_filed(op: PreNoticeCreate, case: Case, field: str) -> list[Finding]:
+    """A pre-sale contract counts once it is filed 备案 (REAL 45; RD 86)."""
+    contract = _contract_of(op, case.manifest.terms)
+    if contract is not None and contract.filing_number:
+        return []
+    return [
+        finding(
+            "N-INCOMPLETE",
+            Severity.BLOCKS,
+            field=field + ".sale",
+            file="SALE_CONTRACT",
+            article="REAL 45; RD 86",
+            zh="商品房预售合同须已备案，并在 terms.sale_contracts 中列明备案编号",
+            en="the pre-sale contract must be filed, its filing number in terms.sale_contracts",
+        )
+    ]
+
+
+def _rests_on_the_sale(op: PreNoticeCreate, states: Sequence[UnitState], field: str) -> list[Finding]:
+    """A pre-sale mortgage pre-notice rests on the buyer's live sale pre-notice (RD 78)."""
+    sale = pre_notice_named(op.sale_proof, states) if op.sale_proof is not None else None
+    if sale is not None and sale.kind in SALE_KINDS and keys(op.obligors) <= keys(sale.holders):
+        return []
+    return [
+        finding(
+            "N-INCOMPLETE",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".sale_pre_notice",
+            file="SALE_PRE_NOTICE_PROOF",
+            article="RD 78",
+            zh="须列明义务人（买方）现势的预购商品房买卖预告登记证明，或者与其同案申请",
+            en="name the buyer's live sale pre-notice, or apply for it in the same case",
+        )
+    ]
 
 
 # -- what it says --------------------------------------------------------------------------------------------------
@@ -245,7 +297,7 @@ def _without(state: UnitState, sale: PreNoticeCreate) -> UnitState:
 
 def _joining(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[Party, ...]:
     """Mortgagees of record whom the terms name among the applicants of this step."""
-    named = {p.key for p in op.applicants} - _keys(op.obligors + op.holders)
+    named = {p.key for p in op.applicants} - keys(op.obligors + op.holders)
     return tuple(p for p in mortgagees_of_record(states) if p.key in named)
 
 
@@ -310,7 +362,7 @@ def _unclean_mortgage(op: PreNoticeCreate, mortgage: MortgageFirst, case: Case, 
         found.append(refer(field + ".mortgage.kind", "CC 420", "最高额抵押", "a maximum-amount mortgage"))
     if len(op.holders) != 1:
         found.append(refer(field + ".holders", "RD 88", "多个抵押权人", "several mortgagees"))
-    if _keys(mortgage.debtors) != _keys(op.obligors):
+    if keys(mortgage.debtors) != keys(op.obligors):
         found.append(
             refer(
                 field + ".mortgage.debtors",
@@ -337,14 +389,10 @@ def _contract_number(op: PreNoticeCreate, contract: SaleContract | None) -> str:
     return stated or (contract.filing_number or contract.contract_number if contract else "")
 
 
-def _registrable_from(op: PreNoticeCreate, contract: SaleContract | None, today: dt.date) -> dt.date:
-    """When the final registration becomes possible (handbook 3.5): as stated, as agreed in the contract, else now."""
-    return op.registrable_from or (contract.registrable_from if contract else None) or today
+def _registrable_from(op: PreNoticeCreate, contract: SaleContract | None, today: dt.date) -> dt.date | None:
+    """When the final registration becomes possible (handbook 3.5): as stated, as agreed in the contract, else now.
 
-
-def _keys(parties: Sequence[Party]) -> set[tuple[str, str]]:
-    return {p.key for p in parties}
-
-
-def _once(parties: Sequence[Party]) -> tuple[Party, ...]:
-    return tuple({p.key: p for p in parties}.values())
+    Of a pre-sold unit it is not known before the first registration of the building.
+    """
+    stated = op.registrable_from or (contract.registrable_from if contract else None)
+    return stated or (None if op.kind in _PRE_SALE else today)

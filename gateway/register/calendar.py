@@ -20,6 +20,9 @@ from types import MappingProxyType
 #: An operator is told this many days before the tables end.
 ALERT_DAYS = 90
 
+#: A pre-notice lapses when nobody applies within these days of the registration becoming possible (CC 221).
+PRE_NOTICE_DAYS = 90
+
 _DAY = dt.timedelta(days=1)
 _SATURDAY = 5
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -80,6 +83,11 @@ def add_calendar_days(start: dt.date, days: int) -> tuple[dt.date, bool]:
     if days < 0:
         raise ValueError(f"calendar days to add: {days} is negative")
     return roll(start + days * _DAY)
+
+
+def lapses_after(registrable_from: dt.date) -> tuple[dt.date, bool]:
+    """The last day on which a pre-notice can be converted, and whether it is provisional (CC 203, 221)."""
+    return add_calendar_days(registrable_from, PRE_NOTICE_DAYS)
 
 
 def roll(day: dt.date) -> tuple[dt.date, bool]:

@@ -227,6 +227,7 @@ class Mortgage(Right, tag="MORTGAGE", frozen=True, kw_only=True):
     term_end: dt.date
     secured_scope: str = "/"
     transfer_restriction: TransferRestriction
+    restriction_text: str = ""
     first_registered_at: dt.datetime
     collateral_kind: str = "LAND_AND_BUILDING"
     rank_at_registration: int
@@ -234,6 +235,10 @@ class Mortgage(Right, tag="MORTGAGE", frozen=True, kw_only=True):
     agreed_rank: int | None = None
     proof: CertificateRef
     from_pre_notice: str | None = None
+    fixing_fact: str = ""  # ZGZQQDSS, once a maximum-amount mortgage's claim is fixed (CC 423)
+    construction_location: str = ""  # ZJJZWZL
+    construction_scope: str = ""  # ZJJZWDYFW
+    contract_number: str = ""
 
 
 class PreNoticeKind(StrEnum):
@@ -280,6 +285,9 @@ class Seizure(Right, tag="SEIZURE", frozen=True, kw_only=True):
     instrument_no: str
     served_at: dt.datetime
     until: dt.date
+    from_pre_seizure: str = (
+        ""  # right id of the pre-seizure that it was before the unit was booked to its target
+    )
 
 
 class Dissent(Right, tag="DISSENT", frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ rank is computed from the live rows. Release of the first promotes the rest in f
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -27,6 +28,16 @@ def current_ranks(mortgages: Iterable[Mortgage]) -> Mapping[str, int]:
 def next_rank(state: UnitState) -> int:
     """The rank that a mortgage booked now on this unit is printed with: after every live one."""
     return len(in_order_of_rank(state.mortgages)) + 1
+
+
+def rank_from(state: UnitState, priority_date: dt.datetime) -> int:
+    """The rank that a mortgage booked now is printed with when it counts from `priority_date` (CC 414; SIG 52).
+
+    A converted mortgage pre-notice goes before what was registered after the pre-notice.
+    """
+    order = in_order_of_rank(state.mortgages)
+    before = [them for them in order if any(m.priority_date <= priority_date for m in them)]
+    return len(before) + 1
 
 
 def adverse_to(state: UnitState, agreed_rank: int | None) -> tuple[Mortgage, ...]:

@@ -19,7 +19,8 @@ from gateway.register import model as m
 from gateway.register.identifiers import canonical_party, normalise_unit_code, normalise_uscc
 from gateway.rpc import decode_fields as read
 from gateway.rpc.decode_deal import DealReader
-from gateway.rpc.decode_operations import TEXT_CHARACTERS_MAX, OperationReader
+from gateway.rpc.decode_operations import read_operation
+from gateway.rpc.decode_parts import TEXT_CHARACTERS_MAX
 from gateway.rpc.decode_stated import check_phase, stated
 from gateway.rpc.violations import Violations
 
@@ -208,7 +209,7 @@ def _terms(
     if kind is Kind.ENCUMBERED_TRANSFER:
         read.required(mode, "terms.mode", wrong)
     operations = [
-        OperationReader(f"terms.operations[{number}]", units, parties, wrong).read(operation, kind)
+        read_operation(operation, kind, f"terms.operations[{number}]", units, parties, wrong)
         for number, operation in enumerate(wire.operations[:OPERATIONS_MAX])
     ]
     deal = DealReader("terms", units, parties, wrong)

@@ -21,7 +21,7 @@ from gateway.applications.party import (
 )
 from gateway.cases.model import Application, ConsentKind, State
 from gateway.config import Limits
-from gateway.kinds.encumbered_transfer import old_mortgagees
+from gateway.kinds.deal import old_mortgagees
 from gateway.pb.diya.v1 import (
     acts_pb2,
     common_pb2,

@@ -275,3 +275,13 @@ def test_row_at_a_gate_names_no_person() -> None:
     row = d.row_of(supplemented(what, waiting(what), *d.TAXES))
     assert row.taxes_cleared
     assert d.SELLER.id_number not in str(row.taxes_cleared)
+
+
+def test_old_bank_sees_neither_the_buyers_title_nor_the_new_banks_proof() -> None:
+    """IR 28; PIPL 6: a certificate is shown to who filed, whose right it is, and who lends on it."""
+    steps = (d.transfer(), d.release(ground=ReleaseGround.WAIVED), d.new_mortgage())
+    filed = d.papers() | {"EXTINCTION": c.paper("EXTINCTION", d.A)}
+    decision = d.submitted_and_approved(d.world(), d.submission(steps, filed))
+    numbered = [e for e in decision.effects if isinstance(e, CertificateNumbered)]
+    assert [e.kind for e in numbered] == ["TITLE", "PROOF"]
+    assert {i for e in numbered for i in e.institutions} == {d.B.id_number}

@@ -235,6 +235,7 @@ def test_mortgage_unclean_terms_go_to_a_person(operation: Any) -> None:
     papers = c.mortgage_papers()
     papers["PRINCIPAL_CONTRACT"] = c.paper("PRINCIPAL_CONTRACT", c.OWNER, c.SPOUSE, c.BANK)
     papers["RANK_AGREEMENT"] = c.paper("RANK_AGREEMENT", c.OWNER, c.BANK)
+    papers["MAX_AMOUNT_CONTRACT"] = c.paper("MAX_AMOUNT_CONTRACT", c.OWNER, c.BANK)
     decision = c.decide(c.world(c.unit_state()), c.submission(operation, papers))
     assert decision.outcome.result is Result.ACCEPTED
     assert decision.outcome.state is State.ACCEPTED

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from gateway.register.rank import adverse_to, current_ranks, next_rank
+from gateway.register.rank import adverse_to, current_ranks, rank_from
 from tests.support.register_state import at, mortgage, state_of
+
+LATER = at("2027-01-01T10:00:00")
 
 
 def _booked(right_id: str, day: str, rank: int, **values: object):  # type: ignore[no-untyped-def]
     return mortgage(right_id, booked_at=at(f"{day}T10:00:00"), rank_at_registration=rank, **values)
 
 
-def test_next_rank_follows_every_live_mortgage() -> None:
+def test_rank_from_follows_every_live_mortgage() -> None:
     """Scenarios 1 and 2."""
-    assert next_rank(state_of()) == 1
-    assert next_rank(state_of(_booked("a", "2021-01-01", 1))) == 2
+    assert rank_from(state_of(), LATER) == 1
+    assert rank_from(state_of(_booked("a", "2021-01-01", 1)), LATER) == 2
 
 
 def test_release_of_the_first_promotes_the_second() -> None:
@@ -21,7 +23,7 @@ def test_release_of_the_first_promotes_the_second() -> None:
     second = _booked("b", "2022-01-01", 2)
     assert current_ranks([second]) == {"b": 1}
     assert second.rank_at_registration == 2
-    assert next_rank(state_of(second)) == 2
+    assert rank_from(state_of(second), LATER) == 2
 
 
 def test_printed_ranks_of_different_years_do_not_decide() -> None:
@@ -38,6 +40,13 @@ def test_converted_pre_notice_ranks_from_its_own_date() -> None:
     assert current_ranks([between, converted]) == {"a": 1, "b": 2}
 
 
+def test_converted_pre_notice_is_printed_before_what_came_after_it() -> None:
+    """SIG 52: the mortgage that a third bank registered between pre-notice and conversion stands behind it."""
+    old, between = _booked("o", "2024-01-01", 1), _booked("b", "2025-06-01", 2)
+    assert rank_from(state_of(old, between), at("2025-01-01T10:00:00")) == 2
+    assert rank_from(state_of(old, between), LATER) == 3
+
+
 def test_one_phase_books_in_step_order() -> None:
     """Scenario 40: one instant, ranks 1 and 2 in step order; a tie needs an agreement."""
     first, second = _booked("z", "2026-01-01", 1), _booked("a", "2026-01-01", 2)
@@ -49,7 +58,7 @@ def test_agreed_equal_rank_is_shared_and_the_next_is_second() -> None:
     bank = _booked("a", "2026-01-01", 1, agreed_rank=1)
     fund = _booked("b", "2026-01-01", 2, agreed_rank=1)
     assert current_ranks([bank, fund]) == {"a": 1, "b": 1}
-    assert next_rank(state_of(bank, fund)) == 2
+    assert rank_from(state_of(bank, fund), LATER) == 2
 
 
 def test_agreed_rank_goes_before_who_gave_way_and_after_who_did_not() -> None:

@@ -1,0 +1,99 @@
+"""The existing right that an operation is about, found by its live proof; and the findings when there is none.
+
+A proof names one right; the units of the step must be those that the right lies on (IR 18; OS 4.8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.register.findings import Finding, Severity
+from gateway.register.identifiers import same_certificate_number
+from gateway.register.model import CertificateRef, Mortgage, Party, PreNotice, UnitState
+from gateway.register.reasons import finding
+
+
+def mortgage_named(proof: CertificateRef, states: Sequence[UnitState]) -> Mortgage | None:
+    """The live mortgage with this proof on one of the units."""
+    found = (m for state in states for m in state.mortgages if is_proof_of(proof, m.proof))
+    return next(found, None)
+
+
+def pre_notice_named(proof: CertificateRef, states: Sequence[UnitState]) -> PreNotice | None:
+    """The live pre-notice with this proof on one of the units."""
+    found = (n for state in states for n in state.pre_notices if is_proof_of(proof, n.proof))
+    return next(found, None)
+
+
+def right_named(proof: CertificateRef, states: Sequence[UnitState]) -> Mortgage | PreNotice | None:
+    """The live mortgage or pre-notice with this proof on one of the units."""
+    return mortgage_named(proof, states) or pre_notice_named(proof, states)
+
+
+def holders_of(right: Mortgage | PreNotice) -> tuple[Party, ...]:
+    """Whose right it is."""
+    return right.mortgagees if isinstance(right, Mortgage) else right.holders
+
+
+def is_proof_of(cited: CertificateRef, recorded: CertificateRef) -> bool:
+    """Whether a certificate that is cited is the one of record."""
+    return same_certificate_number(cited.number, recorded.number)
+
+
+def no_such_right(proof: CertificateRef, field: str, zh: str, en: str, article: str) -> Finding:
+    """No live right of this sort has the proof on these units."""
+    return finding(
+        "N-BARRED",
+        Severity.BLOCKS,
+        rule="R-CONFLICT",
+        field=field,
+        article=article,
+        zh=f"登记簿上没有证明号为 {proof.number} 的现势{zh}",
+        en=f"no live {en} has proof number {proof.number} on these units",
+    )
+
+
+def units_agree(named: Sequence[str], recorded: Sequence[str], field: str, article: str) -> list[Finding]:
+    """The step names every unit of the right, and no other."""
+    if set(named) == set(recorded):
+        return []
+    return [
+        finding(
+            "N-INCOMPLETE",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".units",
+            article=article,
+            zh="须列明该权利的全部不动产单元，且不得列其他单元：" + "、".join(recorded),
+            en="the step names every unit of the right and no other: " + ", ".join(recorded),
+        )
+    ]
+
+
+def holders_agree(
+    named: Sequence[Party], recorded: Sequence[Party], field: str, article: str, zh: str, en: str
+) -> list[Finding]:
+    """Those who act as holders of the right are its holders of record, all of them."""
+    if {p.key for p in named} == {p.key for p in recorded}:
+        return []
+    return [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field,
+            article=article,
+            zh=f"与登记簿记载的{zh}不一致：" + "、".join(p.name for p in recorded),
+            en=f"differ from the {en} of record: " + ", ".join(p.name for p in recorded),
+        )
+    ]
+
+
+def once(parties: Sequence[Party]) -> tuple[Party, ...]:
+    """Each person once, in order of first mention."""
+    return tuple({p.key: p for p in parties}.values())
+
+
+def keys(parties: Sequence[Party]) -> frozenset[tuple[str, str]]:
+    """Who they are, for comparison."""
+    return frozenset(p.key for p in parties)
