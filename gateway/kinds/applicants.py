@@ -24,6 +24,7 @@ CONSENT_PAPERS = (
     "OTHER_MORTGAGEE_CONSENT",
     "MORTGAGEE_JOINT",
     "GUARANTOR_CONSENT",
+    "SECURER_CONSENT",
 )
 
 #: `Awaited.role` of somebody who is to consent, not to apply.

@@ -129,8 +129,7 @@ def agreement(op: MortgageFirst, states: Sequence[UnitState], case: Case, field:
     """The owners mortgage, and the titles cited are those of record (CC 395; OS 14.1.4)."""
     found: list[Finding] = []
     for state in states:
-        if op.construction is None:
-            found += _owners_are_mortgagors(op, state, field)
+        found += _owners_are_mortgagors(op, state, field)
         found += _titles_agree(op, state, case, field)
     return found
 
