@@ -23,7 +23,7 @@ from gateway.kinds.modes import MODES, Gate
 from gateway.lawbook import blocks_table, parts, samples, telling
 from gateway.lawbook.cast import PROFILE
 from gateway.lawbook.markdown import box, diagram, facts, many, page, table
-from gateway.lawbook.reading import lead_of, rules_in, settings_in
+from gateway.lawbook.reading import doc_of, lead_of, rules_in, settings_in
 from gateway.lawbook.running import PhaseRun, run_phase
 from gateway.lawbook.words import KINDS
 from gateway.register.blocks import OPERATIONS
@@ -109,14 +109,17 @@ def kind_page(module: ModuleType, ways: tuple[Way, ...]) -> str:
         "## 办理流程 Course",
         _course(ways, gates),
         "## 申请情形与登记簿变化 Ways to apply, and what each does to the register",
+        doc_of(module.book),
         _effects(ways),
         "## 申请人 Who applies",
+        doc_of(module.applicants),
         table(
             ("申请人 applicant", "依据 article", "情形 way"),
             telling.applicants_by_way({w.letter: w.applicants for w in ways}),
         ),
         "除申请人外须同意的人，见“登记簿状态”。 Whoever must consent besides follows from the register: see below.",
         "## 申请材料 Papers",
+        doc_of(module.papers),
         table(
             ("材料 paper", "签署 signed by", "依据 article", "情形 way"),
             telling.papers_by_way({w.letter: w.run.steps[0].papers for w in ways}),
@@ -124,8 +127,10 @@ def kind_page(module: ModuleType, ways: tuple[Way, ...]) -> str:
         "证书、证明以编号引用，登记机构查阅自己的登记簿（IR 24）。 "
         "Certificates are cited by number; the authority reads its own register.",
         "## 审核要点 What must hold",
+        doc_of(module.conditions),
         parts.rules_table(rules_in(module.conditions)),
         "## 由登记员决定的事项 What a registrar decides",
+        doc_of(module.only_a_person),
         parts.referrals_table((*rules_in(module.conditions), *rules_in(module.only_a_person))),
         *_gates_part(gates),
         "## 登记簿状态 What the register makes of it",
