@@ -12,8 +12,8 @@ from gateway.lawbook.markdown import box, diagram, many, page, table
 from gateway.lawbook.words import KINDS, SETTINGS, SOURCES
 
 _INTRO = """\
-每一登记类型、每一办理模式各一页，供登记员逐项核对、签署。表格由代码自身的数据生成：
-模式表、各登记类型的法律规则在示例案件上的运行结果、[blocks.csv](../gateway/register/blocks.csv)、
+每一登记类型、每一办理模式各一页，供登记员逐项核对、签署。表格由代码自身的数据生成：\
+模式表、各登记类型的法律规则在示例案件上的运行结果、[blocks.csv](../gateway/register/blocks.csv)、\
 [reasons.csv](../gateway/register/reasons.csv)，以及规则函数的说明文字；代码与本文不一致时，`make check` 不通过。
 
 One page for each kind and each mode, to be read beside the articles and signed. Its tables are generated from what the
@@ -22,8 +22,8 @@ themselves. `make pages` writes them, `make check` fails where they differ from 
 give, each with its cure, are in [reasons.md](reasons.md)."""
 
 _COMMON = """\
-- **谁申请 Who applies**：须共同申请的，全部申请人签署同一份申请内容后才受理（IR 14）。
-  机构以签名信封申请，自然人以内嵌申请内容的申请书签名。
+- **谁申请 Who applies**：须共同申请的，全部申请人签署同一份申请内容后才受理（IR 14）。\
+机构以签名信封申请，自然人以内嵌申请内容的申请书签名。
   All who must apply sign the same terms before the case is accepted: an institution by its envelope, a person by a form
   that embeds the terms.
 - **谁同意 Who consents**：由登记簿推算，见各页“登记簿状态”：转让限制、首次登记时间、共有、现势预告登记、其他抵押权人。

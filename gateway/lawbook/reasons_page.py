@@ -21,7 +21,7 @@ _GROUPS: Mapping[str, str] = {
 }
 
 _INTRO = """\
-每一答复都载明原因代码、所在字段或者文件、依据和补救办法。受理前只用 N-、C- 代码，
+每一答复都载明原因代码、所在字段或者文件、依据和补救办法。受理前只用 N-、C- 代码，\
 并以 `rule` 指明受理后将是哪一个 R- 代码；R- 代码只在受理后使用。
 
 Every finding carries the code, the field or file, the article, Chinese and English words and the cure. Before
@@ -41,7 +41,7 @@ def reasons_page() -> str:
     return page("# 原因目录 Reasons", _INTRO, *blocks)
 
 
-_HEADS = ("代码 code", "原因", "meaning", "依据 ground", "补救", "cure", "登记簿状态 states")
+_HEADS = ("代码 code", "原因 reason", "依据 ground", "补救 cure", "登记簿状态 states")
 
 
 def _row(reason: Reason) -> tuple[str, ...]:
@@ -52,10 +52,8 @@ def _row(reason: Reason) -> tuple[str, ...]:
     ]
     return (
         f"`{reason.code}`",
-        reason.name_zh,
-        reason.name_en,
+        f"{reason.name_zh}<br>{reason.name_en}",
         reason.legal_basis,
-        reason.cure_zh,
-        reason.cure_en,
+        f"{reason.cure_zh}<br>{reason.cure_en}",
         "<br>".join(f"`{state}`" for state in states) or "–",
     )
