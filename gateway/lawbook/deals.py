@@ -21,7 +21,7 @@ from gateway.kinds.modes import MODES, Mode
 from gateway.lawbook import register as r
 from gateway.lawbook.cast import BUYER, DEVELOPER, FUND_CENTRE, NEW_BANK, OLD_BANK, SELLER
 from gateway.lawbook.running import PhaseRun, run_phase
-from gateway.lawbook.samples import CONTRACT, change, first, note_mortgage, note_sale, release, sale, transfer
+from gateway.lawbook.steps import CONTRACT, change, first, note_mortgage, note_sale, release, sale, transfer
 from gateway.register.model import CertificateRef, MortgagorRelation, Party, PreNoticeKind, UnitState, Value
 from gateway.register.states import SALE_KINDS
 

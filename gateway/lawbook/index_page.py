@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Final
 
 from gateway.kinds.modes import MODES
 from gateway.lawbook import parts
 from gateway.lawbook.cast import PROFILE
 from gateway.lawbook.kind_page import Way, name_of, operations_of
 from gateway.lawbook.markdown import box, diagram, many, page, table
+from gateway.lawbook.mode_page import DEAL_SETTINGS
 from gateway.lawbook.words import KINDS, SETTINGS, SOURCES
 
 _INTRO = """\
@@ -35,6 +37,21 @@ _COMMON = """\
 - **不改旧行 No row is edited**：变更、转移、更正都另立新行，原行转为历史（IR 10）。
   A change is a new row; the old one becomes historical.
 - **空缺不是许可 No permission by omission**：blocks.csv 缺一格即不能启动。 A missing cell stops the start."""
+
+
+#: Settings that bear on every case, whatever its kind.
+_GENERAL: Final = frozenset(
+    {
+        "instant",
+        "promised_working_days",
+        "promised_working_hours",
+        "awaiting_parties_days",
+        "supplement_days",
+        "tax_days",
+        "payoff_days",
+        "two_person_review",
+    }
+)
 
 
 def index_page(kinds: tuple[tuple[ModuleType, tuple[Way, ...]], ...]) -> str:
@@ -66,12 +83,18 @@ def index_page(kinds: tuple[tuple[ModuleType, tuple[Way, ...]], ...]) -> str:
         "## 本地设置 What is left to the place",
         "登记机构的公开设置，默认值如下；仅列各页涉及的设置。 "
         "Published settings of a registry with their defaults, as far as the pages speak of them.",
-        parts.settings_table(tuple(SETTINGS), PROFILE),
+        parts.settings_table(_settings(kinds), PROFILE),
         "## 依据 Sources",
         table(("缩写 key", "名称 name"), SOURCES.items()),
         "`handbook n` 指本项目的领域手册第 n 节，`design` 指本系统的设计而非法律规定。 "
         "`handbook n` is a section of the project's domain handbook, `design` our own choice and no law.",
     )
+
+
+def _settings(kinds: tuple[tuple[ModuleType, tuple[Way, ...]], ...]) -> tuple[str, ...]:
+    """Settings that bear on every case, and those that a page names, in the order of words.py."""
+    read = {name for module, _ in kinds for name in parts.settings_of(module)}
+    return tuple(name for name in SETTINGS if name in read | _GENERAL | set(DEAL_SETTINGS))
 
 
 def _kind(module: ModuleType, ways: tuple[Way, ...]) -> tuple[str, ...]:

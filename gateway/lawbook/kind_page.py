@@ -23,7 +23,7 @@ from gateway.kinds.modes import MODES, Gate
 from gateway.lawbook import blocks_table, parts, samples, telling
 from gateway.lawbook.cast import PROFILE
 from gateway.lawbook.markdown import box, diagram, facts, many, page, table
-from gateway.lawbook.reading import doc_of, lead_of, rules_in, settings_in
+from gateway.lawbook.reading import doc_of, lead_of, rules_in
 from gateway.lawbook.running import PhaseRun, run_phase
 from gateway.lawbook.words import KINDS
 from gateway.register.blocks import OPERATIONS
@@ -100,7 +100,7 @@ def kind_page(module: ModuleType, ways: tuple[Way, ...]) -> str:
     lead, more = lead_of(module)
     zh, summary = KINDS[name_of(module)]
     gates = _gates(ways)
-    used = settings_in(module.applicants, module.papers, module.conditions, module.only_a_person, module.book)
+    used = parts.settings_of(module)
     return page(
         f"# {zh} {' / '.join(f'`{name}`' for name in operations_of(ways))}",
         f"> {summary}",

@@ -13,6 +13,9 @@ from gateway.lawbook.reading import Rule, rules_in, settings_in
 from gateway.lawbook.running import PhaseRun
 from gateway.lawbook.words import MODES as SUMMARIES
 
+#: Settings of the place that the law of a deal reads, whatever its mode.
+DEAL_SETTINGS = settings_in(encumbered_transfer.conditions, gating.closed_gates)
+
 #: The data of a mode, and the law that binds its steps together.
 _FILES = ("gateway/kinds/modes.py", "gateway/kinds/encumbered_transfer.py")
 
@@ -25,7 +28,6 @@ def mode_page(mode: Mode) -> str:
     deals = [(deal, run(deal)) for deal in deals_of(mode.code)]
     gates = frozenset(gate for phase in mode.phases for gate in phase.gates)
     steps = [step.operation for phase in mode.phases for step in phase.steps]
-    used = settings_in(encumbered_transfer.conditions, gating.closed_gates)
     return page(
         f"# {mode.zh} `{mode.code}`",
         f"> {SUMMARIES[mode.code]}",
@@ -51,7 +53,7 @@ def mode_page(mode: Mode) -> str:
         "## 期限 Time limits",
         parts.limits(gates=gates, pre_notice=any("PRE_NOTICE" in step for step in steps), default=PROFILE),
         "## 本地设置 Left to the place",
-        parts.settings_table(used, PROFILE),
+        parts.settings_table(DEAL_SETTINGS, PROFILE),
         parts.SIGNED,
     )
 

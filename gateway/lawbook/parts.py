@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from gateway.applications.accepting import STATUTORY_WORKING_DAYS
 from gateway.kinds.modes import Gate
 from gateway.lawbook.markdown import listed, many, table
-from gateway.lawbook.reading import GAP, Rule
+from gateway.lawbook.reading import GAP, Rule, settings_in
 from gateway.lawbook.telling import TAXES
 from gateway.lawbook.words import SETTINGS
 from gateway.register.authority import Profile
@@ -102,8 +103,18 @@ def gates_list(gates: frozenset[Gate]) -> str:
     return listed(lines)
 
 
+def settings_of(module: Any) -> tuple[str, ...]:
+    """Settings of the place that a kind's law reads. `module` has the functions of law.Law."""
+    return settings_in(module.applicants, module.papers, module.conditions, module.only_a_person, module.book)
+
+
 def settings_table(used: Sequence[str], default: Profile) -> str:
     """Settings of the place that this law reads, with their documented defaults."""
+    unsaid = set(used) - SETTINGS.keys()
+    if unsaid:
+        raise LookupError(
+            f"say what the settings {sorted(unsaid)} mean: SETTINGS in gateway/lawbook/words.py"
+        )
     rows = [(f"`{name}`", *SETTINGS[name], f"`{shown(getattr(default, name))}`") for name in used]
     return table(("设置 setting", "含义", "meaning", "默认 default"), rows)
 

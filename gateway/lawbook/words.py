@@ -163,8 +163,12 @@ SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
     "minors": ("权利人未成年或者行为能力受限", "an owner is a minor or a ward"),
     "lock_payee_to_seller": ("新贷款只能付给卖方", "the new loan is locked to the seller"),
     "risk_notice_required": ("买卖预告登记前须风险告知", "a risk notice before a sale pre-notice"),
+    "securer_without_consent": (
+        "提供担保的第三人未同意债务转移",
+        "a third party that secured the debt did not consent to its transfer",
+    ),
+    "convert_on_transfer": ("转移登记时抵押权预告登记自动转本", "a mortgage pre-notice converts by itself"),
     "two_person_review": ("两人审核", "two persons review"),
-    "max_case_bytes": ("一件申请的文件总量（0为按系统配置）", "bytes of files in a case (0: as configured)"),
 }
 
 #: Keys of the sources -> Chinese name. The marks S9 to S16 are the ministry's published cases.

@@ -10,7 +10,7 @@ from gateway.lawbook.cast import NEW_BANK, OLD_BANK, OTHER_BANK
 from gateway.lawbook.deals import DEALS, Deal, run
 from gateway.lawbook.reading import rules_in, settings_in
 from gateway.lawbook.running import PhaseRun, UnlawfulSample, run_phase
-from gateway.lawbook.samples import release
+from gateway.lawbook.steps import release
 from gateway.register.rank import current_ranks
 
 #: Mode, way -> after each phase: titles and proofs issued, certificates that end, and current ranks (O old, N new).
