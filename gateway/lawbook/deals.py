@@ -203,7 +203,7 @@ DEALS: Final = (
         "ET_CASH_PRE_NOTICE",
         "买方一次性付款",
         "the buyer pays without a loan",
-        lambda _: (note_sale(),),
+        lambda _: (note_sale(applicants=(SELLER, BUYER, OLD_BANK)),),
         _release_settled,
         lambda flat: (_convert_sale(flat),),
     ),
