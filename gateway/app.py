@@ -25,6 +25,7 @@ from gateway.config import Config, ConfigError
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
+from gateway.rpc.feed import FeedService
 from gateway.rpc.files import FileService
 from gateway.rpc.ledger import LedgerService
 from gateway.rpc.party import PartyService
@@ -77,6 +78,7 @@ class Gateway:
         vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
         self.ledger = Ledger(vault)
         signers = {r.id: note_signer(r.origin, r.ledger_key) for r in config.registries}
+        self._signers = signers
         self._publisher = Publisher(signers.__getitem__)
         self._vkeys = {registry: signer.vkey for registry, signer in signers.items()}
         self.files = FileStore(config.storage.files)
@@ -198,6 +200,7 @@ class Gateway:
             "LedgerService": LedgerService(
                 queries=self.queries, limits=limits, vkey_of=self._vkeys.__getitem__
             ),
+            "RegisterFeedService": FeedService(**shared, **verifying, signer_of=self._signers.__getitem__),
             "AdminService": AdminService(**shared, **verifying, files=self.files),
         }
 

@@ -98,6 +98,7 @@ def world_of(
         institutions=settings.institutions,
         counters={name: working.counter(name) for name in _counters(manifest, now, institutions)},
         certificates_by_number=working.certificate_identifiers(numbers),
+        feed_gap=settings.feed.is_gap(settings.profile.counter_feed_max_lag_minutes, now),
     )
 
 

@@ -91,6 +91,7 @@ def case_of(
         own_application=row.application_id,
         accepted_index=row.accepted_index,
         accepted_at=row.accepted_at,
+        feed_gap=world.feed_gap,
         now=now,
     )
 

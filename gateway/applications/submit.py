@@ -68,6 +68,7 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         profile=world.profile,
         rules=world.rules,
         open_cases=world.open_cases,
+        feed_gap=world.feed_gap,
         now=moment.now,
     )
     findings, awaiting = examine(world, case)

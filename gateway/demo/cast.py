@@ -15,6 +15,12 @@ REGISTRAR = Party(
 )
 REGISTRAR_ID = "zhou"
 
+#: Who answers for the key of the authority's own counter system.
+COUNTER = Party(
+    name="大厅系统", id_kind=IdKind.RESIDENT_ID, id_number=made_up_citizen_id(dt.date(1980, 8, 8), 15)
+)
+COUNTER_ID = "counter"
+
 
 def sample_seeds() -> list[RegistrySeed]:
     """Two registries: in the first a clean mortgage is decided by rule, in the second a person decides it."""

@@ -43,6 +43,7 @@ from gateway.rpc.errors import Refusal, refusal_of
 from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.names import malformed
 from gateway.rpc.quota import DailyQuota
+from gateway.rpc.reading_notices import record_read
 from gateway.rpc.rights import Caller, CallerKind, may_see
 from gateway.rpc.submission import (
     VerifiedSubmission,
@@ -284,7 +285,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         outcome = await self._queries.outcome(application.registry, index)
         if outcome is not None:
             bare = encode.bare_outcome(outcome, application.registry)
-            wire.findings.extend(bare.findings)
+            wire.findings.extend(map(encode.finding, outcome.findings_of(application.application_id)))
             wire.awaiting.extend(bare.awaiting)
 
     async def _add_dossier(self, wire: application_pb2.Application, application: Application) -> None:
@@ -322,6 +323,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         """The caller's events after a sequence, in order, without gaps; then as they happen."""
         registry, caller = registry_of(request), caller_now.get()
         sequence = request.after_sequence
+        handled = sequence
         while True:
             seen = self._watch.mark(registry)
             events, last = await self._queries.events(registry, caller.id, sequence)
@@ -332,6 +334,9 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                     f"after_sequence is beyond the last event {last}",
                     {"lastSequence": str(last)},
                 )
+            if handled:  # to resume after a number is to have handled up to it
+                await record_read(self._sequencer, self._queries, registry, caller.id, handled)
+                handled = 0
             for row in events:
                 yield _pb.WatchEventsResponse(event=encode.event(registry, row), last_sequence=last)
                 sequence = row["sequence"]

@@ -18,6 +18,7 @@ class CallerKind(StrEnum):
     REGISTRAR = "REGISTRAR"
     AUDITOR = "AUDITOR"
     OPERATOR = "OPERATOR"
+    COUNTER = "COUNTER"  # the authority's own counter system
     PUBLIC = "PUBLIC"
 
 
@@ -32,11 +33,12 @@ class Caller:
 
 PUBLIC_CALLER = Caller(CallerKind.PUBLIC)
 
-_I, _R, _A, _O, _P = (
+_I, _R, _A, _O, _C, _P = (
     CallerKind.INSTITUTION,
     CallerKind.REGISTRAR,
     CallerKind.AUDITOR,
     CallerKind.OPERATOR,
+    CallerKind.COUNTER,
     CallerKind.PUBLIC,
 )
 
@@ -56,10 +58,17 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
     "ReviewService": {"*": frozenset({_R})},
     "CertificateService": {
         "*": frozenset({_I, _R}),
-        "VerifyCertificate": frozenset({_I, _R, _A, _O, _P}),
+        "VerifyCertificate": frozenset({_I, _R, _A, _O, _C, _P}),
     },
     "RegisterService": {"*": frozenset({_I, _R})},
-    "LedgerService": {"*": frozenset({_I, _R, _A, _O})},
+    "LedgerService": {"*": frozenset({_I, _R, _A, _O, _C})},
+    "RegisterFeedService": {
+        "*": frozenset({_C}),
+        "GetFeedStatus": frozenset({_C, _R, _O}),
+        "ListBookingsSinceService": frozenset({_R}),
+        "GetOrderStatement": frozenset({_R}),
+        "AcknowledgeEvents": frozenset({_I}),
+    },
     "AdminService": {"*": frozenset({_O}), "GetProfile": frozenset({_O, _R})},
 }
 
@@ -99,10 +108,9 @@ class Directory:
                     self._callers[key.key_id] = caller
                     self._keys[key.key_id] = key
         for registrar in settings.registrars.values():
+            kind = CallerKind.COUNTER if registrar.feeds else CallerKind.REGISTRAR
             for key_id in registrar.tls_key_ids:
-                self._callers[key_id] = Caller(
-                    CallerKind.REGISTRAR, registrar.registrar_id, registrar.suspended
-                )
+                self._callers[key_id] = Caller(kind, registrar.registrar_id, registrar.suspended)
         if settings.operators is not None:
             for key_id in settings.operators.tls_key_ids:
                 self._callers[key_id] = Caller(CallerKind.OPERATOR)

@@ -20,8 +20,8 @@ from gateway.cases.decision import Decision
 from gateway.cases.effects import OperatorSet, RequestAnswered
 from gateway.cases.model import Moment, Outcome, Result
 from gateway.commands import Command
-from gateway.demo.cast import REGISTRAR, REGISTRAR_ID
-from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY, prepare
+from gateway.demo.cast import COUNTER, COUNTER_ID, REGISTRAR, REGISTRAR_ID
+from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, REGISTRAR_KEY, prepare
 from gateway.pb.diya.v1 import (
     authority_pb2,
     codes_pb2,
@@ -68,6 +68,9 @@ async def found(folder: Path) -> None:
             await admin.set_registrar(
                 _registrar(town, SECOND_REGISTRAR_KEY, SECOND_REGISTRAR_ID, SECOND_REGISTRAR)
             )
+            counter = _registrar(town, COUNTER_KEY, COUNTER_ID, COUNTER)
+            counter.feeds = True
+            await admin.set_registrar(counter)
             await admin.set_trust(
                 trust_revoking(town, [town.key("bank-a", "revoked"), town.key(REVOKED_TLS_KEY, "tls")])
             )
