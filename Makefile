@@ -26,7 +26,9 @@ demo: $(STAMP) ## Do the whole job for real and leave it in demo-out/
 	$(BIN)/diya demo --out demo-out
 
 test: $(STAMP) ## Run every test
-	@command -v pdfsig >/dev/null || { [ -n "$(SUDO_APT)" ] && apt-get update -qq && apt-get install -y -qq poppler-utils; } || true
+	@command -v pdfsig >/dev/null || { \
+	  [ -n "$(SUDO_APT)" ] && apt-get update -qq && apt-get install -y -qq poppler-utils; } || \
+	  echo 'pdfsig is missing, and what needs it will be skipped. Run as root: apt-get install poppler-utils' >&2
 	$(BIN)/python -m pytest -q
 
 check: $(STAMP) ## Lint, types, layers, contract
@@ -49,4 +51,4 @@ lock: ## Compile requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -o requirements.lock
 
 clean: ## Remove the environment and what the demo left
-	rm -rf $(VENV) demo-out
+	rm -rf $(VENV) demo-out demo-out-broken

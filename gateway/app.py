@@ -22,6 +22,7 @@ from gateway.certificates.seal import CertificateSealer
 from gateway.certificates.seal_protocol import SealKey
 from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
+from gateway.readings import Readings, served
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
@@ -29,6 +30,7 @@ from gateway.rpc.feed import FeedService
 from gateway.rpc.files import FileService
 from gateway.rpc.ledger import LedgerService
 from gateway.rpc.party import PartyService
+from gateway.rpc.quota import DailyQuota, read_counts
 from gateway.rpc.register import RegisterService
 from gateway.rpc.registration import RegistrationService
 from gateway.rpc.review import ReviewService
@@ -41,8 +43,8 @@ from gateway.storage.engine import WriterLock, reader_engine, writer_engine
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
-from gateway.telemetry import metrics
 from ledger.checkpoint import NoteSigner
+from ledger.errors import RegistryUnknownError, WrongKeyError
 from ledger.publish import Publisher
 from ledger.store import Ledger
 from ledger.tables import metadata as ledger_metadata
@@ -71,12 +73,13 @@ class Gateway:
     async def start(self) -> None:
         """Open the store, finish what a crash left, then listen."""
         config = self.config
+        vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
+        self.ledger = Ledger(vault)
         self._take_lock()
         self._writer = writer_engine(config.storage.database)
         self._reader = reader_engine(config.storage.database)
         create_tables(self._writer)
-        vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
-        self.ledger = Ledger(vault)
+        self._check_ledgers()
         signers = {r.id: note_signer(r.origin, r.ledger_key) for r in config.registries}
         self._signers = signers
         self._publisher = Publisher(signers.__getitem__)
@@ -107,8 +110,11 @@ class Gateway:
         self.clockwork = Clockwork(
             sequencer=self.sequencer, queries=self.queries, trust_of=self.trust, clock=self._clock
         )
+        self._readings = Readings(sequencer=self.sequencer, queries=self.queries, clock=self._clock)
+        await self._readings.start(registries)
         await self._start_sealing(registries, {s.name: s.vkey for s in signers.values()})
         await self.clockwork.start(registries)
+        self._rehearsals = DailyQuota(self.sequencer.run, await self.queries.read(read_counts))
         self.callers = Callers(self.sequencer.settings, self.trust, self._clock)
         self._server = RpcServer(config, self.callers, self._servicers())
         await self._server.start()
@@ -191,7 +197,7 @@ class Gateway:
                 **shared, files=self.files, checker=self._checker, trust_of=self.trust, limits=limits
             ),
             "RegistrationService": RegistrationService(
-                **shared, **verifying, verifier=self._verifier, watch=self.watch
+                **shared, **verifying, verifier=self._verifier, watch=self.watch, rehearsals=self._rehearsals
             ),
             "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),
@@ -210,9 +216,26 @@ class Gateway:
 
     def _committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
         self.watch.move(registry)
+        self._readings.committed(registry, effects)
         self.clockwork.committed(registry, effects)
         if self.sealing is not None:
             self.sealing.committed(registry, effects)
+
+    def _check_ledgers(self) -> None:
+        """Raise ConfigError, with everything closed again, unless each registry's ledger is there and our key is its.
+
+        Under another key nothing of it could be read, and what came in could not be entered.
+        """
+        try:
+            with self._reader.begin() as connection:
+                for registry in self.config.registries:
+                    self.ledger.check_key(connection, registry.id)
+        except (WrongKeyError, RegistryUnknownError) as error:
+            self._reader.dispose()
+            self._writer.dispose()
+            if self._lock is not None:
+                self._lock.release()
+            raise ConfigError(f"{self.config.storage.key_encryption_key}: {error}") from error
 
     def _take_lock(self) -> None:
         prefix = "sqlite:///"
@@ -223,7 +246,7 @@ class Gateway:
     def _start_metrics(self) -> None:
         host, _, port = self.config.server.metrics.rpartition(":")
         if host:
-            self._metrics_server, _ = start_http_server(int(port), addr=host, registry=metrics.collectors)
+            self._metrics_server, _ = start_http_server(int(port), addr=host, registry=served(self._readings))
             self.metrics_port = self._metrics_server.server_port
 
 

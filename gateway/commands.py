@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -53,7 +52,6 @@ class Command:
     decide: Callable[[Working, Moment], Decision]
     future: Future[Answer] = field(default_factory=Future)
     waiter: asyncio.Future[Answer] | None = None
-    queued_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)

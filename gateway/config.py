@@ -53,7 +53,9 @@ class RegistryConfig(BaseModel):
 class Limits(BaseModel):
     """Everything has a limit with a name and a unit."""
 
-    message_bytes_max: int = 1 * MIB
+    message_bytes_max: int = (
+        6 * MIB
+    )  # a payload of 4 MiB, the most of the contract, its signatures and sections
     file_bytes_max: int = 20 * MIB
     case_bytes_max: int = 200 * MIB
     chunk_bytes_max: int = 256 * 1024
@@ -63,6 +65,7 @@ class Limits(BaseModel):
     concurrent_calls_max: int = 1024
     streams_per_connection_max: int = 256
     stream_unanswered_max: int = 64
+    watch_silence_seconds_max: float = 30.0
     page_size_default: int = 50
     page_size_max: int = 500
     envelope_days_max: int = 7

@@ -50,6 +50,9 @@ def feed_world_of(working: Working, act: AnyFeedAct) -> FeedWorld:
     numbers = {n for state in units.values() for n in certificate_numbers(state.rights)}
     told = {uscc for row in applications.values() for uscc in row.institutions}
     told |= _lenders(settings, units.values())
+    certificates = working.certificate_identifiers(numbers)
+    holders = {i: working.certificate_holders(i) for i in certificates.values()}
+    told |= {uscc for several in holders.values() for uscc in several}
     return FeedWorld(
         registry=working.registry,
         profile=settings.profile,
@@ -62,7 +65,8 @@ def feed_world_of(working: Working, act: AnyFeedAct) -> FeedWorld:
         counter_cases=_counter_cases(working, acts),
         institutions=settings.institutions,
         counters={name: working.counter(name) for name in map(counter_name, told)},
-        certificates_by_number=working.certificate_identifiers(numbers),
+        certificates_by_number=certificates,
+        certificate_holders=holders,
     )
 
 

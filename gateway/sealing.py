@@ -19,6 +19,7 @@ from gateway.applications.sealing import Seal, decide_sealed, request_id
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, CertificateNumbered
 from gateway.cases.model import Moment
+from gateway.certificates.content import decode_content
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import CertificateSealer
 from gateway.commands import Command
@@ -76,16 +77,13 @@ class Sealing:
         """Queue the certificates that a commit numbered; called on the event loop."""
         for effect in effects:
             if isinstance(effect, CertificateNumbered):
-                metrics.certificate("numbered")
                 self._queue.put_nowait((registry, effect.identifier, 0))
-        metrics.unsealed(self._queue.qsize())
 
     async def _work(self) -> None:
         while True:
             registry, identifier, tried = await self._queue.get()
             try:
                 await self._seal(registry, identifier)
-                metrics.certificate("sealed")
             except Exception:
                 log.exception(
                     "certificate not sealed", extra={"registry": registry, "identifier": identifier}
@@ -98,7 +96,6 @@ class Sealing:
                 )
             finally:
                 self._queue.task_done()
-                metrics.unsealed(self._queue.qsize())
 
     async def _seal(self, registry: str, identifier: str) -> None:
         """One certificate: from its content and its entry's proof to a logged, sealed PDF."""
@@ -113,6 +110,7 @@ class Sealing:
             registry=registry,
             identifier=identifier,
             application_id=row["application_id"],
+            case_number=decode_content(content).case_number,
             institutions=tuple(row["institutions"].split(",")),
             pdf_sha256=sha256,
             size_bytes=len(pdf),

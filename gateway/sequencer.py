@@ -17,6 +17,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from gateway.cases.decision import Decision
-from gateway.cases.effects import AnyEffect, encode_effects
+from gateway.cases.effects import AnyEffect, ApplicationRecorded, encode_effects
 from gateway.cases.errors import CommandRefused, RequestIdReused
 from gateway.cases.model import Moment, Outcome
 from gateway.certificates.content import encode_content
@@ -117,6 +118,7 @@ class Sequencer:
         self._on_commit = on_commit
         self.coming: Callable[[], bool] = bool  # whether more is on its way; set once, before serving
         self._queue: queue.SimpleQueue[Command | Work | None] = queue.SimpleQueue()
+        self._arrivals: deque[float] = deque()  # when each item that is not yet answered came, oldest first
         self._settings: dict[str, Settings] = {}
         self._unsure: set[str] = set()  # registries whose last commit failed: read their settings again
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
@@ -165,12 +167,20 @@ class Sequencer:
             raise Overloaded
         # From here on a cancel() by whoever waits does nothing: what is queued is done, and always answered.
         item.future.set_running_or_notify_cancel()
+        self._arrivals.append(time.monotonic())
         self._queue.put(item)
 
     @property
     def depth(self) -> int:
         """Commands that wait."""
         return self._queue.qsize()
+
+    def waiting(self) -> tuple[int, float]:
+        """Items taken and not yet answered, in hand or queued, and how long the oldest has waited, seconds."""
+        try:
+            return len(self._arrivals), time.monotonic() - self._arrivals[0]
+        except IndexError:
+            return 0, 0.0
 
     def settings(self, registry: str) -> Settings:
         """The registry's settings as of the last commit."""
@@ -187,6 +197,8 @@ class Sequencer:
         while (items := self._gather()) is not None:
             if items:
                 self._process(items)
+                for _ in items:
+                    self._arrivals.popleft()
 
     def _gather(self) -> list[Command | Work] | None:
         """Everything that waits, up to the cap; None when the sequencer is to end.
@@ -217,6 +229,7 @@ class Sequencer:
         try:
             results, batches = self._commit(works, commands)
         except Exception as error:
+            metrics.commit_failed()
             self._unsure |= {c.registry for c in commands}
             if len(items) > 1:  # one item's defect must not fail its neighbours: each alone, once
                 for item in items:
@@ -250,7 +263,8 @@ class Sequencer:
             if batch.settings is not None:
                 self._settings[batch.registry] = batch.settings
                 self._unsure.discard(batch.registry)
-        metrics.batch_committed(sum(len(b.decided) for b in batches), time.perf_counter() - started)
+            _count(batch)
+        metrics.batch_committed(len(works) + len(commands), time.perf_counter() - started)
         return results, batches
 
     def _decide(self, connection: Connection, registry: str, commands: list[Command]) -> _Batch:
@@ -388,6 +402,18 @@ class Sequencer:
         except Exception as error:
             log.exception("replay not answered")
             return error
+
+
+def _count(batch: _Batch) -> None:
+    """Tell the metrics what was answered: each decision once, whoever asked for it; replays decide nothing."""
+    for decided in batch.decided:
+        decision = decided.decision
+        kinds = [e.application.kind.value for e in decision.effects if isinstance(e, ApplicationRecorded)]
+        outcome = decision.outcome
+        codes = [finding.code for finding in outcome.findings]
+        metrics.outcome(kinds[0] if kinds else "NONE", decision.kind, outcome.result.value, codes)
+    if batch.appended:
+        metrics.grown(batch.registry, batch.appended[-1].index + 1)
 
 
 def _application_of(decision: Decision) -> str:

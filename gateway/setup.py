@@ -225,7 +225,7 @@ files = "data/files"
 key_encryption_key = "keys/kek"  # wraps every evidence key; without a backup of it the evidence is lost
 
 [limits]
-message_bytes_max = 1048576
+message_bytes_max = 6291456      # one message: room for a payload of 4 MiB, its signatures and sections
 file_bytes_max = 20971520        # one file
 case_bytes_max = 209715200       # all files of one case
 upload_idle_seconds_max = 20.0   # a stalled upload ends

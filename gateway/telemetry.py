@@ -1,6 +1,8 @@
 """Prometheus metrics and structured logging: one closed list of names, no personal data.
 
-Label values come from closed sets (methods, reasons, kinds, registries); a name, number or digest is never a label.
+Label values come from closed sets (methods, reasons, kinds, registries); a name, number, digest or unit code is never
+a label. What is counted as it happens is here; what a scrape reads off the gateway at that instant, such as how long
+the oldest case has waited, is in `gateway/readings.py`.
 """
 
 from __future__ import annotations
@@ -10,40 +12,74 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gateway.register.reasons import REASONS
+
 _LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _BATCH_COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
+#: Stands for a code that is not of our lists: a registrar may write grounds of any code, a label may not hold them.
+OTHER = "OTHER"
+
 
 class Metrics:
-    """Every metric of the gateway. `collectors` is what the metrics endpoint serves."""
+    """Every counter of this process. `collectors` is what the metrics endpoint serves beside the readings."""
 
     def __init__(self) -> None:
-        self.collectors = CollectorRegistry()
+        self.collectors = CollectorRegistry(auto_describe=True)
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
-        self._calls = counter("diya_rpc_total", "Calls answered", "method", "code")
+        self._calls = counter("diya_rpc_total", "Calls answered, by status code", "method", "code")
         self._latency = histogram("diya_rpc_seconds", "Time from call to answer", _LATENCY_SECONDS, "method")
-        self._refused = counter("diya_rpc_refused_total", "Calls refused, by reason", "method", "reason")
-        self._outcomes = counter("diya_outcomes_total", "Answers of the law", "kind", "result")
-        self._findings = counter("diya_findings_total", "Findings given", "code")
-        self._batch = histogram("diya_batch_commands", "Commands in a commit", _BATCH_COMMANDS)
-        self._commit = histogram("diya_commit_seconds", "Time of a commit", _LATENCY_SECONDS)
-        self._depth = gauge("diya_queue_depth", "Commands that wait for the sequencer")
-        self._age = gauge("diya_queue_oldest_seconds", "Age of the oldest command that waits")
-        self._size = gauge("diya_ledger_size", "Entries under the newest checkpoint", "registry")
-        self._published = gauge(
-            "diya_checkpoint_unixtime", "When the newest checkpoint was signed", "registry"
+        self._refused = counter(
+            "diya_rpc_refused_total", "Calls refused, by reason (ErrorReason)", "method", "reason"
         )
+        self._outcomes = counter(
+            "diya_outcomes_total",
+            "Answers of the law: kind of request, act that was answered (kind of entry, or rehearsal), result",
+            "kind",
+            "act",
+            "result",
+        )
+        self._findings = counter(
+            "diya_findings_total", "Findings given, by kind of request and code", "kind", "code"
+        )
+        self._batch = histogram(
+            "diya_batch_commands", "Commands and rows of uploads in one commit", _BATCH_COMMANDS
+        )
+        self._commit = histogram(
+            "diya_commit_seconds", "Time of a commit: lock, load, decide, append, sync", _LATENCY_SECONDS
+        )
+        self._not_committed = counter("diya_commit_failed_total", "Batches that could not be committed")
+        self._entries = gauge("diya_ledger_entries", "Entries in the ledger", "registry")
+        self._covered = gauge(
+            "diya_checkpoint_entries", "Entries that the newest checkpoint covers", "registry"
+        )
+        self._age = gauge(
+            "diya_checkpoint_age_seconds",
+            "Time since the newest checkpoint was signed; before the first one of this run, since its last entry",
+            "registry",
+        )
+        self._published_at: dict[str, float] = {}
         self._unpublished = counter(
             "diya_publish_failed_total", "Checkpoints that could not be signed", "registry"
         )
-        self._signatures = counter("diya_signatures_total", "Signatures judged", "subject", "result")
-        self._certificates = counter("diya_certificates_total", "Certificates", "step")
-        self._unsealed = gauge("diya_certificates_unsealed", "Certificates numbered and not yet sealed")
+        self._signatures = counter(
+            "diya_signatures_total",
+            "Signatures judged: of an envelope or in a file; ok, or the reason of the refusal",
+            "subject",
+            "result",
+        )
+        self._files = counter(
+            "diya_files_checked_total", "Files checked when uploaded: ok, or each problem found", "result"
+        )
+        self._certificates = counter(
+            "diya_certificates_total", "Certificates numbered, sealed, or tried in vain", "step"
+        )
         self._uploads = counter("diya_upload_bytes_total", "Bytes of files received")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -64,26 +100,35 @@ class Metrics:
         """An rpc was refused with an ErrorReason."""
         self._refused.labels(method, reason).inc()
 
-    def outcome(self, kind: str, result: str, codes: Iterable[str]) -> None:
-        """The law answered."""
-        self._outcomes.labels(kind, result).inc()
+    def outcome(self, kind: str, act: str, result: str, codes: Iterable[str]) -> None:
+        """The law answered. `kind` is NONE for an act on no application, such as a change of the rules."""
+        self._outcomes.labels(kind, act, result).inc()
         for code in codes:
-            self._findings.labels(code).inc()
+            self._findings.labels(kind, code if code in REASONS else OTHER).inc()
 
     def batch_committed(self, commands: int, seconds: float) -> None:
         """One group commit."""
         self._batch.observe(commands)
         self._commit.observe(seconds)
 
-    def queue(self, depth: int, oldest_seconds: float) -> None:
-        """The sequencer's queue as it stands."""
-        self._depth.set(depth)
-        self._age.set(oldest_seconds)
+    def commit_failed(self) -> None:
+        """A group commit was rolled back."""
+        self._not_committed.inc()
 
-    def published(self, registry: str, size: int) -> None:
-        """A checkpoint of this size is signed."""
-        self._size.labels(registry).set(size)
-        self._published.labels(registry).set(time.time())
+    def grown(self, registry: str, entries: int) -> None:
+        """A registry's ledger has so many entries."""
+        self._entries.labels(registry).set(entries)
+
+    def published(self, registry: str, entries: int, at: float | None = None) -> None:
+        """A checkpoint over so many entries is signed, now or at a Unix time."""
+        self._covered.labels(registry).set(entries)
+        known = registry in self._published_at
+        self._published_at[registry] = time.time() if at is None else at
+        if not known:
+            self._age.labels(registry).set_function(partial(self._checkpoint_age, registry))
+
+    def _checkpoint_age(self, registry: str) -> float:
+        return max(time.time() - self._published_at[registry], 0.0)
 
     def publish_failed(self, registry: str) -> None:
         """A checkpoint could not be signed; entries are safe, receipts are pending."""
@@ -93,13 +138,13 @@ class Metrics:
         """A signature was judged: subject `envelope` or `file`, result `ok` or a reason."""
         self._signatures.labels(subject, result).inc()
 
+    def file_checked(self, result: str) -> None:
+        """A file was checked: `ok`, or once for each code of a problem."""
+        self._files.labels(result).inc()
+
     def certificate(self, step: str) -> None:
         """A certificate was numbered, sealed, or failed to be."""
         self._certificates.labels(step).inc()
-
-    def unsealed(self, count: int) -> None:
-        """Certificates that wait for their seal."""
-        self._unsealed.set(count)
 
     def uploaded(self, size_bytes: int) -> None:
         """A file came in."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from gateway.applications.daily import counter_of_day
 from gateway.applications.events import counter_name
 from gateway.cases.errors import CommandRefused
 from gateway.cases.model import (
@@ -46,6 +47,7 @@ def wants_of(manifest: Manifest) -> Wants:
         units=codes,
         files={(channel, f.sha256) for f in manifest.files},
         papers={f.sha256 for f in manifest.files},
+        applications=set(_named(manifest).values()),
         certificate_numbers=_proof_numbers(manifest),
         counters=_counters(manifest, header.created_at),
     )
@@ -55,7 +57,7 @@ def wants_of_case(manifest: Manifest, row: Application, now: dt.datetime) -> Wan
     """What deciding a later act on this case will read."""
     wants = wants_of(manifest)
     wants.requests = set()
-    wants.applications = {row.application_id}
+    wants.applications.add(row.application_id)
     wants.files |= {(b.institution, b.reference.sha256) for b in row.brought}
     wants.papers |= {b.reference.sha256 for b in row.brought}
     wants.counters |= _counters(manifest, now, row.institutions)
@@ -85,9 +87,16 @@ def world_of(
         code for state in units.values() for right in state.rights for code in right.units
     } - units.keys()
     related = {code: state for code in sorted(shared) if (state := working.unit_state(code)) is not None}
+    named = {name: working.application(key) for name, key in _named(manifest).items()}
     numbers = _proof_numbers(manifest)
     for state in units.values():
         numbers |= certificate_numbers(state.rights)
+    certificates = working.certificate_identifiers(numbers)
+    holders = {i: working.certificate_holders(i) for i in certificates.values()}
+    told = (*institutions, *(uscc for several in holders.values() for uscc in several))
+    counters = _counters(manifest, now, told)
+    if settings.profile.submissions_per_day:
+        counters.add(counter_of_day(manifest.header.channel_institution, now))
     return World(
         registry=working.registry,
         profile=settings.profile,
@@ -96,8 +105,10 @@ def world_of(
         related=related,
         open_cases=open_cases,
         institutions=settings.institutions,
-        counters={name: working.counter(name) for name in _counters(manifest, now, institutions)},
-        certificates_by_number=working.certificate_identifiers(numbers),
+        counters={name: working.counter(name) for name in counters},
+        certificates_by_number=certificates,
+        certificate_holders=holders,
+        named={name: row for name, row in named.items() if row is not None},
         feed_gap=settings.feed.is_gap(settings.profile.counter_feed_max_lag_minutes, now),
     )
 
@@ -139,7 +150,7 @@ def _paper(
                 number=s.identity.number,
                 issuer_key_id=s.issuer_key_id,
                 serial=s.serial,
-                revoked=not _stands(s, trust, now),
+                revoked=not stands(s, trust, now),
             )
             for s in verdict.signatures
         ),
@@ -148,10 +159,14 @@ def _paper(
     )
 
 
-def _stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool:
-    """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked."""
+def stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool:
+    """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked.
+
+    Where a time stamp proves when it was made, what was revoked after that does not touch it; else what is now does.
+    """
+    at = signature.proven_at or now
     return trust.is_anchor(signature.anchor, signature.purpose) and not any(
-        trust.is_revoked(link.issuer_key_id, int(link.serial), now) for link in signature.chain
+        trust.is_revoked(link.issuer_key_id, int(link.serial), at) for link in signature.chain
     )
 
 
@@ -160,6 +175,14 @@ def _proof_numbers(manifest: Manifest) -> set[str]:
     return {
         proof.number for op in manifest.terms.operations if (proof := getattr(op, "proof", None)) is not None
     }
+
+
+def _named(manifest: Manifest) -> dict[str, str]:
+    """Applications of this registry that the header names: resource name -> id."""
+    header = manifest.header
+    head = f"registries/{header.registry}/applications/"
+    names = (header.case, header.supersedes)
+    return {name: name.removeprefix(head) for name in names if name.startswith(head)}
 
 
 def _counters(manifest: Manifest, now: dt.datetime, institutions: Iterable[str] = ()) -> set[str]:

@@ -30,7 +30,8 @@ from signing.check_protocol import (
     SetTrust,
     frame,
 )
-from signing.pdf import PDF_BYTES_MAX, check_pdf
+from signing.pdf import check_pdf, check_source
+from signing.pdf_source import size_of, source_of
 from signing.trust import TrustStore
 from signing.verdict import PdfVerdict
 
@@ -64,13 +65,14 @@ def main() -> int:
 
 
 def _check(request: CheckFile, trust: TrustStore) -> PdfVerdict:
+    """How large a file may be is for the service that received it to say: it comes whole, whatever its size."""
     with Path(request.path).open("rb") as file:
-        data = file.read(PDF_BYTES_MAX + 1)
-    _set_limits(request)
-    try:
-        return check_pdf(data, trust, request.at)
-    finally:
-        _lift_limits()
+        source = source_of(file)
+        _set_limits(request)  # after mapping: the limit is on what the check takes beside the file
+        try:
+            return check_source(source, trust, request.at, bytes_max=size_of(source))
+        finally:
+            _lift_limits()
 
 
 def _set_limits(request: CheckFile) -> None:

@@ -2,9 +2,10 @@
 hold?
 
 `check_pdf` is pure: bytes, trust and a time in, a verdict out; bad input is a finding, never an
-exception. It parses hostile bytes in Python, so a service calls it through `checking.FileChecker`,
-in a process with limits. `recheck_pdf` judges a kept verdict again without the file, after a
-revocation list or an anchor changed.
+exception. `check_source` is the same for a file that is read as it is judged. They parse hostile
+bytes in Python, so a service calls them through `checking.FileChecker`, in a process with limits.
+`recheck_pdf` judges a kept verdict again without the file, after a revocation list or an anchor
+changed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import re
 from datetime import datetime
 from io import BytesIO
-from typing import Final
+from typing import BinaryIO, Final
 
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -21,6 +22,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from signing.errors import CertificateExpired, CertificateRevoked, CertificateUnknownIssuer
 from signing.pdf_content import TooComplex, count_pages, inspect_content
 from signing.pdf_signatures import check_signatures
+from signing.pdf_source import blocks, contains, find_last, size_of
 from signing.problems import file_problem, signature_problem
 from signing.trust import TrustStore
 from signing.verdict import PdfProblem, PdfSignature, PdfVerdict
@@ -29,14 +31,23 @@ PDF_BYTES_MAX: Final = 20 * 1024 * 1024
 REVISIONS_MAX: Final = 64
 
 _HEADER: Final = re.compile(rb"%PDF-(\d)\.(\d)[\r\n \t]")
+_HEADER_BYTES: Final = 16
 _VERSIONS: Final = frozenset({(1, 4), (1, 5), (1, 6), (1, 7), (2, 0)})
 _END: Final = b"%%EOF"
 
 
 def check_pdf(data: bytes, trust: TrustStore, at: datetime) -> PdfVerdict:
-    """What `data` is, judged against `trust` at `at` (aware). Never raises on bad input.
+    """`check_source` of bytes in memory, at most `PDF_BYTES_MAX` of them."""
+    return check_source(BytesIO(data), trust, at)
 
-    A verdict is ok when the file is a readable PDF 1.4 to 2.0 of at most `PDF_BYTES_MAX` bytes
+
+def check_source(
+    source: BinaryIO, trust: TrustStore, at: datetime, *, bytes_max: int = PDF_BYTES_MAX
+) -> PdfVerdict:
+    """What `source` is (see `pdf_source`), judged against `trust` at `at` (aware). Never raises on bad
+    input.
+
+    A verdict is ok when the file is a readable PDF 1.4 to 2.0 of at most `bytes_max` bytes
     without encryption, scripts, launch or other active content, XFA and references to elsewhere,
     and every signature in it is intact, was followed by signatures only, and is by a certificate
     that chains to an anchor and was good at the proven time or, without one, at `at`.
@@ -47,12 +58,13 @@ def check_pdf(data: bytes, trust: TrustStore, at: datetime) -> PdfVerdict:
     pages = 0
     signatures: list[PdfSignature] = []
     attachments: dict[str, str] = {}
-    surface = _check_surface(data)
+    size = size_of(source)
+    surface = _check_surface(source, size, bytes_max)
     if surface is not None:
         problems.append(surface)
     else:
         try:
-            reader = PdfFileReader(BytesIO(data), strict=True)
+            reader = PdfFileReader(source, strict=True)
             if "/Encrypt" in reader.trailer or reader.encrypted:
                 problems.append(file_problem("FILE_ENCRYPTED"))
             elif reader.xrefs.total_revisions > REVISIONS_MAX:
@@ -74,12 +86,15 @@ def check_pdf(data: bytes, trust: TrustStore, at: datetime) -> PdfVerdict:
         except MemoryError:
             raise
         except Exception as error:  # a parser of foreign bytes may raise nearly anything
-            problems.append(_unreadable(data, error))
+            problems.append(_unreadable(source, error))
+    digest = hashlib.sha256()
+    for block in blocks(source):
+        digest.update(block)
     return PdfVerdict(
         ok=not problems,
         problems=tuple(problems),
-        sha256=hashlib.sha256(data).hexdigest(),
-        size_bytes=len(data),
+        sha256=digest.hexdigest(),
+        size_bytes=size,
         checked_at=at,
         pages=pages,
         signatures=tuple(signatures),
@@ -111,26 +126,27 @@ def recheck_pdf(verdict: PdfVerdict, trust: TrustStore, at: datetime) -> tuple[P
     return tuple(problems)
 
 
-def _check_surface(data: bytes) -> PdfProblem | None:
+def _check_surface(source: BinaryIO, size: int, bytes_max: int) -> PdfProblem | None:
     """What can be said before parsing: size, header at the first byte, nothing after the end."""
-    if len(data) > PDF_BYTES_MAX:
-        return file_problem("FILE_TOO_LARGE", f"{len(data)} of at most {PDF_BYTES_MAX} bytes")
-    header = _HEADER.match(data)
+    if size > bytes_max:
+        return file_problem("FILE_TOO_LARGE", f"{size} of at most {bytes_max} bytes")
+    source.seek(0)
+    header = _HEADER.match(source.read(_HEADER_BYTES))
     if header is None:
         return file_problem("FILE_NOT_PDF")
     if (int(header.group(1)), int(header.group(2))) not in _VERSIONS:
         return file_problem("FILE_VERSION", header.group(0).decode("ascii").strip())
-    end = data.rfind(_END)
+    end = find_last(source, _END)
     if end < 0:
         return file_problem("FILE_MALFORMED", "no end-of-file marker: the file may be cut short")
-    if data[end + len(_END) :].strip(b"\r\n\t \x00"):
+    if any(block.strip(b"\r\n\t \x00") for block in blocks(source, end + len(_END))):
         return file_problem("FILE_TRAILING_DATA")
     return None
 
 
-def _unreadable(data: bytes, error: Exception) -> PdfProblem:
+def _unreadable(source: BinaryIO, error: Exception) -> PdfProblem:
     """Encryption of a kind that the parser does not know shows as an error of the parser."""
     detail = f"{type(error).__name__}: {str(error)[:200]}"
-    if b"/Encrypt" in data and "ncrypt" in detail:
+    if "ncrypt" in detail and contains(source, b"/Encrypt"):
         return file_problem("FILE_ENCRYPTED", detail)
     return file_problem("FILE_MALFORMED", detail)

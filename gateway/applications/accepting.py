@@ -7,8 +7,9 @@ everything else waits or goes to a person; `record` writes it down, effects in t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import ceil
 
 from msgspec.structs import replace
 
@@ -25,6 +26,7 @@ from gateway.cases.effects import (
 )
 from gateway.cases.errors import EnvelopeExpired
 from gateway.cases.model import (
+    CLOSED,
     Application,
     Awaited,
     ConsentKind,
@@ -38,6 +40,7 @@ from gateway.cases.model import (
 )
 from gateway.kinds.law import CHINA, Case
 from gateway.kinds.papers import REUSABLE_PAPERS
+from gateway.register.authority import Profile
 from gateway.register.calendar import add_working_days
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import format_case_number
@@ -45,6 +48,9 @@ from gateway.register.model import Value
 
 #: IR 20: every registration within 30 working days from acceptance.
 STATUTORY_WORKING_DAYS = 30
+
+#: Half a working day is promised as 4 hours (authority.proto, ServicePromise).
+HOURS_A_DAY = 8
 
 #: Why a case is SUSPENDED when no registrar suspended it: an earlier case on the unit (handbook 3.6).
 QUEUE = "S-QUEUE"
@@ -89,6 +95,7 @@ def case_of(
         rules=world.rules,
         open_cases=world.open_cases,
         own_application=row.application_id,
+        prior=world.named.get(row.case),
         accepted_index=row.accepted_index,
         accepted_at=row.accepted_at,
         feed_gap=world.feed_gap,
@@ -107,16 +114,18 @@ def institutions_of(awaiting: Sequence[Awaited]) -> tuple[str, ...]:
 
 
 def accept(world: World, draft: Application, moment: Moment) -> Application:
-    """Acceptance: every applicant has signed and every paper is there; clock and place run from here (RD 67)."""
+    """Acceptance: every applicant has signed and every paper is there; clock and place run from here (RD 67).
+
+    It is the machine that accepts, always; the officer of the rule set in force answers for it (handbook 1.4).
+    """
     serial = world.counters.get("case", 0) + 1
     today = moment.now.astimezone(CHINA).date()
-    promised = [
-        world.profile.promised_working_days.get(op, STATUTORY_WORKING_DAYS) for op in draft.operations
-    ]
+    promised = [_promised_days(world.profile, operation) for operation in draft.operations]
     deadline, provisional = _add_working_days(today, min(max(promised), STATUTORY_WORKING_DAYS))
     return replace(
         draft,
         accepted_at=moment.now,
+        accepted_by=world.rules.officer if world.rules is not None else "",
         accepted_index=moment.index,
         case_number=format_case_number(today, draft.units[0][:6], serial),
         deadline=deadline,
@@ -124,6 +133,20 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
         parties_expire_at=None,
         awaiting=(),
     )
+
+
+def _promised_days(profile: Profile, operation: str) -> int:
+    """Working days after acceptance; hours beyond them end on a working day too: half a day is the next one's."""
+    days = profile.promised_working_days.get(operation)
+    hours = profile.promised_working_hours.get(operation, 0)
+    if days is None and not hours:
+        return STATUTORY_WORKING_DAYS
+    return (days or 0) + ceil(hours / HOURS_A_DAY)
+
+
+def state_for_a_person(row: Application) -> State:
+    """Where an accepted case waits for a person: ACCEPTED until a registrar has it, then IN_REVIEW (handbook 3.6)."""
+    return State.IN_REVIEW if row.claimed_by or row.reviewed_by else State.ACCEPTED
 
 
 def conclude(
@@ -137,7 +160,7 @@ def conclude(
     severities = {f.severity for f in findings}
     told = tuple(findings)
     if severities & {Severity.REFERS, Severity.BLOCKS}:
-        row = replace(accepted, state=State.IN_REVIEW, suspension="")
+        row = replace(accepted, state=state_for_a_person(accepted), suspension="")
         return Settled(row=row, result=Result.ACCEPTED, findings=told)
     if Severity.WAITS in severities:
         row = replace(accepted, state=State.SUSPENDED, suspension=QUEUE)
@@ -165,14 +188,16 @@ def record(
     frees: Sequence[Paper] = (),
     tells: str | None = None,
     booked: BookedPhase | None = None,
+    counted: Mapping[str, int] | None = None,
 ) -> Decision:
     """The decision of one act. `tells` is the event for the institutions of the case: "" that of its state, None none.
 
     Without `findings` those that stood go on standing; `()` says that none stand any more.
     """
     stands = row.findings_index if findings is None else moment.index
-    row = replace(row, last_index=moment.index, findings_index=stands)
-    counters = dict(booked.counters) if booked else {}
+    closed_at = row.closed_at or (moment.now if row.state in CLOSED else None)
+    row = replace(row, last_index=moment.index, findings_index=stands, closed_at=closed_at)
+    counters = {**(counted or {}), **(booked.counters if booked else {})}
     if row.accepted_index == moment.index:
         counters["case"] = world.counters.get("case", 0) + 1
     effects: list[AnyEffect] = [
@@ -192,6 +217,9 @@ def record(
         effects += booked.effects
     if tells is not None:
         told, counters = events.tell(world, row, moment, counters, kind=tells)
+        effects += told
+    if booked:
+        told, counters = events.tell_holders(world, row, moment, counters, booked.effects)
         effects += told
     effects += [CounterMoved(name=name, value=value) for name, value in sorted(counters.items())]
     outcome = Outcome(

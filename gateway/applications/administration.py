@@ -17,6 +17,7 @@ from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     AnyEffect,
     InstitutionSet,
+    OperatorSet,
     ProfileSet,
     RegistrarSet,
     RequestAnswered,
@@ -27,7 +28,7 @@ from gateway.cases.effects import (
 )
 from gateway.cases.errors import CommandRefused, EnvelopeExpired
 from gateway.cases.model import Moment, Outcome, Result
-from gateway.register.authority import Institution, Profile, Registrar, RuleSet
+from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
 from gateway.register.model import AnyRight, Unit, Value
 
 #: Whose request ids the acts of operators are: one name space a registry, whichever operator signs.
@@ -135,6 +136,29 @@ def decide_registrar(
                 field="registrar.keys",
             )
     return _done("registrar.set", RegistrarSet(registrar=replace(registrar, index=moment.index)), act, moment)
+
+
+def decide_auditors(
+    keys: tuple[RegisteredKey, ...],
+    before: OperatorSet | None,
+    institutions: Mapping[str, Institution],
+    registrars: Mapping[str, Registrar],
+    act: OperatorAct,
+    moment: Moment,
+) -> Decision:
+    """Replace the auditors' keys; the operators' stay. Somebody else's key makes nobody an auditor."""
+    before = before or OperatorSet(key_ids=())
+    taken = {*before.key_ids, *before.tls_key_ids}
+    taken.update(key.key_id for institution in institutions.values() for key in institution.keys)
+    taken.update(k for r in registrars.values() for k in (*r.key_ids, *r.tls_key_ids))
+    ids = tuple(key.key_id for key in keys)
+    if taken & set(ids):
+        raise ActInvalid(
+            "密钥已登记在他人名下；审计人员须用自己的密钥",
+            "a key of them is registered for somebody else: auditors have keys of their own",
+            field="keys",
+        )
+    return _done("auditors.set", replace(before, auditor_tls_key_ids=ids, auditor_keys=keys), act, moment)
 
 
 def decide_profile(profile: Profile, before: Profile | None, act: OperatorAct, moment: Moment) -> Decision:

@@ -15,6 +15,7 @@ from gateway.cases.effects import AnyEffect, CertificateNumbered
 from gateway.cases.model import Application, IssuedCertificate, Moment, Result, State, World
 from gateway.cases.terms import AnyOperation, Terms
 from gateway.certificates.content import CertificateContent
+from gateway.kinds.deal import new_mortgagees
 from gateway.kinds.gating import closed_gates
 from gateway.kinds.law import Booking, Case, NotBookable
 from gateway.kinds.laws import law_of
@@ -79,7 +80,7 @@ def book_phase(world: World, terms: Terms, row: Application, moment: Moment, off
             part=f"certificate/{n}",
             right_id=content.right_id,
             application_id=row.application_id,
-            institutions=row.institutions,
+            institutions=_shown_to(content, row, terms),
         )
         for n, content in enumerate(booking.contents, start=1)
     ]
@@ -87,6 +88,17 @@ def book_phase(world: World, terms: Terms, row: Application, moment: Moment, off
     return BookedPhase(
         effects=(*booking.effects, *numbered), contents=tuple(booking.contents), counters=moved
     )
+
+
+def _shown_to(content: CertificateContent, row: Application, terms: Terms) -> tuple[str, ...]:
+    """Who may see a certificate: who filed, whose right it shows, and of a sale's who lends on it (IR 28; PIPL 6).
+
+    The old mortgagee of a sale sees neither the buyer's title nor the new bank's proof.
+    """
+    filed = (row.channel_institution, row.applicant_institution)
+    holders = tuple(p.id_number for p in content.holders if p.is_institution)
+    lenders = () if holders else tuple(p.id_number for p in new_mortgagees(terms) if p.is_institution)
+    return tuple(dict.fromkeys((*filed, *holders, *lenders)))
 
 
 def book_or_wait(world: World, case: Case, row: Application, moment: Moment, officer: str) -> Settled:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from gateway.cases.effects import AnyEffect, EventRecorded
+from gateway.cases.effects import AnyEffect, CertificateEnded, EventRecorded
 from gateway.cases.model import Application, Moment, State, World
 
 #: Event kind of each state an application can be left in.
 KIND_OF_STATE = {state: f"APPLICATION_{state.value}" for state in State}
+
+#: Event of a certificate that no longer proves a live right.
+CERTIFICATE_ENDED = "CERTIFICATE_ENDED"
 
 
 def tell(
@@ -18,9 +21,39 @@ def tell(
 
     `kind` is the act's own event where the state alone does not say what happened (JOINED, DECLINED …).
     """
+    return _each(world, row, moment, counters, row.institutions, kind or KIND_OF_STATE[row.state])
+
+
+def tell_holders(
+    world: World, row: Application, moment: Moment, counters: Mapping[str, int], effects: Iterable[AnyEffect]
+) -> tuple[list[AnyEffect], dict[str, int]]:
+    """One event for each registered holder of each certificate that this booking ended, of the case or not.
+
+    Whoever relies on a proof hears in the booking itself that it is void (handbook 7), whosever case made it so.
+    """
     moved = dict(counters)
     told: list[AnyEffect] = []
-    for uscc in row.institutions:
+    for ended in effects:
+        if not isinstance(ended, CertificateEnded):
+            continue
+        holders = world.certificate_holders.get(ended.identifier, ())
+        found, moved = _each(world, row, moment, moved, holders, CERTIFICATE_ENDED, ended.identifier)
+        told += found
+    return told, moved
+
+
+def _each(
+    world: World,
+    row: Application,
+    moment: Moment,
+    counters: Mapping[str, int],
+    institutions: Sequence[str],
+    kind: str,
+    certificate: str = "",
+) -> tuple[list[AnyEffect], dict[str, int]]:
+    moved = dict(counters)
+    told: list[AnyEffect] = []
+    for uscc in institutions:
         if uscc not in world.institutions:
             continue
         name = counter_name(uscc)
@@ -29,10 +62,12 @@ def tell(
             EventRecorded(
                 institution=uscc,
                 sequence=moved[name],
-                kind=kind or KIND_OF_STATE[row.state],
+                kind=kind,
                 application_id=row.application_id,
                 state=row.state.value,
                 at=moment.now,
+                certificate=certificate,
+                case_number=row.case_number,
             )
         )
     return told, moved

@@ -10,7 +10,7 @@ import datetime as dt
 
 from msgspec.structs import replace
 
-from gateway.applications.events import counter_name
+from gateway.applications.events import CERTIFICATE_ENDED, counter_name
 from gateway.cases.effects import (
     AnyEffect,
     ApplicationRecorded,
@@ -57,6 +57,7 @@ class FeedWorld(Value, frozen=True, kw_only=True):
     institutions: dict[str, Institution] = {}
     counters: dict[str, int] = {}
     certificates_by_number: dict[str, str] = {}
+    certificate_holders: dict[str, tuple[str, ...]] = {}
 
 
 class FeedBook:
@@ -144,6 +145,9 @@ class FeedBook:
                         ended_at=self.moment.now,
                     )
                 )
+                for uscc in self.world.certificate_holders.get(identifier, ()):
+                    if uscc in self.world.institutions:
+                        self.tell(uscc, CERTIFICATE_ENDED, certificate=identifier)
 
     def supersede(self, old: AnyRight, new: AnyRight, reason: str) -> AnyRight:
         """A new row in the old one's place."""
@@ -172,7 +176,15 @@ class FeedBook:
         known = (i.uscc for i in self.world.institutions.values() if i.is_known_as(party.id_number))
         return next(known, "")
 
-    def tell(self, uscc: str, kind: str, *, row: Application | None = None, unit_code: str = "") -> int:
+    def tell(
+        self,
+        uscc: str,
+        kind: str,
+        *,
+        row: Application | None = None,
+        unit_code: str = "",
+        certificate: str = "",
+    ) -> int:
         """One event of an institution, in its own gap-free sequence; returns its number."""
         name = counter_name(uscc)
         sequence = self._counters.get(name, self.world.counters.get(name, 0)) + 1
@@ -186,6 +198,8 @@ class FeedBook:
                 state=row.state.value if row else "",
                 at=self.moment.now,
                 unit_code=unit_code,
+                certificate=certificate,
+                case_number=row.case_number if row else "",
             )
         )
         return sequence

@@ -20,9 +20,11 @@ from gateway.applications.accepting import (
     institutions_of,
     is_awaiting,
     record,
+    state_for_a_person,
 )
 from gateway.applications.booking import BookedPhase, book_or_wait
 from gateway.applications.gates import in_the_way
+from gateway.applications.insisting import insisted
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound, CommandRefused, NotPermitted, StateNotAllowed
@@ -39,6 +41,8 @@ from gateway.cases.model import (
     State,
     World,
 )
+from gateway.cases.terms import Evidence
+from gateway.kinds.gating import cleared_by
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import law_of
 from gateway.register.authority import KeyRole
@@ -244,6 +248,7 @@ def advance(dossier: Dossier, row: Application, moment: Moment) -> Progress:
     if is_awaiting(findings, awaiting):
         row = replace(row, awaiting=institutions_of(awaiting))
         return Progress(row=row, result=Result.AWAITING_PARTIES, findings=tuple(findings), awaiting=awaiting)
+    findings = insisted(dossier.world, case, findings)
     if any(f.severity is Severity.BLOCKS for f in findings):
         closed = replace(row, state=State.NOT_ACCEPTED, parties_expire_at=None, awaiting=())
         return Progress(row=closed, result=Result.NOT_ACCEPTED, findings=tuple(findings))
@@ -271,14 +276,14 @@ def through_gates(dossier: Dossier, row: Application, moment: Moment) -> Progres
 
 
 def to_a_person(row: Application, findings: Sequence[Finding]) -> Progress:
-    """An accepted case goes (back) to review; whatever had been decided is decided anew."""
+    """An accepted case goes (back) to a registrar; whatever had been decided is decided anew."""
+    row = replace(row, reviewed_by="")
     row = replace(
         row,
-        state=State.IN_REVIEW,
+        state=state_for_a_person(row),
         suspension="",
         decided_at=None,
         decided_by="",
-        reviewed_by="",
         gate_expires_at=None,
         rules_version=None,
         supplement_asked="",
@@ -290,6 +295,13 @@ def to_a_person(row: Application, findings: Sequence[Finding]) -> Progress:
 def as_refusals(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """After acceptance what blocks bears the R- code that it is by then (handbook 3.7)."""
     return tuple(replace(f, code=f.rule or f.code) if f.severity is Severity.BLOCKS else f for f in findings)
+
+
+def with_evidence(dossier: Dossier, row: Application, evidence: Evidence, moment: Moment) -> Application:
+    """The row once facts came up after the terms: the taxes that they show cleared by now (DT 11)."""
+    there = [c for c in evidence.tax_clearances if c.cleared_at <= moment.now]
+    cleared = cleared_by(there, dossier.manifest.terms, dossier.world.units)
+    return replace(row, taxes_cleared=tuple(dict.fromkeys((*row.taxes_cleared, *cleared))))
 
 
 def _rights_named(dossier: Dossier) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from gateway.applications.later import (
     spoiled,
     through_gates,
     to_a_person,
+    with_evidence,
 )
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
@@ -47,7 +48,7 @@ from gateway.cases.model import (
     Result,
     State,
 )
-from gateway.cases.terms import MortgageRelease
+from gateway.cases.terms import Evidence, MortgageRelease
 from gateway.kinds.applicants import is_bound
 from gateway.register.authority import KeyRole
 from gateway.register.findings import Severity
@@ -64,6 +65,7 @@ class Join(LaterAct, frozen=True, kw_only=True):
 
     parties: tuple[Party, ...]
     operations: tuple[int, ...] = ()
+    evidence: Evidence = Evidence()
 
 
 class Consent(LaterAct, frozen=True, kw_only=True):
@@ -111,7 +113,7 @@ def decide_join(dossier: Dossier, act: Join, moment: Moment) -> Decision:
         return not_taken(dossier, act, "party.join", wrong, moment)
     bound = dict.fromkeys((*row.bound_institutions, act.institution))
     joined = replace(
-        row,
+        with_evidence(dossier, row, act.evidence, moment),
         bound_institutions=tuple(b for b in bound if b != row.applicant_institution),
         institutions=tuple(dict.fromkeys((*row.institutions, act.institution, act.channel))),
         brought=row.brought + act.brings(moment.index),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gateway.applications.accepting import check_in_time
+from gateway.applications.named import check_named
 from gateway.applications.submit import Submission, decide_submission, unknown_unit
 from gateway.cases.errors import KindNotAvailable
 from gateway.cases.model import Awaited, Moment, Result, World
@@ -18,6 +19,7 @@ from gateway.kinds.applicants import APPLICATION_FORM, applicant_findings, conse
 from gateway.kinds.law import Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
+from gateway.kinds.stated import check_available
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Unit, UnitKind, UnitState, Value
 from gateway.register.reasons import finding
@@ -96,6 +98,8 @@ def _from_the_filing(
     """The findings that no look into the register is needed for: each law is shown units of which nothing is known."""
     manifest = submission.manifest
     check_in_time(manifest.header.created_at, manifest.header.not_after, moment.now)
+    check_named(world, manifest.header)
+    check_available(manifest.terms)
     case = Case(
         manifest=manifest,
         papers=tuple(replace(p, backs="") for p in submission.papers),
@@ -127,7 +131,7 @@ def _from_the_filing(
         findings += paper_findings(law.papers(operation, blank), case, field)
     composition = composition_of(manifest)
     if composition is not None:
-        findings += paper_findings(composition.papers(manifest.terms), case, "terms")
+        findings += paper_findings(composition.papers(manifest), case, "terms")
     return (*findings, _withheld()), tuple(dict.fromkeys(awaiting))
 
 

@@ -13,7 +13,14 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from gateway.applications import booking
-from gateway.applications.accepting import QUEUE, Answered, case_of, check_in_time, record
+from gateway.applications.accepting import (
+    QUEUE,
+    Answered,
+    case_of,
+    check_in_time,
+    record,
+    state_for_a_person,
+)
 from gateway.applications.gates import in_the_way
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused, StateNotAllowed
@@ -37,16 +44,20 @@ class Verb(StrEnum):
     RESUME = "RESUME"
 
 
-#: States in which each verb is possible.
+#: States in which each verb is possible (handbook 3.6). What waits at a gate is booked by the act that opens it, and
+#: what runs out its deadline is ended by the gateway itself: no registrar's act is needed there.
 ALLOWED: dict[Verb, tuple[State, ...]] = {
-    Verb.CLAIM: (State.IN_REVIEW, State.SUSPENDED),
+    Verb.CLAIM: (State.ACCEPTED, State.IN_REVIEW, State.SUSPENDED),
     Verb.UNCLAIM: (State.IN_REVIEW, State.SUSPENDED),
     Verb.REQUEST_SUPPLEMENT: (State.IN_REVIEW,),
     Verb.APPROVE: (State.IN_REVIEW,),
-    Verb.REFUSE: (State.IN_REVIEW, State.SUSPENDED),
+    Verb.REFUSE: (State.IN_REVIEW,),
     Verb.SUSPEND: (State.IN_REVIEW,),
     Verb.RESUME: (State.SUSPENDED,),
 }
+
+#: These decide nothing: whoever takes a case or gives it back need not have read it to its end.
+_UNREAD = frozenset({Verb.CLAIM, Verb.UNCLAIM})
 
 
 class Act(Value, frozen=True, kw_only=True):
@@ -93,7 +104,7 @@ class GroundsMissing(CommandRefused):
 
 
 class SecondPersonRequired(CommandRefused):
-    """The profile asks for two persons (handbook 1.4)."""
+    """The profile asks for two persons, or this one may only review (handbook 1.4)."""
 
     reason = "SECOND_PERSON_REQUIRED"
 
@@ -106,15 +117,20 @@ def decide_review(
     papers: tuple[Paper, ...],
     act: Act,
     moment: Moment,
+    *,
+    units_index: int = -1,
 ) -> Decision:
-    """What one act comes to. Raises a CommandRefused when it cannot be taken at all."""
+    """What one act comes to. Raises a CommandRefused when it cannot be taken at all.
+
+    `units_index` is the last entry in which a right on a unit of the case began or ended.
+    """
     check_in_time(act.created_at, act.not_after, moment.now)
-    _check_possible(registrar, row, act)
+    _check_possible(registrar, row, act, units_index)
     match act.verb:
         case Verb.CLAIM:
-            return _moved(world, registrar, replace(row, claimed_by=registrar.registrar_id), act, moment)
+            return _handed(world, registrar, row, registrar.registrar_id, act, moment)
         case Verb.UNCLAIM:
-            return _moved(world, registrar, replace(row, claimed_by=""), act, moment)
+            return _handed(world, registrar, row, "", act, moment)
         case Verb.SUSPEND:
             suspended = replace(row, state=State.SUSPENDED, suspension=act.reason_code)
             return _moved(world, registrar, suspended, act, moment, tells="", findings=_why(act))
@@ -129,7 +145,7 @@ def decide_review(
             return _approve(world, registrar, row, manifest, papers, act, moment)
 
 
-def _check_possible(registrar: Registrar, row: Application, act: Act) -> None:
+def _check_possible(registrar: Registrar, row: Application, act: Act, units_index: int) -> None:
     if row.state not in ALLOWED[act.verb]:
         raise StateNotAllowed(act.verb.value, row.state.value, tuple(s.value for s in ALLOWED[act.verb]))
     if act.manifest_sha256 != row.payload_sha256:
@@ -137,11 +153,12 @@ def _check_possible(registrar: Registrar, row: Application, act: Act) -> None:
             "所签行为针对的清单不是现行清单；请重新读取后再签",
             "the act names another manifest than the one in force",
         )
-    if act.seen < row.last_index:
+    last = max(row.last_index, units_index)
+    if act.seen < last and act.verb not in _UNREAD:
         raise SeenIndexStale(
-            f"案件在您查看之后有变动（第 {row.last_index} 号记录）；请重新查看后再签",
-            f"entry {row.last_index} came after what you had seen; look again, then sign again",
-            lastIndex=str(row.last_index),
+            f"案件或者其单元在您查看之后有变动（第 {last} 号记录）；请重新查看后再签",
+            f"entry {last}, on the case or its units, came after what you had seen; look again, then sign again",
+            lastIndex=str(last),
         )
     mine = row.claimed_by == registrar.registrar_id
     if (act.verb is Verb.CLAIM and row.claimed_by and not mine) or (act.verb is not Verb.CLAIM and not mine):
@@ -151,6 +168,18 @@ def _check_possible(registrar: Registrar, row: Application, act: Act) -> None:
             f"the case is claimed by {holder}; claim it first, only its holder acts on it",
             claimedBy=row.claimed_by,
         )
+
+
+def _handed(
+    world: World, registrar: Registrar, row: Application, holder: str, act: Act, moment: Moment
+) -> Decision:
+    """The case gets a holder, or none; the institutions are told when that moves its state (handbook 3.6)."""
+    row = replace(row, claimed_by=holder)
+    if row.state is State.SUSPENDED:
+        return _moved(world, registrar, row, act, moment)
+    state = state_for_a_person(row)
+    tells = "" if state is not row.state else None
+    return _moved(world, registrar, replace(row, state=state), act, moment, tells=tells)
 
 
 def _refuse(
@@ -214,15 +243,19 @@ def _approve(
     act: Act,
     moment: Moment,
 ) -> Decision:
-    if world.profile.two_person_review:
-        if not act.book:
-            reviewed = replace(row, reviewed_by=registrar.registrar_id, claimed_by="")
-            return _moved(world, registrar, reviewed, act, moment)
-        if row.reviewed_by in ("", registrar.registrar_id):
-            raise SecondPersonRequired(
-                "本登记机构要求审核与登簿由两人办理",
-                "this registry asks for two persons: one reviews, another books",
-            )
+    if not act.book:
+        reviewed = replace(row, reviewed_by=registrar.registrar_id, claimed_by="")
+        return _moved(world, registrar, reviewed, act, moment)
+    if not registrar.may_book:
+        raise SecondPersonRequired(
+            "您的权限限于审核；请以 book=false 同意，由登簿人员登簿",
+            "you may review, not book: approve with book=false, and a registrar who may book goes on",
+        )
+    if world.profile.two_person_review and row.reviewed_by in ("", registrar.registrar_id):
+        raise SecondPersonRequired(
+            "本登记机构要求审核与登簿由两人办理",
+            "this registry asks for two persons: one reviews, another books",
+        )
     case = case_of(world, row, manifest, papers, moment.now)
     stands = in_the_way(world, case)
     if stands:

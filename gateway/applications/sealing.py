@@ -24,6 +24,7 @@ class Seal(Value, frozen=True, kw_only=True):
     registry: str
     identifier: str
     application_id: str
+    case_number: str
     institutions: tuple[str, ...]
     pdf_sha256: str
     size_bytes: int
@@ -53,6 +54,7 @@ def decide_sealed(seal: Seal, counters: Mapping[str, int], payload_sha256: str, 
                 state="BOOKED",
                 at=now,
                 certificate=seal.identifier,
+                case_number=seal.case_number,
             )
         )
         effects.append(CounterMoved(name=name, value=sequence))

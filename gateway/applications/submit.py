@@ -21,6 +21,9 @@ from gateway.applications.accepting import (
     record,
 )
 from gateway.applications.booking import Ahead, BookedPhase
+from gateway.applications.daily import count_submission
+from gateway.applications.insisting import insisted
+from gateway.applications.named import check_named
 from gateway.cases.decision import Decision
 from gateway.cases.errors import KindNotAvailable
 from gateway.cases.model import (
@@ -39,6 +42,7 @@ from gateway.kinds.applicants import applicant_findings, consenter_findings, is_
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
+from gateway.kinds.stated import check_available, stated_findings
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import UnitState, Value
 from gateway.register.reasons import finding
@@ -55,11 +59,14 @@ class Submission(Value, frozen=True, kw_only=True):
 def decide_submission(world: World, submission: Submission, moment: Moment) -> Decision:
     """The outcome of one submission in `world` at `moment`, with all that it changes.
 
-    Raises EnvelopeExpired or KindNotAvailable when nothing can be answered by the law at all.
+    Raises EnvelopeExpired, KindNotAvailable, ApplicationNotFound, StateNotAllowed or QuotaExceeded when nothing can be
+    answered by the law at all.
     """
     manifest = submission.manifest
     header = manifest.header
     check_in_time(header.created_at, header.not_after, moment.now)
+    check_named(world, header)
+    counted = count_submission(world, header, moment.now)
     case = Case(
         manifest=manifest,
         papers=submission.papers,
@@ -69,12 +76,14 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         rules=world.rules,
         open_cases=world.open_cases,
         feed_gap=world.feed_gap,
+        prior=world.named.get(header.case),
         now=moment.now,
     )
     findings, awaiting = examine(world, case)
+    findings = insisted(world, case, findings)
     draft = _draft(world, submission, moment)
     if any(f.severity is Severity.BLOCKS for f in findings):
-        return _answer(world, submission, draft, Result.NOT_ACCEPTED, findings, moment)
+        return _answer(world, submission, draft, Result.NOT_ACCEPTED, findings, moment, counted)
     if is_awaiting(findings, awaiting):
         draft = replace(
             draft,
@@ -82,10 +91,17 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
             parties_expire_at=moment.now + dt.timedelta(days=world.profile.awaiting_parties_days),
             awaiting=institutions_of(awaiting),
         )
-        return _answer(world, submission, draft, Result.AWAITING_PARTIES, findings, moment, awaiting)
+        return _answer(world, submission, draft, Result.AWAITING_PARTIES, findings, moment, counted, awaiting)
     settled = conclude(world, case, accept(world, draft, moment), findings, moment)
     return _answer(
-        world, submission, settled.row, settled.result, settled.findings, moment, booked=settled.booked
+        world,
+        submission,
+        settled.row,
+        settled.result,
+        settled.findings,
+        moment,
+        counted,
+        booked=settled.booked,
     )
 
 
@@ -96,6 +112,7 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
     comes last. Raises KindNotAvailable for an operation or a mode that this version does not book.
     """
     manifest = case.manifest
+    check_available(manifest.terms)
     composition = composition_of(manifest)
     if manifest.kind is Kind.ENCUMBERED_TRANSFER and composition is None:
         raise KindNotAvailable(manifest.terms.mode or manifest.kind.value)
@@ -110,8 +127,9 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
         if number < last:
             ahead.take(operation)
     if composition is not None:
-        findings += paper_findings(composition.papers(manifest.terms), case, "terms")
+        findings += paper_findings(composition.papers(manifest), case, "terms")
         findings += composition.conditions(case, world.units)
+    findings += stated_findings(manifest, world.units)
     return _each_paper_once(findings), tuple(dict.fromkeys(awaiting))
 
 
@@ -121,7 +139,7 @@ def _examine_step(
     """One operation: who applies and consents, its papers, the register, and whether a rule may decide."""
     law = law_of(operation)
     if law is None:
-        raise KindNotAvailable(getattr(operation, "name", operation_name(operation)))
+        raise KindNotAvailable(operation_name(operation))
     unknown = [unknown_unit(world, code, field) for code in operation.units if code not in states]
     if unknown:
         return unknown, []
@@ -239,6 +257,7 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
         request_id=header.request_id,
         case=header.case,
         phase=header.phase,
+        mode=terms.mode,
         supersedes=header.supersedes,
         payload_sha256=submission.payload_sha256,
         terms_sha256=manifest.terms_sha256,
@@ -259,6 +278,7 @@ def _answer(
     result: Result,
     findings: Sequence[Finding],
     moment: Moment,
+    counted: Mapping[str, int],
     awaiting: tuple[Awaited, ...] = (),
     booked: BookedPhase | None = None,
 ) -> Decision:
@@ -280,4 +300,5 @@ def _answer(
         binds=() if result is Result.NOT_ACCEPTED else submission.papers,
         tells="",
         booked=booked,
+        counted=counted,
     )

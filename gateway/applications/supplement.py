@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from gateway.applications.accepting import state_for_a_person
 from gateway.applications.expiry import decide_overdue, is_overdue
 from gateway.applications.later import (
     Dossier,
@@ -26,13 +27,13 @@ from gateway.applications.later import (
     spoiled,
     standing_disputes,
     through_gates,
+    with_evidence,
 )
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused, NotPermitted
 from gateway.cases.model import Application, Moment, Result, State
 from gateway.cases.terms import Evidence
-from gateway.kinds.gating import cleared_by
 from gateway.kinds.law import CHINA
 from gateway.register.authority import KeyRole
 from gateway.register.calendar import add_working_days, is_working_day
@@ -93,12 +94,9 @@ def decide_supplement(dossier: Dossier, act: Supplement, moment: Moment) -> Deci
     wrong = spoiled(dossier.new_papers)
     if wrong:
         return not_taken(dossier, act, _KIND, wrong, moment)
-    there = [c for c in act.evidence.tax_clearances if c.cleared_at <= moment.now]
-    cleared = cleared_by(there, dossier.manifest.terms, dossier.world.units)
     row = replace(
-        row,
+        with_evidence(dossier, row, act.evidence, moment),
         brought=row.brought + act.brings(moment.index),
-        taxes_cleared=tuple(dict.fromkeys((*row.taxes_cleared, *cleared))),
         institutions=tuple(dict.fromkeys((*row.institutions, act.channel))),
     )
     match row.state:
@@ -131,7 +129,7 @@ def _back_to_review(dossier: Dossier, row: Application, moment: Moment) -> Progr
             deadline, provisional = add_working_days(deadline, stood)
     row = replace(
         row,
-        state=State.IN_REVIEW,
+        state=state_for_a_person(row),
         supplement_asked="",
         supplement_until=None,
         clock_stopped_on=None,

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application
-from gateway.register.authority import Institution, Profile, Registrar, RuleSet
+from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
 from gateway.register.model import AnyRight, Unit, Value
 
 
@@ -114,6 +114,7 @@ class EventRecorded(Effect, tag="event.recorded.v1", frozen=True, kw_only=True):
     at: dt.datetime
     certificate: str = ""
     unit_code: str = ""  # of an event on a unit
+    case_number: str = ""
 
 
 class CounterMoved(Effect, tag="counter.moved.v1", frozen=True, kw_only=True):
@@ -156,11 +157,12 @@ class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
 
 
 class OperatorSet(Effect, tag="operator.set.v1", frozen=True, kw_only=True):
-    """The operators' keys (hex key ids) from this entry on."""
+    """The operators' keys (hex key ids) and the auditors' from this entry on; `auditor_keys` says more of each."""
 
     key_ids: tuple[str, ...]
     tls_key_ids: tuple[str, ...] = ()
     auditor_tls_key_ids: tuple[str, ...] = ()
+    auditor_keys: tuple[RegisteredKey, ...] = ()
 
 
 class FeedTaken(Effect, tag="feed.taken.v1", frozen=True, kw_only=True):

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 
 class CommandRefused(Exception):
-    """A command that cannot be taken. `metadata` holds every variable of the message."""
+    """A command that cannot be taken. `metadata` holds every variable of the message.
+
+    `retry_seconds`: after how long the same command may be taken; None where waiting does not help.
+    """
 
     reason = "COMMAND_REFUSED"
+    retry_seconds: float | None = None
 
     def __init__(self, zh: str, en: str, **metadata: str) -> None:
         super().__init__(f"{zh} / {en}")
@@ -33,15 +37,16 @@ class RequestIdReused(CommandRefused):
 
 
 class ApplicationNotFound(CommandRefused):
-    """Unknown application, or one that the caller may not see: the same answer."""
+    """Unknown application, or one that the caller may not see: the same answer. `field` says where it is named."""
 
     reason = "APPLICATION_NOT_FOUND"
 
-    def __init__(self, application: str) -> None:
+    def __init__(self, application: str, field: str = "") -> None:
         super().__init__(
             f"没有申请 {application}，或者您无权查看",
             f"no application {application}, or it is not yours to see",
             application=application,
+            **({"field": field} if field else {}),
         )
 
 
@@ -72,6 +77,20 @@ class EnvelopeExpired(CommandRefused):
             f"the envelope is valid until {not_after}: it has expired, or was made in the future; sign a new one",
             notAfter=not_after,
         )
+
+
+class QuotaExceeded(CommandRefused):
+    """The institution has filed as much as the registry takes of it in one day."""
+
+    reason = "QUOTA_EXCEEDED"
+
+    def __init__(self, per_day: int, retry_seconds: float) -> None:
+        super().__init__(
+            f"今日申请次数已达上限 {per_day} 件；请明日再提交",
+            f"the quota of {per_day} submissions a day is used up: submit again tomorrow",
+            perDay=str(per_day),
+        )
+        self.retry_seconds = retry_seconds
 
 
 class NotPermitted(CommandRefused):

@@ -117,6 +117,7 @@ class Manifest(Value, frozen=True, kw_only=True):
     sections: tuple[SectionReference, ...] = ()
     files: tuple[FileReference, ...] = ()
     evidence: Evidence = Evidence()
+    insist: bool = False  # a bar in substance is to be accepted and refused in writing (IR 22)
     papers_to_come: tuple[str, ...] = ()  # codes of papers that a co-applicant brings with its Join
 
 
@@ -220,6 +221,7 @@ class Application(Value, frozen=True, kw_only=True):
     request_id: str
     case: str = ""
     phase: int = 1
+    mode: str = ""
     supersedes: str = ""
     payload_sha256: str
     terms_sha256: str
@@ -238,11 +240,13 @@ class Application(Value, frozen=True, kw_only=True):
     claimed_by: str = ""
     reviewed_by: str = ""
     decided_at: dt.datetime | None = None
+    accepted_by: str = ""  # the officer who answers for the rule set under which it was accepted
     decided_by: str = ""  # the officer in whose name a case that waits at a gate will be booked
     gate_expires_at: dt.datetime | None = None  # until when a decided case waits for taxes or payoff
     taxes_cleared: tuple[str, ...] = ()  # tax duties cleared after the terms (gateway/kinds/gating.py)
     booked_at: dt.datetime | None = None
     booked_by: str = ""
+    closed_at: dt.datetime | None = None  # when it came to its final state
     rules_version: int | None = None
     profile_version: int | None = None
     certificates: tuple[str, ...] = ()
@@ -331,6 +335,8 @@ class World(Value, frozen=True, kw_only=True):
     counters: dict[str, int] = {}
     certificates_by_number: dict[str, str] = {}  # live e-certificates: number -> identifier
     feed_gap: bool = False  # the counter's feed has a hole or is stale (handbook 1.5)
+    certificate_holders: dict[str, tuple[str, ...]] = {}  # of those: identifier -> institutions to be told
+    named: dict[str, Application] = {}  # applications that the header names, by resource name
 
 
 class Moment(Value, frozen=True, kw_only=True):

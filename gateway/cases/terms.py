@@ -11,6 +11,7 @@ import datetime as dt
 from enum import StrEnum
 from typing import TypeAlias
 
+from gateway.cases.stated import Declaration, StatedUnit
 from gateway.register.model import (
     CertificateRef,
     CoOwnership,
@@ -43,12 +44,6 @@ class Operation(Value, tag_field="operation", frozen=True, kw_only=True):
 
     applicants: tuple[Party, ...] = ()
     consenters: tuple[Party, ...] = ()
-
-
-def operation_name(operation: Operation) -> str:
-    """The operation's API name, as handbook 1.1 lists it: MORTGAGE_FIRST, CONSTRUCTION_MORTGAGE_FIRST and so on."""
-    name = str(type(operation).__struct_config__.tag)
-    return f"CONSTRUCTION_{name}" if getattr(operation, "construction", None) else name
 
 
 class ConstructionScope(Value, frozen=True, kw_only=True):
@@ -304,6 +299,14 @@ AnyOperation: TypeAlias = (
 )
 
 
+def operation_name(operation: Operation) -> str:
+    """The operation's API name, as handbook 1.1 lists it: MORTGAGE_FIRST, CONSTRUCTION_MORTGAGE_FIRST and so on."""
+    if isinstance(operation, OtherOperation):
+        return operation.name
+    name = str(type(operation).__struct_config__.tag)
+    return f"CONSTRUCTION_{name}" if getattr(operation, "construction", None) else name
+
+
 def transfer_in(operation: Operation) -> OwnershipTransfer | None:
     """The transfer of ownership that a step books, by itself or by converting a sale pre-notice."""
     if isinstance(operation, PreNoticeConvert):
@@ -480,6 +483,10 @@ class Terms(Value, frozen=True, kw_only=True):
     risk_notices: tuple[RiskNotice, ...] = ()
     identity_checks: tuple[IdentityCheck, ...] = ()
     powers_of_attorney: tuple[PowerOfAttorney, ...] = ()
+    stated_units: tuple[StatedUnit, ...] = ()
+    declarations: tuple[Declaration, ...] = ()
+    separate_certificates: bool = False  # SQFBCZ
+    note: str = ""  # FJ
 
     @property
     def unit_codes(self) -> tuple[str, ...]:
@@ -488,8 +495,9 @@ class Terms(Value, frozen=True, kw_only=True):
 
     @property
     def institution_codes(self) -> tuple[str, ...]:
-        """Code of every institution that takes part in a step (mortgagee, holder, applicant, consenter), once."""
+        """Code of every institution that takes part in a step, or whose old loan the deal pays off, once."""
         sides = ("mortgagees", "assignors", "assignees", "holders", "applicants", "consenters")
         steps = [one for op in self.operations for one in (op, mortgage_in(op), getattr(op, "content", None))]
         parties = [p for step in steps for side in sides for p in getattr(step, side, ())]
+        parties += [statement.mortgagee for statement in self.payoff_statements]
         return tuple(dict.fromkeys(p.id_number for p in parties if p.is_institution))

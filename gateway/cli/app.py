@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli import (
     application,
+    auditor,
     certificate,
     forms,
     institution,
@@ -53,6 +54,7 @@ def build_app() -> typer.Typer:
     app.add_typer(certificate.app, name="certificate")
     app.add_typer(register.app, name="register")
     app.add_typer(institution.app, name="institution")
+    app.add_typer(auditor.app, name="auditor")
     app.add_typer(ledger.app, name="ledger")
     if importlib.util.find_spec("gateway.cli.local"):
         # The client ships without it; and its imports (the whole server) are paid for only here.

@@ -1,19 +1,35 @@
-"""`diya application`: what became of one's cases."""
+"""`diya application`: what became of one's cases, and what their applicants do on them later."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from google.protobuf.json_format import ParseDict, ParseError
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.acts import RECEIPTS, NameArgument, ReceiptsOption, finish
+from gateway.cli.application_file import PaperFile, parse_file_option
+from gateway.cli.papers import upload
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
+from gateway.client.dossier import open_dossier
 from gateway.client.errors import InputError
+from gateway.client.session import Answer
 from gateway.client.submissions import KINDS
-from gateway.pb.diya.v1 import application_pb2, codes_pb2
+from gateway.pb.diya.v1 import application_pb2, codes_pb2, terms_pb2
 
-app = typer.Typer(no_args_is_help=True, help="Look at applications. 查询登记申请。")
+FileOption = Annotated[
+    list[str] | None,
+    typer.Option("--file", "-f", metavar="CODE=PATH", help="A paper by its code. May be repeated."),
+]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look at applications, add papers to them, withdraw them. 查询、补充、撤回登记申请。",
+)
 
 
 @app.command("get")
@@ -95,6 +111,77 @@ def list_applications(
         show.console().print(show.applications_table(found))
 
 
+@app.command("supplement")
+def supplement(
+    name: NameArgument,
+    file: FileOption = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="EVIDENCE.json", help="Protobuf JSON of diya.v1.Evidence."),
+    ] = None,
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add papers and facts: that were asked for, or that a gate waits for, such as taxes (补充材料).
+
+    Facts that change what the parties agreed to are a new application, not a supplement.
+
+    \b
+    Example:
+      diya application supplement 0192f0c1-… --evidence taxes.json --file TAX_CLEARANCE=tax.pdf
+      taxes.json: {"taxClearances": [{"kind": "TAX_KIND_DEED", "number": "…", "taxpayer": "buyer",
+        "amount": {"amountFen": "100", "currency": "CNY"}, "clearedAt": "2026-11-20T02:00:00Z"}]}
+    """
+
+    async def work() -> Answer:
+        settings = load_settings(config)
+        signer, actor = opening.open_signer(settings), opening.actor_of(settings)
+        papers, facts = _papers(file), _evidence(evidence)
+        async with opening.open_client(settings) as client:
+            case = await open_dossier(client.session, name)
+            references = await upload(client, papers, hidden=as_json)
+            return await client.supplement(signer, actor, case.target, files=references, evidence=facts)
+
+    finish(work(), receipts, as_json=as_json)
+
+
+@app.command("withdraw")
+def withdraw(
+    name: NameArgument,
+    party: Annotated[
+        list[str],
+        typer.Option("--party", help="Id of a party of the terms that withdraws. May be repeated."),
+    ],
+    file: FileOption = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.")] = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for withdrawal, before booking: it takes effect when every applicant has asked (撤回申请).
+
+    An institution asks by this act, a natural person by the paper WITHDRAWAL that it has signed.
+
+    \b
+    Example:
+      diya application withdraw 0192f0c1-… --party bank --party owner --file WITHDRAWAL=signed.pdf
+    """
+
+    async def work() -> Answer:
+        settings = load_settings(config)
+        signer, actor = opening.open_signer(settings), opening.actor_of(settings)
+        papers = _papers(file)
+        async with opening.open_client(settings) as client:
+            case = await open_dossier(client.session, name)
+            references = await upload(client, papers, hidden=as_json)
+            return await client.withdraw(
+                signer, actor, case.target, parties=party, files=references, reason=reason
+            )
+
+    finish(work(), receipts, as_json=as_json)
+
+
 def parse_state(text: str) -> application_pb2.Application.State.ValueType:
     """A state by its name without prefix. Raises InputError listing all of them."""
     states = application_pb2.Application.State
@@ -110,3 +197,20 @@ def _kind(text: str) -> codes_pb2.ApplicationKind.ValueType:
         known = ", ".join(KINDS)
         raise InputError(f"--kind {text}: one of {known}", f"--kind {text}：应为 {known} 之一")
     return KINDS[text]
+
+
+def _papers(options: list[str] | None) -> list[PaperFile]:
+    return [parse_file_option(one) for one in options or ()]
+
+
+def _evidence(path: Path | None) -> terms_pb2.Evidence | None:
+    """Facts that came up later. Raises InputError naming the file and the first fault."""
+    if path is None:
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("an object is expected")
+        return ParseDict(data, terms_pb2.Evidence())
+    except (OSError, ValueError, ParseError) as error:
+        raise InputError(f"{path}: {error}", f"{path}：不是办理证据的 JSON") from error

@@ -95,9 +95,9 @@ def set_institution(
             authority_pb2.KEY_ROLE_RELEASE,
         )
         for path in sign_key or ():
-            institution.keys.add(key_id=_key_id(path), roles=signing)
+            institution.keys.add(key_id=key_id_of(path), roles=signing)
         for path in tls_key or ():
-            institution.keys.add(key_id=_key_id(path), roles=[authority_pb2.KEY_ROLE_TLS])
+            institution.keys.add(key_id=key_id_of(path), roles=[authority_pb2.KEY_ROLE_TLS])
         async with opening.open_admin(load_settings(config)) as admin:
             return await admin.set_institution(institution)
 
@@ -160,7 +160,8 @@ def _key_text(key: authority_pb2.RegisteredKey) -> str:
     return f"{key.key_id[:12]}… {' '.join(roles)}"
 
 
-def _key_id(path: Path) -> str:
+def key_id_of(path: Path) -> str:
+    """The key id of a certificate in a PEM file. Raises InputError."""
     try:
         return parse_certificate(certificates_from_pem(path.read_bytes())[0]).key_id
     except (OSError, SigningError) as error:

@@ -1,22 +1,33 @@
-"""`diya party`: joining and consenting to cases that another institution filed."""
+"""`diya party`: joining and consenting to cases that another institution filed, and what a lender states on its own."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.acts import (
+    RECEIPTS,
+    NameArgument,
+    PartyOption,
+    ReasonOption,
+    ReceiptsOption,
+    finish,
+)
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
+from gateway.client.dossier import Dossier
 from gateway.client.errors import InputError
-from gateway.client.party import PartyClient, target_of_pending
-from gateway.client.receipt_file import KeptAct, write_act
+from gateway.client.party import PartyClient
+from gateway.client.payloads import parse_payload
+from gateway.client.receipt_file import read_act
 from gateway.client.session import Answer
-from gateway.pb.diya.v1 import acts_pb2, envelope_pb2, finding_pb2, party_service_pb2, terms_pb2
+from gateway.pb.diya.v1 import acts_pb2, finding_pb2, party_service_pb2
+from signing.envelope import payload_digest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,15 +35,7 @@ app = typer.Typer(
     "Read the terms first (`diya party show`): an act binds to exactly these bytes.",
 )
 
-NameArgument = Annotated[str, typer.Argument(help="Resource name of the application, or its id.")]
-PartyOption = Annotated[
-    list[str] | None, typer.Option("--party", help="Id of a party of the terms. May be repeated.")
-]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
-ReceiptsOption = Annotated[Path, typer.Option("--receipts", help="Folder that keeps the receipts.")]
-RECEIPTS: Final = Path("receipts")
-
-Act = Callable[[PartyClient, party_service_pb2.PendingCase], Awaitable[Answer]]
+Act = Callable[[PartyClient, Dossier], Awaitable[Answer]]
 
 
 @app.command("list")
@@ -65,23 +68,23 @@ def list_pending(config: ConfigOption = None, as_json: JsonOption = False) -> No
 
 
 @app.command("show")
-def show_terms(name: NameArgument, config: ConfigOption = None) -> None:
-    """Print the terms of a waiting case as JSON: what an act binds to (查看申请内容).
+def show_terms(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print the terms of a case: what an act binds to (查看申请内容).
 
     \b
     Example:
       diya party show 0192f0c1-…
     """
 
-    async def work() -> party_service_pb2.PendingCase:
+    async def work() -> Dossier:
         async with opening.open_party(load_settings(config)) as party:
-            return await _find(party, name)
+            return await party.open(name)
 
-    manifest = envelope_pb2.Manifest()
-    manifest.ParseFromString(outcomes.run(work(), as_json=True).manifest)
-    terms = terms_pb2.Terms()
-    terms.ParseFromString(manifest.terms)
-    show.print_json(show.to_dict(terms))
+    terms = show.to_dict(outcomes.run(work(), as_json=as_json).terms)
+    if as_json:
+        show.print_json(terms)
+    else:
+        show.print_fields(terms)
 
 
 @app.command("join")
@@ -94,14 +97,15 @@ def join(
 ) -> None:
     """Apply together, for the parties named, on the same terms (共同申请).
 
+    Without --party: for those that are awaited of us (`diya party list`).
+
     \b
     Example:
       diya party join 0192f0c1-… --party old-bank
     """
 
-    async def act(client: PartyClient, case: party_service_pb2.PendingCase) -> Answer:
-        parties = party or list(dict.fromkeys(one.party for one in case.awaited if one.party))
-        return await client.join(target_of_pending(case), parties)
+    async def act(client: PartyClient, case: Dossier) -> Answer:
+        return await client.join(case.target, party or await _awaited(client, case))
 
     _act(act, name, receipts, config, as_json)
 
@@ -130,16 +134,21 @@ def consent(
 ) -> None:
     """Consent, or state a payoff, an undertaking or a payout (同意).
 
-    \b Example: diya party consent 0192f0c1-… --kind PAYOFF_CONFIRMED --amount-fen 60000000
-    --happened-on 2026-11-20
+    Any case of ours can be named, whether or not it waits for us: a lender states its payout on a
+    booked one, the new mortgagee its undertaking on one that waits for the old.
+
+    \b
+    Example:
+      diya party consent 0192f0c1-… --kind PAYOFF_CONFIRMED \\
+          --amount-fen 60000000 --happened-on 2026-11-20
     """
 
-    async def act(client: PartyClient, case: party_service_pb2.PendingCase) -> Answer:
+    async def act(client: PartyClient, case: Dossier) -> Answer:
         value = f"CONSENT_KIND_{kind.upper()}"
         if value not in acts_pb2.ConsentKind.keys():  # noqa: SIM118  # an enum wrapper is no mapping
             raise InputError(f"--kind {kind}: see --help", f"--kind {kind}：取值见 --help")
         return await client.consent(
-            target_of_pending(case),
+            case.target,
             acts_pb2.ConsentKind.Value(value),
             parties=party or (),
             amount_fen=amount_fen,
@@ -165,8 +174,39 @@ def decline(
       diya party decline 0192f0c1-… --reason "贷款尚未结清"
     """
 
-    async def act(client: PartyClient, case: party_service_pb2.PendingCase) -> Answer:
-        return await client.decline(target_of_pending(case), reason, parties=party or ())
+    async def act(client: PartyClient, case: Dossier) -> Answer:
+        return await client.decline(case.target, reason, parties=party or ())
+
+    _act(act, name, receipts, config, as_json)
+
+
+@app.command("revoke")
+def revoke(
+    name: NameArgument,
+    reason: ReasonOption,
+    consent: Annotated[
+        Path | None,
+        typer.Option("--consent", metavar="FILE.json", help="The consent as `diya party consent` kept it."),
+    ] = None,
+    digest: Annotated[
+        str, typer.Option("--digest", help="Instead: payload digest of the consent, 64 hexadecimal digits.")
+    ] = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a consent back, before booking and not after a payout that relied on it (撤回同意).
+
+    An applicant cannot: what was applied for together is withdrawn together
+    (`diya application withdraw`).
+
+    \b
+    Example:
+      diya party revoke 0192f0c1-… --consent receipts/6f0c….json --reason "条件未满足"
+    """
+
+    async def act(client: PartyClient, case: Dossier) -> Answer:
+        return await client.revoke(case.target, _consent_digest(consent, digest), reason)
 
     _act(act, name, receipts, config, as_json)
 
@@ -174,23 +214,35 @@ def decline(
 def _act(act: Act, name: str, receipts: Path, config: Path | None, as_json: bool) -> None:
     async def work() -> Answer:
         async with opening.open_party(load_settings(config)) as party:
-            answer = await act(party, await _find(party, name))
-        write_act(receipts / f"{answer.request_id}.json", KeptAct.of_answer(answer))
-        return answer
+            return await act(party, await party.open(name))
 
-    answer = outcomes.run(work(), as_json=as_json)
-    if as_json:
-        show.print_json(show.answer_to_dict(answer))
-    else:
-        show.print_answer(answer)
-    raise typer.Exit(show.exit_status_of(answer))
+    finish(work(), receipts, as_json=as_json)
 
 
-async def _find(party: PartyClient, name: str) -> party_service_pb2.PendingCase:
+async def _awaited(party: PartyClient, case: Dossier) -> list[str]:
+    """Parties of the terms for whom an act of ours is awaited. Raises InputError when there is none."""
     async for one in party.list_pending():
-        if name in (one.application.name, one.application.name.rpartition("/")[2]):
-            return one
+        if one.application.name == case.application.name:
+            return list(dict.fromkeys(awaited.party for awaited in one.awaited if awaited.party))
     raise InputError(
-        f"{name} does not wait for an act of ours; see diya party list",
-        f"{name} 没有待本机构办理的事项；见 diya party list",
+        f"{case.application.name} does not wait for us; see diya party list, or name a --party",
+        f"{case.application.name} 没有待本机构办理的事项；见 diya party list，或者用 --party 指明",
     )
+
+
+def _consent_digest(consent: Path | None, digest: str) -> bytes:
+    """The payload digest of the consent meant. Raises InputError unless exactly one of the two names it."""
+    if (consent is None) == (not digest):
+        raise InputError(
+            "exactly one of --consent FILE.json and --digest is needed",
+            "--consent 与 --digest 须且只须有一个",
+        )
+    if consent is not None:
+        envelope = read_act(consent).envelope
+        if not isinstance(parse_payload(envelope), acts_pb2.ConsentAct):
+            raise InputError(f"{consent} keeps no consent", f"{consent} 存的不是同意")
+        return payload_digest(envelope.payload_type, envelope.payload)
+    try:
+        return bytes.fromhex(digest)
+    except ValueError as error:
+        raise InputError("--digest must be hexadecimal", "--digest 应为十六进制摘要") from error

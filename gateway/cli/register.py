@@ -82,14 +82,16 @@ def show_unit(
         typer.Option("--authorisation", help="SHA-256 (hex) of the owner's uploaded authorisation."),
     ] = "",
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print what the register says of a unit, as JSON (查询不动产单元). Every look is logged with
-    its basis.
+    """Print what the register says of a unit (查询不动产单元). Every look is logged with its basis.
 
     An institution states one basis; a registrar none.
 
-    \b Example: diya register show 320281001001GB00001F00010001 --own-right
-    "苏(2026)江阴市不动产证明第0000001号"
+    \b
+    Example:
+      diya register show 320281001001GB00001F00010001 \\
+          --own-right "苏(2026)江阴市不动产证明第0000001号"
     """
 
     async def work() -> register_service_pb2.GetUnitResponse:
@@ -104,7 +106,11 @@ def show_unit(
                 unit, own_right=own_right, application=application, authorisation_sha256=digest
             )
 
-    show.print_json(show.to_dict(outcomes.run(work(), as_json=True)))
+    found = show.to_dict(outcomes.run(work(), as_json=as_json))
+    if as_json:
+        show.print_json(found)
+    else:
+        show.print_fields(found)
 
 
 def _print_import(response: admin_service_pb2.ImportRegisterResponse) -> None:

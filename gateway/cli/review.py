@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from google.protobuf.json_format import ParseDict, ParseError
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.acts import RECEIPTS, NameArgument, ReceiptsOption, finish
 from gateway.cli.application import parse_state
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
+from gateway.client.dossier import Dossier
 from gateway.client.errors import InputError
-from gateway.client.receipt_file import KeptAct, write_act
-from gateway.client.review import Dossier, ReviewClient
+from gateway.client.review import ReviewClient
 from gateway.client.session import Answer
 from gateway.pb.diya.v1 import application_pb2, finding_pb2
 
@@ -26,9 +27,7 @@ app = typer.Typer(
     "seen: when something was entered in between, look again.",
 )
 
-NameArgument = Annotated[str, typer.Argument(help="Resource name of the application, or its id.")]
 OpinionOption = Annotated[str, typer.Option("--opinion", help="Opinion for the file 审核意见.")]
-ReceiptsOption = Annotated[Path, typer.Option("--receipts", help="Folder that keeps the receipts.")]
 FindingOption = Annotated[
     list[str] | None,
     typer.Option("--finding", metavar="CODE=TEXT", help="A finding by code and text. May be repeated."),
@@ -37,8 +36,6 @@ FindingsOption = Annotated[
     Path | None,
     typer.Option("--findings", help="JSON array of findings (protobuf JSON), with zh, en and cures."),
 ]
-RECEIPTS: Final = Path("receipts")
-
 Act = Callable[[ReviewClient, Dossier], Awaitable[Answer]]
 
 
@@ -73,19 +70,27 @@ def queue(
 
 
 @app.command("show")
-def show_case(name: NameArgument, config: ConfigOption = None) -> None:
-    """Print the whole case as JSON: application, findings, files with verdicts, later acts (全卷).
+def show_case(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print the whole case: application, terms, findings, files with verdicts, later acts (全卷).
+
+    Without --json the manifest's bytes are left out, and its terms shown in their place.
 
     \b
     Example:
-      diya review show 0192f0c1-… | jq .findings
+      diya review show 0192f0c1-… --json | jq .findings
     """
 
     async def work() -> Dossier:
         async with opening.open_review(load_settings(config)) as review:
             return await review.open(name)
 
-    show.print_json(show.to_dict(outcomes.run(work(), as_json=True).application))
+    found = outcomes.run(work(), as_json=as_json)
+    data = show.to_dict(found.application)
+    if as_json:
+        show.print_json(data)
+        return
+    data["dossier"].pop("manifest")
+    show.print_fields({**data, "terms": show.to_dict(found.terms)})
 
 
 @app.command("claim")
@@ -237,16 +242,9 @@ def resume(
 def _act(act: Act, name: str, receipts: Path, config: Path | None, as_json: bool) -> None:
     async def work() -> Answer:
         async with opening.open_review(load_settings(config)) as review:
-            answer = await act(review, await review.open(name))
-        write_act(receipts / f"{answer.request_id}.json", KeptAct.of_answer(answer))
-        return answer
+            return await act(review, await review.open(name))
 
-    answer = outcomes.run(work(), as_json=as_json)
-    if as_json:
-        show.print_json(show.answer_to_dict(answer))
-    else:
-        show.print_answer(answer)
-    raise typer.Exit(show.exit_status_of(answer))
+    finish(work(), receipts, as_json=as_json)
 
 
 def _findings(options: list[str] | None, path: Path | None) -> list[finding_pb2.Finding]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import typer
@@ -38,6 +38,7 @@ RESULTS_ZH: Final = {
     "DONE": "已办",
 }
 PIPE_WIDTH: Final = 200
+VALUE_WIDTH: Final = 500
 _STYLES: Final = {
     finding_pb2.SEVERITY_BLOCKS: "red",
     finding_pb2.SEVERITY_AWAITS: "yellow",
@@ -61,6 +62,26 @@ def print_json(data: Any) -> None:
 def print_json_line(data: Any) -> None:
     """One JSON document on one line, for streams."""
     typer.echo(json.dumps(data, ensure_ascii=False))
+
+
+def print_fields(data: Any) -> None:
+    """Nested fields for people, in the contract's order, one line a value; a long one is cut short."""
+    out = console()
+    for line in _field_lines(data):
+        out.print(Text(line))
+
+
+def _field_lines(data: Any, indent: str = "") -> Iterator[str]:
+    named = data.items() if isinstance(data, dict) else (("-", one) for one in data)
+    for name, value in named:
+        label = name if name == "-" else f"{name}:"
+        if isinstance(value, dict | list):
+            yield f"{indent}{label}"
+            yield from _field_lines(value, indent + "  ")
+        else:
+            text = str(value)
+            rest = f" … ({len(text)} characters; whole with --json)" if len(text) > VALUE_WIDTH else ""
+            yield f"{indent}{label} {text[:VALUE_WIDTH]}{rest}"
 
 
 def to_dict(message: Message) -> dict[str, Any]:

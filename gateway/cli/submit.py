@@ -6,29 +6,25 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
 from gateway.cli.application_file import (
     ApplicationFile,
-    PaperFile,
     build_manifest,
     parse_file_option,
     read_application,
     terms_of,
 )
+from gateway.cli.papers import upload
 from gateway.cli.settings import ClientSettings, ConfigOption, JsonOption, load_settings
 from gateway.client.acts import send_act
-from gateway.client.client import DiyaClient
 from gateway.client.errors import InputError
-from gateway.client.files import ProgressCallback
 from gateway.client.manifest import sign_submission
 from gateway.client.payloads import MANIFEST
 from gateway.client.receipt_file import KeptAct, read_act, write_act
 from gateway.client.session import Answer
 from gateway.client.submissions import KINDS, Submission
-from gateway.pb.diya.v1 import envelope_pb2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -209,7 +205,7 @@ def _submit(
         signed_terms = _signed_terms(read, settings, terms)
         signer = opening.open_signer(settings)
         async with opening.open_client(settings) as client:
-            references = await _upload(client, papers, hidden=as_json)
+            references = await upload(client, papers, hidden=as_json)
             manifest = build_manifest(
                 read,
                 settings,
@@ -248,38 +244,3 @@ def _signed_terms(read: ApplicationFile, settings: ClientSettings, terms: Path |
         return terms.read_bytes()
     except OSError as error:
         raise InputError(f"{terms}: {error.strerror}", f"{terms}：无法读取") from error
-
-
-async def _upload(
-    client: DiyaClient, papers: tuple[PaperFile, ...], *, hidden: bool
-) -> list[envelope_pb2.FileReference]:
-    """Upload every paper, one bar each; problems of a file are shown and do not stop anything
-    here.
-    """
-    references = []
-    with show.transfer_progress(hidden=hidden) as bars:
-        for paper in papers:
-            task = bars.add_task(f"{paper.paper_code} {paper.path.name}", total=None)
-            uploaded = await client.upload_file(paper.path, progress=_bar(bars, task))
-            for problem in uploaded.problems:
-                bars.console.print(
-                    Text(f"{paper.path}: {problem.code} {problem.zh} / {problem.en}", style="yellow")
-                )
-            references.append(
-                uploaded.as_paper(
-                    paper.paper_code,
-                    readers=paper.readers,
-                    operations=paper.operations,
-                    parties=paper.parties,
-                )
-            )
-    return references
-
-
-def _bar(bars: Progress, task: TaskID) -> ProgressCallback:
-    """The progress callback of one upload."""
-
-    def update(done: int, total: int) -> None:
-        bars.update(task, completed=done, total=total)
-
-    return update

@@ -124,6 +124,14 @@ class AdminClient:
         envelope, response = await self._send(self._stub.SetRegistrar, pb.SetRegistrarRequest, act)
         return await self._done(response.registrar, envelope, response.receipt)
 
+    async def set_auditors(
+        self, keys: Sequence[authority_pb2.RegisteredKey]
+    ) -> Done[tuple[authority_pb2.RegisteredKey, ...]]:
+        """Replace the keys by which auditors connect (设置审计人员)."""
+        act = admin_acts_pb2.SetAuditorsAct(header=self._session.header(None), keys=keys)
+        envelope, response = await self._send(self._stub.SetAuditors, pb.SetAuditorsRequest, act)
+        return await self._done(tuple(response.keys), envelope, response.receipt)
+
     async def set_profile(self, profile: authority_pb2.Profile) -> Done[authority_pb2.Profile]:
         """Put the next version of the profile in force (设置地方配置)."""
         act = admin_acts_pb2.SetProfileAct(header=self._session.header(None), profile=profile)
@@ -148,6 +156,11 @@ class AdminClient:
         """The profile (0: the one in force) and the rule set in force. Raises RequestError."""
         request = pb.GetProfileRequest(parent=self._session.parent, version=version)
         return await self._session.call(self._stub.GetProfile, request)
+
+    async def get_auditors(self) -> pb.GetAuditorsResponse:
+        """The keys by which auditors connect. Raises RequestError."""
+        request = pb.GetAuditorsRequest(parent=self._session.parent)
+        return await self._session.call(self._stub.GetAuditors, request)
 
     async def list_institutions(self, uscc: str = "") -> AsyncIterator[authority_pb2.Institution]:
         """Institutions with their keys, over all pages. Raises RequestError."""

@@ -28,13 +28,17 @@ async def watch(
     while True:
         try:
             stream = _one_stream(session, sequence, catch_up_only, institution)
-            async with aclosing(stream) as events:
-                async for event in events:
+            async with aclosing(stream) as messages:
+                async for message in messages:
+                    attempt = 1  # it speaks, be it only to show that it lives
+                    if not message.HasField("event"):
+                        continue
+                    event = message.event
                     if event.sequence <= sequence:
                         continue  # may come twice across streams
                     if event.sequence != sequence + 1:
                         raise EventGap(sequence + 1, event.sequence)
-                    sequence, attempt = event.sequence, 1
+                    sequence = event.sequence
                     yield event
         except EventGap as gap:
             if missing == gap.expected:
@@ -55,7 +59,7 @@ async def watch(
 
 async def _one_stream(
     session: Session, sequence: int, catch_up_only: bool, institution: str
-) -> AsyncGenerator[outcome_pb2.Event, None]:
+) -> AsyncGenerator[pb.WatchEventsResponse, None]:
     stub = RegistrationServiceStub(session.connection.channel)
     request = pb.WatchEventsRequest(
         parent=session.parent,
@@ -81,7 +85,6 @@ async def _one_stream(
                         f"{silence:g} 秒内没有任何消息",
                         code="UNAVAILABLE",
                     ) from None
-                if message.HasField("event"):
-                    yield message.event
+                yield message
         finally:
             call.cancel()

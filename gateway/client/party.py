@@ -1,6 +1,8 @@
 """PartyClient: what co-applicants and consenting institutions do on cases that somebody else filed.
 
-Read the terms in `PendingCase.manifest` before signing: the act binds to exactly these bytes.
+Read the terms before signing (`PendingCase.manifest`, or `Dossier.terms` of `open`): the act binds
+to exactly these bytes. `list_pending` shows what awaits this institution; `open` reads any case that
+it is of, a booked one too: that is where a lender states its payout.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import date
 
 from gateway.client.acts import send_act, target_of
+from gateway.client.dossier import Dossier, open_dossier
 from gateway.client.manifest import day, money
 from gateway.client.payloads import sign_payload
 from gateway.client.session import Actor, Answer, Session
@@ -50,6 +53,10 @@ class PartyClient:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+    async def open(self, name: str) -> Dossier:
+        """A case of this institution's, in whatever state; see `open_dossier`."""
+        return await open_dossier(self._session, name)
 
     async def join(
         self,

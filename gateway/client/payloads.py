@@ -46,6 +46,7 @@ _CLASSES: Final[dict[str, type[Message]]] = {
     "application/vnd.diya.admin.suspend-institution.v1+protobuf": (admin_acts_pb2.SuspendInstitutionAct),
     "application/vnd.diya.admin.resume-institution.v1+protobuf": (admin_acts_pb2.ResumeInstitutionAct),
     "application/vnd.diya.admin.set-registrar.v1+protobuf": admin_acts_pb2.SetRegistrarAct,
+    "application/vnd.diya.admin.set-auditors.v1+protobuf": admin_acts_pb2.SetAuditorsAct,
     "application/vnd.diya.admin.set-profile.v1+protobuf": admin_acts_pb2.SetProfileAct,
     "application/vnd.diya.admin.set-rule-set.v1+protobuf": admin_acts_pb2.SetRuleSetAct,
     "application/vnd.diya.admin.set-trust.v1+protobuf": admin_acts_pb2.SetTrustAct,

@@ -7,35 +7,19 @@ whoever decides on less than there is gets SEEN_INDEX_STALE, looks again and sig
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.client.acts import send_act, target_of
-from gateway.client.errors import ProtocolBroken
+from gateway.client.acts import send_act
+from gateway.client.dossier import Dossier, open_dossier
 from gateway.client.manifest import instant
 from gateway.client.payloads import sign_payload
 from gateway.client.session import Answer, Session
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, codes_pb2, finding_pb2
-from gateway.pb.diya.v1 import registration_service_pb2 as registration_pb
 from gateway.pb.diya.v1 import review_service_pb2 as pb
-from gateway.pb.diya.v1.registration_service_pb2_grpc import RegistrationServiceStub
 from gateway.pb.diya.v1.review_service_pb2_grpc import ReviewServiceStub
 from signing.signer import Signer
 
 _Act = acts_pb2.ReviewAct
-
-
-@dataclass(frozen=True, slots=True)
-class Dossier:
-    """A case as it was read: what an act on it refers to."""
-
-    application: application_pb2.Application
-    target: acts_pb2.ActTarget
-
-    @property
-    def last_index(self) -> int:
-        """Index of the last ledger entry on this case or its units when it was read."""
-        return self.application.last_index
 
 
 class ReviewClient:
@@ -45,7 +29,6 @@ class ReviewClient:
         self._session = session
         self._signer = signer
         self._stub = ReviewServiceStub(session.connection.channel)
-        self._registration = RegistrationServiceStub(session.connection.channel)
 
     async def list_queue(
         self,
@@ -76,28 +59,8 @@ class ReviewClient:
             request.page_token = page.next_page_token
 
     async def open(self, name: str) -> Dossier:
-        """The whole case, and what an act on it must refer to: the digest is computed from the
-        manifest's bytes. Raises RequestError, ProtocolBroken.
-        """
-        response = await self._session.call(
-            self._registration.GetApplication,
-            registration_pb.GetApplicationRequest(
-                name=self._session.name("applications", name),
-                view=application_pb2.APPLICATION_VIEW_FULL,
-            ),
-        )
-        application = response.application
-        if not application.dossier.manifest:
-            raise ProtocolBroken(
-                f"{application.name}: the dossier came without its manifest", "卷宗中没有申请清单"
-            )
-        target = target_of(application.name, application.dossier.manifest)
-        if target.manifest_digest != application.manifest_digest:
-            raise ProtocolBroken(
-                f"{application.name}: the manifest shown is not the one in force",
-                "所示申请清单不是现行有效的清单",
-            )
-        return Dossier(application, target)
+        """The whole case, and what an act on it must refer to; see `open_dossier`."""
+        return await open_dossier(self._session, name)
 
     async def claim(self, dossier: Dossier) -> Answer:
         """Take the case (领取)."""

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from gateway.client import manifest as build
 from gateway.client import operations
+from gateway.client.acts import target_of_envelope
 from gateway.client.client import DiyaClient
-from gateway.client.session import Answer
+from gateway.client.session import Actor, Answer
+from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER
 from gateway.demo.papers import Desk
 from gateway.demo.stage import INSTITUTIONS, Stage
 from gateway.forms.questions import questions_for
@@ -21,6 +23,7 @@ from gateway.rpc.decode import decode_terms
 from signing.pki import Credential
 
 LOAN_YEARS = 20
+CLERK = build.clerk(CLERK_NAME, CLERK_NUMBER)
 
 
 @dataclass
@@ -135,6 +138,24 @@ class Filing:
         await self._transfer_papers(unit, buyer, contract, price_fen, loan_fen, old)
         return await self._submit(codes_pb2.APPLICATION_KIND_ENCUMBERED_TRANSFER, encoded)
 
+    async def taxes_cleared(self, filed: Answer) -> Answer:
+        """The deed tax and the seller's income tax are paid: told by a supplement, which opens the gate (DT 11)."""
+        evidence = terms_pb2.Evidence()
+        for kind, taxpayer in ((codes_pb2.TAX_KIND_DEED, "buyer"), (codes_pb2.TAX_KIND_INCOME, "seller")):
+            evidence.tax_clearances.add(
+                kind=kind,
+                number=f"税示例{kind}",
+                amount=build.money(100),
+                cleared_at=build.instant(self.now),
+                taxpayer=taxpayer,
+            )
+        return await self.client.supplement(
+            self.stage.signer(self.channel).signer(),
+            Actor(INSTITUTIONS[self.channel].id_number, CLERK, self.mortgagee.id_number),
+            target_of_envelope(filed.outcome.application, filed.envelope),
+            evidence=evidence,
+        )
+
     # -- terms ---------------------------------------------------------------------------------------------------
 
     @property
@@ -179,7 +200,7 @@ class Filing:
         )
 
     def _payoff(self, terms: terms_pb2.Terms, proof: str, balance_fen: int) -> None:
-        """The old loan's balance, and the seller's and buyer's taxes, all cleared."""
+        """The old loan's balance, as the old bank states it."""
         terms.payoff_statements.add(
             proof=build.certificate(proof),
             balance=build.money(balance_fen),
@@ -188,14 +209,6 @@ class Filing:
             valid_until=build.day(self._today + dt.timedelta(days=30)),
             mortgagee="old",
         )
-        for kind, taxpayer in ((codes_pb2.TAX_KIND_DEED, "buyer"), (codes_pb2.TAX_KIND_INCOME, "seller")):
-            terms.tax_clearances.add(
-                kind=kind,
-                number=f"税示例{kind}",
-                amount=build.money(100),
-                cleared_at=build.instant(self.now),
-                taxpayer=taxpayer,
-            )
 
     # -- papers --------------------------------------------------------------------------------------------------
 
@@ -294,7 +307,7 @@ class Filing:
             created_at=self.client.session.clock(),
             channel_institution=INSTITUTIONS[self.channel].id_number,
             applicant_institution=self.mortgagee.id_number,
-            clerk=build.clerk("经办员", "D-001"),
+            clerk=CLERK,
         )
         manifest = build.manifest(kind, header, terms, files=self.desk.references)
         envelope = build.sign_submission(self.stage.signer(self.channel).signer(), manifest)

@@ -21,6 +21,9 @@ COUNTER = Party(
 )
 COUNTER_ID = "counter"
 
+#: Who answers for what the institutions send.
+CLERK_NAME, CLERK_NUMBER = "经办员", "D-001"
+
 
 def sample_seeds() -> list[RegistrySeed]:
     """Two registries: in the first a clean mortgage is decided by rule, in the second a person decides it."""

@@ -1,29 +1,71 @@
-"""The README that the demo leaves beside what it made: ten commands to try next."""
+"""What the demo leaves for its reader: a README with commands to try next, and settings of `diya` for everyone."""
 
 from __future__ import annotations
 
+import datetime as dt
+import os
+import shlex
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.app import utc_now
+from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER
+from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
+from gateway.kinds.law import CHINA
 
-def write_readme(folder: Path) -> None:
-    """Write README.md and, for each caller, a client configuration."""
-    for key, registry in (
-        ("bank-a", "jiangyin"),
-        ("bank-b", "taizhou"),
-        ("registrar", "taizhou"),
-        ("operator", "jiangyin"),
-    ):
-        (folder / f"client-{key}.toml").write_text(_client(key, registry), encoding="utf-8")
-    certificate = next(iter(sorted((folder / "certificates").glob("*.pdf"))), Path("certificates/….pdf"))
-    receipt = next(iter(sorted((folder / "receipts").glob("*.json"))), Path("receipts/….json"))
+#: Whose settings are written, and which registry they call.
+CLIENTS = {
+    "bank-a": "jiangyin",
+    "bank-a-branch": "jiangyin",
+    "bank-b": "taizhou",
+    "fund-centre": "taizhou",
+    REGISTRAR_KEY: "taizhou",
+    OPERATOR_KEY: "jiangyin",
+}
+
+
+@dataclass(frozen=True)
+class Left:
+    """A case of bank B's that the README's commands are about: a mortgage that is booked and alive."""
+
+    application: str
+    number: str
+    receipt: str
+    unit_code: str
+    amount_fen: int
+
+
+def write_readme(folder: Path, left: Left, ports: tuple[int, int, int]) -> None:
+    """Write README.md and, for each caller, the settings of `diya`."""
+    for key, registry in CLIENTS.items():
+        (folder / f"client-{key}.toml").write_text(client_settings(key, registry, ports), encoding="utf-8")
+    here = folder.resolve()
+    name = here.name
     (folder / "README.md").write_text(
-        _TEXT.format(certificate=certificate.name, receipt=receipt.name), encoding="utf-8"
+        _TEXT.format(
+            out=shlex.quote(name),
+            broken=shlex.quote(f"{name}-broken"),
+            bin=_programs(here.parent),
+            certificate=shlex.quote(f"{name}/certificates/{left.number}.pdf"),
+            receipt=shlex.quote(f"{name}/receipts/{left.receipt}"),
+            application=left.application,
+            unit=left.unit_code,
+            amount=left.amount_fen,
+            today=_today(),
+            listen=ports[0],
+            metrics=ports[2],
+        ),
+        encoding="utf-8",
     )
 
 
-def _client(key: str, registry: str) -> str:
-    return f"""# Connection of {key} to the demo's gateway; paths are relative to this file.
-target = "localhost:7443"
+def client_settings(key: str, registry: str, ports: tuple[int, int, int]) -> str:
+    """Settings of somebody under clients/: complete, so that every command that is theirs works with them."""
+    text = f"""\
+# Settings of `diya` for {key} of the demo; paths are relative to this file.
+target = "localhost:{ports[0]}"
+public_target = "localhost:{ports[1]}"
 registry = "{registry}"
 roots = "trust/server-roots.pem"
 certificate = "clients/{key}/tls.pem"
@@ -31,7 +73,28 @@ key = "clients/{key}/tls.key.pem"
 signing_certificate = "clients/{key}/sign.pem"
 signing_key = "clients/{key}/sign.key.pem"
 trust = "trust"
+checkpoints = "clients/{key}/checkpoints"
 """
+    if key not in INSTITUTIONS:
+        return text
+    return f"""{text}channel_institution = "{INSTITUTIONS[key].id_number}"
+
+[clerk]
+name = "{CLERK_NAME}"
+employee_number = "{CLERK_NUMBER}"
+"""
+
+
+def _today() -> dt.date:
+    return utc_now().astimezone(CHINA).date()
+
+
+def _programs(base: Path) -> str:
+    """Where `diya` is, as a shell started in `base` writes it."""
+    programs = Path(sys.executable).parent
+    if programs.is_relative_to(base):
+        return f'"$PWD"/{shlex.quote(os.fspath(programs.relative_to(base)))}'
+    return shlex.quote(os.fspath(programs))
 
 
 _TEXT = """\
@@ -39,20 +102,91 @@ _TEXT = """\
 
 `diya.toml` and `data/` are a gateway that can be served again; `certificates/` are sealed PDF files; `receipts/`
 are the answers with their ledger receipts; `papers/` are the signed papers; `trust/` is all that anybody needs to
-check them: anchors, revocation lists, the ledgers' verifier keys. Everybody in here is made up, every key is for
-development only.
+check them: anchors, revocation lists, the ledgers' verifier keys; `client-….toml` are everybody's settings of `diya`.
+Everybody in here is made up, every key is for development only.
 
-Run these in the folder above this one, with `.venv/bin` on your PATH.
+Ten commands to try next. Run them in the folder above this one, with `diya` on your PATH:
 
-1. Look at a certificate: `pdfsig "demo-out/certificates/{certificate}"` (package poppler-utils), or open it.
-2. Verify it without us: `diya certificate verify "demo-out/certificates/{certificate}" --trust demo-out/trust`
-3. Verify a receipt without us: `diya receipt verify demo-out/receipts/{receipt} --trust demo-out/trust`
-4. Check every byte of both ledgers: `diya ledger verify --config demo-out/diya.toml`
-5. Break one: `sqlite3 demo-out/data/diya.db "update ledger_entry set entry=x'00' where entry_index=3"`, then 4 again.
-6. Serve it: `make serve` (or `diya serve --config demo-out/diya.toml`), and in another terminal:
-7. List the bank's cases: `diya --config demo-out/client-bank-a.toml application list`
-8. See its events from the beginning: `diya --config demo-out/client-bank-a.toml watch --catch-up-only`
-9. Ask who you like over gRPC: `grpcurl -cacert demo-out/trust/server-roots.pem -cert demo-out/clients/bank-a/tls.pem \\
-   -key demo-out/clients/bank-a/tls.key.pem localhost:7443 list`
-10. Read the metrics: `curl -s localhost:7445/metrics | grep diya_`
+```sh
+export PATH={bin}:"$PATH"
+```
+
+1. Look at a certificate: open it, or ask a program that is not ours (package poppler-utils).
+
+   ```sh
+   pdfsig {certificate}
+   ```
+
+2. Verify it without us: seal, data against print, ledger proof.
+
+   ```sh
+   diya certificate verify {certificate} --trust {out}/trust
+   ```
+
+3. Verify a receipt without us.
+
+   ```sh
+   diya receipt verify {receipt} --trust {out}/trust
+   ```
+
+4. Check every byte of both ledgers.
+
+   ```sh
+   diya ledger verify --config {out}/diya.toml
+   ```
+
+5. Change one row in a copy, and check again: it names the row and exits with 1.
+
+   ```sh
+   rm -rf {broken} && cp -r {out} {broken}
+   python3 -c "import sqlite3; db = sqlite3.connect('{broken}/data/diya.db'); \\
+   db.execute(\\"update ledger_entry set entry = x'00' where entry_index = 3\\"); db.commit()"
+   diya ledger verify --config {broken}/diya.toml
+   ```
+
+6. Serve it; the commands from here on want it running, in another terminal.
+
+   ```sh
+   diya serve --config {out}/diya.toml
+   ```
+
+7. List bank A's cases, then its events from the beginning.
+
+   ```sh
+   diya --config {out}/client-bank-a.toml application list
+   diya --config {out}/client-bank-a.toml watch --catch-up-only
+   ```
+
+8. Ask whether the right still lives: a seal alone cannot say.
+
+   ```sh
+   diya --config {out}/client-bank-b.toml certificate verify {certificate} --online
+   ```
+
+9. Ask what you like over gRPC, without our client (grpcurl).
+
+   ```sh
+   grpcurl -cacert {out}/trust/server-roots.pem -cert {out}/clients/bank-b/tls.pem \\
+       -key {out}/clients/bank-b/tls.key.pem -d '{{"name": "{application}"}}' \\
+       localhost:{listen} diya.v1.RegistrationService/GetApplication
+   ```
+
+10. Read the metrics.
+
+    ```sh
+    python3 -c "import urllib.request as r; print(r.urlopen('http://localhost:{metrics}/metrics').read().decode())" \\
+        | grep diya_
+    ```
+
+And as those who have a part in it: bank B signs that it paid out, the fund centre looks for what waits for it, the
+registrar reads the case and the flat's row in the register, the operator looks at the institutions.
+
+```sh
+diya --config {out}/client-bank-b.toml party consent {application} \\
+    --kind PAID_OUT --amount-fen {amount} --happened-on {today} --receipts {out}/receipts
+diya --config {out}/client-fund-centre.toml party list
+diya --config {out}/client-registrar.toml review show {application}
+diya --config {out}/client-registrar.toml register show {unit}
+diya --config {out}/client-operator.toml institution list
+```
 """

@@ -17,7 +17,7 @@ from gateway.config import Config, load_config
 from gateway.demo.cast import COUNTER, REGISTRAR, sample_seeds
 from gateway.register.model import Party
 from gateway.register.sample import SAMPLE
-from gateway.setup import initialise
+from gateway.setup import SetupRefused, initialise
 from signing.pki import Credential, DevelopmentPKI
 
 #: Folder under clients/ of everyone who signs or calls.
@@ -30,6 +30,11 @@ INSTITUTIONS: dict[str, Party] = {
 REGISTRAR_KEY = "registrar"
 OPERATOR_KEY = "operator"
 COUNTER_KEY = "counter"
+
+#: Of this gateway, what stays behind serves on these: banks, the public, metrics.
+PORTS = (7443, 7444, 7445)
+#: File that says of a folder that a demo made it, and that the next one may remove it.
+MARKER = ".diya-demo"
 
 
 @dataclass
@@ -75,17 +80,31 @@ class Stage:
         return DiyaClient(await self.session(key, registry))
 
 
-def prepare(folder: Path, *, now: dt.datetime, ports: tuple[int, int, int] = (7443, 7444, 7445)) -> None:
-    """Make `folder` anew: the gateway, and credentials under clients/ for everyone but the citizens."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+def clear(folder: Path) -> None:
+    """Remove what an earlier demo left. Raises SetupRefused for a folder that holds anything else."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if folder.is_symlink() or not (folder / MARKER).is_file():
+        raise SetupRefused(
+            f"{folder} is not a demo's (there is no {MARKER} in it), so it is left alone: "
+            "name another folder with --out, or remove it yourself / "
+            f"{folder} 不是演示产生的目录（其中没有 {MARKER}），未作改动：请用 --out 另选目录，或者自行删除"
+        )
+    shutil.rmtree(folder)
+
+
+def prepare(folder: Path, *, now: dt.datetime, ports: tuple[int, int, int] = PORTS) -> None:
+    """Make `folder` anew: the gateway, and credentials under clients/ for everyone but the citizens.
+
+    Raises SetupRefused, see `clear`.
+    """
+    clear(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).write_text(
+        "`diya demo` made this folder and replaces it as a whole.\n", encoding="utf-8"
+    )
     initialise(folder, sample_seeds(), now=now)
-    config = folder / "diya.toml"
-    text = config.read_text(encoding="utf-8")
-    for standard, wanted in zip((7443, 7444, 7445), ports, strict=True):
-        text = text.replace(f"127.0.0.1:{standard}", f"127.0.0.1:{wanted}")
-    config.write_text(text, encoding="utf-8")
+    set_ports(folder, PORTS, ports)
     pki = DevelopmentPKI.load(folder / "pki", now)
     for key, party in INSTITUTIONS.items():
         pki.issue_institution(party.id_number, party.name).write(folder / "clients" / key, "sign")
@@ -94,6 +113,15 @@ def prepare(folder: Path, *, now: dt.datetime, ports: tuple[int, int, int] = (74
     pki.issue_tls_client("000000000000000000", "registrar").write(folder / "clients" / REGISTRAR_KEY, "tls")
     pki.issue_registrar(COUNTER.id_number, COUNTER.name).write(folder / "clients" / COUNTER_KEY, "sign")
     pki.issue_tls_client("000000000000000000", "counter").write(folder / "clients" / COUNTER_KEY, "tls")
+
+
+def set_ports(folder: Path, old: tuple[int, int, int], new: tuple[int, int, int]) -> None:
+    """Have the gateway of a folder listen on other ports."""
+    config = folder / "diya.toml"
+    text = config.read_text(encoding="utf-8")
+    for name, before, after in zip(("listen", "public", "metrics"), old, new, strict=True):
+        text = text.replace(f'{name} = "127.0.0.1:{before}"', f'{name} = "127.0.0.1:{after}"')
+    config.write_text(text, encoding="utf-8")
 
 
 async def open_stage(folder: Path, stack: AsyncExitStack) -> Stage:

@@ -1,4 +1,7 @@
-"""The demo's story, act by act, each line of the table as it happens; `play` is what `make demo` runs."""
+"""The demo's story, act by act, each line of the table as it happens; `play` is what `make demo` runs.
+
+Every act says what it must come to. The first that comes to something else ends the play with DemoFailed.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,19 @@ from gateway.client.review import ReviewClient
 from gateway.client.session import Actor, Answer
 from gateway.client.trust import read_trust
 from gateway.demo.cases import Filing
-from gateway.demo.cast import REGISTRAR, REGISTRAR_ID
-from gateway.demo.readme import write_readme
-from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY, Stage, open_stage, prepare
+from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER, REGISTRAR, REGISTRAR_ID
+from gateway.demo.readme import Left, write_readme
+from gateway.demo.stage import (
+    INSTITUTIONS,
+    OPERATOR_KEY,
+    PORTS,
+    REGISTRAR_KEY,
+    Stage,
+    clear,
+    open_stage,
+    prepare,
+    set_ports,
+)
 from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, authority_pb2, codes_pb2
 from gateway.register.sample import SAMPLE, SampleRegistry, write_register_csv
@@ -39,11 +52,23 @@ _ROLES = (
 )
 
 
+#: A case that a person decides: accepted, and perhaps taken up already.
+_FOR_A_PERSON = ("ACCEPTED", "IN_REVIEW")
+
+#: A seal takes well under a second; whoever waits so long waits for nothing.
+_SEAL_SECONDS_MAX = 60.0
+
+
+class DemoFailed(Exception):
+    """Something came out otherwise than it must; the message names it."""
+
+
 @dataclass
 class Board:
-    """The live table: who, what, state, ledger index, certificate number."""
+    """The live table: who, what, state, ledger index, certificate number. `numbers` are all that were taken."""
 
     rows: list[tuple[str, ...]] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
 
     def add(self, who: str, what: str, state: str, index: int | str = "", number: str = "") -> None:
         """One more line."""
@@ -64,8 +89,12 @@ class Board:
         return table
 
 
-async def play(folder: Path, console: Console) -> bool:
-    """Play it all in `folder`, which is made anew; whether every step came out as it must."""
+async def play(folder: Path, console: Console, ports: tuple[int, int, int] = PORTS) -> None:
+    """Play it all in `folder`, which is made anew; what stays behind serves on `ports`.
+
+    Raises SetupRefused for a folder that is not a demo's, and DemoFailed when something came out otherwise.
+    """
+    await asyncio.to_thread(clear, folder)
     board = Board()
     with Live(board, console=console, refresh_per_second=8):
         now = utc_now()
@@ -74,17 +103,16 @@ async def play(folder: Path, console: Console) -> bool:
             stage = await open_stage(folder, stack)
             await _set_up(stage, board)
             number = await _decided_by_rule(stage, board)
-            await _decided_by_person(stage, board)
+            left = await _decided_by_person(stage, board)
             await _pre_notices(stage, board)
             await _portfolio(stage, board)
             await _transfer(stage, board)
             await _not_accepted(stage, board)
             await _released(stage, board, number)
-            good = await _verified(stage, board)
-    _standard_ports(folder)
-    write_readme(folder)
+            await _verified(stage, board)
+    set_ports(folder, (0, 0, 0), ports)
+    write_readme(folder, left, ports)
     console.print(f"\nEverything is in [bold]{folder}/[/bold]; its README.md has ten commands to try next.")
-    return good
 
 
 async def _set_up(stage: Stage, board: Board) -> None:
@@ -115,26 +143,36 @@ async def _decided_by_rule(stage: Stage, board: Board) -> str:
         stage, client, "bank-a", "bank-a-branch", stage.folder / "papers" / "mortgage-rule", utc_now()
     )
     answer = await filing.mortgage(SAMPLE.sole_free_jiangyin, 80_000_000)
-    number = _told(stage, board, "bank A for its branch", "mortgage, decided by rule", answer)
+    number = _told(stage, board, "bank A for its branch", "mortgage, decided by rule", answer, "BOOKED")
     await _sealed(stage, board, filing, answer)
     return number
 
 
-async def _decided_by_person(stage: Stage, board: Board) -> None:
-    """In the second registry a person decides: accepted, claimed, approved, booked."""
+async def _decided_by_person(stage: Stage, board: Board) -> Left:
+    """In the second registry a person decides: accepted, claimed, approved, booked. Returns what the README names."""
     client = await stage.client("bank-b", "taizhou")
     filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "mortgage-person", utc_now())
-    answer = await filing.mortgage(SAMPLE.sole_free_taizhou, 120_000_000)
-    _told(stage, board, "bank B", "mortgage, to a registrar", answer)
-    await _sealed(stage, board, filing, await _approved(stage, board, "taizhou", answer.outcome.application))
+    flat, amount_fen = SAMPLE.sole_free_taizhou, 120_000_000
+    answer = await filing.mortgage(flat, amount_fen)
+    _told(stage, board, "bank B", "mortgage, to a registrar", answer, *_FOR_A_PERSON)
+    decided = await _approved(stage, board, "taizhou", answer, "BOOKED")
+    await _sealed(stage, board, filing, decided)
+    return Left(
+        application=answer.outcome.application,
+        number=decided.outcome.certificates[0].number,
+        receipt=_receipt_name(decided),
+        unit_code=flat.unit_code,
+        amount_fen=amount_fen,
+    )
 
 
-async def _approved(stage: Stage, board: Board, registry: str, application: str) -> Answer:
+async def _approved(stage: Stage, board: Board, registry: str, answer: Answer, expected: str) -> Answer:
     """The registrar claims a case, looks at it, approves."""
+    application = answer.outcome.application
     review = ReviewClient(await stage.session(REGISTRAR_KEY, registry), stage.signer(REGISTRAR_KEY).signer())
     await review.claim(await review.open(application))
     decided = await review.approve(await review.open(application), opinion="符合登记条件")
-    _told(stage, board, f"registrar {REGISTRAR.name}", "approved", decided)
+    _told(stage, board, f"registrar {REGISTRAR.name}", "approved", decided, expected)
     return decided
 
 
@@ -144,9 +182,7 @@ async def _pre_notices(stage: Stage, board: Board) -> None:
     filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "pre-notices", utc_now())
     flat, other = SAMPLE.free("jiangyin")[1:3]
     answer = await filing.pre_notices(flat, other.owner, 180_000_000, 90_000_000)
-    _told(stage, board, "bank B", "pre-notices of a sale and its mortgage", answer)
-    if answer.result == "ACCEPTED":
-        answer = await _approved(stage, board, "jiangyin", answer.outcome.application)
+    _told(stage, board, "bank B", "pre-notices of a sale and its mortgage", answer, "BOOKED")
     await _sealed(stage, board, filing, answer)
 
 
@@ -155,31 +191,32 @@ async def _portfolio(stage: Stage, board: Board) -> None:
     client = await stage.client("bank-b", "taizhou")
     filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "portfolio", utc_now())
     answer = await filing.mortgage(SAMPLE.free("taizhou")[1], 30_000_000, fund_fen=50_000_000)
-    _told(stage, board, "bank B", "portfolio loan with the fund centre", answer)
+    _told(stage, board, "bank B", "portfolio loan with the fund centre", answer, "AWAITING_PARTIES")
     await _joined(stage, board, "fund-centre", "taizhou", answer, ["fund"])
-    await _sealed(stage, board, filing, await _approved(stage, board, "taizhou", answer.outcome.application))
+    await _sealed(stage, board, filing, await _approved(stage, board, "taizhou", answer, "BOOKED"))
 
 
 async def _transfer(stage: Stage, board: Board) -> None:
-    """带押过户: bank B's buyer buys a flat that bank A still holds a mortgage on; one case, one booking."""
+    """带押过户: bank B's buyer buys a flat that bank A still holds a mortgage on; one case, two gates, one booking."""
     client = await stage.client("bank-b", "jiangyin")
     filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "transfer", utc_now())
     flat, buyer = SAMPLE.mortgaged_by_bank_a_jiangyin, SAMPLE.free("jiangyin")[3].owner
     answer = await filing.transfer(flat, buyer, 200_000_000, 100_000_000, "bank-a")
-    _told(stage, board, "bank B", "encumbered transfer, combined", answer)
+    _told(stage, board, "bank B", "encumbered transfer, combined", answer, "AWAITING_PARTIES")
     await _joined(stage, board, "bank-a", "jiangyin", answer, ["old"])
-    decided = await _approved(stage, board, "jiangyin", answer.outcome.application)
-    if decided.result != "BOOKED":
-        party = await _party(stage, "bank-a", "jiangyin")
-        decided = await party.consent(
-            target_of_envelope(answer.outcome.application, answer.envelope),
-            acts_pb2.CONSENT_KIND_PAYOFF_CONFIRMED,
-            parties=["old"],
-            operations=[1],
-            amount_fen=50_000_000,
-            happened_on=utc_now().astimezone(CHINA).date(),
-        )
-        _told(stage, board, "bank A", "payoff confirmed", decided)
+    await _approved(stage, board, "jiangyin", answer, "AWAITING_TAX")
+    taxed = await filing.taxes_cleared(answer)
+    _told(stage, board, "bank B", "taxes cleared, by a supplement", taxed, "AWAITING_PAYOFF")
+    party = await _party(stage, "bank-a", "jiangyin")
+    decided = await party.consent(
+        target_of_envelope(answer.outcome.application, answer.envelope),
+        acts_pb2.CONSENT_KIND_PAYOFF_CONFIRMED,
+        parties=["old"],
+        operations=[1],
+        amount_fen=50_000_000,
+        happened_on=utc_now().astimezone(CHINA).date(),
+    )
+    _told(stage, board, "bank A", "payoff confirmed", decided, "BOOKED")
     await _sealed(stage, board, filing, decided)
 
 
@@ -189,11 +226,11 @@ async def _joined(
     """A co-applicant reads the terms, agrees, and joins with its own key."""
     party = await _party(stage, key, registry)
     joined = await party.join(target_of_envelope(answer.outcome.application, answer.envelope), parties)
-    _told(stage, board, INSTITUTIONS[key].name, "joined on the same terms", joined)
+    _told(stage, board, INSTITUTIONS[key].name, "joined on the same terms", joined, *_FOR_A_PERSON)
 
 
 async def _party(stage: Stage, key: str, registry: str) -> PartyClient:
-    actor = Actor(INSTITUTIONS[key].id_number, clerk("经办员", "P-001"))
+    actor = Actor(INSTITUTIONS[key].id_number, clerk(CLERK_NAME, CLERK_NUMBER))
     return PartyClient(await stage.session(key, registry), stage.signer(key).signer(), actor)
 
 
@@ -203,7 +240,9 @@ async def _not_accepted(stage: Stage, board: Board) -> None:
     filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "mortgage-seized", utc_now())
     answer = await filing.mortgage(SAMPLE.seized_jiangyin, 50_000_000)
     findings = "; ".join(f"{f.code} {f.rule}".strip() for f in answer.outcome.findings)
-    _told(stage, board, "bank B", f"mortgage of a seized flat: {findings}", answer)
+    _told(stage, board, "bank B", f"mortgage of a seized flat: {findings}", answer, "NOT_ACCEPTED")
+    if "R-SEIZED" not in {f.rule for f in answer.outcome.findings}:
+        raise DemoFailed(f"mortgage of a seized flat: expected the ground R-SEIZED, came {findings}")
 
 
 async def _released(stage: Stage, board: Board, proof_number: str) -> None:
@@ -211,59 +250,77 @@ async def _released(stage: Stage, board: Board, proof_number: str) -> None:
     client = await stage.client("bank-a", "jiangyin")
     filing = Filing(stage, client, "bank-a", "bank-a-branch", stage.folder / "papers" / "release", utc_now())
     answer = await filing.release(SAMPLE.sole_free_jiangyin, proof_number)
-    _told(stage, board, "bank A for its branch", f"release of {proof_number}", answer)
+    _told(stage, board, "bank A for its branch", f"release of {proof_number}", answer, "BOOKED")
+    states = []
     async for one in client.certificates.list(number=proof_number):
-        state = one.State.Name(one.state).removeprefix("STATE_")
-        board.add("jiangyin", "the released proof", state, number=one.number)
+        states.append(one.State.Name(one.state).removeprefix("STATE_"))
+        board.add("jiangyin", "the released proof", states[-1], number=one.number)
+    if states != ["CANCELLED"]:
+        raise DemoFailed(f"the released proof {proof_number}: expected CANCELLED, came {states}")
 
 
-async def _verified(stage: Stage, board: Board) -> bool:
-    """Offline, with the public trust folder alone: seals, data, print, ledger proofs."""
+async def _verified(stage: Stage, board: Board) -> None:
+    """Offline, with the public trust folder alone: seal, data, print and proof of every number that was taken."""
     trust = read_signing_trust(stage.folder / "trust")
     ledgers = read_trust(stage.folder / "trust")
     vkeys = {vkey.partition("+")[0]: vkey for name in ledgers.registries for vkey in ledgers.vkeys(name)}
-    good = True
+    sound = []
     for path in sorted((stage.folder / "certificates").glob("*.pdf")):
         verdict = await asyncio.to_thread(
             verify_certificate, path.read_bytes(), trust=trust, vkeys=vkeys, at=utc_now()
         )
-        good = good and verdict.sound
         board.add("anyone, offline", path.name, "VALID" if verdict.sound else "INVALID")
-    return good
+        if verdict.sound:
+            sound.append(path.stem)
+    unproven = sorted(set(board.numbers) - set(sound))
+    if unproven or not sound:
+        raise DemoFailed(
+            f"certificates that do not verify offline, or are not there: {'、'.join(unproven) or 'all'}"
+        )
 
 
 async def _sealed(stage: Stage, board: Board, filing: Filing, answer: Answer) -> None:
-    """Wait for the sealed event, download, check against the ledger."""
+    """Wait for the sealed event of each certificate, download it, check it against the ledger."""
     folder = stage.folder / "certificates"
     folder.mkdir(exist_ok=True)
-    wanted = {c.name for c in answer.outcome.certificates}
-    async for event in filing.client.watch_events():
-        if event.certificate in wanted:
-            wanted.discard(event.certificate)
-            number = next(c.number for c in answer.outcome.certificates if c.name == event.certificate)
-            await filing.client.download_certificate(event.certificate, folder / f"{number}.pdf")
-            board.add(
-                filing.mortgagee.name, "e-certificate sealed and downloaded", "SEALED", event.index, number
-            )
-        if not wanted:
-            return
+    wanted = {c.name: c.number for c in answer.outcome.certificates}
+    if not wanted:
+        raise DemoFailed(f"{answer.outcome.application}: booked without a certificate")
+    try:
+        async with asyncio.timeout(_SEAL_SECONDS_MAX):
+            async for event in filing.client.watch_events():
+                number = wanted.pop(event.certificate, "")
+                if number:
+                    await filing.client.download_certificate(event.certificate, folder / f"{number}.pdf")
+                    told = "e-certificate sealed and downloaded"
+                    board.add(filing.mortgagee.name, told, "SEALED", event.index, number)
+                if not wanted:
+                    return
+    except TimeoutError as error:
+        missing = "、".join(wanted.values())
+        raise DemoFailed(f"not sealed within {_SEAL_SECONDS_MAX:.0f} s: {missing}") from error
 
 
-def _told(stage: Stage, board: Board, who: str, what: str, answer: Answer) -> str:
-    """A line for an answer; its receipt goes to receipts/. Returns the first certificate's number."""
+def _told(stage: Stage, board: Board, who: str, what: str, answer: Answer, *expected: str) -> str:
+    """A line for an answer; its receipt goes to receipts/. Returns the first certificate's number.
+
+    Raises DemoFailed unless the case is in one of the `expected` states.
+    """
     numbers = [c.number for c in answer.outcome.certificates]
-    index = answer.outcome.receipt.index
     state = application_pb2.Application.State.Name(answer.outcome.state).removeprefix("STATE_")
-    board.add(
-        who,
-        what,
-        answer.result if answer.result == state else f"{answer.result} {state}",
-        index,
-        "、".join(numbers),
-    )
-    name = f"{answer.outcome.receipt.registry}-{index}.json"
-    write_act(stage.folder / "receipts" / name, KeptAct.of_answer(answer))
+    came = answer.result if answer.result == state else f"{answer.result} {state}"
+    board.add(who, what, came, answer.outcome.receipt.index, "、".join(numbers))
+    board.numbers += numbers
+    write_act(stage.folder / "receipts" / _receipt_name(answer), KeptAct.of_answer(answer))
+    if state not in expected:
+        why = "".join(f"\n  {f.code} {f.rule} {f.zh} / {f.en}" for f in answer.outcome.findings)
+        raise DemoFailed(f"{who}, {what}: expected {' or '.join(expected)}, came {came}{why}")
     return numbers[0] if numbers else ""
+
+
+def _receipt_name(answer: Answer) -> str:
+    receipt = answer.outcome.receipt
+    return f"{receipt.registry}-{receipt.index}.json"
 
 
 def _institution(stage: Stage, key: str) -> authority_pb2.Institution:
@@ -311,12 +368,3 @@ def _write_register(registry: SampleRegistry, path: Path) -> int:
 
 def _index(value: int) -> int | str:
     return value if value >= 0 else ""
-
-
-def _standard_ports(folder: Path) -> None:
-    """The demo ran on free ports; what stays behind serves on the usual ones."""
-    path = folder / "diya.toml"
-    text = path.read_text(encoding="utf-8")
-    for name, port in (("listen", 7443), ("public", 7444), ("metrics", 7445)):
-        text = text.replace(f'{name} = "127.0.0.1:0"', f'{name} = "127.0.0.1:{port}"')
-    path.write_text(text, encoding="utf-8")

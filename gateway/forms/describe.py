@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from gateway.cases.stated import DeclarationKind
 from gateway.cases.terms import (
     AnyOperation,
     ChangeItem,
@@ -51,6 +52,14 @@ _NOTICE_ENDS: Final = RELEASE_GROUND | {
     ReleaseGround.WAIVED: "预告登记权利人放弃预告登记",
     ReleaseGround.AGREEMENT: "当事人协商一致",
     ReleaseGround.OTHER: "法律规定预告登记失效的其他情形",
+}
+
+DECLARATION: Final = {
+    DeclarationKind.DISSENT_RISK: "知悉异议登记，自愿承担因此产生的风险",
+    DeclarationKind.WARD_BENEFIT: "作为监护人，保证本次处分为被监护人的利益",
+    DeclarationKind.MORTGAGEE_TOLD: "已将转让抵押不动产一事通知抵押权人",
+    DeclarationKind.SECURITY_GIVEN_UP: "放弃第三人提供的担保",
+    DeclarationKind.HABITATION_KNOWN: "知悉不动产上设有居住权",
 }
 
 _RELEASE_PAPER: Final = {

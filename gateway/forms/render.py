@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.cases.stated import Declaration
 from gateway.cases.terms import Terms
 from gateway.certificates import wording
 from gateway.certificates.typeset import Attachment, typeset
-from gateway.forms.describe import ACTS, RIGHTS, Described, describe
+from gateway.forms.describe import ACTS, DECLARATION, RIGHTS, Described, describe
 from gateway.forms.questions import questions_for
 from gateway.register.model import Party, Unit, UnitKind
 
@@ -48,17 +49,21 @@ def render_application_form(
     """不动产登记申请书 of `terms`, with a place for each of `signers`, embedding `terms_bytes` unchanged.
 
     `units` by unit code: what the register says of them, where the caller may be told; without it the form
-    names units by code alone. Raises NotOnFormError, RenderError, and ValueError over SIGNERS_MAX.
+    names units by code, and by the location that the terms state. Raises NotOnFormError, RenderError, and
+    ValueError over SIGNERS_MAX.
     """
     described = [describe(operation) for operation in terms.operations]
+    stated = {unit.unit_code: unit.location for unit in terms.stated_units}
     data = {
         "registry": registry_name,
         "test": test,
         "rights": _ticked(RIGHTS, {one.right for one in described}),
         "acts": _ticked(ACTS, {one.act for one in described}),
         "groups": _groups(described),
-        "units": [_unit(code, described, units or {}) for code in terms.unit_codes],
+        "units": [_unit(code, described, units or {}, stated) for code in terms.unit_codes],
         "steps": [_step(number, one) for number, one in enumerate(described, start=1)],
+        "declarations": [_declaration(d) for d in terms.declarations],
+        "note": terms.note,
         "agents": [_agent(power.agent, power.principal) for power in terms.powers_of_attorney],
         "signers": _signers(signers),
         "digest": hashlib.sha256(terms_bytes).hexdigest(),
@@ -147,12 +152,23 @@ def _agent(agent: Party, principal: Party) -> dict[str, Any]:
     return {**_person(agent), "principal": principal.name}
 
 
-def _unit(code: str, described: Sequence[Described], known: Mapping[str, Unit]) -> dict[str, Any]:
+def _declaration(declaration: Declaration) -> dict[str, Any]:
+    words = DECLARATION[declaration.kind]
+    if declaration.text:
+        words += f"：{declaration.text}"
+    if declaration.declared_on is not None:
+        words += f"（{wording.date(declaration.declared_on)}）"
+    return {"party": declaration.party.name, "words": words}
+
+
+def _unit(
+    code: str, described: Sequence[Described], known: Mapping[str, Unit], stated: Mapping[str, str]
+) -> dict[str, Any]:
     unit = known.get(code)
     numbers = [number for one in described if code in one.units for number in one.titles_of(code)]
     return {
         "code": code,
-        "location": unit.location if unit else "",
+        "location": unit.location if unit else stated.get(code, ""),
         "kind": _UNIT_KIND[unit.kind] if unit else "",
         "area": wording.area(unit.floor_area) if unit and unit.floor_area else "",
         "use": wording.USE.get(unit.use, unit.use) if unit else "",

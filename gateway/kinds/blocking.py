@@ -6,13 +6,24 @@ Before acceptance a bar is N-BARRED with the R- code it would be as its rule; th
 
 from __future__ import annotations
 
+from typing import Final
+
+from gateway.cases.stated import DeclarationKind
 from gateway.kinds.applicants import has_consented, is_bound
+from gateway.kinds.clean import refer
 from gateway.kinds.law import Case
+from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
+from gateway.register.authority import Stance
 from gateway.register.bearing import Bearing, Context, bearing
 from gateway.register.blocks import UnitStateCode, Verdict
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Ownership, Party, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
+from gateway.register.states import is_under_guardianship
+
+_WARD: Final = UnitStateCode.UNDER_AGE_OR_INCAPABLE_OWNER
+_BENEFIT: Final = DeclarationKind.WARD_BENEFIT
+_RISK: Final = DeclarationKind.DISSENT_RISK
 
 
 def register_findings(
@@ -37,6 +48,9 @@ def register_findings(
     table takes their act for granted, and the case is not accepted before it is there (applicants.py, `awaited`).
     """
     people = _people(state, obligors)
+    wards = _wards(state, case)
+    guardians = tuple(ward.guardian for ward in wards if ward.guardian is not None)
+    people += guardians
     context = Context(
         now=case.now,
         open_cases=case.open_cases.get(state.unit.unit_code, ()),
@@ -56,13 +70,36 @@ def register_findings(
         pre_notice_kind=pre_notice_kind,
         adds_burden=adds_burden,
         adverse_to=adverse_to,
-        papers=papers,
-        risk_statement=any(not p.problems for p in case.papers_of("RISK_STATEMENT")),
+        papers=papers | ({_WARD} if is_in_writing(GUARDIAN, _BENEFIT, guardians, case) else frozenset()),
+        risk_statement=is_in_writing(RISK_STATEMENT, _RISK, (*obligors, *joining), case),
+        pre_2021_changed_to_none=case.profile.pre_2021_changed_to_none,
         unrecorded_restriction=case.profile.unrecorded_restriction,
         two_thirds_disposal=case.profile.two_thirds_disposal,
     )
-    found = [_finding(b, state, field) for b in bearing(state, operation, context)]
-    return [f for f in found if f is not None]
+    told = transferees or joining
+    found: list[Finding] = []
+    for borne in bearing(state, operation, context):
+        if borne.verdict is Verdict.WARN and is_known(borne, case, obligors, told):
+            continue
+        if borne.state is _WARD:
+            found += _minors(state, case, field)
+        found += _finding(borne, state, field)
+    return found
+
+
+def _wards(state: UnitState, case: Case) -> list[Party]:
+    """Owners of record under guardianship (RD 11)."""
+    owners = state.ownership.owners if state.ownership else ()
+    return [o.person for o in owners if is_under_guardianship(o.person, case.now)]
+
+
+def _minors(state: UnitState, case: Case, field: str) -> list[Finding]:
+    """What the place makes of it: never a rule's to decide (handbook 1.4); with BLOCK it does not pass here at all."""
+    code = state.unit.unit_code
+    zh, en = f"单元 {code} 的权利人未成年或者行为能力受限", f"an owner of unit {code} is a minor or a ward"
+    if case.profile.minors == Stance.BLOCK:
+        return [_barred("R-GUARDIAN", field + ".units", "CC 35; RD 11", zh, en)]
+    return [refer(field + ".units", "CC 35; RD 11", zh, en)]
 
 
 def _people(state: UnitState, obligors: tuple[Party, ...]) -> list[Party]:
@@ -76,8 +113,8 @@ def _people(state: UnitState, obligors: tuple[Party, ...]) -> list[Party]:
     return list({p.key: p for p in people}.values())
 
 
-def _finding(found: Bearing, state: UnitState, field: str) -> Finding | None:
-    """One bearing in words; None for what passes in silence."""
+def _finding(found: Bearing, state: UnitState, field: str) -> list[Finding]:
+    """One bearing in words; empty for what passes in silence."""
     code = state.unit.unit_code
     zh = f"单元 {code}：{found.cell.state_zh}"
     en = f"unit {code}: {found.state.value}"
@@ -87,30 +124,32 @@ def _finding(found: Bearing, state: UnitState, field: str) -> Finding | None:
     field = field + ".units"
     match found.verdict:
         case Verdict.BLOCK:
-            return _barred(found.reason_code, field, article, zh, en)
+            return [_barred(found.reason_code, field, article, zh, en)]
         case Verdict.WAIT:
-            return finding(found.reason_code, Severity.WAITS, field=field, article=article, zh=zh, en=en)
+            return [finding(found.reason_code, Severity.WAITS, field=field, article=article, zh=zh, en=en)]
         case Verdict.REFER:
             reason = found.reason_code or "M-REFER"
             severity = Severity.BLOCKS if reason.startswith("C-") else Severity.REFERS
-            return finding(reason, severity, field=field, article=article, zh=zh, en=en)
+            return [finding(reason, severity, field=field, article=article, zh=zh, en=en)]
         case Verdict.ALLOW_WITH_CONSENT if not found.is_met:
             if not found.missing:
-                return _paper_wanted(found, field, article, zh, en)
+                return [_paper_wanted(found, field, article, zh, en)]
             who = "、".join(p.name for p in found.missing)
             wanted = "N-NOT_APPLICANT" if found.must_join else "N-INCOMPLETE"
-            return finding(
-                wanted,
-                Severity.BLOCKS,
-                rule=found.reason_code if found.reason_code.startswith("R-") else "",
-                field=field,
-                article=article,
-                zh=f"{zh}；须由 {who} {'共同申请' if found.must_join else '书面同意'}",
-                en=f"{en}; {'joint application' if found.must_join else 'written consent'} of {who} is needed",
-            )
+            return [
+                finding(
+                    wanted,
+                    Severity.BLOCKS,
+                    rule=found.reason_code if found.reason_code.startswith("R-") else "",
+                    field=field,
+                    article=article,
+                    zh=f"{zh}；须由 {who} {'共同申请' if found.must_join else '书面同意'}",
+                    en=f"{en}; {'joint application' if found.must_join else 'written consent'} of {who} is needed",
+                )
+            ]
         case Verdict.WARN:
-            return finding(found.reason_code, Severity.WARNS, field=field, article=article, zh=zh, en=en)
-    return None
+            return [finding(found.reason_code, Severity.WARNS, field=field, article=article, zh=zh, en=en)]
+    return []
 
 
 def _paper_wanted(found: Bearing, field: str, article: str, zh: str, en: str) -> Finding:

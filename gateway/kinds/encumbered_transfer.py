@@ -1,94 +1,67 @@
-"""带押过户: the modes in which a mortgaged unit is sold, each as data, and the law that binds a mode's steps together.
+"""带押过户: the law that binds the steps of a mode together (N29; handbook 2). The modes are data: modes.py.
 
-The steps' own law stands in their files (ownership_transfer.py, mortgage_release.py, mortgage.py). Here: which steps
-in which order, the papers that all parties share, what must hold of the old loan, and what gates the booking (N29;
-handbook 2). A mode that is not in `MODES` is not booked by this version.
+The steps' own law stands in their files. Here: whether the mode may be used and which phase is due, which steps in
+which order, the papers that all parties share, what must hold of the old loan, and what gates the booking. The old
+loan is looked at once, when the deal is filed, and again where a phase ends its mortgage together with the sale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from typing import Final
 
+from gateway.cases.model import Manifest, State
 from gateway.cases.terms import (
     AnyOperation,
-    FundsLeg,
-    FundsPurpose,
-    MortgageFirst,
+    MortgageChange,
     MortgageRelease,
-    OwnershipTransfer,
+    MortgageTransfer,
     PayoffStatement,
     Terms,
-    operation_name,
+    mortgage_in,
 )
 from gateway.kinds.clean import refer
+from gateway.kinds.deal import (
+    balance,
+    buyers,
+    new_mortgagees,
+    old_mortgagees,
+    old_proofs,
+    price,
+    sellers,
+    statement_on,
+    units_sold,
+)
+from gateway.kinds.funds import funds_findings
 from gateway.kinds.law import CHINA, Case, PaperRule
+from gateway.kinds.modes import MODES, Gate, Mode, Phase, step_name
+from gateway.kinds.named import is_proof_of, keys, once
 from gateway.register.findings import Finding, Severity
-from gateway.register.identifiers import same_certificate_number
-from gateway.register.model import Party, UnitState, Value
+from gateway.register.model import Mortgage, UnitState
 from gateway.register.reasons import finding
 
 
-class Gate(StrEnum):
-    """What must hold at booking and never stops acceptance (handbook 2.3)."""
-
-    TAX = "TAX"  # deed tax, seller's income tax, land VAT (DT 11; PIT 15; land VAT rules 12)
-    PAYOFF = "PAYOFF"  # the old loan is paid off, or its payment undertaken and the undertaking accepted
-
-
-class Step(Value, frozen=True, kw_only=True):
-    """One step of a phase; several operations in a row may fill it (two old mortgages, two new ones)."""
-
-    operation: str
-    zh: str
-    en: str
+def gates(manifest: Manifest) -> frozenset[Gate]:
+    """What gates the booking of this phase."""
+    phase = _phase(manifest)
+    return phase.gates if phase is not None else frozenset()
 
 
-class Mode(Value, frozen=True, kw_only=True):
-    """A mode with its only phase; the modes to come have several."""
-
-    code: str
-    zh: str
-    steps: tuple[Step, ...]
-    gates: frozenset[Gate]
-    source: str
-
-
-_TRANSFER: Final = Step(operation="OWNERSHIP_TRANSFER", zh="转移登记（卖方→买方）", en="seller to buyer")
-_RELEASE_OLD: Final = Step(operation="MORTGAGE_RELEASE", zh="抵押权注销登记（原抵押权）", en="old mortgage")
-_FIRST_NEW: Final = Step(operation="MORTGAGE_FIRST", zh="抵押权首次登记（新抵押权）", en="new mortgage")
-
-#: The release goes before the new mortgage, so that rank 1 is printed (S11; N29's text names it last).
-ET_COMBINED: Final = Mode(
-    code="ET_COMBINED",
-    zh="新旧抵押权组合",
-    steps=(_TRANSFER, _RELEASE_OLD, _FIRST_NEW),
-    gates=frozenset({Gate.TAX, Gate.PAYOFF}),
-    source="N29 mode 1; S11 package 3",
-)
-
-MODES: Final[Mapping[str, Mode]] = {mode.code: mode for mode in (ET_COMBINED,)}
-
-
-def gates(terms: Terms) -> frozenset[Gate]:
-    """What gates the booking of these terms."""
-    return MODES[terms.mode].gates
-
-
-def papers(terms: Terms) -> tuple[PaperRule, ...]:
+def papers(manifest: Manifest) -> tuple[PaperRule, ...]:
     """The papers of the deal as a whole (documents.csv ENCUMBERED_TRANSFER).
 
     Whether the old loan is settled or its release undertaken is the release's own paper (mortgage_release.py).
     """
+    mode, terms = MODES[manifest.terms.mode], manifest.terms
+    if not mode.of_n29 or not _looks_at_the_old_loan(manifest):
+        return ()
     old, new = old_mortgagees(terms), new_mortgagees(terms)
-    return (
+    rules = [
         PaperRule(
             code="TRIPARTITE",
             zh="带押过户业务协议",
-            en="agreement of seller, buyer and both mortgagees on loan, payoff and accounts",
+            en="agreement of seller, buyer and the mortgagees on loan, payoff and accounts",
             article="N29; S12",
-            signers=_once(_sides(terms) + old + new),
+            signers=once((*sellers(terms), *buyers(terms), *old, *new)),
         ),
         PaperRule(
             code="PAYOFF_STATEMENT",
@@ -97,46 +70,56 @@ def papers(terms: Terms) -> tuple[PaperRule, ...]:
             article="N29; S12",
             signers=old,
         ),
-        PaperRule(
-            code="BANK_APPROVAL",
-            zh="银行审批通过文件",
-            en="loan approval of each bank",
-            article="S11",
-            signers=_once(old + new),
-        ),
-    )
+    ]
+    if mode.lends:
+        rules.append(
+            PaperRule(
+                code="BANK_APPROVAL",
+                zh="银行审批通过文件",
+                en="loan approval of each bank",
+                article="S11",
+                signers=once((*old, *new)),
+            )
+        )
+    if any(isinstance(op, MortgageTransfer) for op in terms.operations):
+        rules.append(
+            PaperRule(
+                code="ASSIGN_AND_CHANGE_AGREEMENT",
+                zh="转让原抵押权和变更抵押内容协议",
+                en="agreement to transfer the old mortgage and change its content",
+                article="S11",
+                signers=once((*old, *new, *sellers(terms), *buyers(terms))),
+            )
+        )
+    return tuple(rules)
 
 
 def conditions(case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
-    """The mode may be used, its steps are all there and in order, and the old loan is regular and covered (N29)."""
-    terms = case.manifest.terms
-    mode = MODES[terms.mode]
-    found = _on_offer(mode, case) + _steps_in_order(mode, terms.operations) + _one_deal(terms)
-    for number, operation in enumerate(terms.operations):
-        if isinstance(operation, MortgageRelease):
-            found += _old_loan(operation, terms, case, f"terms.operations[{number}]")
-    return found + _price_covers(terms) + _funds(terms, case) + _others_stay(terms, units)
-
-
-def old_mortgagees(terms: Terms) -> tuple[Party, ...]:
-    """Whose mortgages end with this phase."""
-    return _once([p for op in terms.operations if isinstance(op, MortgageRelease) for p in op.mortgagees])
-
-
-def new_mortgagees(terms: Terms) -> tuple[Party, ...]:
-    """Whose mortgages begin with it."""
-    return _once([p for op in terms.operations if isinstance(op, MortgageFirst) for p in op.mortgagees])
-
-
-def statement_of(release: MortgageRelease, terms: Terms) -> PayoffStatement | None:
-    """The payoff statement on the mortgage that a step releases."""
-    for statement in terms.payoff_statements:
-        if same_certificate_number(statement.proof.number, release.proof.number):
-            return statement
-    return None
+    """The mode may be used, this phase is due, its steps are there in order, the old loan is regular and covered."""
+    manifest = case.manifest
+    mode, terms = MODES[manifest.terms.mode], manifest.terms
+    found = _on_offer(mode, case) + _phase_is_due(mode, case)
+    phase = _phase(manifest)
+    if phase is not None:
+        found += _steps_in_order(mode, phase, terms.operations)
+    found += _one_deal(terms)
+    if mode.of_n29 and _looks_at_the_old_loan(manifest):
+        found += _old_loans(mode, case, units) + _price_covers(terms) + _others_stay(terms, units)
+    return found + funds_findings(terms, case)
 
 
 # -- the mode ------------------------------------------------------------------------------------------------------
+
+
+def _phase(manifest: Manifest) -> Phase | None:
+    """The phase that the header names; None for one that the mode does not have."""
+    phases, number = MODES[manifest.terms.mode].phases, manifest.header.phase
+    return phases[number - 1] if 1 <= number <= len(phases) else None
+
+
+def _looks_at_the_old_loan(manifest: Manifest) -> bool:
+    """When the deal is filed, and where a later phase pays the old loan off together with the sale."""
+    return manifest.header.phase == 1 or Gate.PAYOFF in gates(manifest)
 
 
 def _on_offer(mode: Mode, case: Case) -> list[Finding]:
@@ -169,13 +152,66 @@ def _on_offer(mode: Mode, case: Case) -> list[Finding]:
     return found
 
 
-def _steps_in_order(mode: Mode, operations: Sequence[AnyOperation]) -> list[Finding]:
-    """Every step of the mode is there, in the order in which it is booked; what is missing or misplaced is named."""
-    order = {step.operation: place for place, step in enumerate(mode.steps)}
+def _phase_is_due(mode: Mode, case: Case) -> list[Finding]:
+    """The first phase stands alone; a later one names the case, whose first phase is booked on these units."""
+    header, terms = case.manifest.header, case.manifest.terms
+    last = len(mode.phases)
+    if not 1 <= header.phase <= last:
+        return [
+            _correct(
+                "header.phase",
+                mode,
+                f"{mode.zh}有 {last} 个阶段，没有第 {header.phase} 阶段",
+                f"{mode.code} has {last} phases, there is no phase {header.phase}",
+            )
+        ]
+    if header.phase == 1:
+        return []
+    first = case.prior
+    if first is None:
+        return [
+            _correct(
+                "header.case",
+                mode,
+                f"第 {header.phase} 阶段须在 header.case 中写明第一阶段的申请",
+                f"phase {header.phase} names the application of the first phase in header.case",
+            )
+        ]
+    found = []
+    if first.mode != mode.code or first.phase != 1 or not set(terms.unit_codes) <= set(first.units):
+        found.append(
+            finding(
+                "C-MISMATCH",
+                Severity.BLOCKS,
+                rule="R-CONFLICT",
+                field="header.case",
+                article="N29; IR 18(2)",
+                zh="所列案件不是同一模式、同一不动产单元的第一阶段",
+                en="the case named is no first phase of this mode on these units",
+            )
+        )
+    if first.state is not State.BOOKED:
+        found.append(
+            finding(
+                "N-BARRED",
+                Severity.BLOCKS,
+                rule="R-CONFLICT",
+                field="header.case",
+                article=mode.source,
+                zh="案件的第一阶段尚未登簿",
+                en="the first phase of the case is not booked",
+            )
+        )
+    return found
+
+
+def _steps_in_order(mode: Mode, phase: Phase, operations: Sequence[AnyOperation]) -> list[Finding]:
+    """Every step of the phase is there, in the order in which it is booked; what is missing or misplaced is named."""
+    order = {step.operation: place for place, step in enumerate(phase.steps)}
     found: list[Finding] = []
     reached = 0
     for number, operation in enumerate(operations):
-        name = operation_name(operation)
+        name = step_name(operation)
         place = order.get(name)
         if place is not None and place >= reached:
             reached = place
@@ -183,16 +219,14 @@ def _steps_in_order(mode: Mode, operations: Sequence[AnyOperation]) -> list[Find
         where = "" if place is None else f"（应为第 {place + 1} 步）"
         belongs = "is no step of it" if place is None else f"belongs at step {place + 1}"
         found.append(
-            finding(
-                "C-CORRECT_ON_THE_SPOT",
-                Severity.BLOCKS,
-                field=f"terms.operations[{number}]",
-                article=mode.source,
-                zh=f"{mode.zh}的登记顺序为 {_listed(mode)}；{name} 位置不符{where}",
-                en=f"{mode.code} is booked as {_listed(mode)}; {name} {belongs}",
+            _correct(
+                f"terms.operations[{number}]",
+                mode,
+                f"{mode.zh}的登记顺序为 {_listed(phase)}；{name} 位置不符{where}",
+                f"{mode.code} is booked as {_listed(phase)}; {name} {belongs}",
             )
         )
-    named = {operation_name(op) for op in operations}
+    named = {step_name(op) for op in operations}
     found += [
         finding(
             "N-INCOMPLETE",
@@ -202,15 +236,15 @@ def _steps_in_order(mode: Mode, operations: Sequence[AnyOperation]) -> list[Find
             zh=f"{mode.zh}缺少第 {place} 步：{step.zh} {step.operation}",
             en=f"{mode.code} lacks step {place}, {step.operation} ({step.en})",
         )
-        for place, step in enumerate(mode.steps, start=1)
-        if step.operation not in named
+        for place, step in enumerate(phase.steps, start=1)
+        if not step.optional and step.operation not in named
     ]
     return found
 
 
 def _one_deal(terms: Terms) -> list[Finding]:
-    """The steps are about one sale: what is released or mortgaged lies on a unit that is sold."""
-    sold = {code for op in terms.operations if isinstance(op, OwnershipTransfer) for code in op.units}
+    """The steps are about one sale: what is released, changed or mortgaged lies on a unit that is sold."""
+    sold = set(units_sold(terms))
     return [
         finding(
             "C-MISMATCH",
@@ -221,38 +255,60 @@ def _one_deal(terms: Terms) -> list[Finding]:
             en="this step is about no unit that is sold here",
         )
         for number, op in enumerate(terms.operations)
-        if sold and isinstance(op, MortgageRelease | MortgageFirst) and not sold & set(op.units)
+        if sold and not sold & set(op.units) and (mortgage_in(op) or isinstance(op, _ON_OLD))
     ]
 
 
 # -- the old loan --------------------------------------------------------------------------------------------------
 
 
-def _old_loan(release: MortgageRelease, terms: Terms, case: Case, field: str) -> list[Finding]:
-    """Its mortgagee states the balance; the loan is regular, else N29 does not apply (handbook 2.1, 2.2)."""
-    statement = statement_of(release, terms)
-    if statement is None:
-        return [
+def _old_loans(mode: Mode, case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
+    """Each old mortgagee states its balance; the loan is regular, else N29 does not apply (handbook 2.1, 2.2)."""
+    terms = case.manifest.terms
+    found = [
+        finding(
+            "N-INCOMPLETE",
+            Severity.BLOCKS,
+            field="terms.payoff_statements",
+            article="N29; S12",
+            zh=f"缺少证明号 {proof.number} 所担保贷款的余额及还款确认",
+            en=f"no payoff statement names the mortgage with proof {proof.number}",
+        )
+        for proof in old_proofs(terms)
+        if statement_on(proof, terms) is None
+    ]
+    if mode.needs_old and not old_proofs(terms) and not terms.payoff_statements:
+        found.append(
             finding(
                 "N-INCOMPLETE",
                 Severity.BLOCKS,
                 field="terms.payoff_statements",
                 article="N29; S12",
-                zh=f"缺少证明号 {release.proof.number} 所担保贷款的余额及还款确认",
-                en=f"no payoff statement names the mortgage with proof {release.proof.number}",
+                zh=f"{mode.zh}须有原抵押权人的贷款余额及还款确认",
+                en=f"{mode.code} comes with the old mortgagee's payoff statement",
             )
-        ]
+        )
+    for number, statement in enumerate(terms.payoff_statements):
+        found += _statement(statement, case, units, f"terms.payoff_statements[{number}]")
+    return found
+
+
+def _statement(
+    statement: PayoffStatement, case: Case, units: Mapping[str, UnitState], path: str
+) -> list[Finding]:
+    """By the mortgagee of a live mortgage on what is sold, not overdue, and still valid."""
+    terms = case.manifest.terms
     found = []
-    path = f"terms.payoff_statements[{terms.payoff_statements.index(statement)}]"
-    if statement.mortgagee.key not in {p.key for p in release.mortgagees}:
+    old = _old_mortgage(statement, terms, units)
+    if old is None or statement.mortgagee.key not in keys(old.mortgagees):
         found.append(
             finding(
                 "C-MISMATCH",
                 Severity.BLOCKS,
                 field=path + ".mortgagee",
                 article="N29; IR 18(2)",
-                zh="出具还款确认的不是该抵押权的抵押权人",
-                en=f"the statement is not by the mortgagee of {field}",
+                zh="出具还款确认的不是转让单元上该抵押权的抵押权人",
+                en="the statement is not by the mortgagee of that mortgage on a unit that is sold",
             )
         )
     if statement.overdue:
@@ -272,6 +328,14 @@ def _old_loan(release: MortgageRelease, terms: Terms, case: Case, field: str) ->
     return found
 
 
+def _old_mortgage(
+    statement: PayoffStatement, terms: Terms, units: Mapping[str, UnitState]
+) -> Mortgage | None:
+    states = [units[code] for code in units_sold(terms) or terms.unit_codes if code in units]
+    found = (m for state in states for m in state.mortgages if is_proof_of(statement.proof, m.proof))
+    return next(found, None)
+
+
 def _expired(statement: PayoffStatement, case: Case, path: str) -> Finding:
     """Before acceptance a new statement is needed; one that ran out while the case waited is a person's to weigh."""
     if case.accepted_index is not None:
@@ -289,8 +353,8 @@ def _expired(statement: PayoffStatement, case: Case, path: str) -> Finding:
 
 def _price_covers(terms: Terms) -> list[Finding]:
     """The price pays the old loans off; else the seller pays the difference down first (S12)."""
-    price, balance = _price(terms), _balance(terms)
-    if not price or price >= balance:
+    asked, owed = price(terms), balance(terms)
+    if not asked or asked >= owed:
         return []
     return [
         finding(
@@ -299,100 +363,37 @@ def _price_covers(terms: Terms) -> list[Finding]:
             rule="R-PRICE_BELOW_BALANCE",
             field="terms.payoff_statements",
             article="S12; N29",
-            zh=f"成交价款 {price / 100:.2f} 元，原贷款余额 {balance / 100:.2f} 元",
-            en=f"the price is {price / 100:.2f} CNY, the balance of the old loan {balance / 100:.2f} CNY",
+            zh=f"成交价款 {asked / 100:.2f} 元，原贷款余额 {owed / 100:.2f} 元",
+            en=f"the price is {asked / 100:.2f} CNY, the balance of the old loan {owed / 100:.2f} CNY",
         )
     ]
 
 
-def _funds(terms: Terms, case: Case) -> list[Finding]:
-    """The plan, where there is one, pays the old loan in full and before the seller (handbook 2.4)."""
-    plan = terms.funds_plan
-    if plan is None:
-        return []
-    found = []
-    payoff = [leg for leg in plan.legs if leg.purpose is FundsPurpose.PAYOFF]
-    if sum(leg.amount_fen for leg in payoff) < _balance(terms):
-        found.append(
-            _plan("还清原贷款的款项少于贷款余额", "the payoff legs are below the balance of the old loan")
-        )
-    sellers = {p.key for p in _sellers(terms)}
-    to_seller = [n for n, leg in enumerate(plan.legs) if leg.payee.key in sellers and leg not in payoff]
-    if to_seller and any(plan.legs.index(leg) > to_seller[0] for leg in payoff):
-        found.append(_plan("向卖方付款先于还清原贷款", "the seller is paid before the old loan is paid off"))
-    if case.profile.lock_payee_to_seller and not all(_is_locked(leg, terms) for leg in plan.legs):
-        found.append(
-            _plan("新贷款的款项未锁定收款人为卖方", "a leg of the new loan is not locked to the seller")
-        )
-    return found
-
-
-def _is_locked(leg: FundsLeg, terms: Terms) -> bool:
-    """A price leg of a new lender reaches the seller and nobody else (S13)."""
-    lenders = {p.key for p in new_mortgagees(terms)}
-    if leg.payer.key not in lenders or leg.purpose is not FundsPurpose.PRICE:
-        return True
-    return leg.payee_locked and leg.payee.key in {p.key for p in _sellers(terms)}
-
-
-def _plan(zh: str, en: str) -> Finding:
-    return finding(
-        "C-MISMATCH",
-        Severity.BLOCKS,
-        field="terms.funds_plan",
-        article="N29",
-        zh=zh,
-        en=en,
-    )
-
-
 def _others_stay(terms: Terms, units: Mapping[str, UnitState]) -> list[Finding]:
-    """A mortgage that no step releases stays on the unit, before the new one: the parties should know it."""
-    released = [op.proof.number for op in terms.operations if isinstance(op, MortgageRelease)]
+    """A mortgage that neither a step nor a statement names stays, before the new one: the parties should know it."""
+    known = [*old_proofs(terms), *(statement.proof for statement in terms.payoff_statements)]
     found = []
-    for code in dict.fromkeys(
-        code for op in terms.operations if isinstance(op, OwnershipTransfer) for code in op.units
-    ):
-        staying = [
-            mortgage.proof.number
-            for mortgage in (units[code].mortgages if code in units else ())
-            if not any(same_certificate_number(mortgage.proof.number, number) for number in released)
-        ]
-        if staying:
+    for code in units_sold(terms):
+        mortgages = units[code].mortgages if code in units else ()
+        if any(not any(is_proof_of(proof, m.proof) for proof in known) for m in mortgages):
             found.append(
                 refer(
                     "terms.operations",
                     "CC 406, 414",
-                    f"单元 {code} 上另有抵押权不在本次注销之列",
-                    f"unit {code} carries another mortgage that is not released here",
+                    f"单元 {code} 上另有抵押权不在本次办理之列",
+                    f"unit {code} carries another mortgage that this deal is not about",
                 )
             )
     return found
 
 
-# -- who and how much ----------------------------------------------------------------------------------------------
+#: Steps that act on an old mortgage.
+_ON_OLD = (MortgageRelease, MortgageTransfer, MortgageChange)
 
 
-def _sellers(terms: Terms) -> tuple[Party, ...]:
-    return _once([p for op in terms.operations if isinstance(op, OwnershipTransfer) for p in op.sellers])
+def _correct(field: str, mode: Mode, zh: str, en: str) -> Finding:
+    return finding("C-CORRECT_ON_THE_SPOT", Severity.BLOCKS, field=field, article=mode.source, zh=zh, en=en)
 
 
-def _sides(terms: Terms) -> tuple[Party, ...]:
-    buyers = [p for op in terms.operations if isinstance(op, OwnershipTransfer) for p in op.buying]
-    return _once([*_sellers(terms), *buyers])
-
-
-def _price(terms: Terms) -> int:
-    return sum(op.price_fen for op in terms.operations if isinstance(op, OwnershipTransfer))
-
-
-def _balance(terms: Terms) -> int:
-    return sum(statement.balance_fen for statement in terms.payoff_statements)
-
-
-def _listed(mode: Mode) -> str:
-    return " → ".join(step.operation for step in mode.steps)
-
-
-def _once(parties: Sequence[Party]) -> tuple[Party, ...]:
-    return tuple({p.key: p for p in parties}.values())
+def _listed(phase: Phase) -> str:
+    return " → ".join(f"[{s.operation}]" if s.optional else s.operation for s in phase.steps)

@@ -13,15 +13,16 @@ from typing import Final
 from gateway.cases.model import Application, ConsentKind
 from gateway.cases.terms import (
     MortgageRelease,
-    OwnershipTransfer,
     ReleaseGround,
     TaxClearance,
     TaxKind,
     Terms,
+    transfer_in,
 )
-from gateway.kinds.encumbered_transfer import Gate, new_mortgagees, old_mortgagees
+from gateway.kinds.deal import new_mortgagees, old_mortgagees
 from gateway.kinds.law import CHINA, Case
 from gateway.kinds.laws import composition_of
+from gateway.kinds.modes import Gate
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party, UnitState, Value
 from gateway.register.reasons import finding
@@ -53,8 +54,9 @@ class TaxDuty(Value, frozen=True, kw_only=True):
 def tax_duties(terms: Terms, units: Mapping[str, UnitState]) -> tuple[TaxDuty, ...]:
     """Every tax that must be cleared before the transfers of these terms are booked."""
     duties = []
-    for number, op in enumerate(terms.operations):
-        if not isinstance(op, OwnershipTransfer):
+    for number, step in enumerate(terms.operations):
+        op = transfer_in(step)
+        if op is None:
             continue
         for code in op.units:
             home = code in units and units[code].unit.use == "RESIDENTIAL"
@@ -75,15 +77,14 @@ def cleared_by(
 
 
 def closed_gates(case: Case, row: Application, units: Mapping[str, UnitState]) -> tuple[Finding, ...]:
-    """S-TAX and S-PAYOFF for the gates of the case's mode that are closed; empty when it may be booked."""
+    """S-TAX and S-PAYOFF for the gates of the case that are closed; empty when it may be booked.
+
+    Taxes gate every sale, by whatever mode and by conversion of a pre-notice too (DT 11; PIT 15; handbook 9).
+    """
     composition = composition_of(case.manifest)
-    if composition is None:
-        return ()
     terms = case.manifest.terms
-    gates = composition.gates(terms)
-    found: list[Finding] = []
-    if Gate.TAX in gates:
-        found += _taxes(case, row, units)
+    gates = composition.gates(case.manifest) if composition is not None else frozenset()
+    found = _taxes(case, row, units)
     if Gate.PAYOFF in gates:
         found += [
             _payoff_awaited(op, f"terms.operations[{number}]")
@@ -119,8 +120,8 @@ def _taxes(case: Case, row: Application, units: Mapping[str, UnitState]) -> list
 
 def _clears(clearance: TaxClearance, duty: TaxDuty, terms: Terms) -> bool:
     """Whether a clearance is of the duty's tax, unit and payer; what it leaves open it clears."""
-    op = terms.operations[duty.operation]
-    if clearance.kind is not duty.kind or not isinstance(op, OwnershipTransfer):
+    op = transfer_in(terms.operations[duty.operation])
+    if clearance.kind is not duty.kind or op is None:
         return False
     if clearance.units and duty.unit not in clearance.units:
         return False

@@ -11,8 +11,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from gateway.cases.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
-from gateway.cases.model import Manifest, OpenCase, Paper
+from gateway.cases.model import Application, Manifest, OpenCase, Paper
 from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent, CertificateKind, Issue
 from gateway.register.authority import Institution, Profile, RuleSet
@@ -69,6 +71,7 @@ class Case(Value, frozen=True, kw_only=True):
     rules: RuleSet | None
     open_cases: Mapping[str, tuple[OpenCase, ...]] = {}
     own_application: str = ""
+    prior: Application | None = None  # the first phase, for a later one
     accepted_index: int | None = None  # of the case itself, once accepted
     accepted_at: dt.datetime | None = None
     feed_gap: bool = False  # what the counter did may not be known (handbook 1.5)
@@ -211,7 +214,9 @@ class Booking:
         return code.hex()
 
     def book(self, right: AnyRight) -> None:
-        """The right exists (CC 214)."""
+        """The right exists (CC 214), with the note that the parties asked for (FJ)."""
+        if self.terms.note:
+            right = replace(right, note=self.terms.note)
         self.effects.append(RightBooked(right=right))
         for code in right.units:
             state = self.states[code]
@@ -253,5 +258,5 @@ class Booking:
             )
 
     def issue(self, content: CertificateContent) -> None:
-        """Fix the content of a drafted certificate."""
-        self.contents.append(content)
+        """Fix the content of a drafted certificate; the parties' note stands in its 附记."""
+        self.contents.append(replace(content, note=self.terms.note) if self.terms.note else content)

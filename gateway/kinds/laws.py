@@ -9,6 +9,7 @@ from gateway.cases.model import Manifest
 from gateway.cases.terms import (
     AnyOperation,
     ClaimFixing,
+    Correction,
     MortgageChange,
     MortgageFirst,
     MortgageRelease,
@@ -17,10 +18,11 @@ from gateway.cases.terms import (
     PreNoticeConvert,
     PreNoticeCreate,
     PreNoticeRelease,
-    Terms,
+    Reissue,
 )
 from gateway.kinds import (
     claim_fixing,
+    correction,
     encumbered_transfer,
     mortgage,
     mortgage_change,
@@ -30,9 +32,10 @@ from gateway.kinds import (
     pre_notice,
     pre_notice_convert,
     pre_notice_release,
+    reissue,
 )
-from gateway.kinds.encumbered_transfer import Gate
 from gateway.kinds.law import Case, Law, PaperRule
+from gateway.kinds.modes import MODES, Gate
 from gateway.register.findings import Finding
 from gateway.register.model import UnitState
 
@@ -40,13 +43,13 @@ from gateway.register.model import UnitState
 class Composition(Protocol):
     """The law of a case as a whole: what binds its steps together. A mode's module has these functions."""
 
-    def papers(self, terms: Terms) -> tuple[PaperRule, ...]:
+    def papers(self, manifest: Manifest) -> tuple[PaperRule, ...]:
         """Papers of the deal, besides those of each step."""
 
     def conditions(self, case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
         """What must hold of the steps together; `units` as the register has them before the first step."""
 
-    def gates(self, terms: Terms) -> frozenset[Gate]:
+    def gates(self, manifest: Manifest) -> frozenset[Gate]:
         """What must hold at booking."""
 
 
@@ -60,12 +63,12 @@ _LAWS: dict[type, Law] = {
     PreNoticeCreate: cast("Law", pre_notice),
     PreNoticeConvert: cast("Law", pre_notice_convert),
     PreNoticeRelease: cast("Law", pre_notice_release),
+    Correction: cast("Law", correction),
+    Reissue: cast("Law", reissue),
 }
 
 #: Modes of encumbered transfer; each new mode is an entry of its own module's table.
-_COMPOSITIONS: dict[str, Composition] = dict.fromkeys(
-    encumbered_transfer.MODES, cast("Composition", encumbered_transfer)
-)
+_COMPOSITIONS: dict[str, Composition] = dict.fromkeys(MODES, cast("Composition", encumbered_transfer))
 
 
 def law_of(operation: AnyOperation) -> Law | None:

@@ -57,6 +57,7 @@ def papers(op: MortgageFirst, states: Sequence[UnitState]) -> tuple[PaperRule, .
             en="mortgage contract",
             article="CC 400; RD 66",
             signers=once(op.mortgagors + op.mortgagees),
+            also=("MORTGAGE_SETUP_AGREEMENT",),
         ),
     ]
     if op.kind is MortgageKind.MAXIMUM_AMOUNT:

@@ -62,7 +62,6 @@ def papers(op: MortgageTransfer, states: Sequence[UnitState]) -> tuple[PaperRule
             en="assignment of the secured claim",
             article="CC 407; RD 69; OS 14.3",
             signers=once(op.assignors + op.assignees),
-            also=("ASSIGN_AND_CHANGE_AGREEMENT",),
             rule="R-NO_CLAIM_ASSIGNMENT",
         ),
         PaperRule(

@@ -25,6 +25,16 @@ def pre_notice_named(proof: CertificateRef, states: Sequence[UnitState]) -> PreN
     return next(found, None)
 
 
+def right_named(proof: CertificateRef, states: Sequence[UnitState]) -> Mortgage | PreNotice | None:
+    """The live mortgage or pre-notice with this proof on one of the units."""
+    return mortgage_named(proof, states) or pre_notice_named(proof, states)
+
+
+def holders_of(right: Mortgage | PreNotice) -> tuple[Party, ...]:
+    """Whose right it is."""
+    return right.mortgagees if isinstance(right, Mortgage) else right.holders
+
+
 def is_proof_of(cited: CertificateRef, recorded: CertificateRef) -> bool:
     """Whether a certificate that is cited is the one of record."""
     return same_certificate_number(cited.number, recorded.number)

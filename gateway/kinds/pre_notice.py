@@ -16,7 +16,7 @@ from gateway.cases.terms import MortgageFirst, PreNoticeCreate, SaleContract, Te
 from gateway.certificates.content import CertificateKind, pre_notice_proof
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean_mortgagees, unclean_owner, unclean_persons, unclean_unit
-from gateway.kinds.law import Applicant, Booking, Case, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
 from gateway.kinds.named import keys, once, pre_notice_named
 from gateway.kinds.papers import forms_of
 from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
@@ -167,21 +167,22 @@ def book(op: PreNoticeCreate, booking: Booking) -> None:
         registrable_from=_registrable_from(op, contract, booking.issued_on),
         proof=draft.reference,
     )
-    rests_on = [
+    booking.book(notice)
+    issue_proof(notice, booking, draft)
+
+
+def issue_proof(notice: PreNotice, booking: Booking, draft: DraftCertificate) -> None:
+    """Its registration proof: it rests on the sale pre-notice, for a mortgage's, or on the titles (handbook 5.1)."""
+    states = [booking.states[code] for code in notice.units]
+    sales = [
         right.proof.number
         for state in states
         for right in state.pre_notices
-        if mortgage and right.kind in SALE_KINDS
+        if notice.kind not in SALE_KINDS and right.kind in SALE_KINDS
     ]
-    rests_on = rests_on or [state.ownership.title.number for state in states if state.ownership]
-    booking.book(notice)
+    rests_on = sales or [state.ownership.title.number for state in states if state.ownership]
     booking.issue(
-        pre_notice_proof(
-            notice,
-            [state.unit for state in states],
-            rests_on,
-            **booking.imprint(draft),
-        )
+        pre_notice_proof(notice, [state.unit for state in states], rests_on, **booking.imprint(draft))
     )
 
 

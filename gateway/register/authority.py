@@ -20,7 +20,7 @@ class KeyRole(StrEnum):
     SUBMIT = "SUBMIT"
     CONSENT = "CONSENT"
     RELEASE = "RELEASE"
-    READ = "READ"
+    READ = "READ"  # alone, identifies a connection that may only read; signs nothing
     TLS = "TLS"  # identifies the caller's connection; never signs an envelope
 
 
@@ -107,6 +107,11 @@ class Registrar(Value, frozen=True, kw_only=True):
     suspended: bool = False
     feeds: bool = False  # no person: the authority's own counter system
     index: int = 0
+
+    def signs_with(self, key_id: str, at: dt.datetime) -> bool:
+        """Whether this is a registered signing key of theirs, usable at `at`."""
+        known = next((k for k in self.keys if k.key_id == key_id), None)
+        return key_id in self.key_ids and (known is None or known.is_usable(at))
 
 
 class Place(Value, frozen=True, kw_only=True):

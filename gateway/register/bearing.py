@@ -7,7 +7,7 @@ which papers are there: `Context` says that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from gateway.register.model import (
     Party,
     PreNotice,
     PreNoticeKind,
+    TransferRestriction,
     UnitState,
     Value,
 )
@@ -63,8 +64,17 @@ _JOIN_STATES = frozenset(
 )
 
 #: What a profile may make of MORTGAGE_UNRECORDED, and of two thirds of the shares disposing.
-_UNRECORDED_CHOICES = frozenset({"REFER", "ALLOW_WITH_CONSENT", "BLOCK"})
-_TWO_THIRDS_CHOICES = frozenset({"REFER", "ALLOW"})
+_UNRECORDED_CHOICES = {v: Verdict[v] for v in ("REFER", "ALLOW_WITH_CONSENT", "BLOCK")}
+_TWO_THIRDS_CHOICES = {v: Verdict[v] for v in ("REFER", "ALLOW")}
+
+#: And of a mortgage of before 2021 that was changed since and now says NONE. With REFER it is still PRE_2021 (handbook
+#: 3.1): its mortgagee consents in writing, and a unit that carries a mortgage goes to a person anyway (handbook 1.4).
+_CHANGED_TO_NONE = {
+    "ALLOW": Verdict.ALLOW,
+    "WARN": Verdict.WARN,
+    "REFER": Verdict.ALLOW_WITH_CONSENT,
+    "BLOCK": Verdict.BLOCK,
+}
 
 
 class ContextError(Exception):
@@ -80,7 +90,7 @@ class Context(Facts, frozen=True, kw_only=True):
     `consenting` gave a written consent. `obligors` are mortgagors, sellers or obligors of a
     pre-notice; `transferees` its buyers. `adds_burden` belongs to changes, `pre_notice_kind` to
     pre-notices, `own_share` to a co-owner who disposes of his share alone. `papers` lists states
-    whose paper is there. The last two are the profile's.
+    whose paper is there. The last three are the profile's.
     """
 
     rights: tuple[str, ...] = ()
@@ -95,6 +105,7 @@ class Context(Facts, frozen=True, kw_only=True):
     risk_statement: bool = False
     unrecorded_restriction: str = "REFER"
     two_thirds_disposal: str = "REFER"
+    pre_2021_changed_to_none: str = "REFER"
 
 
 class Bearing(Value, frozen=True, kw_only=True):
@@ -249,6 +260,8 @@ def _ruling(cell: Cell, found: StateFound, context: Context) -> Verdict:
         return _choice("unrecorded_restriction", context.unrecorded_restriction, _UNRECORDED_CHOICES)
     if cell.variant in ("TWO_THIRDS", "SALE_TWO_THIRDS") and cell.verdict is Verdict.REFER:
         return _choice("two_thirds_disposal", context.two_thirds_disposal, _TWO_THIRDS_CHOICES)
+    if _is_changed_to_none(cell, found.right):
+        return _choice("pre_2021_changed_to_none", context.pre_2021_changed_to_none, _CHANGED_TO_NONE)
     if _is_transfer_to_its_mortgagor(cell, found.right, context):
         return Verdict.ALLOW
     return cell.verdict
@@ -264,10 +277,20 @@ def _is_transfer_to_its_mortgagor(cell: Cell, right: AnyRight | None, context: C
     )
 
 
-def _choice(name: str, value: str, allowed: frozenset[str]) -> Verdict:
+def _choice(name: str, value: str, allowed: Mapping[str, Verdict]) -> Verdict:
     if value not in allowed:
         raise ContextError(f"profile {name}: {value!r} is none of {sorted(allowed)}")
-    return Verdict[value]
+    return allowed[value]
+
+
+def _is_changed_to_none(cell: Cell, right: AnyRight | None) -> bool:
+    """Whether consent is asked of a mortgage of before 2021 that records NONE: that word came with a later change."""
+    return (
+        cell.state is UnitStateCode.MORTGAGE_PRE_2021
+        and cell.verdict is Verdict.ALLOW_WITH_CONSENT
+        and isinstance(right, Mortgage)
+        and right.transfer_restriction is TransferRestriction.NONE
+    )
 
 
 def _reason(cell: Cell, ruling: Verdict, context: Context) -> str:
@@ -275,6 +298,8 @@ def _reason(cell: Cell, ruling: Verdict, context: Context) -> str:
         return ""
     if cell.reason_code == "C-DISSENT" and context.risk_statement:
         return "M-REFER"  # the risk is accepted: a person decides (RD 84)
+    if cell.state is UnitStateCode.MORTGAGE_PRE_2021 and ruling is Verdict.WARN:
+        return "W-NOTIFY_MORTGAGEE"  # it reads as unrestricted: the mortgagee is told (CC 406)
     if cell.reason_code == "M-REFER" and ruling in (Verdict.ALLOW_WITH_CONSENT, Verdict.BLOCK):
         return "R-RESTRICTION"  # a profile that reads silence as a restriction (SIG 43)
     return cell.reason_code

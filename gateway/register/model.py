@@ -143,6 +143,7 @@ class Right(Value, tag_field="right", frozen=True, kw_only=True):
     case_number: str
     booked_at: dt.datetime
     booked_by: str
+    note: str = ""  # FJ 附记, as the parties asked for it
 
 
 class CoOwnership(StrEnum):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -20,18 +19,25 @@ from google.protobuf.message import DecodeError, Message
 from gateway.applications.later import Dossier, LaterAct
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound
-from gateway.cases.model import Application, Header, Manifest, Moment, Paper
+from gateway.cases.model import Application, FileReference, Header, Manifest, Moment, Paper
 from gateway.commands import Answer, Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import acts_pb2, envelope_pb2, terms_pb2
-from gateway.register.authority import Institution, KeyRole
 from gateway.register.model import Party
 from gateway.rpc.decode import decode_act, decode_manifest, decode_parties
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import split_name
 from gateway.rpc.rights import Caller, may_see
-from gateway.rpc.submission import check_applicant, check_limits, envelope_of, verify
+from gateway.rpc.sections import checked_sections, section_references
+from gateway.rpc.submission import (
+    check_applicant,
+    check_case_bytes,
+    check_limits,
+    envelope_of,
+    roles_of_signers,
+    verify,
+)
 from gateway.rpc.violations import MalformedRequest, Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
@@ -146,6 +152,8 @@ class Acts:
                 raise ApplicationNotFound(
                     request.name
                 ) from error  # what it says of the case is not theirs to know
+            if act.files and may_see(settings, caller.id, filed.row):
+                check_case_bytes(_files_of(filed, act), self._limits, settings.profile)
             return _command(signed, act, filed, trust, decide)
 
         loop = asyncio.get_running_loop()
@@ -174,8 +182,8 @@ class Acts:
         channel = settings.institutions.get(header.channel_institution)
         if channel is None or channel.uscc != caller.id:
             raise _mismatch("header.channel_institution")
-        check_applicant(channel, header, settings)
-        check_limits(header, files, self._limits)
+        applicant = check_applicant(channel, header, settings)
+        check_limits(header, files, self._limits, settings.profile)
         target = wire.target
         wrong = Violations()
         if len(target.manifest_digest) != _DIGEST_BYTES:
@@ -191,14 +199,16 @@ class Acts:
             "terms_sha256": target.terms_sha256.hex(),
             "channel": header.channel_institution,
             "institution": header.applicant_institution,
-            "roles": _roles(channel, verified, received_at),
+            "roles": tuple(sorted(roles_of_signers((applicant, channel), verified, received_at))),
             "request_id": header.request_id,
             "payload_sha256": verified.digest.hex(),
             "created_at": header.created_at,
             "not_after": header.not_after,
             "files": files,
         }
-        return SignedAct(wire, header, common, envelope, verified, _sections(request, wire), received_at)
+        signed = section_references(getattr(wire, "sections", ()))
+        sections = checked_sections(signed, getattr(request, "sections", ()))
+        return SignedAct(wire, header, common, envelope, verified, sections, received_at)
 
 
 async def filed_case(queries: Queries, registry: str, application_id: str) -> Filed:
@@ -276,6 +286,11 @@ def _command(
     )
 
 
+def _files_of(filed: Filed, act: LaterAct) -> tuple[FileReference, ...]:
+    """The files of the case, with those that the act brings."""
+    return (*filed.manifest.files, *(b.reference for b in filed.row.brought), *act.files)
+
+
 def _match_outer(request: Any, registry: str, header: Header, wire: Any) -> None:
     """The outer fields say what was signed; a rehearsal of a later act there is none."""
     if header.validate_only:
@@ -304,32 +319,3 @@ def _mismatch(names: str) -> Refusal:
         f"outer fields, or the connection, differ from what was signed: {names}",
         {"fields": names},
     )
-
-
-def _roles(institution: Institution, verified: VerifiedEnvelope, at: dt.datetime) -> tuple[KeyRole, ...]:
-    """Roles of the signing keys that are registered as this institution's. Raises Refusal when none is."""
-    roles = {
-        role
-        for signer in verified.signers
-        if signer.identity is not None and institution.is_known_as(signer.identity.number)
-        for role in institution.roles_of(signer.key_id, at)
-    }
-    if not roles:
-        raise Refusal(
-            "KEY_NOT_REGISTERED",
-            f"签名密钥未登记为机构 {institution.uscc} 的密钥",
-            f"the signing key is not registered as one of institution {institution.uscc}",
-            {"keyId": verified.signers[0].key_id},
-        )
-    return tuple(sorted(roles))
-
-
-def _sections(request: Any, wire: Any) -> dict[str, bytes]:
-    """Sections beside an act that knows them: each with the digest that the act signs, none more and none less."""
-    contents = {s.name: s.content for s in getattr(request, "sections", ())}
-    wanted = {s.name: s.sha256 for s in getattr(wire, "sections", ())}
-    if contents.keys() != wanted.keys() or any(
-        hashlib.sha256(content).digest() != wanted[name] for name, content in contents.items()
-    ):
-        raise _mismatch("sections")
-    return contents

@@ -129,6 +129,28 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
             registrar=wires.encode_registrar(stands, signed.registry), receipt=encode.receipt(answer.receipt)
         )
 
+    async def SetAuditors(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Replace the auditors' keys."""
+        signed = await self._signed(request, acts.SetAuditorsAct)
+        wrong = Violations()
+        keys = wires.read_auditor_keys(signed.wire.keys, wrong)
+        wrong.refuse_if_any()
+
+        def decide(working: Working, moment: Moment) -> Decision:
+            known = working.settings
+            return adm.decide_auditors(
+                keys, known.operators, known.institutions, known.registrars, signed.act, moment
+            )
+
+        answer = await self._decided(signed, decide)
+        return _pb.SetAuditorsResponse(
+            keys=self._auditor_keys(signed.registry), receipt=encode.receipt(answer.receipt)
+        )
+
+    def _auditor_keys(self, registry: str) -> list[Any]:
+        operators = self._settings(registry).operators
+        return wires.encode_keys(operators.auditor_keys if operators else ())
+
     async def SetProfile(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Put a new version of the profile in force."""
         signed = await self._signed(request, acts.SetProfileAct)
@@ -322,6 +344,13 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
             profile=wires.encode_profile(settings.profile),
             rule_set=wires.encode_rules(settings.rules) if settings.rules else None,
             index=await self._queries.setting_index(registry, "profile"),
+        )
+
+    async def GetAuditors(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """The keys by which auditors connect."""
+        registry = registry_in(request.parent)
+        return _pb.GetAuditorsResponse(
+            keys=self._auditor_keys(registry), index=await self._queries.setting_index(registry, "operators")
         )
 
     async def ListInstitutions(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

@@ -158,6 +158,19 @@ def read_keys(
     return tuple(keys.values())
 
 
+def read_auditor_keys(
+    wires: Iterable[authority_pb2.RegisteredKey], wrong: Violations
+) -> tuple[RegisteredKey, ...]:
+    """Keys of auditors: they connect, and sign nothing."""
+    keys = read_keys(wires, "keys", wrong)
+    for number, key in enumerate(keys):
+        if key.roles and key.roles != (KeyRole.TLS,):
+            wrong.add(
+                f"keys[{number}].roles", "审计密钥只能用于通信（TLS）", "an auditor's key has the role TLS"
+            )
+    return keys
+
+
 def encode_institution(value: Institution, registry: str) -> authority_pb2.Institution:
     """An institution on the wire."""
     return authority_pb2.Institution(
@@ -170,7 +183,7 @@ def encode_institution(value: Institution, registry: str) -> authority_pb2.Insti
         permitted_modes=[codes_pb2.EncumberedTransferMode.Value(_MODE + m) for m in value.permitted_modes],
         files_for=value.files_for,
         head_office=value.head_office,
-        keys=[_key(key) for key in value.keys],
+        keys=encode_keys(value.keys),
         codes=[authority_pb2.InstitutionCode(kind=c.kind, code=c.code) for c in value.codes],
         suspended=value.suspended,
         suspension_reason=value.suspension_reason,
@@ -188,12 +201,17 @@ def encode_registrar(value: Registrar, registry: str) -> authority_pb2.Registrar
         name=f"registries/{registry}/registrars/{value.registrar_id}",
         registrar_id=value.registrar_id,
         display_name=value.name,
-        keys=[_key(key) for key in keys],
+        keys=encode_keys(keys),
         may_book=value.may_book,
         suspended=value.suspended,
         feeds=value.feeds,
         index=value.index,
     )
+
+
+def encode_keys(values: Iterable[RegisteredKey]) -> list[authority_pb2.RegisteredKey]:
+    """Registered keys on the wire."""
+    return [_key(value) for value in values]
 
 
 def _key(value: RegisteredKey) -> authority_pb2.RegisteredKey:
@@ -382,13 +400,14 @@ def instant_of(
     holder: Any, name: str, path: str, wrong: Violations, *, required: bool = False
 ) -> dt.datetime | None:
     """An instant field in UTC; None when it is absent."""
+    where = f"{path}.{name}" if path else name
     if not holder.HasField(name):
         if required:
-            wrong.add(f"{path}.{name}", "必填", "is required")
+            wrong.add(where, "必填", "is required")
         return None
     value: Timestamp = getattr(holder, name)
     try:
         return value.ToDatetime(dt.UTC)
     except (ValueError, OverflowError):
-        wrong.add(f"{path}.{name}", "不是有效的时间", "is not a valid instant")
+        wrong.add(where, "不是有效的时间", "is not a valid instant")
         return None

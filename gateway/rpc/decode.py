@@ -21,6 +21,7 @@ from gateway.rpc import decode_fields as read
 from gateway.rpc.decode_deal import DealReader
 from gateway.rpc.decode_operations import read_operation
 from gateway.rpc.decode_parts import TEXT_CHARACTERS_MAX
+from gateway.rpc.decode_stated import check_phase, stated
 from gateway.rpc.violations import Violations
 
 #: What one manifest may hold.
@@ -58,6 +59,7 @@ def decode_manifest(payload: bytes, kind: Kind) -> Manifest:
             "HEADER_MISMATCH",
         )
     header = _header(wire.header, wrong)
+    check_phase(wire.header, wrong)
     units, parties = _units(terms_wire, wrong), _parties(terms_wire, wrong)
     terms = _terms(terms_wire, units, parties, kind, wrong)
     evidence = DealReader("evidence", units, parties, wrong).evidence(wire.evidence)
@@ -78,6 +80,7 @@ def decode_manifest(payload: bytes, kind: Kind) -> Manifest:
         sections=sections,
         files=files,
         evidence=evidence,
+        insist=wire.insist,
         papers_to_come=tuple(wire.papers_to_come),
     )
 
@@ -223,6 +226,7 @@ def _terms(
         risk_notices=deal.risk_notices(wire.risk_notices),
         identity_checks=deal.identity_checks(wire.identity_checks),
         powers_of_attorney=_powers(wire, parties, wrong),
+        **stated(wire, operations, parties, wrong),
     )
     return None if wrong.found else terms
 

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
 from gateway.applications.rehearsal import Rehearsed
-from gateway.cases.model import Application, FileReference, Outcome
+from gateway.cases.model import Application, ConsentKind, FileReference, Outcome
 from gateway.certificates.content import CertificateContent
 from gateway.commands import Answer, Receipt
 from gateway.kinds.applicants import CONSENTER
@@ -139,7 +139,7 @@ def receipt(value: Receipt) -> outcome_pb2.Receipt:
 
 
 def application(value: Application) -> application_pb2.Application:
-    """An application's row, without its dossier."""
+    """An application's row: what every institution of the case is told, and `case_view` adds to."""
     prefix = f"registries/{value.registry}/"
     return application_pb2.Application(
         name=value.name,
@@ -155,11 +155,11 @@ def application(value: Application) -> application_pb2.Application:
         loan_kind=codes_pb2.LoanKind.Value(f"LOAN_KIND_{value.loan_kind}"),
         channel_institution=common_pb2.InstitutionReference(uscc=value.channel_institution),
         applicant_institution=common_pb2.InstitutionReference(uscc=value.applicant_institution),
-        request_id=value.request_id,
         manifest_digest=bytes.fromhex(value.payload_sha256),
         terms_sha256=bytes.fromhex(value.terms_sha256),
         last_index=value.last_index,
         certificates=[prefix + "certificates/" + c for c in value.certificates],
+        accepted_by=value.accepted_by,
         claimed_by=value.claimed_by,
         reviewed_by=value.reviewed_by,
         booked_by=value.booked_by,
@@ -168,12 +168,26 @@ def application(value: Application) -> application_pb2.Application:
         deadline_provisional=value.deadline_provisional,
         parties_expire_at=timestamp(value.parties_expire_at),
         waits_until=timestamp(value.due_at) if value.accepted_at is not None else None,
-        milestones=application_pb2.Milestones(
-            submitted_at=timestamp(value.submitted_at),
-            accepted_at=timestamp(value.accepted_at),
-            decided_at=timestamp(value.decided_at),
-            booked_at=timestamp(value.booked_at),
-        ),
+        milestones=_milestones(value),
+    )
+
+
+def _milestones(value: Application) -> application_pb2.Milestones:
+    """The instants that a row knows; of several statements of one kind the last that stands."""
+
+    def stated(kind: ConsentKind) -> Timestamp | None:
+        return timestamp(max((c.at for c in value.consents if c.kind is kind and c.stands), default=None))
+
+    releases = any(name.endswith("MORTGAGE_RELEASE") for name in value.operations)
+    return application_pb2.Milestones(
+        submitted_at=timestamp(value.submitted_at),
+        accepted_at=timestamp(value.accepted_at),
+        decided_at=timestamp(value.decided_at),
+        booked_at=timestamp(value.booked_at),
+        paid_out_at=stated(ConsentKind.PAID_OUT),
+        payoff_confirmed_at=stated(ConsentKind.PAYOFF_CONFIRMED),
+        released_at=timestamp(value.booked_at) if releases else None,
+        closed_at=timestamp(value.closed_at),
     )
 
 
@@ -265,6 +279,7 @@ def event(registry: str, row: dict[str, Any]) -> outcome_pb2.Event:
         kind=outcome_pb2.EventKind.Value(f"EVENT_KIND_{kind}"),
         certificate=f"registries/{registry}/certificates/{row['certificate']}" if row["certificate"] else "",
         unit_code=row["unit_code"],
+        case_number=row["case_number"],
         index=row["entry_index"],
     )
     if row["application_id"]:

@@ -131,7 +131,7 @@ class _View:
             titles=[_certificate(right.title)],
             price=_money(right.price_fen) if self._whole(right) else None,
             status=_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def mortgage(self, right: m.Mortgage, rank: int) -> register_pb2.Mortgage:
@@ -162,7 +162,7 @@ class _View:
             proof=_certificate(right.proof),
             from_pre_notice=right.from_pre_notice or "",
             status=_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def pre_notice(self, right: m.PreNotice) -> register_pb2.PreNotice:
@@ -188,7 +188,7 @@ class _View:
             registrable_from=date(right.registrable_from),
             proof=_certificate(right.proof),
             status=register_pb2.PRE_NOTICE_STATUS_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def seizures(self, rows: tuple[m.Seizure, ...], now: dt.datetime) -> list[register_pb2.Seizure]:
@@ -226,7 +226,7 @@ class _View:
             status=status,
             extent_text=right.extent,
             renewed_from=right.renewed_from,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def dissent(self, right: m.Dissent) -> register_pb2.Dissent:
@@ -240,7 +240,7 @@ class _View:
             suit_due_on=date(suit_due_on(right)[0]),
             court_case_number=right.court_case_number,
             status=_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def habitation(self, right: m.Habitation) -> register_pb2.Habitation:
@@ -250,7 +250,7 @@ class _View:
             holders=self._persons((right.holder, *right.others), right),
             until=date(right.until),
             status=_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def easement(self, right: m.Easement) -> register_pb2.Easement:
@@ -260,7 +260,7 @@ class _View:
             dominant_unit_code=right.units[-1],
             content=right.content,
             status=_LIVE,
-            booking=_booking(right),
+            booking=_booking(right, whole=self._whole(right)),
         )
 
     def _persons(self, parties: tuple[m.Party, ...], right: m.AnyRight) -> list[common_pb2.Person]:
@@ -276,9 +276,12 @@ class _View:
         return wire
 
 
-def _booking(right: m.AnyRight) -> register_pb2.Booking:
+def _booking(right: m.AnyRight, *, whole: bool) -> register_pb2.Booking:
     return register_pb2.Booking(
-        case_number=right.case_number, booked_at=timestamp(right.booked_at), booked_by=right.booked_by
+        case_number=right.case_number,
+        booked_at=timestamp(right.booked_at),
+        booked_by=right.booked_by,
+        note=right.note if whole else "",
     )
 
 

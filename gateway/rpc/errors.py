@@ -125,7 +125,9 @@ def refusal_of(error: BaseException) -> Refusal:
                 violations=error.violations,
             )
         case CommandRefused():
-            return Refusal(error.reason, error.zh, error.en, dict(error.metadata))
+            return Refusal(
+                error.reason, error.zh, error.en, dict(error.metadata), retry_seconds=error.retry_seconds
+            )
         case SigningError():
             return _of_signing(error)
         case Overloaded():

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
+from gateway.telemetry import metrics
 from signing.trust import TrustStore
 from signing.verdict import PdfProblem, PdfVerdict
 
@@ -18,6 +19,16 @@ JPEG: Final = "image/jpeg"
 
 #: Problems that say nothing about the file: uploading it again has it checked again.
 NOT_THE_FILES_FAULT: Final = frozenset({"FILE_CHECK_LIMIT", "FILE_CHECK_FAILED"})
+
+#: Problems of a file that are a refused signature's.
+SIGNATURE_PROBLEMS: Final = frozenset(
+    {
+        "FILE_CHANGED_AFTER_SIGNING",
+        "FILE_SIGNATURE_FORMAT",
+        "FILE_SIGNATURE_COVERAGE",
+        "FILE_TIMESTAMP_INVALID",
+    }
+)
 
 _JPEG_START: Final = b"\xff\xd8\xff"
 
@@ -43,10 +54,27 @@ class FileChecks:
 
     async def check(self, path: Path, media_type: str, trust: TrustStore, at: dt.datetime) -> PdfVerdict:
         """The verdict on the file at `path`, by `trust` at `at`. Raises CheckerUnavailable."""
+        verdict = await self._verdict(path, media_type, trust, at)
+        _count(verdict)
+        return verdict
+
+    async def _verdict(self, path: Path, media_type: str, trust: TrustStore, at: dt.datetime) -> PdfVerdict:
         if media_type != PDF:
             return await asyncio.to_thread(_look_at, path, media_type, at)
         async with self._turn.by(trust):
             return await self._checker.check(path, at=at)
+
+
+def _count(verdict: PdfVerdict) -> None:
+    """Tell the metrics what the check found: of the file, and of every signature in it."""
+    codes = [problem.code for problem in verdict.problems]
+    for code in dict.fromkeys(codes) or ("ok",):
+        metrics.file_checked(code)
+    for _ in verdict.signatures:
+        metrics.signature("file", "ok")
+    for code in codes:
+        if code in SIGNATURE_PROBLEMS or not code.startswith("FILE_"):  # the latter are SigningError reasons
+            metrics.signature("file", code)
 
 
 def may_be_judged_again(verdict: PdfVerdict) -> bool:

@@ -97,7 +97,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
                 verdict = await self._check(registry, self._files.path(sha256), known["media_type"])
                 known = {**known, "pages": verdict.pages, "verdict": _encode(verdict)}
                 await self._enter(known)
-            return _pb.UploadFileResponse(file=_file(known, whole=True), already_present=True)
+            return _pb.UploadFileResponse(file=file_message(known, whole=True), already_present=True)
         with self._files.write() as incoming:
             await receive(
                 requests,
@@ -118,7 +118,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
                 "verdict": _encode(verdict),
             }
             await to_the_end(self._keep(incoming, row))
-        return _pb.UploadFileResponse(file=_file(row, whole=True))
+        return _pb.UploadFileResponse(file=file_message(row, whole=True))
 
     async def _keep(self, incoming: Incoming, row: Row) -> None:
         """Bytes, then row: one step for whoever cancels, so that no bytes stay without their row."""
@@ -173,7 +173,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
     async def GetFile(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """A file with its verdict."""
         row, whole = await self._readable(request.name, request.application)
-        return _pb.GetFileResponse(file=_file(row, whole=whole))
+        return _pb.GetFileResponse(file=file_message(row, whole=whole))
 
     async def DownloadFile(
         self, request: Any, context: grpc.aio.ServicerContext[Any, Any]
@@ -181,7 +181,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         """The file's metadata, then its bytes in order."""
         row, whole = await self._readable(request.name, request.application)
         check_offset(request.offset, row["size_bytes"])
-        yield _pb.DownloadFileResponse(file=_file(row, whole=whole))
+        yield _pb.DownloadFileResponse(file=file_message(row, whole=whole))
         path = self._files.path(row["sha256"])
         async with aclosing(stored_chunks(path, request.offset, self._limits.chunk_bytes_max)) as chunks:
             async for chunk in chunks:
@@ -275,7 +275,7 @@ def _opened(path: Path, offset: int) -> Iterator[io.FileIO]:
         yield handle
 
 
-def _file(row: Row, *, whole: bool) -> file_pb2.File:
+def file_message(row: Row, *, whole: bool) -> file_pb2.File:
     """A file's row on the wire; without `whole` identity numbers are masked."""
     verdict = _decode_verdict(row["verdict"])
     wire = file_pb2.File(

@@ -11,13 +11,14 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
+from gateway.config import MIB
 from gateway.rpc.callers import Callers
 from gateway.rpc.errors import Refusal, abort, refusal_of
-from gateway.rpc.rights import PUBLIC_CALLER, Caller, CallerKind, may_call
+from gateway.rpc.rights import PUBLIC_CALLER, READING, Caller, CallerKind, may_call
 from gateway.telemetry import metrics
 
 #: The caller of the call being handled.
@@ -44,6 +45,33 @@ def registry_of(request: Any) -> str:
     return match.group(1) if match else ""
 
 
+class _TooLarge(NamedTuple):
+    """Stands for a message that is above the limit and was not parsed."""
+
+    size_bytes: int
+    limit: int
+
+
+def _bounded(parse: Callable[[bytes], Any], limit: int) -> Callable[[bytes], Any]:
+    """The deserializer of a method, for messages up to the limit: an exception in it would be answered INTERNAL."""
+
+    def read(data: bytes) -> Any:
+        return parse(data) if len(data) <= limit else _TooLarge(len(data), limit)
+
+    return read
+
+
+def _refuse_too_large(message: Any) -> None:
+    """Raise Refusal for a message that stood above the limit."""
+    if isinstance(message, _TooLarge):
+        raise Refusal(
+            "MESSAGE_TOO_LARGE",
+            f"报文 {message.size_bytes} 字节，上限 {message.limit} 字节；材料请用 UploadFile 上传",
+            f"the message has {message.size_bytes} bytes, the limit is {message.limit}; files go by UploadFile",
+            {"bytes": str(message.size_bytes), "limit": str(message.limit)},
+        )
+
+
 async def _peek(stream: AsyncIterator[Any], idle_seconds_max: float) -> tuple[Any, AsyncIterator[Any]]:
     """The first message of a stream (None when there is none), and the stream with it put back."""
     try:
@@ -60,6 +88,7 @@ async def _peek(stream: AsyncIterator[Any], idle_seconds_max: float) -> tuple[An
         if first is not None:
             yield first
             async for message in stream:
+                _refuse_too_large(message)
                 yield message
 
     return first, whole()
@@ -74,6 +103,7 @@ class Guard:
         callers: Callers,
         *,
         call_seconds_max: float,
+        message_bytes_max: int = 6 * MIB,
         idle_seconds_max: float = 20.0,
         registry: str = "",
     ) -> None:
@@ -81,6 +111,7 @@ class Guard:
         self._server = server
         self._callers = callers
         self._call_seconds_max = call_seconds_max
+        self._message_bytes_max = message_bytes_max
         self._registry = registry
         self._idle_seconds_max = idle_seconds_max
 
@@ -104,7 +135,8 @@ class Guard:
 
     def _wrap(self, service: str, name: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
         short = service.rsplit(".", 1)[-1]
-        coders = (handler.request_deserializer, handler.response_serializer)
+        parse = _bounded(handler.request_deserializer, self._message_bytes_max)
+        coders = (parse, handler.response_serializer)
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
                 self._streams(short, name, handler.stream_stream, streams_in=True), *coders
@@ -133,12 +165,16 @@ class Guard:
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = time.perf_counter()
             try:
-                first, request = (
-                    await _peek(request, self._idle_seconds_max) if streams_in else (request, request)
-                )
+                first = request
+                if streams_in:
+                    first, request = await _peek(request, self._idle_seconds_max)
+                _refuse_too_large(first)
                 caller_now.set(self._identify(service, name, registry_of(first), context))
                 async with asyncio.timeout(seconds_max):
                     response = await behaviour(request, context)
+            except asyncio.CancelledError:
+                metrics.call_answered(method, "CANCELLED", time.perf_counter() - started)
+                raise
             except Exception as error:
                 if isinstance(error, TimeoutError) and hasattr(request, "envelope"):
                     await self._leave_open(method, started, context)
@@ -162,15 +198,17 @@ class Guard:
         async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             started = time.perf_counter()
             try:
-                first, request = (
-                    await _peek(request, self._idle_seconds_max) if streams_in else (request, request)
-                )
+                first = request
+                if streams_in:
+                    first, request = await _peek(request, self._idle_seconds_max)
+                _refuse_too_large(first)
                 caller_now.set(self._identify(service, name, registry_of(first), context))
                 async for response in behaviour(request, context):
                     yield response
-            except (
-                Exception
-            ) as error:  # CancelledError passes: a handler that swallows it leaks native memory
+            except (asyncio.CancelledError, GeneratorExit):  # passed on: swallowed, it leaks native memory
+                metrics.call_answered(method, "CANCELLED", time.perf_counter() - started)
+                raise
+            except Exception as error:
                 await self._refuse(method, started, error, context)
             metrics.call_answered(method, "OK", time.perf_counter() - started)
 
@@ -181,7 +219,7 @@ class Guard:
     ) -> Caller:
         """The registered caller behind the connection, if the rights table lets it in."""
         caller = self._callers.of(context, registry or self._registry)
-        if may_call(service, name, caller.kind):
+        if may_call(service, name, caller.kind) and not (caller.reads_only and not name.startswith(READING)):
             if caller.suspended:
                 raise Refusal(
                     "INSTITUTION_SUSPENDED",

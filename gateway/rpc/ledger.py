@@ -35,7 +35,7 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         self._queries = queries
         self._vkey_of = vkey_of
         # Whatever the contract allows, a page must fit into a message of this server.
-        self._page_bytes_max = min(PAGE_BYTES_MAX, 3 * limits.message_bytes_max)
+        self._page_bytes_max = min(PAGE_BYTES_MAX, limits.message_bytes_max)
 
     async def GetCheckpoint(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The latest checkpoint, or the first that covers a size."""

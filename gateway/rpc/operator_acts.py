@@ -40,6 +40,7 @@ PAYLOAD_TYPES: Final[dict[type[Message], str]] = {
     admin_acts_pb2.SuspendInstitutionAct: f"{_PREFIX}suspend-institution{_SUFFIX}",
     admin_acts_pb2.ResumeInstitutionAct: f"{_PREFIX}resume-institution{_SUFFIX}",
     admin_acts_pb2.SetRegistrarAct: f"{_PREFIX}set-registrar{_SUFFIX}",
+    admin_acts_pb2.SetAuditorsAct: f"{_PREFIX}set-auditors{_SUFFIX}",
     admin_acts_pb2.SetProfileAct: f"{_PREFIX}set-profile{_SUFFIX}",
     admin_acts_pb2.SetRuleSetAct: f"{_PREFIX}set-rule-set{_SUFFIX}",
     admin_acts_pb2.SetTrustAct: f"{_PREFIX}set-trust{_SUFFIX}",

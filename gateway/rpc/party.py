@@ -21,7 +21,7 @@ from gateway.applications.party import (
 )
 from gateway.cases.model import Application, ConsentKind, State
 from gateway.config import Limits
-from gateway.kinds.encumbered_transfer import old_mortgagees
+from gateway.kinds.deal import old_mortgagees
 from gateway.pb.diya.v1 import (
     acts_pb2,
     common_pb2,
@@ -29,8 +29,9 @@ from gateway.pb.diya.v1 import (
     party_service_pb2,
     party_service_pb2_grpc,
 )
-from gateway.rpc import encode
+from gateway.rpc import case_view, encode
 from gateway.rpc.acts import Acts, Filed, SignedAct, filed_of
+from gateway.rpc.decode import decode_evidence
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import check_registry, enum_names, malformed, registry_in
 from gateway.rpc.rights import acting_for, may_see
@@ -123,9 +124,10 @@ class PartyService(party_service_pb2_grpc.PartyServiceServicer):
                 return _pb.ListPendingResponse(
                     pending_cases=cases, next_page_token=make_token(query, _order(last))
                 )
+            [told] = await case_view.told(self._queries, settings, caller_now.get(), registry, [row])
             cases.append(
                 _pb.PendingCase(
-                    application=encode.application(row),
+                    application=told,
                     awaited=awaited,
                     manifest=filed.payload,
                     manifest_payload_type=MANIFEST_TYPE,
@@ -171,6 +173,7 @@ def _read_join(signed: SignedAct, filed: Filed) -> Join:
         **signed.common,
         parties=filed.named(wire.parties, "parties"),
         operations=tuple(dict.fromkeys(wire.operations)),
+        evidence=decode_evidence(wire.evidence, filed.terms),
     )
 
 

@@ -39,16 +39,21 @@ async def receive(
 ) -> None:
     """Write the chunks of `stream` to `incoming` until the stream ends; size and digest must be as declared.
 
-    Raises Refusal: UPLOAD_STALLED, FILE_SIZE_MISMATCH, FILE_DIGEST_MISMATCH; MalformedRequest for a message
-    that is no chunk. `incoming` is the caller's to keep or to drop.
+    Raises Refusal: UPLOAD_STALLED, MESSAGE_TOO_LARGE, FILE_SIZE_MISMATCH, FILE_DIGEST_MISMATCH; MalformedRequest
+    for a message that is no chunk. `incoming` is the caller's to keep or to drop.
     """
     while (message := await _next(stream, idle_seconds)) is not None:
         if message.WhichOneof("message") != "chunk":
             raise malformed("chunk", "元数据之后只能是数据块", "only chunks may follow the metadata")
         chunk: bytes = message.chunk
-        if not 0 < len(chunk) <= CHUNK_BYTES_MAX:
-            raise malformed(
-                "chunk", f"须为 1 至 {CHUNK_BYTES_MAX} 字节", f"must have 1 to {CHUNK_BYTES_MAX} bytes"
+        if not chunk:
+            raise malformed("chunk", "不得为空", "must not be empty")
+        if len(chunk) > CHUNK_BYTES_MAX:
+            raise Refusal(
+                "MESSAGE_TOO_LARGE",
+                f"数据块 {len(chunk)} 字节，上限 {CHUNK_BYTES_MAX} 字节",
+                f"the chunk has {len(chunk)} bytes, the limit is {CHUNK_BYTES_MAX}",
+                {"bytes": str(len(chunk)), "limit": str(CHUNK_BYTES_MAX)},
             )
         if incoming.size_bytes + len(chunk) > size_bytes:
             raise _size_mismatch(size_bytes, incoming.size_bytes + len(chunk), "或更多", "or more")

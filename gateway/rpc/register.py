@@ -35,6 +35,7 @@ from gateway.rpc.rights import Caller, CallerKind
 from gateway.rpc.violations import Violations
 from gateway.storage.queries import Queries, UnitView
 from gateway.storage.settings import Settings
+from gateway.world import stands
 from signing.trust import TrustStore
 from signing.verdict import PdfVerdict
 
@@ -93,8 +94,10 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         view = await self._queries.unit(registry, unit_code)
         basis = request.WhichOneof("basis") or "registrar"
         reaches = view is not None and await self._has_basis(registry, view, request, caller)
+        # No unit code in a log line (ARCHITECTURE): the ledger's index says of which state of the register.
+        index = view.as_of_index if view is not None else None
         log.info(
-            "unit read", registry=registry, unit=unit_code, caller=caller.id, basis=basis, granted=reaches
+            "unit read", registry=registry, caller=caller.id, basis=basis, granted=reaches, as_of_index=index
         )
         if view is None or not reaches:
             raise _not_found()
@@ -149,10 +152,7 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         trust, now = self._trust_of(registry), self._clock()
         owners = {owner.person.id_number for owner in state.ownership.owners}
         return any(
-            signature.identity.number in owners
-            and not any(
-                trust.is_revoked(link.issuer_key_id, int(link.serial), now) for link in signature.chain
-            )
+            signature.identity.number in owners and stands(signature, trust, now)
             for signature in verdict.signatures
         )
 

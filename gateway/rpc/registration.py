@@ -28,23 +28,25 @@ from gateway.pb.diya.v1 import (
     acts_pb2,
     application_pb2,
     codes_pb2,
-    envelope_pb2,
     outcome_pb2,
     registration_service_pb2,
     registration_service_pb2_grpc,
     terms_pb2,
 )
+from gateway.register.identifiers import normalise_unit_code, normalise_uscc
 from gateway.register.model import Party
-from gateway.rpc import encode
+from gateway.rpc import case_view, encode
 from gateway.rpc.acts import Acts, Filed, SignedAct
+from gateway.rpc.authority import instant_of
 from gateway.rpc.decode import decode_evidence, decode_terms
 from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal, refusal_of
 from gateway.rpc.guard import caller_now, registry_of
-from gateway.rpc.names import malformed
+from gateway.rpc.names import malformed, split_name
+from gateway.rpc.paging import page_size
 from gateway.rpc.quota import DailyQuota
 from gateway.rpc.reading_notices import record_read
-from gateway.rpc.rights import Caller, CallerKind, may_see
+from gateway.rpc.rights import Caller, CallerKind, acting_for, may_see
 from gateway.rpc.submission import (
     VerifiedSubmission,
     command_of,
@@ -55,9 +57,9 @@ from gateway.rpc.verifier import StreamOrder, Verifier
 from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
+from gateway.storage.statements import ApplicationFilter
 from gateway.storage.watch import Watch
 from gateway.telemetry import metrics
-from signing.envelope import split_pae
 from signing.trust import TrustStore
 
 _pb = registration_service_pb2
@@ -83,6 +85,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         trust_of: Callable[[str], TrustStore],
         executor: Executor,
         verifier: Verifier,
+        rehearsals: DailyQuota,
         limits: Limits,
         clock: Callable[[], dt.datetime],
     ) -> None:
@@ -92,7 +95,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         self._trust_of = trust_of
         self._executor = executor
         self._verifier = verifier
-        self._rehearsals = DailyQuota()
+        self._rehearsals = rehearsals
         self._acts = Acts(
             sequencer=sequencer,
             queries=queries,
@@ -189,8 +192,6 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                 order.settle(turn, None)
             return await self._rehearse(request, kind, caller)
         answer = await self._verifier.submit(partial(self._read, request, kind, caller), order, turn)
-        outcome = answer.outcome
-        metrics.outcome(kind.value, outcome.result.value, [f.code for f in outcome.findings])
         return encode.outcome(answer)
 
     def _read(self, request: Any, kind: Kind, caller: Caller) -> Command:
@@ -226,7 +227,8 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             withheld=rehearsed.is_withheld,
             as_of_index=rehearsed.as_of_index,
         )
-        metrics.outcome(kind.value, rehearsed.result.value, [f.code for f in rehearsed.findings])
+        codes = [f.code for f in rehearsed.findings]
+        metrics.outcome(kind.value, "rehearsal", rehearsed.result.value, codes)
         return encode.rehearsal(rehearsed)
 
     # -- later acts ----------------------------------------------------------------------------------------------
@@ -260,10 +262,16 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
     async def GetApplication(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """One application, as far as the caller may see it."""
         application = await self._visible(request.name)
-        wire = encode.application(application)
-        await self._add_outcome(wire, application)
+        settings, caller = self._sequencer.settings(application.registry), caller_now.get()
         if request.view == application_pb2.APPLICATION_VIEW_FULL:
-            await self._add_dossier(wire, application)
+            wire = await case_view.told_in_full(self._queries, settings, caller, application)
+        else:
+            [wire] = await case_view.told(
+                self._queries, settings, caller, application.registry, [application]
+            )
+        if caller.kind is CallerKind.REGISTRAR:  # whoever decides answers for the units as well
+            units_index = await self._queries.units_index(application.registry, application.units)
+            wire.last_index = max(wire.last_index, units_index)
         return _pb.GetApplicationResponse(application=wire)
 
     async def _visible(self, name: str) -> Application:
@@ -279,54 +287,39 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             raise ApplicationNotFound(name)
         return application
 
-    async def _add_outcome(self, wire: application_pb2.Application, application: Application) -> None:
-        """Findings and awaited parties as last answered."""
-        index = application.last_index if application.findings_index is None else application.findings_index
-        outcome = await self._queries.outcome(application.registry, index)
-        if outcome is not None:
-            bare = encode.bare_outcome(outcome, application.registry)
-            wire.findings.extend(map(encode.finding, outcome.findings_of(application.application_id)))
-            wire.awaiting.extend(bare.awaiting)
-
-    async def _add_dossier(self, wire: application_pb2.Application, application: Application) -> None:
-        """The manifest as it was signed, so that an act on the case can refer to what was read."""
-        pae = await self._queries.part(application.registry, application.submitted_index, "evidence/payload")
-        _, payload = split_pae(pae)
-        wire.dossier.manifest = payload
-        manifest = envelope_pb2.Manifest.FromString(payload)
-        for reference in manifest.files:
-            wire.dossier.files.add(reference=reference, institution=application.channel_institution)
-        for brought in application.brought:
-            wire.dossier.files.add(
-                reference=encode.file_reference(brought.reference), institution=brought.institution
-            )
-
     async def ListApplications(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The caller's applications, newest first, page by page."""
-        registry = registry_of(request)
-        caller = caller_now.get()
+        registry, caller = registry_of(request), caller_now.get()
         rows, token = await self._queries.applications(
             registry,
-            institution=caller.id if caller.kind is CallerKind.INSTITUTION else None,
-            states=enum_names(application_pb2.Application.State, request.states, "STATE_", "states"),
-            kinds=enum_names(codes_pb2.ApplicationKind, request.kinds, "APPLICATION_KIND_", "kinds"),
-            page_size=min(request.page_size or self._limits.page_size_default, self._limits.page_size_max),
+            _wanted(request, registry, caller),
+            page_size=page_size(
+                request.page_size,
+                default=self._limits.page_size_default,
+                maximum=self._limits.page_size_max,
+            ),
             page_token=request.page_token,
         )
-        return _pb.ListApplicationsResponse(
-            applications=[encode.application(row) for row in rows], next_page_token=token
-        )
+        settings = self._sequencer.settings(registry)
+        applications = await case_view.told(self._queries, settings, caller, registry, rows)
+        return _pb.ListApplicationsResponse(applications=applications, next_page_token=token)
 
     async def WatchEvents(
         self, request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
-        """The caller's events after a sequence, in order, without gaps; then as they happen."""
-        registry, caller = registry_of(request), caller_now.get()
+        """An institution's events after a sequence, in order, without gaps; then as they happen.
+
+        While nothing happens a sign of life goes out, so that a watcher tells silence from a broken connection.
+        """
+        registry = registry_of(request)
+        institution = self._watched(registry, request.institution)
         sequence = request.after_sequence
         handled = sequence
+        loop, silence = asyncio.get_running_loop(), self._limits.watch_silence_seconds_max
+        speak_by = loop.time() + silence
         while True:
             seen = self._watch.mark(registry)
-            events, last = await self._queries.events(registry, caller.id, sequence)
+            events, last = await self._queries.events(registry, institution, sequence)
             if sequence > last:
                 raise Refusal(
                     "EVENT_SEQUENCE_INVALID",
@@ -335,16 +328,26 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                     {"lastSequence": str(last)},
                 )
             if handled:  # to resume after a number is to have handled up to it
-                await record_read(self._sequencer, self._queries, registry, caller.id, handled)
+                await record_read(self._sequencer, self._queries, registry, institution, handled)
                 handled = 0
             for row in events:
                 yield _pb.WatchEventsResponse(event=encode.event(registry, row), last_sequence=last)
                 sequence = row["sequence"]
+                speak_by = loop.time() + silence
             if events:
                 continue
             if request.catch_up_only:
                 return
-            await self._watch.moved(registry, seen)
+            if not await self._watch.moved(registry, seen, speak_by - loop.time()):
+                yield _pb.WatchEventsResponse(last_sequence=last)
+                speak_by = loop.time() + silence
+
+    def _watched(self, registry: str, institution: str) -> str:
+        """Whose events: the caller's own, or those of an institution for which it is registered to file."""
+        caller = caller_now.get()
+        if institution and institution not in acting_for(self._sequencer.settings(registry), caller.id):
+            raise malformed("institution", "不是您可以代理的机构", "is no institution that you may act for")
+        return institution or caller.id
 
     async def GetReceipt(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The receipt of an act of the caller's, under the newest checkpoint."""
@@ -363,6 +366,40 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                 "there is no such receipt, or it is not yours",
             )
         return _pb.GetReceiptResponse(receipt=encode.receipt(receipt))
+
+
+def _wanted(request: Any, registry: str, caller: Caller) -> ApplicationFilter:
+    """The filters of a list of applications. Raises MalformedRequest."""
+    wrong = Violations()
+    unit_code, applicant, case_id = request.unit_code, request.applicant_institution, ""
+    if unit_code:
+        with wrong.at("unit_code"):
+            unit_code = normalise_unit_code(unit_code)
+    if applicant:
+        with wrong.at("applicant_institution"):
+            applicant = normalise_uscc(applicant)
+    after = instant_of(request, "submitted_after", "", wrong)
+    before = instant_of(request, "submitted_before", "", wrong)
+    wrong.refuse_if_any()
+    if request.case:
+        of_registry, case_id = split_name(request.case, "applications", "case")
+        if of_registry != registry:
+            raise malformed("case", "不属于该登记机构", "is of another registry")
+    return ApplicationFilter(
+        institution=caller.id if caller.kind is CallerKind.INSTITUTION else None,
+        states=tuple(
+            sorted(enum_names(application_pb2.Application.State, request.states, "STATE_", "states"))
+        ),
+        kinds=tuple(
+            sorted(enum_names(codes_pb2.ApplicationKind, request.kinds, "APPLICATION_KIND_", "kinds"))
+        ),
+        unit_code=unit_code,
+        applicant_institution=applicant,
+        case_id=case_id,
+        case_number=request.case_number,
+        submitted_after=after,
+        submitted_before=before,
+    )
 
 
 def _read_supplement(signed: SignedAct, filed: Filed) -> Supplement:

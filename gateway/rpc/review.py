@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Final
@@ -15,18 +16,27 @@ from google.protobuf.message import DecodeError
 from gateway.applications.review import Act, Verb, decide_review
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound
-from gateway.cases.model import Application, Moment, Paper
+from gateway.cases.model import Application, Moment, Paper, State
 from gateway.commands import Command
 from gateway.config import Limits
-from gateway.pb.diya.v1 import acts_pb2, application_pb2, review_service_pb2, review_service_pb2_grpc
+from gateway.pb.diya.v1 import (
+    acts_pb2,
+    application_pb2,
+    codes_pb2,
+    review_service_pb2,
+    review_service_pb2_grpc,
+)
 from gateway.register.authority import Registrar
 from gateway.register.findings import Finding, Severity
-from gateway.rpc import encode
+from gateway.rpc import case_view, encode
 from gateway.rpc.authority import instant_of
+from gateway.rpc.case_view import REVIEW_TYPE
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now, registry_of
+from gateway.rpc.names import malformed
+from gateway.rpc.paging import page_size
 from gateway.rpc.submission import envelope_of, verify
 from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
@@ -37,7 +47,13 @@ from signing.envelope import Envelope, EnvelopeSignature, pae, split_pae
 from signing.trust import Purpose, TrustStore
 from signing.verify import VerifiedEnvelope
 
-REVIEW_TYPE: Final = "application/vnd.diya.review.v1+protobuf"
+#: The contract's own limit of this list.
+_PAGE_SIZE_MAX: Final = 200
+
+#: What the queue holds unless other states are asked for: cases that came back from a wait are IN_REVIEW.
+_FOR_A_PERSON: Final = (State.ACCEPTED.value, State.IN_REVIEW.value)
+
+_COUNTY = re.compile(r"[0-9]{6}")
 
 _pb = review_service_pb2
 _encode = msgspec.json.Encoder().encode
@@ -74,16 +90,26 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
 
     async def ListQueue(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Cases that wait for a person, oldest acceptance first (RD 67)."""
+        registry, caller = registry_of(request), caller_now.get()
+        if request.county_code and not _COUNTY.fullmatch(request.county_code):
+            raise malformed("county_code", "应为 6 位数字", "must be 6 digits")
         rows, token = await self._queries.queue(
-            registry_of(request),
-            states=enum_names(application_pb2.Application.State, request.states, "STATE_", "states"),
-            claimed_by=caller_now.get().id if request.mine else "" if request.unclaimed else None,
-            page_size=min(request.page_size or self._limits.page_size_default, self._limits.page_size_max),
+            registry,
+            states=enum_names(application_pb2.Application.State, request.states, "STATE_", "states")
+            or _FOR_A_PERSON,
+            claimed_by=caller.id if request.mine else "" if request.unclaimed else None,
+            operations=enum_names(
+                codes_pb2.OperationKind, request.operations, "OPERATION_KIND_", "operations"
+            ),
+            county_code=request.county_code,
+            page_size=page_size(
+                request.page_size, default=self._limits.page_size_default, maximum=_PAGE_SIZE_MAX
+            ),
             page_token=request.page_token,
         )
-        return _pb.ListQueueResponse(
-            applications=[encode.application(r) for r in rows], next_page_token=token
-        )
+        settings = self._sequencer.settings(registry)
+        applications = await case_view.told(self._queries, settings, caller, registry, rows)
+        return _pb.ListQueueResponse(applications=applications, next_page_token=token)
 
     async def Claim(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Take a case."""
@@ -139,7 +165,7 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         received_at = self._clock()
         envelope = envelope_of(request.envelope)
         verified = verify(envelope, REVIEW_TYPE, Purpose.REGISTRAR, trust, received_at)
-        _check_registrar(registrar, verified)
+        _check_registrar(registrar, verified, received_at)
         act = _read_act(request, verb, verified)
         manifest = decode_manifest(payload, row.kind)
         found: list[tuple[Paper, ...]] = []
@@ -151,7 +177,10 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
             papers = papers_of(working, manifest, trust, moment.now, act.application_id, now_row.brought)
             found.append(papers)
             world = world_of(working, manifest, moment.now, now_row.institutions)
-            return decide_review(world, registrar, now_row, manifest, papers, act, moment)
+            units_index = max((working.unit_index(code) for code in now_row.units), default=-1)
+            return decide_review(
+                world, registrar, now_row, manifest, papers, act, moment, units_index=units_index
+            )
 
         wants = wants_of_case(manifest, row, received_at)
         wants.requests = {(registrar.registrar_id, act.request_id)}
@@ -173,13 +202,13 @@ def _evidence(
     return _encode(ReviewEvidence(received_at, trust.digest(), envelope.signatures, papers))
 
 
-def _check_registrar(registrar: Registrar, verified: VerifiedEnvelope) -> None:
-    """The act is signed by the registrar of the connection, with a registered personal key."""
-    if not any(signer.key_id in registrar.key_ids for signer in verified.signers):
+def _check_registrar(registrar: Registrar, verified: VerifiedEnvelope, at: dt.datetime) -> None:
+    """The act is signed by the registrar of the connection, with a personal key registered for `at`."""
+    if not any(registrar.signs_with(signer.key_id, at) for signer in verified.signers):
         raise Refusal(
             "KEY_NOT_REGISTERED",
-            "签名密钥不是本登记员登记的密钥",
-            "the signing key is not a registered key of this registrar",
+            "签名密钥不是本登记员登记的密钥，或者不在其启用期内",
+            "the signing key is not registered for this registrar, or not for this time",
             {"keyId": verified.signers[0].key_id},
         )
 

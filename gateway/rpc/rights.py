@@ -6,8 +6,9 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.applications.named import is_of_case
 from gateway.cases.model import Application
-from gateway.register.authority import RegisteredKey
+from gateway.register.authority import KeyRole, RegisteredKey
 from gateway.storage.settings import Settings
 
 
@@ -24,11 +25,12 @@ class CallerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, in one registry. `id` is a USCC, a registrar id, or empty."""
+    """Who calls, in one registry. `id` is a USCC, a registrar id, or empty. `reads_only`: by a key of role READ."""
 
     kind: CallerKind
     id: str = ""
     suspended: bool = False
+    reads_only: bool = False
 
 
 PUBLIC_CALLER = Caller(CallerKind.PUBLIC)
@@ -73,6 +75,10 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
 }
 
 
+#: How the names of methods that only read begin (AIP 131, 132); a connection by a key of role READ has these alone.
+READING = ("Get", "List", "Download", "Watch", "Verify")
+
+
 def may_call(service: str, method: str, kind: CallerKind) -> bool:
     """Whether the table lets this kind of caller in."""
     methods = RIGHTS.get(service, {})
@@ -87,11 +93,7 @@ def acting_for(settings: Settings, uscc: str) -> tuple[str, ...]:
 
 def may_see(settings: Settings, uscc: str, row: Application) -> bool:
     """Whether an institution is of the case, under a present or former code, itself or for a branch."""
-    for code in acting_for(settings, uscc):
-        known = settings.institutions.get(code)
-        if code in row.institutions or (known and set(known.uscc_aliases) & set(row.institutions)):
-            return True
-    return False
+    return is_of_case(settings.institutions, uscc, row)
 
 
 class Directory:
@@ -103,19 +105,25 @@ class Directory:
         self._keys: dict[str, RegisteredKey] = {}
         for institution in settings.institutions.values():
             for key in institution.keys:
-                if "TLS" in key.roles:
-                    caller = Caller(CallerKind.INSTITUTION, institution.uscc, institution.suspended)
-                    self._callers[key.key_id] = caller
+                reads = key.roles == (
+                    KeyRole.READ,
+                )  # beside other roles: a key that signs opens no connection
+                if reads or KeyRole.TLS in key.roles:
+                    self._callers[key.key_id] = Caller(
+                        CallerKind.INSTITUTION, institution.uscc, institution.suspended, reads
+                    )
                     self._keys[key.key_id] = key
         for registrar in settings.registrars.values():
             kind = CallerKind.COUNTER if registrar.feeds else CallerKind.REGISTRAR
-            for key_id in registrar.tls_key_ids:
-                self._callers[key_id] = Caller(kind, registrar.registrar_id, registrar.suspended)
+            caller = Caller(kind, registrar.registrar_id, registrar.suspended)
+            self._callers.update(dict.fromkeys(registrar.tls_key_ids, caller))
+            self._keys.update({key.key_id: key for key in registrar.keys})
         if settings.operators is not None:
             for key_id in settings.operators.tls_key_ids:
                 self._callers[key_id] = Caller(CallerKind.OPERATOR)
             for key_id in settings.operators.auditor_tls_key_ids:
                 self._callers[key_id] = Caller(CallerKind.AUDITOR)
+            self._keys.update({key.key_id: key for key in settings.operators.auditor_keys})
 
     def find(self, key_id: str, at: dt.datetime) -> Caller | None:
         """The caller of a connection key; None when nobody registered it for `at`."""

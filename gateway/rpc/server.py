@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from gateway.config import Config
+from gateway.config import MIB, Config
 from gateway.pb.diya.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
@@ -45,6 +45,14 @@ SERVICES: dict[str, tuple[Any, Any]] = {
 }
 
 
+#: How much more than a message may have the transport lets through, so that we can say why it is too large; what is
+#: larger still it refuses itself, without a reason code.
+TRANSPORT_ROOM_BYTES: Final = 2 * MIB
+
+#: What a stream may hold unread: enough for 50 MB/s over a line of 20 ms, and no more of it in memory.
+STREAM_WINDOW_BYTES: Final = 1 * MIB
+
+
 class RpcServer:
     """Owns the grpc.aio server. `ports` are the bound ones (a configured port 0 picks a free one)."""
 
@@ -54,10 +62,13 @@ class RpcServer:
         self._server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", limits.message_bytes_max),
-                ("grpc.max_send_message_length", 4 * limits.message_bytes_max),
+                ("grpc.max_receive_message_length", limits.message_bytes_max + TRANSPORT_ROOM_BYTES),
+                ("grpc.max_send_message_length", limits.message_bytes_max + TRANSPORT_ROOM_BYTES),
                 ("grpc.max_metadata_size", limits.metadata_bytes_max),
                 ("grpc.absolute_max_metadata_size", limits.metadata_bytes_max),
+                # Left to itself, the window of a stream grows with the line and each upload fills it: 30 MB apiece.
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", STREAM_WINDOW_BYTES),
                 ("grpc.max_concurrent_streams", limits.streams_per_connection_max),
                 ("grpc.server_handshake_timeout_ms", 10_000),
                 ("grpc.keepalive_time_ms", 60_000),
@@ -73,6 +84,7 @@ class RpcServer:
             self._server,
             callers,
             call_seconds_max=limits.call_seconds_max,
+            message_bytes_max=limits.message_bytes_max,
             idle_seconds_max=limits.upload_idle_seconds_max,
         )
         names = []

@@ -6,8 +6,7 @@ Runs in a verification thread: everything here is computing. What it raises leav
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,10 +19,11 @@ from gateway.cases.model import FileReference, Header, Kind, Manifest, Moment, P
 from gateway.commands import Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import envelope_pb2
-from gateway.register.authority import Institution, KeyRole
+from gateway.register.authority import Institution, KeyRole, Profile
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.errors import Refusal
 from gateway.rpc.rights import Caller
+from gateway.rpc.sections import checked_sections
 from gateway.sequencer import ENTROPY_BYTES
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working
@@ -36,6 +36,10 @@ from signing.trust import Purpose, TrustStore
 from signing.verify import VerifiedEnvelope, verify_envelope
 
 MANIFEST_TYPE: Final = "application/vnd.diya.manifest.v1+protobuf"
+
+#: A key that may submit may submit a release too; one for releases does nothing else.
+_SUBMITTING: Final = (KeyRole.SUBMIT,)
+_RELEASING: Final = (KeyRole.SUBMIT, KeyRole.RELEASE)
 
 _ALGORITHMS = {
     number: name.removeprefix("SIGNATURE_ALGORITHM_")
@@ -84,12 +88,12 @@ def verify_submission(
     verified = verify(envelope, MANIFEST_TYPE, Purpose.INSTITUTION, trust, received_at)
     manifest = decode_manifest(verified.payload, kind)
     _match_outer(request, registry, manifest)
-    role = KeyRole.RELEASE if kind is Kind.MORTGAGE_RELEASE else KeyRole.SUBMIT
     channel = _channel(caller, manifest, settings)
-    check_key(channel, verified, role, received_at)
-    check_applicant(channel, manifest.header, settings)
-    check_limits(manifest.header, manifest.files, limits)
-    sections = _sections(request, manifest)
+    applicant = check_applicant(channel, manifest.header, settings)
+    roles = roles_of_signers((applicant, channel), verified, received_at)
+    _check_role(roles, _RELEASING if kind is Kind.MORTGAGE_RELEASE else _SUBMITTING)
+    check_limits(manifest.header, manifest.files, limits, settings.profile)
+    sections = checked_sections(manifest.sections, request.sections)
     return VerifiedSubmission(manifest, verified.digest.hex(), envelope, sections, received_at)
 
 
@@ -177,30 +181,41 @@ def verify(
     return verified
 
 
-def check_key(institution: Institution, verified: VerifiedEnvelope, role: KeyRole, at: dt.datetime) -> None:
-    """Some signer is this institution, by identity number, with a registered key of this role."""
-    registered = False
-    for signer in verified.signers:
-        identity = signer.identity
-        if identity is None or not institution.is_known_as(identity.number):
-            continue
-        roles = institution.roles_of(signer.key_id, at)
-        if role in roles:
-            return
-        registered = registered or bool(roles)
-    if registered:
+def roles_of_signers(
+    institutions: Sequence[Institution], verified: VerifiedEnvelope, at: dt.datetime
+) -> frozenset[KeyRole]:
+    """Roles of the signing keys that are registered for one of these institutions. Raises Refusal when none is.
+
+    The institutions are those whose word the act is: the applicant, and the channel that may file for it
+    (`check_applicant`). A certificate says whose a key is by its identity number; being registered says what it may.
+    """
+    roles = {
+        role
+        for signer in verified.signers
+        for institution in institutions
+        if signer.identity is not None and institution.is_known_as(signer.identity.number)
+        for role in institution.roles_of(signer.key_id, at)
+    }
+    if not roles:
+        names = " / ".join(dict.fromkeys(institution.uscc for institution in institutions))
+        raise Refusal(
+            "KEY_NOT_REGISTERED",
+            f"签名密钥未登记为机构 {names} 的密钥",
+            f"the signing key is not registered as one of institution {names}",
+            {"keyId": verified.signers[0].key_id},
+        )
+    return frozenset(roles)
+
+
+def _check_role(roles: frozenset[KeyRole], wanted: Sequence[KeyRole]) -> None:
+    if not roles & set(wanted):
+        names = " / ".join(role.value for role in wanted)
         raise Refusal(
             "KEY_WITHOUT_ROLE",
-            f"签名密钥没有 {role.value} 权限；请由登记机构为其登记该权限",
-            f"the signing key lacks the role {role.value}; have the authority register it",
-            {"role": role.value},
+            f"签名密钥没有 {names} 权限；请由登记机构为其登记该权限",
+            f"the signing key lacks the role {names}; have the authority register it",
+            {"role": names},
         )
-    raise Refusal(
-        "KEY_NOT_REGISTERED",
-        f"签名密钥未登记为机构 {institution.uscc} 的密钥",
-        f"the signing key is not registered as one of institution {institution.uscc}",
-        {"keyId": verified.signers[0].key_id},
-    )
 
 
 def _match_outer(request: Any, registry: str, manifest: Manifest) -> None:
@@ -245,8 +260,8 @@ def _channel(caller: Caller, manifest: Manifest, settings: Settings) -> Institut
     return institution
 
 
-def check_applicant(channel: Institution, header: Header, settings: Settings) -> None:
-    """The channel acts for itself or for those it is registered to file for (handbook 1.3)."""
+def check_applicant(channel: Institution, header: Header, settings: Settings) -> Institution:
+    """The applicant: the channel acts for itself or for those it is registered to file for (handbook 1.3)."""
     applicant = header.applicant_institution
     if applicant != channel.uscc and applicant not in channel.files_for:
         raise Refusal(
@@ -263,18 +278,14 @@ def check_applicant(channel: Institution, header: Header, settings: Settings) ->
             f"applicant institution {applicant} is not registered or is suspended",
             {"applicant": applicant},
         )
+    return known
 
 
-def check_limits(header: Header, files: Sequence[FileReference], limits: Limits) -> None:
+def check_limits(
+    header: Header, files: Sequence[FileReference], limits: Limits, profile: Profile | None
+) -> None:
     """How much one act may bring, and how long its envelope may be valid."""
-    total = sum(f.size_bytes for f in files)
-    if total > limits.case_bytes_max:
-        raise Refusal(
-            "CASE_FILES_TOO_LARGE",
-            f"本件文件共 {total} 字节，上限 {limits.case_bytes_max} 字节",
-            f"the files of this case have {total} bytes, the limit is {limits.case_bytes_max}",
-            {"bytes": str(total), "limit": str(limits.case_bytes_max)},
-        )
+    check_case_bytes(files, limits, profile)
     if (header.not_after - header.created_at).days > limits.envelope_days_max:
         raise Refusal(
             "ENVELOPE_EXPIRED",
@@ -284,18 +295,14 @@ def check_limits(header: Header, files: Sequence[FileReference], limits: Limits)
         )
 
 
-def _sections(request: Any, manifest: Manifest) -> dict[str, bytes]:
-    """The sections' contents, each with the digest that the manifest signs, none more and none less."""
-    contents = {s.name: s.content for s in request.sections}
-    wanted = {s.name: s.sha256 for s in manifest.sections}
-    wrong = [name for name in wanted.keys() | contents.keys() if name not in wanted or name not in contents]
-    wrong += [n for n, c in contents.items() if n in wanted and hashlib.sha256(c).hexdigest() != wanted[n]]
-    if wrong:
-        names = ", ".join(sorted(wrong))
+def check_case_bytes(files: Iterable[FileReference], limits: Limits, profile: Profile | None) -> None:
+    """How much the files of one case may have together, each counted once; the registry's limit, else ours."""
+    total = sum({f.sha256: f.size_bytes for f in files}.values())
+    limit = (profile.max_case_bytes if profile else 0) or limits.case_bytes_max
+    if total > limit:
         raise Refusal(
-            "HEADER_MISMATCH",
-            f"附带分节与签名的清单不一致：{names}",
-            f"sections differ from the signed manifest: {names}",
-            {"fields": names},
+            "CASE_FILES_TOO_LARGE",
+            f"本件文件共 {total} 字节，上限 {limit} 字节",
+            f"the files of this case have {total} bytes, the limit is {limit}",
+            {"bytes": str(total), "limit": str(limit)},
         )
-    return contents

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,16 +19,19 @@ import msgspec
 from sqlalchemy import Connection, Engine, func, literal, select, tuple_
 
 from gateway.cases.feed import CounterCase, Notice
-from gateway.cases.model import QUEUED, Application, Outcome
+from gateway.cases.model import QUEUED, Application
 from gateway.certificates.proof import LedgerProof
 from gateway.commands import Receipt
+from gateway.register.identifiers import county_of
 from gateway.register.model import AnyRight, UnitState
 from gateway.register.order import OrderLine, RightHistory, in_order
 from gateway.storage import tables as t
+from gateway.storage.case_reads import CasePapers, CaseRecord, read_case_papers, read_case_record
 from gateway.storage.history import cases_of_unit, open_counter_cases, right_history, rights_of_unit
 from gateway.storage.paging import make_token, read_token
 from gateway.storage.settings import Settings
 from gateway.storage.statements import (
+    ApplicationFilter,
     CertificateFilter,
     PublishedCheckpoint,
     decode_application,
@@ -40,7 +44,6 @@ from gateway.storage.statements import (
     select_newest_applications,
 )
 from gateway.storage.working import Row, Working
-from ledger.errors import PartKeyMissingError, PartNotFoundError
 from ledger.publish import Publisher
 from ledger.store import Head, Ledger, StoredEntry
 
@@ -57,7 +60,6 @@ SCANNED_ROWS_MAX: Final = 5000
 
 _SCAN_ROWS: Final = 200
 
-_decode_outcome = msgspec.json.Decoder(Outcome).decode
 _decode_right = msgspec.json.Decoder(AnyRight).decode
 
 
@@ -122,47 +124,43 @@ class Queries:
         """An application's row; None when unknown."""
         return await self.read(lambda connection: find_application(connection, registry, application_id))
 
-    async def outcome(self, registry: str, index: int) -> Outcome | None:
-        """The outcome kept with an entry; None when it has none, or when it was erased."""
+    async def units_index(self, registry: str, codes: Sequence[str]) -> int:
+        """The last entry in which a right on one of these units began or ended; -1 when none ever did."""
 
-        def work(connection: Connection) -> Outcome | None:
-            try:
-                _, content = self._ledger.read_part(connection, registry, index, "outcome")
-            except (PartNotFoundError, PartKeyMissingError):
-                return None
-            return _decode_outcome(content)
+        def work(connection: Connection) -> int:
+            working = Working(connection, registry, Settings())
+            return max((working.unit_index(code) for code in codes), default=-1)
 
         return await self.read(work)
 
     async def applications(
         self,
         registry: str,
+        wanted: ApplicationFilter,
         *,
-        institution: str | None,
         page_size: int,
-        states: Sequence[str] = (),
-        kinds: Sequence[str] = (),
         page_token: str = "",
     ) -> tuple[list[Application], str]:
-        """Applications, newest first, and the next page's token; `institution` None means of the whole registry.
+        """Applications, newest first, and the next page's token.
 
         A page may be short, even empty, while its token says that there is more. Raises PageTokenInvalid.
         """
-        query = ("applications", registry, institution, sorted(states), sorted(kinds))
+        query = ("applications", registry, wanted)
         position = read_token(page_token, query, (int,))
-        start = None if position is None else int(position[0])
         size = max(page_size, 1)
 
         def work(connection: Connection) -> tuple[list[Application], int | None]:
             """The page, and the last index looked at when there is more."""
             rows: list[Application] = []
-            before, scanned = start, 0
+            start, before = self._places(connection, registry, wanted)
+            before = before if position is None else int(position[0])
+            scanned = 0
             while True:
-                statement = select_newest_applications(registry, institution, states, before)
+                statement = select_newest_applications(registry, wanted, start, before)
                 found = connection.execute(statement.limit(_SCAN_ROWS)).all()
                 for index, body in found:
                     row = decode_application(body)
-                    fits = not kinds or row.kind.value in kinds
+                    fits = wanted.fits(row)
                     if scanned >= SCANNED_ROWS_MAX or (fits and len(rows) == size):
                         return rows, before
                     if fits:
@@ -173,6 +171,34 @@ class Queries:
 
         rows, last = await self.read(work)
         return rows, "" if last is None else make_token(query, (last,))
+
+    def _places(
+        self, connection: Connection, registry: str, wanted: ApplicationFilter
+    ) -> tuple[int, int | None]:
+        """The indexes from which and below which everything was submitted in the wanted time.
+
+        Time never goes back along the chain, so an instant has its place there, found by halving.
+        """
+        after, before = wanted.submitted_after, wanted.submitted_before
+        if after is None and before is None:
+            return 0, None
+        indexes = range(self._ledger.head(connection, registry, for_update=False).size)
+
+        def time_of(index: int) -> dt.datetime:
+            return self._ledger.read_entry(connection, registry, index).parse().time
+
+        start = 0 if after is None else bisect_left(indexes, after, key=time_of)
+        return start, None if before is None else bisect_left(indexes, before, key=time_of)
+
+    async def case_records(self, registry: str, rows: Sequence[Application]) -> list[CaseRecord]:
+        """What is told of each of these cases besides its row, on one snapshot."""
+        return await self.read(
+            lambda connection: [read_case_record(connection, self._ledger, row) for row in rows]
+        )
+
+    async def case_papers(self, row: Application) -> CasePapers:
+        """The sections of a case and the later acts on it."""
+        return await self.read(lambda connection: read_case_papers(connection, self._ledger, row))
 
     async def applications_in(self, registry: str, states: Sequence[str]) -> list[Application]:
         """Every application in one of these states."""
@@ -204,17 +230,21 @@ class Queries:
         *,
         states: Sequence[str] = (),
         claimed_by: str | None = None,
+        operations: Sequence[str] = (),
+        county_code: str = "",
         page_size: int,
         page_token: str = "",
     ) -> tuple[list[Application], str]:
         """Accepted, unfinished cases, oldest acceptance first; `claimed_by` empty means unclaimed, None all.
+
+        `operations`: with one of these at least; `county_code`: with a unit there.
 
         The queue is read whole: it holds what people have yet to decide, not what the registry has ever done.
         Raises PageTokenInvalid.
         """
         held = sorted(state.value for state in QUEUED)
         states = [s for s in states if s in held] if states else held
-        query = ("queue", registry, sorted(states), claimed_by)
+        query = ("queue", registry, sorted(states), claimed_by, sorted(operations), county_code)
         position = read_token(page_token, query, (int,))
         statement = select(t.application.c.body).where(
             t.application.c.registry == registry, t.application.c.state.in_(states)
@@ -223,13 +253,16 @@ class Queries:
         def work(connection: Connection) -> list[Application]:
             return [decode_application(body) for (body,) in connection.execute(statement)]
 
+        def fits(row: Application) -> bool:
+            return (
+                claimed_by in (None, row.claimed_by)
+                and (not operations or any(name in operations for name in row.operations))
+                and (not county_code or any(county_of(code) == county_code for code in row.units))
+            )
+
         after = -1 if position is None else int(position[0])
         waiting = sorted(
-            (
-                row
-                for row in await self.read(work)
-                if (row.accepted_index or 0) > after and claimed_by in (None, row.claimed_by)
-            ),
+            (row for row in await self.read(work) if (row.accepted_index or 0) > after and fits(row)),
             key=lambda row: row.accepted_index or 0,
         )
         rows = waiting[: max(page_size, 1)]
@@ -525,6 +558,12 @@ class Queries:
     async def file(self, registry: str, institution: str, sha256: str) -> Row | None:
         """The row of a file in an institution's own name space; None when that institution did not upload it."""
         return await self.read(lambda connection: one(connection, t.file, registry, institution, sha256))
+
+    async def files(self, registry: str, places: Sequence[tuple[str, str]]) -> list[Row | None]:
+        """The rows of several files, each named by institution and digest; None for one that is not there."""
+        return await self.read(
+            lambda connection: [one(connection, t.file, registry, *place) for place in places]
+        )
 
     async def paper(self, registry: str, sha256: str) -> Row | None:
         """Which case a signed paper backs or backed last; None when none."""

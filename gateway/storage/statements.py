@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import Connection, Select, Table, exists, select
 
 from gateway.cases.model import Application
 from gateway.storage import tables as t
@@ -24,6 +24,30 @@ class PublishedCheckpoint:
     size: int
     root: bytes
     note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationFilter:
+    """Which applications a list holds; None and empty mean all. `institution` is whose list it is.
+
+    `case_id` is the application of the first phase of a case; instants are of submission, the second one excluded.
+    """
+
+    institution: str | None = None
+    states: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    unit_code: str = ""
+    applicant_institution: str = ""
+    case_id: str = ""
+    case_number: str = ""
+    submitted_after: dt.datetime | None = None
+    submitted_before: dt.datetime | None = None
+
+    def fits(self, row: Application) -> bool:
+        """What no statement asks: these are in the row's body alone."""
+        return (not self.kinds or row.kind.value in self.kinds) and (
+            self.applicant_institution in ("", row.applicant_institution)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +79,11 @@ def find_application(connection: Connection, registry: str, application_id: str)
 
 
 def select_newest_applications(
-    registry: str, institution: str | None, states: Sequence[str], before: int | None
+    registry: str, wanted: ApplicationFilter, start: int, before: int | None
 ) -> Select[Any]:
-    """(submitted_index, body), newest first, below an index."""
-    application, link = t.application, t.application_institution
+    """(submitted_index, body), newest first, from one index up to below another."""
+    application, link, unit = t.application, t.application_institution, t.application_unit
+    institution = wanted.institution
     if institution is None:
         index = application.c.submitted_index
         statement = select(index, application.c.body).where(application.c.registry == registry)
@@ -74,8 +99,27 @@ def select_newest_applications(
             .select_from(join)
             .where(link.c.registry == registry, link.c.institution == institution)
         )
-    if states:
-        statement = statement.where(application.c.state.in_(states))
+    if wanted.states:
+        statement = statement.where(application.c.state.in_(wanted.states))
+    if wanted.unit_code:
+        named = (unit.c.registry == registry, unit.c.unit_code == wanted.unit_code)
+        statement = statement.where(index.in_(select(unit.c.submitted_index).where(*named)))
+    other = application.alias()
+    for column, value in ((other.c.case_id, wanted.case_id), (other.c.case_number, wanted.case_number)):
+        if value:
+            found = select(other.c.submitted_index).where(other.c.registry == registry, column == value)
+            statement = statement.where(index.in_(found))
+    if wanted.applicant_institution:
+        theirs = link.alias()
+        statement = statement.where(
+            exists().where(
+                theirs.c.registry == registry,
+                theirs.c.institution == wanted.applicant_institution,
+                theirs.c.submitted_index == index,
+            )
+        )
+    if start:
+        statement = statement.where(index >= start)
     if before is not None:
         statement = statement.where(index < before)
     return statement.order_by(index.desc())

@@ -1,7 +1,7 @@
 """The tables of the gateway. Every key starts with the registry: one authority is one chain, one seal, one tenant.
 
 `VIEWS` names the views: folds of the ledger's effects, which may be dropped and rebuilt to the same digests.
-`file` and `sealed_certificate` are not views: the ledger names their bytes by digest.
+`file` is not one, for the ledger names its bytes by digest, nor is `rehearsal_count`, for rehearsals have no entry.
 """
 
 from __future__ import annotations
@@ -50,9 +50,15 @@ application = Table(
     Column("application_id", String(36), primary_key=True),
     Column("state", String(24), nullable=False),
     Column("submitted_index", BigInteger, nullable=False),
+    Column(
+        "case_id", String(128), nullable=False
+    ),  # of the first phase of its case: its own for a first phase
+    Column("case_number", String(32), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("application_by_state", "registry", "state", "submitted_index"),
     Index("application_by_submission", "registry", "submitted_index"),
+    Index("application_by_case", "registry", "case_id"),
+    Index("application_by_number", "registry", "case_number"),
 )
 
 application_institution = Table(
@@ -60,6 +66,16 @@ application_institution = Table(
     metadata,
     Column("registry", _REGISTRY, primary_key=True),
     Column("institution", String(18), primary_key=True),
+    Column("submitted_index", BigInteger, primary_key=True),
+    Column("application_id", String(36), nullable=False),
+)
+
+#: Every application on a unit, in any state; `open_case` has those that hold a place only.
+application_unit = Table(
+    "application_unit",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("unit_code", String(28), primary_key=True),
     Column("submitted_index", BigInteger, primary_key=True),
     Column("application_id", String(36), nullable=False),
 )
@@ -85,6 +101,7 @@ request = Table(
     Column("entry_index", BigInteger, nullable=False),
     Column("application_id", String(36), nullable=False),
     Index("request_by_entry", "registry", "entry_index"),
+    Index("request_by_application", "registry", "application_id", "entry_index"),
 )
 
 paper = Table(
@@ -134,6 +151,7 @@ event = Table(
     Column("at", String(32), nullable=False),
     Column("certificate", String(128), nullable=False),
     Column("unit_code", String(28), nullable=False),
+    Column("case_number", String(32), nullable=False),
 )
 
 counter = Table(
@@ -225,6 +243,7 @@ VIEWS: tuple[Table, ...] = (
     unit_right,
     application,
     application_institution,
+    application_unit,
     open_case,
     request,
     paper,
@@ -252,4 +271,14 @@ file = Table(
     Column("uploaded_at", String(32), nullable=False),
     Column("pages", Integer, nullable=False),
     Column("verdict", LargeBinary, nullable=False),
+)
+
+#: Rehearsals (validate_only) of the newest day in China on which there were any, per institution (USCC).
+rehearsal_count = Table(
+    "rehearsal_count",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("institution", String(64), primary_key=True),
+    Column("day", String(10), nullable=False),
+    Column("taken", Integer, nullable=False),
 )

@@ -23,7 +23,12 @@ class Watch:
         if event is not None:
             event.set()
 
-    async def moved(self, registry: str, since: int) -> None:
-        """Wait until the registry has moved past `since`."""
+    async def moved(self, registry: str, since: int, seconds: float) -> bool:
+        """Wait until the registry has moved past `since`, at most so long; whether it has."""
         if self.mark(registry) == since:
-            await self._moved.setdefault(registry, asyncio.Event()).wait()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._moved.setdefault(registry, asyncio.Event()).wait()
+            except TimeoutError:
+                return False
+        return True

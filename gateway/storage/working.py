@@ -134,6 +134,8 @@ class Working:
         self._by_number.update(dict.fromkeys(numbers, ""))
         for found in self._read(t.certificate, "number", numbers):
             self._by_number[found["number"]] = found["identifier"]
+            # Whoever asks for the certificate of a number asks for its holders next.
+            self._rows[t.certificate].setdefault((found["identifier"],), found)
 
     def _read(self, table: Table, column: str, values: Iterable[str]) -> list[Row]:
         """Rows by one column."""
@@ -159,6 +161,14 @@ class Working:
         self._load_rights({code} - self._live_rights.keys())
         return UnitState(unit=_decode_unit(row["body"]), rights=tuple(self._live_rights[code].values()))
 
+    def unit_index(self, code: str) -> int:
+        """The last entry in which a right on the unit began or ended; -1 when none ever did."""
+        links = self._read(t.unit_right, "unit_code", {code})
+        ids = {link["right_id"] for link in links} | {r for c, r in self._rows[t.unit_right] if c == code}
+        self._load(t.right, {(right_id,) for right_id in ids})
+        rows = [row for right_id in ids if (row := self.row(t.right, right_id)) is not None]
+        return max((max(row["booked_index"], row["ended_index"] or -1) for row in rows), default=-1)
+
     def open_cases(self, code: str) -> tuple[OpenCase, ...]:
         """Accepted, unfinished cases on a unit, in order of acceptance."""
         self._load_open_cases({code} - self._open_cases.keys())
@@ -178,6 +188,10 @@ class Working:
         """The e-certificates of numbers; those that we did not issue are left out."""
         self._load_numbers(numbers - self._by_number.keys())
         return {number: found for number in numbers if (found := self._by_number[number])}
+
+    def certificate_holders(self, identifier: str) -> tuple[str, ...]:
+        """The institutions that may read an e-certificate of ours."""
+        return tuple(filter(None, self._certificate(identifier)["institutions"].split(",")))
 
     # -- changing ------------------------------------------------------------------------------------------------
 
@@ -230,11 +244,14 @@ class Working:
             "application_id": row.application_id,
             "state": row.state.value,
             "submitted_index": row.submitted_index,
+            "case_id": row.case.rpartition("/")[2] or row.application_id,
+            "case_number": row.case_number,
             "body": _encode(row),
         }
         if row.submitted_index == index:
             self._insert(t.application, key, body)
             self._link(row, row.institutions)
+            self._name_units(row)
         else:
             before = self.application(row.application_id)
             known = before.institutions if before is not None else ()
@@ -250,6 +267,19 @@ class Working:
                 (uscc, row.submitted_index),
                 {
                     "institution": uscc,
+                    "submitted_index": row.submitted_index,
+                    "application_id": row.application_id,
+                },
+            )
+
+    def _name_units(self, row: Application) -> None:
+        """Let the case be found by its units, whatever became of it."""
+        for code in dict.fromkeys(row.units):
+            self._insert(
+                t.application_unit,
+                (code, row.submitted_index),
+                {
+                    "unit_code": code,
                     "submitted_index": row.submitted_index,
                     "application_id": row.application_id,
                 },
@@ -399,6 +429,7 @@ class Working:
                 "at": instant(effect.at),
                 "certificate": effect.certificate,
                 "unit_code": effect.unit_code,
+                "case_number": effect.case_number,
             },
         )
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from gateway.client.payloads import envelope_to_wire
 from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
-from gateway.pb.diya.v1 import envelope_pb2
+from gateway.pb.diya.v1 import envelope_pb2, outcome_pb2
 from signing.signer import sign_envelope
 from tests.support.filing import MANIFEST_TYPE, Filing
 from tests.support.stage import SUSPENDED, Town
@@ -191,11 +191,49 @@ async def test_key_without_role_is_refused(case: Filing) -> None:
 
 
 async def test_release_by_key_without_release_role_is_refused(town: Town) -> None:
-    """Releasing is a role of its own: a key without it is KEY_WITHOUT_ROLE."""
+    """A key that may neither submit nor release is KEY_WITHOUT_ROLE; one for releases signs nothing else."""
     filing = town.release(town.mortgage(), "苏(2023)江阴市不动产证明第0000001号")
     request = filing.request(filing.envelope(by=town.key("bank-a", "read-only")))
     refused = await filing.refused("KEY_WITHOUT_ROLE", DENIED, request)
-    assert refused.metadata["role"] == "RELEASE"
+    assert refused.metadata["role"] == "SUBMIT / RELEASE"
+    mortgage = town.mortgage()
+    request = mortgage.request(mortgage.envelope(by=town.key("bank-a", "release-only")))
+    await mortgage.refused("KEY_WITHOUT_ROLE", DENIED, request)
+
+
+@pytest.mark.parametrize("stem", ["release-only", "submit-only"])
+async def test_release_is_signed_by_a_key_that_may_submit_or_release(town: Town, stem: str) -> None:
+    """Either role does for a release."""
+    filing, booked = await town.booked()
+    release = await town.release(filing, booked.outcome.certificates[0].number).sign().upload()
+    request = release.request(release.envelope(by=town.key("bank-a", stem)))
+    assert (await release.send(request)).result == outcome_pb2.OUTCOME_RESULT_BOOKED
+
+
+async def test_branch_signs_with_its_own_key_through_its_head_office(town: Town) -> None:
+    """The applicant's key does, and so does that of the channel that may file for it."""
+    for by in ("bank-a-branch", "bank-a"):
+        filing = await town.mortgage(applicant="bank-a-branch").sign().upload()
+        request = filing.request(filing.envelope(by=town.key(by)))
+        assert (await filing.send(request)).result == outcome_pb2.OUTCOME_RESULT_BOOKED, by
+
+
+async def test_branch_does_not_sign_for_its_head_office(town: Town, case: Filing) -> None:
+    """To file for somebody goes one way: a branch's key binds the branch alone, and so does a stranger's."""
+    await case.refused(
+        "KEY_NOT_REGISTERED", DENIED, case.request(case.envelope(by=town.key("bank-a-branch")))
+    )
+    branch = town.mortgage(applicant="bank-a-branch")
+    for other in ("bank-b", "fund-centre"):
+        request = branch.request(branch.envelope(by=town.key(other)))
+        await branch.refused("KEY_NOT_REGISTERED", DENIED, request)
+
+
+async def test_applicants_key_does_not_make_a_channel_of_its_enemy(case: Filing) -> None:
+    """Bank B's own signature, sent by bank A, which may not file for it: CHANNEL_NOT_AUTHORISED."""
+    manifest = case.manifest(applicant_institution=INSTITUTIONS["bank-b"].id_number)
+    envelope = case.envelope(manifest, by=case.town.key("bank-b"))
+    await case.refused("CHANNEL_NOT_AUTHORISED", DENIED, case.request(envelope))
 
 
 # -- the header ----------------------------------------------------------------------------------------------------
@@ -286,7 +324,8 @@ async def test_section_other_than_signed_is_refused(case: Filing) -> None:
     manifest.sections.add(name="answers", sha256=bytes(32))
     request = case.request(case.envelope(manifest))
     request.sections.add(name="answers", content=b"other answers")
-    await case.refused("HEADER_MISMATCH", INVALID, request)
+    refused = await case.refused("FIELD_INVALID", INVALID, request)
+    assert refused.violations[0][0] == "sections[0].content"
 
 
 async def test_registry_unknown_is_refused(case: Filing) -> None:

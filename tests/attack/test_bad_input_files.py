@@ -11,10 +11,14 @@ from typing import Any
 import grpc
 import pytest
 
+from gateway.client.payloads import envelope_to_wire
 from gateway.config import MIB
 from gateway.demo.stage import REGISTRAR_KEY
-from gateway.pb.diya.v1 import envelope_pb2, file_service_pb2
+from gateway.pb.diya.v1 import envelope_pb2, file_service_pb2, outcome_pb2
+from gateway.pb.diya.v1 import registration_service_pb2 as Pb
 from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
+from signing.signer import sign_envelope
+from tests.support.filing import MANIFEST_TYPE
 from tests.support.signed_papers import paper
 from tests.support.stage import Town, town_of
 from tests.support.wire import Refused, as_stream, until, upload_messages
@@ -152,19 +156,67 @@ async def test_case_over_the_limit_is_refused(town: Town) -> None:
 
 
 async def test_message_over_the_limit_is_refused(town: Town) -> None:
-    """A message over 1 MiB ends at the transport with RESOURCE_EXHAUSTED, before anything reads it."""
+    """A message over 6 MiB is MESSAGE_TOO_LARGE, before anything reads it; the limit is named."""
     filing = town.mortgage()
-    filing.terms.note = "x" * (2 * MIB)
-    before = town.footprint()
+    request = filing.request()
+    request.sections.add(name="loan", content=bytes(6 * MIB))
+    refused = await filing.refused("MESSAGE_TOO_LARGE", "RESOURCE_EXHAUSTED", request)
+    assert refused.metadata == {"bytes": str(request.ByteSize()), "limit": str(6 * MIB)}
+
+
+async def test_message_over_the_limit_ends_a_stream(town: Town) -> None:
+    """In a stream it ends the stream, and what came before it is answered."""
+    messages = [Pb.SubmitStreamRequest(correlation=n, mortgage=town.mortgage().request()) for n in (1, 2)]
+    messages[1].mortgage.sections.add(name="loan", content=bytes(6 * MIB))
+    answers = []
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await filing.send()
-    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert town.footprint() == before
+        async for answer in town.registration("bank-a").SubmitStream(as_stream(messages)):
+            answers.append(answer.correlation)
+    assert answers == [1]
+    assert Refused.of(caught.value).reason == "MESSAGE_TOO_LARGE"
+
+
+async def test_payload_of_the_limit_is_taken(town: Town) -> None:
+    """4 MiB of payload, what the contract allows, arrive and are decided; a byte more is ENVELOPE_MALFORMED."""
+    filing = await town.mortgage().sign().upload()
+    manifest = filing.manifest().SerializeToString(deterministic=True)
+    signer = town.key("bank-a").signer()
+    for more, taken in ((1, False), (0, True)):
+        room = 4 * MIB - len(manifest) - 6 + more
+        unread = b"\xa2\x06" + _varint(room) + bytes(room)  # field 100, which no reader knows
+        envelope = sign_envelope(MANIFEST_TYPE, (manifest + unread)[: 4 * MIB], [signer])
+        wire = envelope_to_wire(envelope)
+        wire.payload = manifest + unread
+        assert len(wire.payload) == 4 * MIB + more
+        if taken:
+            assert (await filing.send(filing.request(wire))).result == outcome_pb2.OUTCOME_RESULT_BOOKED
+        else:
+            await filing.refused("ENVELOPE_MALFORMED", INVALID, filing.request(wire))
+
+
+def _varint(value: int) -> bytes:
+    """Four bytes of a number between 2 MiB and 256 MiB."""
+    return bytes([value & 127 | 128, value >> 7 & 127 | 128, value >> 14 & 127 | 128, value >> 21])
 
 
 async def test_chunk_over_the_limit_is_refused(town: Town) -> None:
-    """A chunk above the limit of a message ends the upload at the transport, and nothing is left."""
-    messages = upload_messages(b"x" * (3 * MIB), chunk_bytes=2 * MIB)
+    """A chunk of one byte too many is MESSAGE_TOO_LARGE, and nothing is left."""
+    messages = upload_messages(b"x" * (MIB + 1), chunk_bytes=MIB + 1)
+    await _refused(town, messages, "MESSAGE_TOO_LARGE", "RESOURCE_EXHAUSTED")
+
+
+async def test_chunk_of_the_limit_is_taken(town: Town) -> None:
+    """What the contract allows, 1 MiB, goes through with its framing."""
+    data = paper("two whole chunks").ljust(2 * MIB, b"\n")
+    response = await town.stub(FileServiceStub, "bank-a").UploadFile(
+        as_stream(upload_messages(data, chunk_bytes=MIB))
+    )
+    assert response.file.size_bytes == len(data)
+
+
+async def test_message_beyond_the_transport_leaves_nothing(town: Town) -> None:
+    """What is larger still ends at the transport, which knows no reason."""
+    messages = upload_messages(b"x" * (9 * MIB), chunk_bytes=9 * MIB)
     before = town.footprint()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await town.stub(FileServiceStub, "bank-a").UploadFile(as_stream(messages))

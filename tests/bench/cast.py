@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from gateway.pb.diya.v1 import codes_pb2, common_pb2, envelope_pb2, registration_service_pb2, terms_pb2
-from signing.pki import Credential
-from signing.signer import LocalSigner, sign_envelope
+from gateway.client import manifest as build
+from gateway.client import operations
+from gateway.client.payloads import envelope_to_wire
+from gateway.pb.diya.v1 import codes_pb2, envelope_pb2, registration_service_pb2, terms_pb2
+from signing.pki import Credential, DevelopmentPKI
+from signing.signer import Signer, sign_envelope
+from tests.bench.paperwork import Template
 
 REGISTRY = "jiangyin"
 PARENT = f"registries/{REGISTRY}"
@@ -20,15 +27,12 @@ BANK_NAME = "示例银行"
 OWNER_ID = "999999199003071234"
 OWNER_NAME = "张一"
 MANIFEST_TYPE = "application/vnd.diya.manifest.v1+protobuf"
-PAPERS = ("APPLICATION", "INQUIRY_RECORD", "PRINCIPAL_CONTRACT", "MORTGAGE_CONTRACT", "REMOTE_IDENTITY")
-FILE_BYTES = 120_000
 
 
 class Seed(msgspec.Struct, frozen=True):
-    """What the server must hold before the run: flats, and the verdicts of each case's five files."""
+    """What the server must hold before the run: flats, and the bank with its keys."""
 
-    units: list[str]
-    files: list[tuple[str, str, str]]  # sha256, paper code, terms sha256 (empty where not embedded)
+    units: int
     key_id: str
     tls_key_id: str
 
@@ -38,63 +42,106 @@ def unit_code(number: int) -> str:
     return f"320281001001GB00001F{number:08d}"
 
 
-def mortgage_request(
-    number: int, signer: LocalSigner, now: dt.datetime
-) -> tuple[bytes, list[tuple[str, str, str]]]:
-    """A signed, serialized SubmitMortgageRequest on flat `number`, and the files it names."""
-    terms = terms_pb2.Terms(registry=REGISTRY, version=1, loan_kind=codes_pb2.LOAN_KIND_COMMERCIAL)
-    terms.units.add(unit_code=unit_code(number))
-    terms.parties.add(id="owner", person=_person(OWNER_NAME, codes_pb2.ID_KIND_RESIDENT_ID, OWNER_ID))
-    terms.parties.add(id="bank", person=_person(BANK_NAME, codes_pb2.ID_KIND_USCC, BANK_USCC))
-    operation = terms.operations.add(reason="抵押贷款", applicants=["owner", "bank"])
-    content = operation.mortgage_first.content
-    content.kind = codes_pb2.MORTGAGE_KIND_ORDINARY
-    content.mortgagors.append("owner")
-    content.mortgagees.append("bank")
-    content.debtors.append("owner")
-    content.mortgagor_relation = codes_pb2.MORTGAGOR_RELATION_DEBTOR
-    content.claim_amount.amount_fen = 80_000_000
-    content.claim_amount.currency = "CNY"
-    content.secured_scope = "主债权、利息、违约金"
-    content.transfer_restriction = codes_pb2.TRANSFER_RESTRICTION_NONE
-    content.collateral_kind = codes_pb2.COLLATERAL_KIND_LAND_AND_BUILDING
-    for date, year in ((content.term_start, 2026), (content.term_end, 2046)):
-        date.year, date.month, date.day = year, 11, 1
-    encoded = terms.SerializeToString()
-    bound = hashlib.sha256(encoded).hexdigest()
-    manifest = envelope_pb2.Manifest(terms=encoded, kind=codes_pb2.APPLICATION_KIND_MORTGAGE)
-    header = manifest.header
-    header.registry = REGISTRY
-    header.channel_institution = header.applicant_institution = BANK_USCC
-    header.clerk.name, header.clerk.employee_number = "经办", "1"
-    header.request_id = str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
-    header.created_at.FromDatetime(now)
-    header.not_after.FromDatetime(now + dt.timedelta(days=1))
-    files = []
-    for code in PAPERS:
-        digest = hashlib.sha256(f"{number}/{code}".encode())
-        manifest.files.add(sha256=digest.digest(), size_bytes=FILE_BYTES, paper_code=code)
-        files.append((digest.hexdigest(), code, bound if code in PAPERS[:2] else ""))
-    envelope = sign_envelope(MANIFEST_TYPE, manifest.SerializeToString(), [signer])
-    wire = envelope_pb2.Envelope(payload_type=envelope.payload_type, payload=envelope.payload)
-    for one in envelope.signatures:
-        wire.signatures.add(
-            key_id=one.key_id,
-            algorithm=envelope_pb2.SIGNATURE_ALGORITHM_ECDSA_P256_SHA256,
-            certificates=one.certificates,
-            signature=one.signature,
+class Desk:
+    """The bank's desk: papers and requests by the number of their case."""
+
+    def __init__(self, folder: Path, now: dt.datetime) -> None:
+        """`folder` is the gateway's; the owner's certificate is issued by its development PKI."""
+        self.now = now
+        self.signer: Signer = Credential.read(folder / "bank", "sign").signer()
+        owner = DevelopmentPKI.load(folder / "pki", now).issue_person(OWNER_ID, OWNER_NAME).signer()
+        both = (owner, self.signer)
+        terms = mortgage_terms(0)
+        self._mortgage = {
+            "APPLICATION": Template("application", [owner], terms=terms, at=now),
+            "INQUIRY_RECORD": Template("record of questions", [owner], terms=terms, at=now),
+            "PRINCIPAL_CONTRACT": Template("loan contract", both, at=now),
+            "MORTGAGE_CONTRACT": Template("mortgage contract", both, at=now),
+            "REMOTE_IDENTITY": Template("remote identity", [], at=now),
+        }
+        self._settled = Template("claim settled", [self.signer], at=now)
+        self._both = both
+
+    def mortgage_papers(self, number: int) -> dict[str, bytes]:
+        """The five papers of a mortgage on flat `number`, signed; no two in the bench are alike."""
+        terms = mortgage_terms(number)
+        return {
+            code: template.paper(number, terms=terms if code in ("APPLICATION", "INQUIRY_RECORD") else b"")
+            for code, template in self._mortgage.items()
+        }
+
+    def release_papers(self, number: int) -> dict[str, bytes]:
+        """What proves that the claim has ended."""
+        return {"EXTINCTION": self._settled.paper(number)}
+
+    def scans(self, size_bytes: int, *, signed: bool = True) -> Template:
+        """Papers scanned to about so many bytes, signed by owner and bank as a contract is, or by nobody."""
+        room = 64 * 1024
+        return Template("scan", self._both if signed else (), scan=os.urandom(size_bytes - room), at=self.now)
+
+    def mortgage_request(self, number: int, files: Mapping[str, bytes]) -> bytes:
+        """A signed, serialized SubmitMortgageRequest that names uploaded files, by paper code."""
+        kind = codes_pb2.APPLICATION_KIND_MORTGAGE
+        request = registration_service_pb2.SubmitMortgageRequest
+        return self._request(f"mortgage/{number}", kind, mortgage_terms(number), files, request)
+
+    def release_request(self, number: int, proof_number: str, files: Mapping[str, bytes]) -> bytes:
+        """A signed, serialized SubmitMortgageReleaseRequest of the mortgage with this proof."""
+        terms = build.terms(
+            REGISTRY,
+            units=[build.unit(unit_code(number))],
+            parties=[build.institution_party("bank", BANK_NAME, BANK_USCC)],
+            operations=[
+                operations.mortgage_release(proof_number, applicants=["bank"], ended_on=self.now.date())
+            ],
+            loan_kind=codes_pb2.LOAN_KIND_NONE,
         )
-    request = registration_service_pb2.SubmitMortgageRequest(
-        parent=PARENT, request_id=header.request_id, envelope=wire
+        kind = codes_pb2.APPLICATION_KIND_MORTGAGE_RELEASE
+        request = registration_service_pb2.SubmitMortgageReleaseRequest
+        return self._request(f"release/{number}", kind, build.terms_bytes(terms), files, request)
+
+    def _request(
+        self, name: str, kind: Any, terms: bytes, files: Mapping[str, bytes], request_type: Any
+    ) -> bytes:
+        header = build.header(
+            REGISTRY,
+            request_id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
+            created_at=self.now,
+            channel_institution=BANK_USCC,
+            applicant_institution=BANK_USCC,
+            clerk=build.clerk("经办", "1"),
+        )
+        references = [
+            build.file_reference(code, hashlib.sha256(data).digest(), len(data))
+            for code, data in files.items()
+        ]
+        manifest = build.manifest(kind, header, terms, files=references)
+        envelope: envelope_pb2.Envelope = envelope_to_wire(
+            sign_envelope(MANIFEST_TYPE, manifest.SerializeToString(deterministic=True), [self.signer])
+        )
+        request = request_type(parent=PARENT, request_id=header.request_id, envelope=envelope)
+        encoded: bytes = request.SerializeToString()
+        return encoded
+
+
+def mortgage_terms(number: int) -> bytes:
+    """Terms of a mortgage on flat `number`; of the same length whatever the number."""
+    content = operations.mortgage_content(
+        mortgagors=["owner"],
+        mortgagees=["bank"],
+        debtors=["owner"],
+        claim_fen=80_000_000,
+        term=(dt.date(2026, 11, 1), dt.date(2046, 11, 1)),
+        restricted=False,
+        secured_scope="主债权、利息、违约金",
     )
-    return request.SerializeToString(), files
-
-
-def credentials(folder: Path) -> tuple[Credential, Credential]:
-    """The bank's signing and connection credentials, as the orchestrator wrote them."""
-    return Credential.read(folder / "bank", "sign"), Credential.read(folder / "bank", "tls")
-
-
-def _person(name: str, kind: int, number: str) -> common_pb2.Person:
-    holder = codes_pb2.HOLDER_TYPE_ENTERPRISE if number == BANK_USCC else codes_pb2.HOLDER_TYPE_PERSON
-    return common_pb2.Person(name=name, identity=common_pb2.Identity(kind=kind, number=number), type=holder)
+    terms: terms_pb2.Terms = build.terms(
+        REGISTRY,
+        units=[build.unit(unit_code(number))],
+        parties=[
+            build.person("owner", OWNER_NAME, OWNER_ID),
+            build.institution_party("bank", BANK_NAME, BANK_USCC),
+        ],
+        operations=[operations.mortgage_first(content)],
+    )
+    return build.terms_bytes(terms)

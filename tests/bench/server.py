@@ -1,6 +1,6 @@
-"""The bench's server process: a bare grpc.aio echo and a whole gateway, side by side, on one core.
+"""The bench's server process: a bare grpc.aio echo and a whole gateway, side by side.
 
-`python -m tests.bench.server FOLDER CORE` prints one JSON line with its ports and serves until its input closes.
+`python -m tests.bench.server FOLDER` prints one JSON line with its ports and serves until its input closes.
 Handlers of the bare server do what a hand-written minimum would: nothing but the work of the limit they stand for.
 """
 
@@ -39,12 +39,7 @@ from gateway.register.model import (
 )
 from gateway.rpc import rights
 from gateway.rpc.guard import Guard
-from gateway.storage import tables as t
 from gateway.storage.working import Wants
-from ledger.rows import write_rows
-from signing.certificates import Identity, IdentityKind, parse_certificate
-from signing.trust import ChainLink, Purpose
-from signing.verdict import PdfSignature, PdfVerdict
 from tests.bench import cast
 
 _BARE = "bench.Bare"
@@ -106,10 +101,7 @@ async def serve(folder: Path) -> None:
 
 
 def seed(gateway: Gateway, what: cast.Seed) -> None:
-    """Flats, the bank, and the verdicts of files as their upload's check would have left them.
-
-    The files themselves are not uploaded: submitting reads verdicts, and the check has its own figure (h).
-    """
+    """Flats and the bank, as an import and an operator would have left them."""
     now = dt.datetime.now(dt.UTC)
     keys = (
         RegisteredKey(key_id=what.key_id, roles=(KeyRole.SUBMIT, KeyRole.RELEASE)),
@@ -118,7 +110,8 @@ def seed(gateway: Gateway, what: cast.Seed) -> None:
     bank = Institution(uscc=cast.BANK_USCC, kind=InstitutionKind.BANK, names=(cast.BANK_NAME,), keys=keys)
     effects: list[AnyEffect] = [InstitutionSet(institution=bank)]
     owner = Owner(person=Party(name=cast.OWNER_NAME, id_kind=IdKind.RESIDENT_ID, id_number=cast.OWNER_ID))
-    for number, code in enumerate(what.units):
+    for number in range(1, what.units + 1):
+        code = cast.unit_code(number)
         unit = Unit(
             unit_code=code,
             kind=UnitKind.FLAT,
@@ -139,13 +132,6 @@ def seed(gateway: Gateway, what: cast.Seed) -> None:
         effects += [UnitRecorded(unit=unit), RightBooked(right=ownership)]
     for start in range(0, len(effects), 2000):
         gateway.sequencer.submit(_recorded(start, tuple(effects[start : start + 2000]))).result()
-    trust = gateway.trust(cast.REGISTRY)
-    anchors = {
-        purpose: parse_certificate(trust.anchors[purpose][0]).fingerprint
-        for purpose in (Purpose.INSTITUTION, Purpose.PERSON)
-    }
-    rows = [_file_row(sha256, code, bound, now, anchors) for sha256, code, bound in what.files]
-    gateway.sequencer.run(lambda connection: write_rows(connection, t.file, rows)).result()
 
 
 def _recorded(number: int, effects: tuple[AnyEffect, ...]) -> Command:
@@ -162,60 +148,5 @@ def _recorded(number: int, effects: tuple[AnyEffect, ...]) -> Command:
     )
 
 
-def _file_row(
-    sha256: str, code: str, bound: str, now: dt.datetime, anchors: dict[Purpose, str]
-) -> dict[str, Any]:
-    signers = {
-        "APPLICATION": [cast.OWNER_ID],
-        "INQUIRY_RECORD": [cast.OWNER_ID],
-        "PRINCIPAL_CONTRACT": [cast.OWNER_ID, cast.BANK_USCC],
-        "MORTGAGE_CONTRACT": [cast.OWNER_ID, cast.BANK_USCC],
-    }.get(code, [])
-    verdict = PdfVerdict(
-        ok=True,
-        problems=(),
-        sha256=sha256,
-        size_bytes=cast.FILE_BYTES,
-        checked_at=now,
-        pages=1,
-        signatures=tuple(_signature(number, now, anchors) for number in signers),
-        attachments={"terms.bin": bound} if bound else {},
-    )
-    return {
-        "registry": cast.REGISTRY,
-        "institution": cast.BANK_USCC,
-        "sha256": sha256,
-        "size_bytes": cast.FILE_BYTES,
-        "media_type": "application/pdf",
-        "uploaded_at": "2026-01-01T00:00:00.000000Z",
-        "pages": 1,
-        "verdict": msgspec.json.encode(verdict),
-    }
-
-
-def _signature(number: str, now: dt.datetime, anchors: dict[Purpose, str]) -> PdfSignature:
-    legal = number == cast.BANK_USCC
-    purpose = Purpose.INSTITUTION if legal else Purpose.PERSON
-    kind = IdentityKind.LEGAL if legal else IdentityKind.NATURAL
-    return PdfSignature(
-        field="s",
-        identity=Identity(kind=kind, scheme="NTRCN" if legal else "IDCCN", number=number),
-        name="",
-        fingerprint="0" * 64,
-        issuer_key_id="0" * 64,
-        serial="1",
-        algorithm="ECDSA_P256_SHA256",
-        signed_at=None,
-        proven_at=None,
-        judged_at=now,
-        covers_whole_document=True,
-        visible=False,
-        purpose=purpose,
-        chain=(ChainLink("0" * 64, "0" * 64, "1", now, now),) * 2,
-        anchor=anchors[purpose],
-    )
-
-
 if __name__ == "__main__":
-    os.sched_setaffinity(0, {int(sys.argv[2])})
     uvloop.run(serve(Path(sys.argv[1])))

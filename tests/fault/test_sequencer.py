@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import os
 import threading
@@ -18,8 +19,10 @@ from gateway.cases.effects import CounterMoved, RightEnded
 from gateway.client.receipt import verify_receipt
 from gateway.client.trust import LedgerTrust, read_trust
 from gateway.commands import ClockBehind, Command, Overloaded, Unavailable
+from gateway.config import ConfigError
 from gateway.rpc.encode import receipt as encode_receipt
 from gateway.storage.engine import SecondWriter
+from gateway.telemetry import metrics
 from ledger.checkpoint import open_checkpoint
 from ledger.verify import verify_ledger
 from tests.support.spine import ORIGIN, REGISTRY, Spine
@@ -107,6 +110,10 @@ def test_defective_work_does_not_fail_its_neighbours(spine: Spine) -> None:
     assert answered.result(10).receipt.index + 1 == _whole(spine)
 
 
+def _publish_failures() -> float:
+    return metrics.collectors.get_sample_value("diya_publish_failed_total", {"registry": REGISTRY}) or 0
+
+
 def test_publisher_failing_makes_receipts_pending_and_later_complete(
     spine: Spine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,10 +122,12 @@ def test_publisher_failing_makes_receipts_pending_and_later_complete(
     def fails(*_: Any) -> Any:
         raise OSError("the key device is away")
 
+    failed = _publish_failures()
     with monkeypatch.context() as patch:
         patch.setattr(spine.publisher, "publish", fails)
         pending = spine.enter(institution="a-bank")
         assert pending.receipt.checkpoint is None
+        assert _publish_failures() == failed + 1
         assert encode_receipt(pending.receipt).pending
     later = spine.enter()
     assert later.receipt.checkpoint is not None
@@ -235,3 +244,25 @@ async def test_second_writer_is_refused(serving: Any) -> None:
     assert answer.receipt is not None
     assert trust.vkeys("jiangyin")
     assert answer.outcome.receipt.origin == ORIGIN
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_another_key_encryption_key_does_not_start(own_folder: Path) -> None:
+    """A gateway that is given another key refuses to start, says which file and registry, and holds nothing."""
+    kek = own_folder / "keys" / "kek"
+    right = kek.read_bytes()
+    kek.write_text(base64.b64encode(os.urandom(32)).decode())
+    with pytest.raises(ConfigError, match=r"keys/kek: registry jiangyin was created with another"):
+        await Gateway(configured(own_folder)).start()
+    kek.write_bytes(right)
+    async with town_of(own_folder) as running:
+        await running.booked()
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_registry_without_a_ledger_does_not_start(own_folder: Path) -> None:
+    """A registry that the configuration names and the database does not have is no registry to serve."""
+    config = configured(own_folder)
+    other = config.registries[0].model_copy(update={"id": "nowhere"})
+    with pytest.raises(ConfigError, match="no ledger of registry nowhere"):
+        await Gateway(config.model_copy(update={"registries": [*config.registries, other]})).start()

@@ -249,6 +249,48 @@ async def test_registrar_set_is_known_and_listed(spine: Spine, service: AdminSer
     assert not spine.sequencer.settings(REGISTRY).registrars["deng-2"].may_book
 
 
+async def test_auditors_keys_are_replaced_and_the_operators_stay(spine: Spine, service: AdminService) -> None:
+    """Who connects as an auditor is set by an operator's act, all of them at once."""
+    before = spine.sequencer.settings(REGISTRY).operators
+    for ids in (("cd" * 32, "ef" * 32), ()):
+        act = acts.SetAuditorsAct(header=header(spine.clock()))
+        for key_id in ids:
+            act.keys.add(key_id=key_id, roles=[authority_pb2.KEY_ROLE_TLS])
+        answer = await service.SetAuditors(request_of(act, pb.SetAuditorsRequest), CONTEXT)
+        got = await service.GetAuditors(pb.GetAuditorsRequest(parent=PARENT), CONTEXT)
+        assert (list(got.keys), got.index) == (list(answer.keys), answer.receipt.index)
+        stands = spine.sequencer.settings(REGISTRY).operators
+        assert before is not None
+        assert stands is not None
+        assert stands.auditor_tls_key_ids == tuple(k.key_id for k in got.keys) == ids
+        assert (stands.key_ids, stands.tls_key_ids) == (before.key_ids, before.tls_key_ids)
+
+
+@pytest.mark.parametrize("whose", ["institution", "registrar", "operator"])
+async def test_key_of_somebody_else_makes_no_auditor(spine: Spine, service: AdminService, whose: str) -> None:
+    """A key has one owner: it would take their own rights from them, or give them the auditor's."""
+    settings = spine.sequencer.settings(REGISTRY)
+    assert settings.operators is not None
+    key_id = {
+        "institution": settings.institutions[BANK_USCC].keys[0].key_id,
+        "registrar": settings.registrars[OFFICER].key_ids[0],
+        "operator": settings.operators.key_ids[0],
+    }[whose]
+    act = acts.SetAuditorsAct(header=header(spine.clock()))
+    act.keys.add(key_id=key_id, roles=[authority_pb2.KEY_ROLE_TLS])
+    with pytest.raises(ActInvalid):
+        await service.SetAuditors(request_of(act, pb.SetAuditorsRequest), CONTEXT)
+
+
+async def test_auditors_key_signs_nothing(spine: Spine, service: AdminService) -> None:
+    """Its role is TLS, and no other."""
+    act = acts.SetAuditorsAct(header=header(spine.clock()))
+    act.keys.add(key_id="cd" * 32, roles=[authority_pb2.KEY_ROLE_SUBMIT])
+    with pytest.raises(MalformedRequest) as caught:
+        await service.SetAuditors(request_of(act, pb.SetAuditorsRequest), CONTEXT)
+    assert [v.path for v in caught.value.violations] == ["keys[0].roles"]
+
+
 async def test_profile_goes_up_by_one_version(spine: Spine, service: AdminService) -> None:
     """The next version comes into force; the same version again, by another act, does not."""
     act = acts.SetProfileAct(header=header(spine.clock()), profile=encode_profile(PROFILE))

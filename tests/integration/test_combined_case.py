@@ -113,7 +113,7 @@ async def test_combined_case_through_the_sequencer_leaves_buyer_and_one_mortgage
     accepted = submitted(spine, what, 1)
     assert accepted.outcome.result is Result.ACCEPTED, accepted.outcome.findings
     row = await row_of(spine, accepted)
-    assert row.state is State.IN_REVIEW
+    assert row.state is State.ACCEPTED
     assert d.A.id_number in row.institutions
     booked = approved(spine, what, row, 2)
     assert booked.outcome.result is Result.BOOKED

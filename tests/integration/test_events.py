@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.client.acts import target_of_envelope
 from gateway.client.client import DiyaClient
-from gateway.client.errors import NotNow
-from gateway.pb.diya.v1 import outcome_pb2
+from gateway.client.errors import NotNow, RequestError
+from gateway.demo.stage import INSTITUTIONS
+from gateway.pb.diya.v1 import outcome_pb2, registration_service_pb2
+from tests.integration.test_party_service import party, portfolio
 from tests.support.stage import Town, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -72,6 +75,75 @@ async def test_events_are_each_institutions_own(town: Town) -> None:
         assert len(await _past(await town.client(key))) == before
 
 
+async def test_channel_watches_its_branch_and_nobody_else(town: Town) -> None:
+    """A branch's sequence is its own: the channel reads it by the branch's number, others' not at all."""
+    await town.booked()  # the channel's sequence is ahead of the branch's
+    await town.booked(applicant="bank-a-branch")
+    channel, branch = await town.client("bank-a"), await town.client("bank-a-branch")
+    code = INSTITUTIONS["bank-a-branch"].id_number
+    watched = [e async for e in channel.watch_events(catch_up_only=True, institution=code)]
+    assert watched == await _past(branch)
+    assert watched != await _past(channel)
+    for key, institution in (
+        ("bank-a", "fund-centre"),
+        ("bank-a-branch", "bank-a"),
+        ("bank-b", "bank-a-branch"),
+    ):
+        client = await town.client(key)
+        with pytest.raises(RequestError) as caught:
+            await anext(client.watch_events(institution=INSTITUTIONS[institution].id_number))
+        assert caught.value.reason == "FIELD_INVALID"
+
+
+async def test_silent_stream_gives_signs_of_life(own_folder: Path) -> None:
+    """Nothing happens: a message without event comes all the same, with the last number, and again."""
+    async with town_of(own_folder, watch_silence_seconds_max=0.05) as town:
+        _, answer = await town.booked()
+        last = (await _past(await town.client("bank-a")))[-1]
+        assert last.application == answer.outcome.application
+        request = registration_service_pb2.WatchEventsRequest(
+            parent="registries/jiangyin", after_sequence=last.sequence
+        )
+        call = town.registration("bank-a").WatchEvents(request)
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                message = await call.read()
+                assert not message.HasField("event")
+                assert message.last_sequence == last.sequence
+        call.cancel()
+
+
+async def test_holder_is_told_when_its_certificate_ended(town: Town) -> None:
+    """A release voids the proof: whoever holds it hears of it in the same booking, of the release's case or not."""
+    filing, answer = await town.booked(applicant="bank-a-branch")
+    [certificate] = answer.outcome.certificates
+    channel = await town.client("bank-a")
+    before = len(await _past(channel))
+    # Filed by the branch on its own connection: bank A, which holds the certificate too, is no party of it.
+    release = town.release(filing, certificate.number)
+    release.channel = "bank-a-branch"
+    released = await (await release.sign().upload()).submit()
+    assert released.result == "BOOKED", released.outcome.findings
+    for key in ("bank-a", "bank-a-branch"):
+        events = [e for e in await _past(await town.client(key)) if e.certificate == certificate.name]
+        [ended] = [e for e in events if e.kind == outcome_pb2.EVENT_KIND_CERTIFICATE_ENDED]
+        assert ended.index == released.outcome.receipt.index
+        assert ended.application == released.outcome.application
+        assert ended.case_number == released.outcome.case_number != ""
+    assert [e.kind for e in (await _past(channel))[before:]] == [outcome_pb2.EVENT_KIND_CERTIFICATE_ENDED]
+
+
+async def test_events_name_the_case_number_once_there_is_one(town: Town) -> None:
+    """Empty while parties are awaited and for ever in that event; from acceptance on the case's own."""
+    filing = await portfolio(town).upload()
+    answer = await filing.submit()
+    name = answer.outcome.application
+    fund = await party(town, "fund-centre")
+    joined = await fund.join(target_of_envelope(name, answer.envelope), ["fund"])
+    events = [e for e in await _past(await town.client("bank-a")) if e.application == name]
+    assert [e.case_number for e in events] == ["", joined.outcome.case_number]
+
+
 async def test_number_beyond_the_last_event_is_refused(town: Town) -> None:
     """A number that was never given out is EVENT_SEQUENCE_INVALID: whoever asks has another ledger's numbers."""
     client = await town.client("fund-centre")
@@ -81,7 +153,7 @@ async def test_number_beyond_the_last_event_is_refused(town: Town) -> None:
 
 
 async def test_events_of_review_follow_the_case(town: Town) -> None:
-    """Accepted, suspended, resumed, booked: each is an event of the case, in this order."""
+    """Accepted, claimed, suspended, resumed, booked: each is an event of the case, in this order."""
     client = await town.client("bank-a", "taizhou")
     past = await _past(client)
     after = past[-1].sequence if past else 0
@@ -97,7 +169,8 @@ async def test_events_of_review_follow_the_case(town: Town) -> None:
         outcome_pb2.Event.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number[e.state].name
         for e in events
     ]
-    assert [s.removeprefix("STATE_") for s in states] == ["IN_REVIEW", "SUSPENDED", "IN_REVIEW", "BOOKED"]
+    wanted = ["ACCEPTED", "IN_REVIEW", "SUSPENDED", "IN_REVIEW", "BOOKED"]
+    assert [s.removeprefix("STATE_") for s in states] == wanted
 
 
 async def test_events_go_on_across_a_restart(own_folder: Path) -> None:

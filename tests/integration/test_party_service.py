@@ -101,7 +101,7 @@ async def test_fund_centre_finds_the_case_reads_it_and_joins(town: Town) -> None
     assert not answer.outcome.HasField("accepted_at")
     assert joined.outcome.HasField("accepted_at")
     assert await pending(fund, name) == []
-    assert (await events_of(town, "bank-a", name))[-1] == "IN_REVIEW"
+    assert (await events_of(town, "bank-a", name))[-1] == "ACCEPTED"
     read = await (await town.client("fund-centre")).get_application(name)
     assert read.findings
 
@@ -259,6 +259,25 @@ async def test_bank_alone_does_not_withdraw_with_the_owner_it_does(town: Town) -
     assert [f.code for f in all_asked.outcome.findings] == ["E-WITHDRAWN"]
     again = await filing_again(filing).submit()
     assert again.result == "ACCEPTED", again.outcome.findings
+
+
+async def test_branch_signs_its_later_acts_itself_and_no_other_bank_does(town: Town) -> None:
+    """A later act too is signed by the applicant's key or by that of the channel that files for it."""
+    _, answer = await town.in_review(applicant="bank-a-branch")
+    client = await town.client("bank-a", "taizhou")
+    target = target_of_envelope(answer.outcome.application, answer.envelope)
+    by_branch = Actor(
+        INSTITUTIONS["bank-a"].id_number,
+        build.clerk("经办员", "D-001"),
+        applicant_institution=INSTITUTIONS["bank-a-branch"].id_number,
+    )
+    for other in ("bank-b", "fund-centre"):
+        with pytest.raises(RequestError) as caught:
+            await client.withdraw(town.key(other).signer(), by_branch, target, parties=["bank"])
+        assert (caught.value.reason, caught.value.code) == ("KEY_NOT_REGISTERED", "PERMISSION_DENIED")
+    for own in ("bank-a-branch", "bank-a"):
+        asked = await client.withdraw(town.key(own).signer(), by_branch, target, parties=["bank"])
+        assert [f.code for f in asked.outcome.findings] == ["R-DISPUTE"], own
 
 
 def filing_again(filing: Filing) -> Filing:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, insert
+from structlog.testing import capture_logs
 
 from gateway.cases.effects import ApplicationRecorded, RightBooked, UnitRecorded
 from gateway.cases.model import Application, Kind, State
@@ -20,10 +21,13 @@ from gateway.rpc.register import RegisterService, authorisation_text
 from gateway.rpc.violations import MalformedRequest
 from gateway.storage import tables as t
 from signing.certificates import Identity, IdentityKind
+from signing.pdf import check_pdf
+from signing.seal import append_signature
 from signing.trust import Purpose
 from signing.verdict import PdfSignature, PdfVerdict
 from tests.support.cases import OWNER, PROOF, SPOUSE, UNIT, mortgage_row, unit_state
-from tests.support.pki import BANK_USCC, SECOND_BANK_USCC
+from tests.support.pdf_files import make_pdf
+from tests.support.pki import BANK_USCC, NOW, SECOND_BANK_USCC, sample_pki
 from tests.support.spine import (
     PARENT,
     REGISTRY,
@@ -103,6 +107,19 @@ async def test_unit_on_the_basis_of_an_own_right_masks_what_is_others(service: R
     assert (person.identity.number, person.phone, person.address) == ("99**************34", "", "")
 
 
+async def test_look_is_logged_without_the_units_code(service: RegisterService) -> None:
+    """Every look leaves a line with caller and basis, and no unit code in it (ARCHITECTURE)."""
+    with capture_logs() as lines, as_registrar():
+        await get(service)
+    with capture_logs() as more, as_bank():
+        await refused(service, own_right="none")
+    assert [(line["event"], line["granted"]) for line in lines + more] == [
+        ("unit read", True),
+        ("unit read", False),
+    ]
+    assert UNIT not in str(lines + more)
+
+
 async def test_unit_without_a_basis_is_like_an_unknown_unit(service: RegisterService) -> None:
     """No basis, somebody else's right, and a unit that is not there give one answer."""
     with as_bank():
@@ -167,7 +184,9 @@ async def test_unit_on_the_basis_of_an_application_needs_it_open_and_own(
     assert [c.case_number for c in state.open_cases] == [application.case_number] * queued
 
 
-def authorise(spine: Spine, text: bytes, signer: Party = OWNER, problems: tuple[Any, ...] = ()) -> None:
+def authorise(
+    spine: Spine, text: bytes, signer: Party = OWNER, problems: tuple[Any, ...] = (), **changes: Any
+) -> None:
     """The first bank has uploaded an authorisation that embeds `text`, signed by `signer`."""
     now = spine.clock()
     signature = PdfSignature(
@@ -185,8 +204,9 @@ def authorise(spine: Spine, text: bytes, signer: Party = OWNER, problems: tuple[
         visible=False,
         purpose=Purpose.PERSON,
         chain=(),
-        anchor="cc" * 32,
+        anchor=hashlib.sha256(sample_pki().trust.anchors[Purpose.PERSON][0]).hexdigest(),
     )
+    signature = msgspec.structs.replace(signature, **changes)
     verdict = PdfVerdict(
         ok=not problems,
         problems=problems,
@@ -241,6 +261,29 @@ async def test_unit_on_an_authorisation_for_something_else_is_refused(
     authorise(spine, text, signer)
     with as_bank():
         assert "UNIT_NOT_FOUND" in await refused(service, authorisation_sha256=bytes.fromhex(AUTHORISATION))
+
+
+@pytest.mark.parametrize(
+    ("proven", "granted"), [(None, False), (-1, True), (1, False)], ids=["unproven", "before", "after"]
+)
+async def test_authorisation_of_a_signer_revoked_since_holds_where_a_token_proves_it_older(
+    spine: Spine, service: RegisterService, proven: int | None, granted: bool
+) -> None:
+    """Revocation counts at the proven time; without a token it counts now. An anchor no longer trusted never does."""
+    sample, now = sample_pki(), spine.clock()
+    revoking = sample.trust_revoking(sample.seller, since=now - dt.timedelta(days=1))
+    service = RegisterService(**spine.shared, trust_of=lambda registry: revoking)
+    signed = append_signature(make_pdf(), sample.seller.signer(), reason="x", at=NOW)
+    [signature] = check_pdf(signed, sample.trust, NOW).signatures
+    at = None if proven is None else now + dt.timedelta(days=proven - 1)
+    authorise(spine, authorisation_text(REGISTRY, UNIT, BANK_USCC), proven_at=at, chain=signature.chain)
+    with as_bank():
+        if granted:
+            await get(service, authorisation_sha256=bytes.fromhex(AUTHORISATION))
+        else:
+            assert "UNIT_NOT_FOUND" in await refused(
+                service, authorisation_sha256=bytes.fromhex(AUTHORISATION)
+            )
 
 
 async def test_unit_code_malformed_is_told_by_its_own_reason(service: RegisterService) -> None:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.cases.decision import Decision
+from gateway.cases.effects import RequestAnswered, RightBooked
+from gateway.cases.model import Outcome, Result
 from gateway.client.acts import send_act
 from gateway.client.errors import RequestError
 from gateway.client.payloads import envelope_to_wire, sign_payload
 from gateway.client.review import ReviewClient
+from gateway.commands import Command
+from gateway.demo.cast import REGISTRAR, REGISTRAR_ID
 from gateway.demo.stage import REGISTRAR_KEY
-from gateway.pb.diya.v1 import acts_pb2, application_pb2, finding_pb2
+from gateway.pb.diya.v1 import acts_pb2, application_pb2, authority_pb2, finding_pb2
 from gateway.pb.diya.v1 import review_service_pb2 as pb
 from gateway.pb.diya.v1.review_service_pb2_grpc import ReviewServiceStub
-from tests.support.stage import SECOND_REGISTRAR_ID, SECOND_REGISTRAR_KEY, Town
+from gateway.register.model import Seizure, SeizureKind
+from gateway.storage.working import Wants
+from tests.support.stage import (
+    SECOND_REGISTRAR,
+    SECOND_REGISTRAR_ID,
+    SECOND_REGISTRAR_KEY,
+    MovedClock,
+    Town,
+    town_of,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -106,13 +123,18 @@ async def test_case_that_nobody_claimed_is_not_decided(town: Town) -> None:
     """Claim first, then decide."""
     review, name = await town.registrar(), await _case(town)
     dossier = await review.open(name)
-    await _refused(town, lambda: review.approve(dossier), "CLAIMED_BY_OTHER", "FAILED_PRECONDITION")
+    assert dossier.application.state == State.STATE_ACCEPTED
+    await _refused(town, lambda: review.approve(dossier), "STATE_NOT_ALLOWED", "FAILED_PRECONDITION")
+    assert name in [a.name async for a in review.list_queue(states=[State.STATE_ACCEPTED])]
+    await review.claim(dossier)
+    assert name in [a.name async for a in review.list_queue(states=[State.STATE_IN_REVIEW])]
 
 
 async def test_case_given_back_is_open_to_others(town: Town) -> None:
     """Given back, the case is the next registrar's."""
     review, name = await _claimed(town)
     await review.unclaim(await review.open(name))
+    assert (await review.open(name)).application.state == State.STATE_ACCEPTED
     other = await town.registrar(SECOND_REGISTRAR_KEY)
     await other.claim(await other.open(name))
     dossier = await other.open(name)
@@ -127,6 +149,88 @@ async def test_decision_on_less_than_there_is_is_refused(town: Town) -> None:
     await review.claim(stale)
     await _refused(town, lambda: review.approve(stale), "SEEN_INDEX_STALE", "ABORTED")
     assert (await review.approve(await review.open(name))).result == "BOOKED"
+
+
+async def test_decision_on_less_than_the_register_says_by_now_is_refused(town: Town) -> None:
+    """A right that was entered on the unit after the registrar had looked: looked at again first (SEEN_INDEX_STALE)."""
+    review, name = await _claimed(town)
+    before = await review.open(name)
+    [code] = before.application.unit_codes
+    index = await asyncio.to_thread(_seize, town, code)
+    await _refused(town, lambda: review.suspend(before, "S-INVESTIGATION"), "SEEN_INDEX_STALE", "ABORTED")
+    now = await review.open(name)
+    assert now.last_index == index > before.last_index
+    assert (await review.suspend(now, "S-INVESTIGATION")).result == "DONE"
+    bank = await (await town.client("bank-a", "taizhou")).get_application(name)
+    assert bank.last_index == index + 1  # the case's own; what else comes to a unit is not for a bank to see
+
+
+def _seize(town: Town, code: str) -> int:
+    """A court's seizure enters the register; its index."""
+    seizure = Seizure(
+        right_id=f"seized-{code}", units=(code,), case_number="", booked_at=town.clock(), booked_by="法院",
+        kind=SeizureKind.SEIZURE, target=SECOND_REGISTRAR, extent="全部", authority="某法院",
+        instrument_no="(2026)执1号", served_at=town.clock(), until=dt.date(2029, 1, 1),
+    )  # fmt: skip
+    answered = RequestAnswered(institution="", request_id=f"seized/{code}", payload_sha256="0" * 64)
+    outcome = Outcome(result=Result.DONE, application="")
+    decision = Decision(kind="test.seized", outcome=outcome, effects=(answered, RightBooked(right=seizure)))
+    command = Command(
+        registry="taizhou",
+        institution="",
+        request_id=answered.request_id,
+        payload_sha256="0" * 64,
+        payload=b"seized",
+        evidence=lambda: b"{}",
+        wants=Wants(units={code}),
+        decide=lambda working, moment: decision,
+    )
+    return town.gateway.sequencer.submit(command).result(10).receipt.index
+
+
+async def test_registrars_key_out_of_its_window_neither_signs_nor_connects(own_folder: Path) -> None:
+    """`not_after` of a registrar's keys holds for what they sign (KEY_NOT_REGISTERED) and for their connection."""
+    clock = MovedClock()
+    async with town_of(own_folder, clock=clock) as town:
+        review, name = await town.registrar(), await _case(town)
+        dossier = await review.open(name)
+        admin = await town.operator("taizhou")
+        await admin.set_registrar(_zhou(town, sign_until=town.clock()))
+        await _refused(town, lambda: review.claim(dossier), "KEY_NOT_REGISTERED", "PERMISSION_DENIED")
+        await admin.set_registrar(_zhou(town, tls_until=town.clock()))
+        await _refused(town, lambda: review.claim(dossier), "CALLER_UNKNOWN", "UNAUTHENTICATED")
+        await admin.set_registrar(_zhou(town))
+        assert (await review.claim(dossier)).result == "DONE"
+
+
+async def test_registrar_who_may_only_review_does_not_book(own_folder: Path) -> None:
+    """SECOND_PERSON_REQUIRED; reviewed without booking, the case is another's to book (handbook 1.4)."""
+    async with town_of(own_folder) as town:
+        review, name = await _claimed(town)
+        await (await town.operator("taizhou")).set_registrar(_zhou(town, may_book=False))
+        dossier = await review.open(name)
+        await _refused(town, lambda: review.approve(dossier), "SECOND_PERSON_REQUIRED", "PERMISSION_DENIED")
+        assert (await review.approve(dossier, book=False)).outcome.state == State.STATE_IN_REVIEW
+        other = await town.registrar(SECOND_REGISTRAR_KEY)
+        await other.claim(await other.open(name))
+        assert (await other.approve(await other.open(name))).result == "BOOKED"
+
+
+def _zhou(
+    town: Town,
+    *,
+    may_book: bool = True,
+    sign_until: dt.datetime | None = None,
+    tls_until: dt.datetime | None = None,
+) -> authority_pb2.Registrar:
+    """The first registrar, with other rights."""
+    wire = authority_pb2.Registrar(registrar_id=REGISTRAR_ID, display_name=REGISTRAR.name, may_book=may_book)
+    sign, tls = (town.stage.credential(REGISTRAR_KEY, stem).certificate.key_id for stem in ("sign", "tls"))
+    for key_id, roles, until in ((sign, (), sign_until), (tls, [authority_pb2.KEY_ROLE_TLS], tls_until)):
+        key = wire.keys.add(key_id=key_id, roles=roles)
+        if until is not None:
+            key.not_after.FromDatetime(until)
+    return wire
 
 
 async def test_act_on_another_manifest_is_refused(town: Town) -> None:
@@ -207,7 +311,7 @@ async def test_second_case_on_a_unit_waits_for_the_first(town: Town) -> None:
     review = await town.registrar()
     name = second.outcome.application
     dossier = await review.open(name)
-    if dossier.application.state == State.STATE_IN_REVIEW:
+    if dossier.application.state == State.STATE_ACCEPTED:
         await review.claim(dossier)
         told = await review.approve(await review.open(name))
         assert told.result == "ACCEPTED"

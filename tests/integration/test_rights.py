@@ -13,7 +13,7 @@ from gateway.demo.stage import COUNTER_KEY, OPERATOR_KEY, REGISTRAR_KEY
 from gateway.pb.diya.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from gateway.rpc.rights import RIGHTS, CallerKind, may_call
 from gateway.rpc.server import SERVICES
-from tests.support.stage import AUDITOR_KEY, STRANGER_KEY, Town
+from tests.support.stage import AUDITOR_KEY, READER_KEY, STRANGER_KEY, Town
 from tests.support.wire import Refused, as_stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -114,6 +114,20 @@ async def test_method_lets_in_whom_the_table_names(town: Town, service: str, met
             assert reason == "CALLER_UNKNOWN", (kind, key, reason)
         else:
             assert reason == "PERMISSION_DENIED", (kind, reason)
+    assert town.footprint() == before
+
+
+@pytest.mark.parametrize("service", sorted(RIGHTS))
+async def test_connection_by_a_key_for_reading_only_reads(town: Town, service: str) -> None:
+    """A key with the role READ alone opens a connection of its bank that reads what the bank may, and does nothing."""
+    before = town.footprint()
+    for method in _modules(service)[0].DESCRIPTOR.services_by_name[service].methods_by_name:
+        reads = method.startswith(("Get", "List", "Download", "Watch", "Verify"))
+        reason = await _reason(town, READER_KEY, service, method)
+        if reads and may_call(service, method, CallerKind.INSTITUTION):
+            assert reason not in REFUSALS, (method, reason)
+        else:
+            assert reason == "PERMISSION_DENIED", method
     assert town.footprint() == before
 
 

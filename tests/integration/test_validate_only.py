@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from gateway.register.sample import SAMPLE
 from gateway.storage.working import Wants, Working
 from tests.support.filing import Filing
 from tests.support.signed_papers import form
-from tests.support.stage import Town, town_of
+from tests.support.stage import MovedClock, Town, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -113,6 +114,27 @@ async def test_rehearsals_beyond_the_days_quota_are_refused_with_a_delay(own_fol
         assert refused.retry_seconds is not None
         assert 0 < refused.retry_seconds <= 24 * 3600
         assert (await filing.submit()).result == "BOOKED"
+
+
+async def test_days_quota_survives_a_restart(own_folder: Path) -> None:
+    """What was taken before the gateway stopped is still taken after it; the next day begins anew."""
+
+    def again(filing: Filing) -> Any:
+        filing.request_id = str(uuid.uuid4())
+        return filing.request(filing.envelope(filing.manifest(validate_only=True)))
+
+    clock = MovedClock()
+    async with town_of(own_folder, clock=clock) as town:
+        await _narrow(town, 3)
+        filing = await town.mortgage().sign().upload()
+        for _ in range(2):
+            await filing.send(again(filing))
+    async with town_of(own_folder, clock=clock) as town:
+        filing.town = town
+        await filing.send(again(filing))
+        await filing.refused("QUOTA_EXCEEDED", "RESOURCE_EXHAUSTED", again(filing))
+        clock.move(24 * 3600)
+        await filing.send(again(filing))
 
 
 async def _narrow(town: Town, per_day: int) -> None:

@@ -16,7 +16,7 @@ from gateway.applications.review import Act, Verb, decide_review
 from gateway.applications.submit import Submission
 from gateway.cases.decision import Decision
 from gateway.cases.effects import ApplicationRecorded, RightBooked
-from gateway.cases.model import Application, ConsentGiven, ConsentKind, Kind, Moment, Paper, World
+from gateway.cases.model import Application, ConsentGiven, ConsentKind, Kind, Moment, Paper, State, World
 from gateway.cases.terms import (
     Account,
     AnyOperation,
@@ -249,10 +249,11 @@ def rights_of(decision: Decision) -> list[AnyRight]:
 
 def approved(here: World, what: Submission, row: Application, at: Moment | None = None) -> Decision:
     """A registrar claims and approves the case."""
+    at = at or c.moment(9)
     return decide_review(
         here,
         REGISTRAR,
-        replace(row, claimed_by=REGISTRAR.registrar_id),
+        replace(row, state=State.IN_REVIEW, claimed_by=REGISTRAR.registrar_id),
         what.manifest,
         what.papers,
         Act(
@@ -262,10 +263,10 @@ def approved(here: World, what: Submission, row: Application, at: Moment | None 
             seen=row.last_index,
             request_id="018f0000-0000-7000-8000-000000000009",
             payload_sha256="44" * 32,
-            created_at=c.NOW,
-            not_after=c.NOW + dt.timedelta(days=30),
+            created_at=at.now,
+            not_after=at.now + dt.timedelta(days=30),
         ),
-        at or c.moment(9),
+        at,
     )
 
 

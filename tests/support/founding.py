@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -16,10 +15,6 @@ import pytest
 import pytest_asyncio
 
 from gateway.app import utc_now
-from gateway.cases.decision import Decision
-from gateway.cases.effects import OperatorSet, RequestAnswered
-from gateway.cases.model import Moment, Outcome, Result
-from gateway.commands import Command
 from gateway.demo.cast import COUNTER, COUNTER_ID, REGISTRAR, REGISTRAR_ID
 from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, REGISTRAR_KEY, prepare
 from gateway.pb.diya.v1 import (
@@ -28,11 +23,11 @@ from gateway.pb.diya.v1 import (
 )
 from gateway.register.model import Party
 from gateway.register.sample import SAMPLE, write_register_csv
-from gateway.storage.working import Wants, Working
 from signing.pki import Credential, DevelopmentPKI
 from signing.trust import Purpose
 from tests.support.stage import (
     AUDITOR_KEY,
+    READER_KEY,
     REGISTRIES,
     REVOKED_TLS_KEY,
     SECOND_REGISTRAR,
@@ -74,7 +69,7 @@ async def found(folder: Path) -> None:
             await admin.set_trust(
                 trust_revoking(town, [town.key("bank-a", "revoked"), town.key(REVOKED_TLS_KEY, "tls")])
             )
-            await asyncio.to_thread(town.gateway.sequencer.submit(_auditor(town, registry)).result)
+            await admin.set_auditors([auditor_key(town)])
             path = folder / f"{registry}.csv"
             with path.open("w", encoding="utf-8", newline="") as stream:
                 write_register_csv(getattr(SAMPLE, registry), stream)
@@ -91,7 +86,7 @@ def _odd_credentials(folder: Path) -> None:
     def issue(stem: str, **how: Any) -> None:
         pki.issue_institution(bank.id_number, bank.name, **how).write(clients / "bank-a", stem)
 
-    for stem in ("read-only", "revoked", "unregistered"):
+    for stem in ("read-only", "release-only", "submit-only", "revoked", "unregistered"):
         issue(stem)
     issue("expired", not_before=now - dt.timedelta(days=30), days=-1)
     issue("not-yet", not_before=now + dt.timedelta(days=10), days=400)
@@ -103,7 +98,7 @@ def _odd_credentials(folder: Path) -> None:
         pki.issue_tls_client(party.id_number, party.name).write(clients / key, "tls")
     second = SECOND_REGISTRAR
     pki.issue_registrar(second.id_number, second.name).write(clients / SECOND_REGISTRAR_KEY, "sign")
-    for key in (SECOND_REGISTRAR_KEY, AUDITOR_KEY):
+    for key in (SECOND_REGISTRAR_KEY, AUDITOR_KEY, READER_KEY):
         pki.issue_tls_client("000000000000000000", key).write(clients / key, "tls")
 
 
@@ -111,6 +106,9 @@ def _institution(town: Town, key: str, party: Party) -> authority_pb2.Institutio
     keys = [(key, "sign", _EVERYTHING), (key, "tls", _TLS)]
     if key == "bank-a":
         keys += [(key, "read-only", (authority_pb2.KEY_ROLE_READ,)), (REVOKED_TLS_KEY, "tls", _TLS)]
+        keys += [(READER_KEY, "tls", (authority_pb2.KEY_ROLE_READ,))]
+        keys += [(key, "release-only", (authority_pb2.KEY_ROLE_RELEASE,))]
+        keys += [(key, "submit-only", (authority_pb2.KEY_ROLE_SUBMIT,))]
         keys += [
             (key, stem, _EVERYTHING)
             for stem in ("revoked", "expired", "not-yet", "wrong-purpose", "other-pki")
@@ -122,6 +120,7 @@ def _institution(town: Town, key: str, party: Party) -> authority_pb2.Institutio
         else codes_pb2.INSTITUTION_KIND_BANK,
         names=[party.name],
         agreement_number=f"test-{key}",
+        permitted_modes=[codes_pb2.ENCUMBERED_TRANSFER_MODE_ET_COMBINED],
         files_for=[INSTITUTIONS["bank-a-branch"].id_number, SUSPENDED.id_number] if key == "bank-a" else [],
         keys=[
             authority_pb2.RegisteredKey(
@@ -163,30 +162,10 @@ def trust_revoking(town: Town, revoked: Sequence[Credential]) -> list[authority_
     return sets
 
 
-def _auditor(town: Town, registry: str) -> Command:
-    """The operators' keys again, with an auditor's beside them: no act of the wire sets one in this version."""
-    operators = town.gateway.sequencer.settings(registry).operators
-    assert operators is not None
+def auditor_key(town: Town) -> authority_pb2.RegisteredKey:
+    """The auditor's, as an operator registers it."""
     key_id = town.stage.credential(AUDITOR_KEY, "tls").certificate.key_id
-    effect = OperatorSet(
-        key_ids=operators.key_ids, tls_key_ids=operators.tls_key_ids, auditor_tls_key_ids=(key_id,)
-    )
-
-    def decide(working: Working, moment: Moment) -> Decision:
-        answered = RequestAnswered(institution="", request_id="auditor", payload_sha256="0" * 64)
-        outcome = Outcome(result=Result.DONE, application="")
-        return Decision(kind="test.auditor", outcome=outcome, effects=(answered, effect))
-
-    return Command(
-        registry=registry,
-        institution="",
-        request_id="auditor",
-        payload_sha256="0" * 64,
-        payload=b"auditor",
-        evidence=lambda: b"{}",
-        wants=Wants(),
-        decide=decide,
-    )
+    return authority_pb2.RegisteredKey(key_id=key_id, roles=_TLS)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

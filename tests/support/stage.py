@@ -53,6 +53,7 @@ SECOND_REGISTRAR = Party(
 SECOND_REGISTRAR_ID = "wu"
 SECOND_REGISTRAR_KEY = "registrar-2"
 AUDITOR_KEY = "auditor"
+READER_KEY = "bank-a-reader"
 STRANGER_KEY = "stranger"
 REVOKED_TLS_KEY = "bank-a-revoked"
 
@@ -164,9 +165,14 @@ class Town:
     # -- what is there -------------------------------------------------------------------------------------------
 
     def footprint(self) -> Footprint:
-        """All that the gateway holds: the rows of every table, the files, what is coming in."""
+        """All that the gateway holds: the rows of every table, the files, what is coming in.
+
+        Not the count of a day's rehearsals, which is all that is kept of them and is written when the writer has time.
+        """
         with self.gateway._reader.begin() as connection:
-            tables = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars()
+            tables = connection.execute(
+                text("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'rehearsal_count'")
+            ).scalars()
             rows = {
                 name: connection.execute(text(f'SELECT count(*) FROM "{name}"')).scalar() for name in tables
             }

@@ -46,7 +46,7 @@ def test_case_is_not_ended_a_moment_before_its_term() -> None:
     [
         (State.SUPPLEMENT_REQUESTED, "supplement_until", "R-NOT_SUPPLEMENTED", State.REFUSED),
         (State.AWAITING_TAX, "gate_expires_at", "R-TAX", State.REFUSED),
-        (State.AWAITING_PAYOFF, "gate_expires_at", "S-PAYOFF", State.IN_REVIEW),
+        (State.AWAITING_PAYOFF, "gate_expires_at", "S-PAYOFF", State.ACCEPTED),
     ],
 )
 def test_wait_that_runs_out_is_refused_or_goes_to_a_person(
@@ -99,7 +99,7 @@ def test_turn_of_a_case_that_the_register_bars_by_now_goes_to_a_person() -> None
     here = later.world(UnitState(unit=c.unit_state().unit, rights=c.unit_state().rights))
     decision = decide_reconsidered(later.dossier(here, what, row), later.INTERNAL, c.moment(15))
     after = later.row_of(decision)
-    assert (after.state, after.suspension) == (State.IN_REVIEW, "")
+    assert (after.state, after.suspension) == (State.ACCEPTED, "")
     assert "R-CONFLICT" in {f.code for f in decision.outcome.findings}
 
 

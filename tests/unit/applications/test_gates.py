@@ -243,7 +243,7 @@ def test_what_bars_the_booking_by_then_sends_the_case_back_to_a_person() -> None
     )  # fmt: skip
     now = d.world(c.unit_state(c.mortgage_row(), seizure))
     decision = said(what, row, d.A, CONFIRMED, now)
-    assert decision.outcome.state is State.IN_REVIEW
+    assert decision.outcome.state is State.ACCEPTED
     assert "R-SEIZED" in {f.code for f in decision.outcome.findings}
     assert not any(
         isinstance(e, RightBooked | CounterMoved) and "certificate" in str(e) for e in decision.effects
@@ -257,7 +257,7 @@ def test_word_before_the_decision_is_only_written_down() -> None:
     here = d.world()
     row = d.row_of(c.decide(here, what))
     noted = said(what, row, d.A, CONFIRMED)
-    assert (noted.outcome.result, noted.outcome.state) == (Result.DONE, State.IN_REVIEW)
+    assert (noted.outcome.result, noted.outcome.state) == (Result.DONE, State.ACCEPTED)
     assert d.approved(here, what, d.row_of(noted), c.moment(12)).outcome.result is Result.BOOKED
 
 
@@ -275,3 +275,13 @@ def test_row_at_a_gate_names_no_person() -> None:
     row = d.row_of(supplemented(what, waiting(what), *d.TAXES))
     assert row.taxes_cleared
     assert d.SELLER.id_number not in str(row.taxes_cleared)
+
+
+def test_old_bank_sees_neither_the_buyers_title_nor_the_new_banks_proof() -> None:
+    """IR 28; PIPL 6: a certificate is shown to who filed, whose right it is, and who lends on it."""
+    steps = (d.transfer(), d.release(ground=ReleaseGround.WAIVED), d.new_mortgage())
+    filed = d.papers() | {"EXTINCTION": c.paper("EXTINCTION", d.A)}
+    decision = d.submitted_and_approved(d.world(), d.submission(steps, filed))
+    numbered = [e for e in decision.effects if isinstance(e, CertificateNumbered)]
+    assert [e.kind for e in numbered] == ["TITLE", "PROOF"]
+    assert {i for e in numbered for i in e.institutions} == {d.B.id_number}

@@ -55,8 +55,8 @@ def test_join_of_the_last_party_accepts_the_case_with_its_place_from_then() -> N
     assert decision.outcome.result is Result.ACCEPTED
     assert (after.accepted_at, after.accepted_index) == (LATER.now, LATER.index)
     assert after.case_number
-    assert after.state is State.IN_REVIEW  # several mortgagees: a person decides
-    assert set(later.events_of(decision).values()) == {"APPLICATION_IN_REVIEW"}
+    assert after.state is State.ACCEPTED  # several mortgagees: a person decides
+    assert set(later.events_of(decision).values()) == {"APPLICATION_ACCEPTED"}
 
 
 def test_join_of_a_releasing_mortgagee_books_by_rule() -> None:
@@ -252,7 +252,7 @@ def test_revoked_consent_stops_the_case_until_there_is_one_again() -> None:
     here, what, row = consented()
     decision = decide_revoke(later.dossier(here, what, row), revoke(row), LATER)
     after = later.row_of(decision)
-    assert (decision.outcome.result, after.state) == (Result.DONE, State.IN_REVIEW)
+    assert (decision.outcome.result, after.state) == (Result.DONE, State.ACCEPTED)
     assert "N-INCOMPLETE" in {f.code for f in decision.outcome.findings}
     assert not after.consents[0].stands
     assert later.events_of(decision)[c.BANK_USCC] == "REVOKED"
@@ -296,7 +296,7 @@ def test_who_declined_may_still_join_and_the_note_is_gone() -> None:
     row = later.filed(here, what)
     declined = later.row_of(decide_decline(later.dossier(here, what, row), later.act(Decline, row), LATER))
     joined = later.row_of(decide_join(later.dossier(here, what, declined), join(declined), LATER))
-    assert (joined.state, joined.disputes) == (State.IN_REVIEW, ())
+    assert (joined.state, joined.disputes) == (State.ACCEPTED, ())
 
 
 def test_decline_of_an_accepted_case_sends_it_to_a_person_for_dispute() -> None:
@@ -307,7 +307,7 @@ def test_decline_of_an_accepted_case_sends_it_to_a_person_for_dispute() -> None:
     waiting = replace(row, state=State.SUPPLEMENT_REQUESTED, supplement_until=c.NOW + dt.timedelta(days=5))
     decision = decide_decline(later.dossier(here, what, waiting), later.act(Decline, waiting), LATER)
     after = later.row_of(decision)
-    assert after.state is State.IN_REVIEW
+    assert after.state is State.ACCEPTED
     assert [f.code for f in decision.outcome.findings] == ["R-DISPUTE"]
     assert not [e for e in decision.effects if isinstance(e, (RightBooked, PapersFreed))]
 
@@ -321,7 +321,7 @@ def test_dispute_keeps_a_rule_from_booking() -> None:
     row = later.row_of(decide_decline(later.dossier(here, what, row), later.act(Decline, row), LATER))
     act = later.act(Join, row, by=c.BANK, parties=(c.BANK,))
     decision = decide_join(later.dossier(here, what, row), act, LATER)
-    assert later.row_of(decision).state is State.IN_REVIEW
+    assert later.row_of(decision).state is State.ACCEPTED
     assert "R-DISPUTE" in {f.code for f in decision.outcome.findings}
 
 

@@ -30,7 +30,7 @@ def in_review() -> tuple[World, Submission, Application]:
     """A case in review, claimed by the registrar."""
     here = later.world(profile=replace(c.PROFILE, instant=()))
     what = c.submission(c.mortgage_first(), c.mortgage_papers())
-    return here, what, replace(later.filed(here, what), claimed_by="deng-1")
+    return here, what, replace(later.filed(here, what), state=State.IN_REVIEW, claimed_by="deng-1")
 
 
 def ask(here: World, what: Submission, row: Application, at: Moment, **changes: Any) -> Decision:

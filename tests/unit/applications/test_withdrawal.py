@@ -55,7 +55,7 @@ def test_withdrawal_by_one_side_is_not_taken_and_a_person_looks_into_the_dispute
         later.dossier(here, what, row, *new), withdraw(row, *new, parties=(alone,)), AT
     )
     after = later.row_of(decision)
-    assert (decision.outcome.result, after.state) == (Result.DONE, State.IN_REVIEW)
+    assert (decision.outcome.result, after.state) == (Result.DONE, State.ACCEPTED)
     assert [f.code for f in decision.outcome.findings] == ["R-DISPUTE"]
 
 

@@ -154,12 +154,15 @@ class FakeRegistration(registration_service_pb2_grpc.RegistrationServiceServicer
             reader.cancel()
 
     async def WatchEvents(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        """The next list of `events` is one stream; an empty list breaks it off, the last one ends
-        it.
+        """The next list of `events` is one stream, 0 a sign of life; an empty list breaks it off,
+        the last one ends it.
         """
         self.watched.append(request.after_sequence)
         sequences = self.events.pop(0) if self.events else []
         for sequence in sequences:
+            if sequence == 0:
+                yield registration_service_pb2.WatchEventsResponse()
+                continue
             yield registration_service_pb2.WatchEventsResponse(
                 event=outcome_pb2.Event(sequence=sequence), last_sequence=sequence
             )

@@ -173,6 +173,17 @@ async def test_watch_resumes_where_the_stream_broke(gateway: FakeRegistration) -
     assert len(naps.taken) == 3
 
 
+async def test_watch_sign_of_life_counts_as_an_answer(gateway: FakeRegistration) -> None:
+    """A stream that gave a sign of life was no failed attempt: a quiet institution is watched on."""
+    gateway.events = [[0]] * 20 + [[1]]
+    naps = Naps()
+    async with serve(gateway) as connection:
+        client = DiyaClient(session_on(connection, gateway.ledger.trust, naps=naps))
+        events = [e async for e in client.watch_events(catch_up_only=True)]
+    assert [e.sequence for e in events] == [1]
+    assert len(gateway.watched) == 21
+
+
 async def test_watch_gap_is_asked_again_once_and_then_raised(gateway: FakeRegistration) -> None:
     """A missing number is asked for again; missing twice, it is an alarm."""
     gateway.events = [[1, 3], [2, 3], [5], [5]]

@@ -13,6 +13,7 @@ import pypdf
 import pytest
 from msgspec.structs import replace
 
+from gateway.cases.stated import Declaration, DeclarationKind, StatedUnit
 from gateway.cases.terms import MortgageFirst, MortgageRelease, OtherOperation, ReleaseGround, Terms
 from gateway.certificates.reading import plain, read_attachments
 from gateway.forms.describe import NotOnFormError, describe
@@ -117,6 +118,29 @@ def test_terms_of_the_largest_size_are_embedded() -> None:
     data = bytes(range(256)) * 1024
     pdf = render_application_form(TERMS, data, signers=[OWNER], registry_name=REGISTRY, created_at=NOW)
     assert read_attachments(pdf) == {"terms.bin": [data]}
+
+
+def test_application_form_prints_what_the_parties_state() -> None:
+    """Location, declarations and note stand on the form that they sign."""
+    stated = replace(
+        TERMS,
+        stated_units=(StatedUnit(unit_code=unit().unit_code, location="测试市声明路9号"),),
+        declarations=(
+            Declaration(party=OWNER, kind=DeclarationKind.HABITATION_KNOWN, text="居住权人为其母"),
+        ),
+        note="含固定装修",
+    )
+    text = words(
+        render_application_form(stated, TERMS_BYTES, signers=[OWNER], registry_name=REGISTRY, created_at=NOW)
+    )
+    for word in (
+        "测试市声明路9号",
+        f"声明（{OWNER.name}）",
+        "知悉不动产上设有居住权：居住权人为其母",
+        "含固定装修",
+    ):
+        assert plain(word) in text
+    assert "声明和附记" not in words(form())
 
 
 def test_application_form_says_what_is_applied_for() -> None:

@@ -46,7 +46,7 @@ def test_mortgage_second_on_unit_waits_for_a_person_and_keeps_first() -> None:
     state = c.unit_state(c.mortgage_row(mortgagees=(c.OTHER_BANK,)))
     decision = c.decide(c.world(state), c.submission(c.mortgage_first(), c.mortgage_papers()))
     assert decision.outcome.result is Result.ACCEPTED
-    assert decision.outcome.state is State.IN_REVIEW
+    assert decision.outcome.state is State.ACCEPTED
     assert {f.code for f in decision.outcome.findings if f.severity is Severity.REFERS} == {"M-REFER"}
     assert not any(isinstance(e, RightBooked) for e in decision.effects)
 
@@ -146,9 +146,9 @@ def test_mortgage_barred_by_register_is_not_accepted(state: Any, expected: tuple
 
 def test_mortgage_dissent_with_risk_statement_goes_to_a_person() -> None:
     """Golden 44: with the signed risk statement a person decides, never a rule (RD 84)."""
-    papers = c.mortgage_papers() | {"RISK_STATEMENT": c.paper("RISK_STATEMENT", c.OWNER)}
+    papers = c.mortgage_papers() | {"RISK_STATEMENT": c.paper("RISK_STATEMENT", c.OWNER, c.BANK)}
     decision = c.decide(c.world(c.unit_state(DISSENT)), c.submission(c.mortgage_first(), papers))
-    assert decision.outcome.state is State.IN_REVIEW
+    assert decision.outcome.state is State.ACCEPTED
 
 
 def _without(code: str) -> dict[str, Any]:
@@ -235,9 +235,10 @@ def test_mortgage_unclean_terms_go_to_a_person(operation: Any) -> None:
     papers = c.mortgage_papers()
     papers["PRINCIPAL_CONTRACT"] = c.paper("PRINCIPAL_CONTRACT", c.OWNER, c.SPOUSE, c.BANK)
     papers["RANK_AGREEMENT"] = c.paper("RANK_AGREEMENT", c.OWNER, c.BANK)
+    papers["MAX_AMOUNT_CONTRACT"] = c.paper("MAX_AMOUNT_CONTRACT", c.OWNER, c.BANK)
     decision = c.decide(c.world(c.unit_state()), c.submission(operation, papers))
     assert decision.outcome.result is Result.ACCEPTED
-    assert decision.outcome.state is State.IN_REVIEW
+    assert decision.outcome.state is State.ACCEPTED
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ def test_mortgage_where_no_rule_decides_goes_to_a_person(changes: dict[str, Any]
     decision = c.decide(
         c.world(c.unit_state(), **changes), c.submission(c.mortgage_first(), c.mortgage_papers())
     )
-    assert decision.outcome.state is State.IN_REVIEW
+    assert decision.outcome.state is State.ACCEPTED
 
 
 def test_mortgage_minor_owner_is_not_booked_by_rule() -> None:

@@ -87,7 +87,7 @@ def test_both_pre_notices_on_a_mortgaged_unit_go_to_a_person() -> None:
     here = instant(c.unit_state(c.mortgage_row()))
     what = d.notices(BOTH)
     outcome = c.decide(here, what).outcome
-    assert (outcome.result, outcome.state) == (Result.ACCEPTED, State.IN_REVIEW)
+    assert (outcome.result, outcome.state) == (Result.ACCEPTED, State.ACCEPTED)
     booked = d.submitted_and_approved(here, what)
     assert len(d.rights_of(booked)) == 2
     assert booked.outcome.result is Result.BOOKED
@@ -150,7 +150,7 @@ def test_mortgage_pre_notice_before_the_sale_is_not_accepted() -> None:
 def test_mortgage_pre_notice_of_the_holder_of_a_live_one_is_accepted() -> None:
     """Filed after the sale pre-notice: its holder is the mortgagor (blocks.csv KIND_4_BY_HOLDER)."""
     outcome = c.decide(instant(c.unit_state(notice_row())), d.notices((d.mortgage_notice(),))).outcome
-    assert (outcome.result, outcome.state) == (Result.ACCEPTED, State.IN_REVIEW)
+    assert (outcome.result, outcome.state) == (Result.ACCEPTED, State.ACCEPTED)
 
 
 def test_second_sale_pre_notice_is_not_accepted() -> None:
@@ -176,7 +176,7 @@ def test_mortgage_with_the_consent_of_the_holder_named_is_awaited() -> None:
     assert awaiting.result is Result.AWAITING_PARTIES
     consent = {"PRE_NOTICE_HOLDER_CONSENT": c.paper("PRE_NOTICE_HOLDER_CONSENT", d.BUYER)}
     outcome = c.decide(here, c.submission(operation, c.mortgage_papers() | consent)).outcome
-    assert outcome.state is State.IN_REVIEW
+    assert outcome.state is State.ACCEPTED
 
 
 def test_sale_to_another_while_the_holder_is_pre_seized_is_not_accepted() -> None:

@@ -255,28 +255,6 @@ def test_pre_notices_are_read() -> None:
     assert second.agreed_in_contract
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: operations.pre_notice_of_sale(
-            buyers=["buyer"],
-            sellers=["seller"],
-            price_fen=1,
-            kind=codes_pb2.PRE_NOTICE_KIND_PRESALE_SALE,
-        ),
-        lambda: operations_pb2.Operation(reason="转让", pre_notice_convert=operations_pb2.PreNoticeConvert()),
-    ],
-    ids=["pre-sale", "conversion"],
-)
-def test_operation_of_a_later_version_is_named(make: Callable[[], operations_pb2.Operation]) -> None:
-    """What the contract knows and this version does not book is carried by name, for the law to answer."""
-    terms = wire_terms([make()])
-    terms.mode = codes_pb2.ENCUMBERED_TRANSFER_MODE_UNSPECIFIED
-    [operation] = decoded(terms, Kind.PRE_NOTICE).operations
-    assert isinstance(operation, ops.OtherOperation)
-    assert operation.name.startswith("PRE_NOTICE_C")
-
-
 def test_sale_of_a_share_is_of_a_later_version() -> None:
     """A part of a unit is not booked as the whole."""
     several = steps()

@@ -602,7 +602,8 @@ class ReviewAct(_message.Message):
     RESUME_FIELD_NUMBER: _builtins.int
     last_index_seen: _builtins.int
     """所见最后记录 · Index of the last ledger entry that the registrar had seen of this case and its units
-    (Application.last_index). A later one that bears on the case: SEEN_INDEX_STALE, look again and sign again.
+    (Application.last_index, as GetApplication tells a registrar). A later one on the case, or one by which a right on
+    one of its units began or ended: SEEN_INDEX_STALE, look again and sign again. Not asked of Claim and Unclaim.
     """
     opinion: _builtins.str
     """审核意见 · Opinion, as it goes into the file."""

@@ -28,7 +28,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64iya/v1/admin_acts.proto\x12\x07\x64iya.v1\x1a\x17\x64iya/v1/authority.proto\x1a\x16\x64iya/v1/envelope.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x01\n\x11ImportRegisterAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x14\n\x06sha256\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x12\n\nquarantine\x18\x04 \x01(\x08\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x06 \x01(\t\"k\n\x11SetInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12/\n\x0binstitution\x18\x02 \x01(\x0b\x32\x14.diya.v1.InstitutionB\x04\xe2\x41\x01\x02\"h\n\x15SuspendInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x12\n\x04uscc\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"g\n\x14ResumeInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x12\n\x04uscc\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"e\n\x0fSetRegistrarAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12+\n\tregistrar\x18\x02 \x01(\x0b\x32\x12.diya.v1.RegistrarB\x04\xe2\x41\x01\x02\"_\n\rSetProfileAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\'\n\x07profile\x18\x02 \x01(\x0b\x32\x10.diya.v1.ProfileB\x04\xe2\x41\x01\x02\"`\n\rSetRuleSetAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12(\n\x08rule_set\x18\x02 \x01(\x0b\x32\x10.diya.v1.RuleSetB\x04\xe2\x41\x01\x02\"\\\n\x0bSetTrustAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12&\n\x05trust\x18\x02 \x03(\x0b\x32\x11.diya.v1.TrustSetB\x04\xe2\x41\x01\x02\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64iya/v1/admin_acts.proto\x12\x07\x64iya.v1\x1a\x17\x64iya/v1/authority.proto\x1a\x16\x64iya/v1/envelope.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x01\n\x11ImportRegisterAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x14\n\x06sha256\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x12\n\nquarantine\x18\x04 \x01(\x08\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x06 \x01(\t\"k\n\x11SetInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12/\n\x0binstitution\x18\x02 \x01(\x0b\x32\x14.diya.v1.InstitutionB\x04\xe2\x41\x01\x02\"h\n\x15SuspendInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x12\n\x04uscc\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"g\n\x14ResumeInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x12\n\x04uscc\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"e\n\x0fSetRegistrarAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12+\n\tregistrar\x18\x02 \x01(\x0b\x32\x12.diya.v1.RegistrarB\x04\xe2\x41\x01\x02\"]\n\x0eSetAuditorsAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12$\n\x04keys\x18\x02 \x03(\x0b\x32\x16.diya.v1.RegisteredKey\"_\n\rSetProfileAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\'\n\x07profile\x18\x02 \x01(\x0b\x32\x10.diya.v1.ProfileB\x04\xe2\x41\x01\x02\"`\n\rSetRuleSetAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12(\n\x08rule_set\x18\x02 \x01(\x0b\x32\x10.diya.v1.RuleSetB\x04\xe2\x41\x01\x02\"\\\n\x0bSetTrustAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12&\n\x05trust\x18\x02 \x03(\x0b\x32\x11.diya.v1.TrustSetB\x04\xe2\x41\x01\x02\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,6 +62,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETREGISTRARACT'].fields_by_name['header']._serialized_options = b'\342A\001\002'
   _globals['_SETREGISTRARACT'].fields_by_name['registrar']._loaded_options = None
   _globals['_SETREGISTRARACT'].fields_by_name['registrar']._serialized_options = b'\342A\001\002'
+  _globals['_SETAUDITORSACT'].fields_by_name['header']._loaded_options = None
+  _globals['_SETAUDITORSACT'].fields_by_name['header']._serialized_options = b'\342A\001\002'
   _globals['_SETPROFILEACT'].fields_by_name['header']._loaded_options = None
   _globals['_SETPROFILEACT'].fields_by_name['header']._serialized_options = b'\342A\001\002'
   _globals['_SETPROFILEACT'].fields_by_name['profile']._loaded_options = None
@@ -84,10 +86,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESUMEINSTITUTIONACT']._serialized_end=658
   _globals['_SETREGISTRARACT']._serialized_start=660
   _globals['_SETREGISTRARACT']._serialized_end=761
-  _globals['_SETPROFILEACT']._serialized_start=763
-  _globals['_SETPROFILEACT']._serialized_end=858
-  _globals['_SETRULESETACT']._serialized_start=860
-  _globals['_SETRULESETACT']._serialized_end=956
-  _globals['_SETTRUSTACT']._serialized_start=958
-  _globals['_SETTRUSTACT']._serialized_end=1050
+  _globals['_SETAUDITORSACT']._serialized_start=763
+  _globals['_SETAUDITORSACT']._serialized_end=856
+  _globals['_SETPROFILEACT']._serialized_start=858
+  _globals['_SETPROFILEACT']._serialized_end=953
+  _globals['_SETRULESETACT']._serialized_start=955
+  _globals['_SETRULESETACT']._serialized_end=1051
+  _globals['_SETTRUSTACT']._serialized_start=1053
+  _globals['_SETTRUSTACT']._serialized_end=1145
 # @@protoc_insertion_point(module_scope)

@@ -202,6 +202,38 @@ class SetRegistrarAct(_message.Message):
 Global___SetRegistrarAct: _TypeAlias = SetRegistrarAct  # noqa: Y015
 
 @_typing.final
+class SetAuditorsAct(_message.Message):
+    """设置审计人员 · Replace the keys by which auditors connect; with none, no auditor does any more. Auditors read the
+    ledger and sign nothing. Payload type "application/vnd.diya.admin.set-auditors.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.RegisteredKey]:
+        """审计密钥 · All keys that auditors have from now on, each with the role TLS alone; at most 64."""
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        keys: _abc.Iterable[_authority_pb2.RegisteredKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAuditorsAct: _TypeAlias = SetAuditorsAct  # noqa: Y015
+
+@_typing.final
 class SetProfileAct(_message.Message):
     """设置地方配置 · Put a new version of the profile in force.
     Payload type "application/vnd.diya.admin.set-profile.v1+protobuf".

@@ -28,7 +28,7 @@ from gateway.pb.diya.v1 import outcome_pb2 as diya_dot_v1_dot_outcome__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64iya/v1/admin_service.proto\x12\x07\x64iya.v1\x1a\x17\x64iya/v1/authority.proto\x1a\x16\x64iya/v1/envelope.proto\x1a\x15\x64iya/v1/outcome.proto\x1a\x1fgoogle/api/field_behavior.proto\"h\n\x15ImportRegisterRequest\x12\x33\n\x08metadata\x18\x01 \x01(\x0b\x32\x1f.diya.v1.ImportRegisterMetadataH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"s\n\x16ImportRegisterMetadata\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"\xe8\x01\n\x16ImportRegisterResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\r\n\x05units\x18\x03 \x01(\x03\x12\x0e\n\x06rights\x18\x04 \x01(\x03\x12\x18\n\x10quarantined_rows\x18\x05 \x01(\x03\x12\x15\n\runits_on_hold\x18\x06 \x01(\x03\x12%\n\x08problems\x18\x07 \x03(\x0b\x32\x13.diya.v1.RowProblem\x12\x15\n\rproblem_total\x18\x08 \x01(\x03\x12!\n\x07receipt\x18\t \x01(\x0b\x32\x10.diya.v1.Receipt\"O\n\nRowProblem\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\n\n\x02zh\x18\x04 \x01(\t\x12\n\n\x02\x65n\x18\x05 \x01(\t\"r\n\x15SetInstitutionRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"f\n\x16SetInstitutionResponse\x12)\n\x0binstitution\x18\x01 \x01(\x0b\x32\x14.diya.v1.Institution\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"v\n\x19SuspendInstitutionRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"j\n\x1aSuspendInstitutionResponse\x12)\n\x0binstitution\x18\x01 \x01(\x0b\x32\x14.diya.v1.Institution\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"u\n\x18ResumeInstitutionRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"i\n\x19ResumeInstitutionResponse\x12)\n\x0binstitution\x18\x01 \x01(\x0b\x32\x14.diya.v1.Institution\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"p\n\x13SetRegistrarRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"`\n\x14SetRegistrarResponse\x12%\n\tregistrar\x18\x01 \x01(\x0b\x32\x12.diya.v1.Registrar\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"n\n\x11SetProfileRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"Z\n\x12SetProfileResponse\x12!\n\x07profile\x18\x01 \x01(\x0b\x32\x10.diya.v1.Profile\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"n\n\x11SetRuleSetRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"[\n\x12SetRuleSetResponse\x12\"\n\x08rule_set\x18\x01 \x01(\x0b\x32\x10.diya.v1.RuleSet\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"l\n\x0fSetTrustRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"W\n\x10SetTrustResponse\x12 \n\x05trust\x18\x01 \x03(\x0b\x32\x11.diya.v1.TrustSet\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\":\n\x11GetProfileRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07version\x18\x02 \x01(\x05\"j\n\x12GetProfileResponse\x12!\n\x07profile\x18\x01 \x01(\x0b\x32\x10.diya.v1.Profile\x12\"\n\x08rule_set\x18\x02 \x01(\x0b\x32\x10.diya.v1.RuleSet\x12\r\n\x05index\x18\x03 \x01(\x03\"d\n\x17ListInstitutionsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04uscc\x18\x04 \x01(\t\"_\n\x18ListInstitutionsResponse\x12*\n\x0cinstitutions\x18\x01 \x03(\x0b\x32\x14.diya.v1.Institution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x15ListRegistrarsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x16ListRegistrarsResponse\x12&\n\nregistrars\x18\x01 \x03(\x0b\x32\x12.diya.v1.Registrar\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x80\x07\n\x0c\x41\x64minService\x12S\n\x0eImportRegister\x12\x1e.diya.v1.ImportRegisterRequest\x1a\x1f.diya.v1.ImportRegisterResponse(\x01\x12Q\n\x0eSetInstitution\x12\x1e.diya.v1.SetInstitutionRequest\x1a\x1f.diya.v1.SetInstitutionResponse\x12]\n\x12SuspendInstitution\x12\".diya.v1.SuspendInstitutionRequest\x1a#.diya.v1.SuspendInstitutionResponse\x12Z\n\x11ResumeInstitution\x12!.diya.v1.ResumeInstitutionRequest\x1a\".diya.v1.ResumeInstitutionResponse\x12K\n\x0cSetRegistrar\x12\x1c.diya.v1.SetRegistrarRequest\x1a\x1d.diya.v1.SetRegistrarResponse\x12\x45\n\nSetProfile\x12\x1a.diya.v1.SetProfileRequest\x1a\x1b.diya.v1.SetProfileResponse\x12\x45\n\nSetRuleSet\x12\x1a.diya.v1.SetRuleSetRequest\x1a\x1b.diya.v1.SetRuleSetResponse\x12?\n\x08SetTrust\x12\x18.diya.v1.SetTrustRequest\x1a\x19.diya.v1.SetTrustResponse\x12\x45\n\nGetProfile\x12\x1a.diya.v1.GetProfileRequest\x1a\x1b.diya.v1.GetProfileResponse\x12W\n\x10ListInstitutions\x12 .diya.v1.ListInstitutionsRequest\x1a!.diya.v1.ListInstitutionsResponse\x12Q\n\x0eListRegistrars\x12\x1e.diya.v1.ListRegistrarsRequest\x1a\x1f.diya.v1.ListRegistrarsResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64iya/v1/admin_service.proto\x12\x07\x64iya.v1\x1a\x17\x64iya/v1/authority.proto\x1a\x16\x64iya/v1/envelope.proto\x1a\x15\x64iya/v1/outcome.proto\x1a\x1fgoogle/api/field_behavior.proto\"h\n\x15ImportRegisterRequest\x12\x33\n\x08metadata\x18\x01 \x01(\x0b\x32\x1f.diya.v1.ImportRegisterMetadataH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"s\n\x16ImportRegisterMetadata\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"\xe8\x01\n\x16ImportRegisterResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\r\n\x05units\x18\x03 \x01(\x03\x12\x0e\n\x06rights\x18\x04 \x01(\x03\x12\x18\n\x10quarantined_rows\x18\x05 \x01(\x03\x12\x15\n\runits_on_hold\x18\x06 \x01(\x03\x12%\n\x08problems\x18\x07 \x03(\x0b\x32\x13.diya.v1.RowProblem\x12\x15\n\rproblem_total\x18\x08 \x01(\x03\x12!\n\x07receipt\x18\t \x01(\x0b\x32\x10.diya.v1.Receipt\"O\n\nRowProblem\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\n\n\x02zh\x18\x04 \x01(\t\x12\n\n\x02\x65n\x18\x05 \x01(\t\"r\n\x15SetInstitutionRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"f\n\x16SetInstitutionResponse\x12)\n\x0binstitution\x18\x01 \x01(\x0b\x32\x14.diya.v1.Institution\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"v\n\x19SuspendInstitutionRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"j\n\x1aSuspendInstitutionResponse\x12)\n\x0binstitution\x18\x01 \x01(\x0b\x32\x14.diya.v1.Institution\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"u\n\x18ResumeInstitutionRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"i\n\x19ResumeInstitutionResponse\x12)\n\x0binstitution\x18\x01 \x01(\x0b\x32\x14.diya.v1.Institution\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"p\n\x13SetRegistrarRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"`\n\x14SetRegistrarResponse\x12%\n\tregistrar\x18\x01 \x01(\x0b\x32\x12.diya.v1.Registrar\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"o\n\x12SetAuditorsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"^\n\x13SetAuditorsResponse\x12$\n\x04keys\x18\x01 \x03(\x0b\x32\x16.diya.v1.RegisteredKey\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"n\n\x11SetProfileRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"Z\n\x12SetProfileResponse\x12!\n\x07profile\x18\x01 \x01(\x0b\x32\x10.diya.v1.Profile\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"n\n\x11SetRuleSetRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"[\n\x12SetRuleSetResponse\x12\"\n\x08rule_set\x18\x01 \x01(\x0b\x32\x10.diya.v1.RuleSet\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\"l\n\x0fSetTrustRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"W\n\x10SetTrustResponse\x12 \n\x05trust\x18\x01 \x03(\x0b\x32\x11.diya.v1.TrustSet\x12!\n\x07receipt\x18\x02 \x01(\x0b\x32\x10.diya.v1.Receipt\":\n\x11GetProfileRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07version\x18\x02 \x01(\x05\"j\n\x12GetProfileResponse\x12!\n\x07profile\x18\x01 \x01(\x0b\x32\x10.diya.v1.Profile\x12\"\n\x08rule_set\x18\x02 \x01(\x0b\x32\x10.diya.v1.RuleSet\x12\r\n\x05index\x18\x03 \x01(\x03\"*\n\x12GetAuditorsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"J\n\x13GetAuditorsResponse\x12$\n\x04keys\x18\x01 \x03(\x0b\x32\x16.diya.v1.RegisteredKey\x12\r\n\x05index\x18\x02 \x01(\x03\"d\n\x17ListInstitutionsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04uscc\x18\x04 \x01(\t\"_\n\x18ListInstitutionsResponse\x12*\n\x0cinstitutions\x18\x01 \x03(\x0b\x32\x14.diya.v1.Institution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x15ListRegistrarsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x16ListRegistrarsResponse\x12&\n\nregistrars\x18\x01 \x03(\x0b\x32\x12.diya.v1.Registrar\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x94\x08\n\x0c\x41\x64minService\x12S\n\x0eImportRegister\x12\x1e.diya.v1.ImportRegisterRequest\x1a\x1f.diya.v1.ImportRegisterResponse(\x01\x12Q\n\x0eSetInstitution\x12\x1e.diya.v1.SetInstitutionRequest\x1a\x1f.diya.v1.SetInstitutionResponse\x12]\n\x12SuspendInstitution\x12\".diya.v1.SuspendInstitutionRequest\x1a#.diya.v1.SuspendInstitutionResponse\x12Z\n\x11ResumeInstitution\x12!.diya.v1.ResumeInstitutionRequest\x1a\".diya.v1.ResumeInstitutionResponse\x12K\n\x0cSetRegistrar\x12\x1c.diya.v1.SetRegistrarRequest\x1a\x1d.diya.v1.SetRegistrarResponse\x12H\n\x0bSetAuditors\x12\x1b.diya.v1.SetAuditorsRequest\x1a\x1c.diya.v1.SetAuditorsResponse\x12\x45\n\nSetProfile\x12\x1a.diya.v1.SetProfileRequest\x1a\x1b.diya.v1.SetProfileResponse\x12\x45\n\nSetRuleSet\x12\x1a.diya.v1.SetRuleSetRequest\x1a\x1b.diya.v1.SetRuleSetResponse\x12?\n\x08SetTrust\x12\x18.diya.v1.SetTrustRequest\x1a\x19.diya.v1.SetTrustResponse\x12\x45\n\nGetProfile\x12\x1a.diya.v1.GetProfileRequest\x1a\x1b.diya.v1.GetProfileResponse\x12H\n\x0bGetAuditors\x12\x1b.diya.v1.GetAuditorsRequest\x1a\x1c.diya.v1.GetAuditorsResponse\x12W\n\x10ListInstitutions\x12 .diya.v1.ListInstitutionsRequest\x1a!.diya.v1.ListInstitutionsResponse\x12Q\n\x0eListRegistrars\x12\x1e.diya.v1.ListRegistrarsRequest\x1a\x1f.diya.v1.ListRegistrarsResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,6 +66,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETREGISTRARREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
   _globals['_SETREGISTRARREQUEST'].fields_by_name['envelope']._loaded_options = None
   _globals['_SETREGISTRARREQUEST'].fields_by_name['envelope']._serialized_options = b'\342A\001\002'
+  _globals['_SETAUDITORSREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_SETAUDITORSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_SETAUDITORSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETAUDITORSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_SETAUDITORSREQUEST'].fields_by_name['envelope']._loaded_options = None
+  _globals['_SETAUDITORSREQUEST'].fields_by_name['envelope']._serialized_options = b'\342A\001\002'
   _globals['_SETPROFILEREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_SETPROFILEREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_SETPROFILEREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -86,6 +92,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETTRUSTREQUEST'].fields_by_name['envelope']._serialized_options = b'\342A\001\002'
   _globals['_GETPROFILEREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_GETPROFILEREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_GETAUDITORSREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_GETAUDITORSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_LISTINSTITUTIONSREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_LISTINSTITUTIONSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_LISTREGISTRARSREQUEST'].fields_by_name['parent']._loaded_options = None
@@ -114,30 +122,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETREGISTRARREQUEST']._serialized_end=1470
   _globals['_SETREGISTRARRESPONSE']._serialized_start=1472
   _globals['_SETREGISTRARRESPONSE']._serialized_end=1568
-  _globals['_SETPROFILEREQUEST']._serialized_start=1570
-  _globals['_SETPROFILEREQUEST']._serialized_end=1680
-  _globals['_SETPROFILERESPONSE']._serialized_start=1682
-  _globals['_SETPROFILERESPONSE']._serialized_end=1772
-  _globals['_SETRULESETREQUEST']._serialized_start=1774
-  _globals['_SETRULESETREQUEST']._serialized_end=1884
-  _globals['_SETRULESETRESPONSE']._serialized_start=1886
-  _globals['_SETRULESETRESPONSE']._serialized_end=1977
-  _globals['_SETTRUSTREQUEST']._serialized_start=1979
-  _globals['_SETTRUSTREQUEST']._serialized_end=2087
-  _globals['_SETTRUSTRESPONSE']._serialized_start=2089
-  _globals['_SETTRUSTRESPONSE']._serialized_end=2176
-  _globals['_GETPROFILEREQUEST']._serialized_start=2178
-  _globals['_GETPROFILEREQUEST']._serialized_end=2236
-  _globals['_GETPROFILERESPONSE']._serialized_start=2238
-  _globals['_GETPROFILERESPONSE']._serialized_end=2344
-  _globals['_LISTINSTITUTIONSREQUEST']._serialized_start=2346
-  _globals['_LISTINSTITUTIONSREQUEST']._serialized_end=2446
-  _globals['_LISTINSTITUTIONSRESPONSE']._serialized_start=2448
-  _globals['_LISTINSTITUTIONSRESPONSE']._serialized_end=2543
-  _globals['_LISTREGISTRARSREQUEST']._serialized_start=2545
-  _globals['_LISTREGISTRARSREQUEST']._serialized_end=2629
-  _globals['_LISTREGISTRARSRESPONSE']._serialized_start=2631
-  _globals['_LISTREGISTRARSRESPONSE']._serialized_end=2720
-  _globals['_ADMINSERVICE']._serialized_start=2723
-  _globals['_ADMINSERVICE']._serialized_end=3619
+  _globals['_SETAUDITORSREQUEST']._serialized_start=1570
+  _globals['_SETAUDITORSREQUEST']._serialized_end=1681
+  _globals['_SETAUDITORSRESPONSE']._serialized_start=1683
+  _globals['_SETAUDITORSRESPONSE']._serialized_end=1777
+  _globals['_SETPROFILEREQUEST']._serialized_start=1779
+  _globals['_SETPROFILEREQUEST']._serialized_end=1889
+  _globals['_SETPROFILERESPONSE']._serialized_start=1891
+  _globals['_SETPROFILERESPONSE']._serialized_end=1981
+  _globals['_SETRULESETREQUEST']._serialized_start=1983
+  _globals['_SETRULESETREQUEST']._serialized_end=2093
+  _globals['_SETRULESETRESPONSE']._serialized_start=2095
+  _globals['_SETRULESETRESPONSE']._serialized_end=2186
+  _globals['_SETTRUSTREQUEST']._serialized_start=2188
+  _globals['_SETTRUSTREQUEST']._serialized_end=2296
+  _globals['_SETTRUSTRESPONSE']._serialized_start=2298
+  _globals['_SETTRUSTRESPONSE']._serialized_end=2385
+  _globals['_GETPROFILEREQUEST']._serialized_start=2387
+  _globals['_GETPROFILEREQUEST']._serialized_end=2445
+  _globals['_GETPROFILERESPONSE']._serialized_start=2447
+  _globals['_GETPROFILERESPONSE']._serialized_end=2553
+  _globals['_GETAUDITORSREQUEST']._serialized_start=2555
+  _globals['_GETAUDITORSREQUEST']._serialized_end=2597
+  _globals['_GETAUDITORSRESPONSE']._serialized_start=2599
+  _globals['_GETAUDITORSRESPONSE']._serialized_end=2673
+  _globals['_LISTINSTITUTIONSREQUEST']._serialized_start=2675
+  _globals['_LISTINSTITUTIONSREQUEST']._serialized_end=2775
+  _globals['_LISTINSTITUTIONSRESPONSE']._serialized_start=2777
+  _globals['_LISTINSTITUTIONSRESPONSE']._serialized_end=2872
+  _globals['_LISTREGISTRARSREQUEST']._serialized_start=2874
+  _globals['_LISTREGISTRARSREQUEST']._serialized_end=2958
+  _globals['_LISTREGISTRARSRESPONSE']._serialized_start=2960
+  _globals['_LISTREGISTRARSRESPONSE']._serialized_end=3049
+  _globals['_ADMINSERVICE']._serialized_start=3052
+  _globals['_ADMINSERVICE']._serialized_end=4096
 # @@protoc_insertion_point(module_scope)

@@ -430,6 +430,68 @@ class SetRegistrarResponse(_message.Message):
 Global___SetRegistrarResponse: _TypeAlias = SetRegistrarResponse  # noqa: Y015
 
 @_typing.final
+class SetAuditorsRequest(_message.Message):
+    """设置审计人员请求 · A signed SetAuditorsAct."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`; the header's registry."""
+    request_id: _builtins.str
+    """请求编号 · UUID; equals the header's."""
+    @_builtins.property
+    def envelope(self) -> _envelope_pb2.Envelope:
+        """信封 · Envelope with a SetAuditorsAct, type "application/vnd.diya.admin.set-auditors.v1+protobuf"."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        envelope: _envelope_pb2.Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAuditorsRequest: _TypeAlias = SetAuditorsRequest  # noqa: Y015
+
+@_typing.final
+class SetAuditorsResponse(_message.Message):
+    """设置审计人员答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.RegisteredKey]:
+        """审计密钥 · As they stand after this act."""
+
+    @_builtins.property
+    def receipt(self) -> _outcome_pb2.Receipt:
+        """回执 · Receipt of the entry."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_authority_pb2.RegisteredKey] | None = ...,
+        receipt: _outcome_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAuditorsResponse: _TypeAlias = SetAuditorsResponse  # noqa: Y015
+
+@_typing.final
 class SetProfileRequest(_message.Message):
     """设置地方配置请求 · A signed SetProfileAct."""
 
@@ -674,6 +736,56 @@ class GetProfileResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetProfileResponse: _TypeAlias = GetProfileResponse  # noqa: Y015
+
+@_typing.final
+class GetAuditorsRequest(_message.Message):
+    """审计人员查询请求 · Of which registry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAuditorsRequest: _TypeAlias = GetAuditorsRequest  # noqa: Y015
+
+@_typing.final
+class GetAuditorsResponse(_message.Message):
+    """审计人员查询答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """最近变更序号 · Index of the ledger entry that last set the keys of operators and auditors."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.RegisteredKey]:
+        """审计密钥 · The keys in force, all of them."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_authority_pb2.RegisteredKey] | None = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAuditorsResponse: _TypeAlias = GetAuditorsResponse  # noqa: Y015
 
 @_typing.final
 class ListInstitutionsRequest(_message.Message):

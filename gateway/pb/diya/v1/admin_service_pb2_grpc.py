@@ -64,6 +64,11 @@ class AdminServiceStub:
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.SetRegistrarRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_admin__service__pb2.SetRegistrarResponse.FromString,
                 _registered_method=True)
+        self.SetAuditors = channel.unary_unary(
+                '/diya.v1.AdminService/SetAuditors',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.SetAuditorsRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.SetAuditorsResponse.FromString,
+                _registered_method=True)
         self.SetProfile = channel.unary_unary(
                 '/diya.v1.AdminService/SetProfile',
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.SetProfileRequest.SerializeToString,
@@ -83,6 +88,11 @@ class AdminServiceStub:
                 '/diya.v1.AdminService/GetProfile',
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.GetProfileRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_admin__service__pb2.GetProfileResponse.FromString,
+                _registered_method=True)
+        self.GetAuditors = channel.unary_unary(
+                '/diya.v1.AdminService/GetAuditors',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.GetAuditorsRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.GetAuditorsResponse.FromString,
                 _registered_method=True)
         self.ListInstitutions = channel.unary_unary(
                 '/diya.v1.AdminService/ListInstitutions',
@@ -148,6 +158,14 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetAuditors(self, request, context):
+        """设置审计人员 · Replaces the keys by which auditors connect (SetAuditorsAct). Caller: an operator.
+        Errors: see the service, and FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetProfile(self, request, context):
         """设置地方配置 · Puts a new version of the profile in force (SetProfileAct). Caller: an operator.
         Errors: see the service, and FIELD_INVALID, VERSION_CONFLICT.
@@ -175,6 +193,14 @@ class AdminServiceServicer:
     def GetProfile(self, request, context):
         """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
         PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAuditors(self, request, context):
+        """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
+        REGISTRY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,6 +250,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.SetRegistrarRequest.FromString,
                     response_serializer=diya_dot_v1_dot_admin__service__pb2.SetRegistrarResponse.SerializeToString,
             ),
+            'SetAuditors': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAuditors,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.SetAuditorsRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.SetAuditorsResponse.SerializeToString,
+            ),
             'SetProfile': grpc.unary_unary_rpc_method_handler(
                     servicer.SetProfile,
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.SetProfileRequest.FromString,
@@ -243,6 +274,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetProfile,
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.GetProfileRequest.FromString,
                     response_serializer=diya_dot_v1_dot_admin__service__pb2.GetProfileResponse.SerializeToString,
+            ),
+            'GetAuditors': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAuditors,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.GetAuditorsRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.GetAuditorsResponse.SerializeToString,
             ),
             'ListInstitutions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInstitutions,
@@ -406,6 +442,33 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
+    def SetAuditors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/SetAuditors',
+            diya_dot_v1_dot_admin__service__pb2.SetAuditorsRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.SetAuditorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SetProfile(request,
             target,
             options=(),
@@ -503,6 +566,33 @@ class AdminService:
             '/diya.v1.AdminService/GetProfile',
             diya_dot_v1_dot_admin__service__pb2.GetProfileRequest.SerializeToString,
             diya_dot_v1_dot_admin__service__pb2.GetProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAuditors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/GetAuditors',
+            diya_dot_v1_dot_admin__service__pb2.GetAuditorsRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.GetAuditorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

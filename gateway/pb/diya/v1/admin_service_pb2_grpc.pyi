@@ -64,6 +64,10 @@ class AdminServiceStub:
     """设置登记人员 · Enters or replaces a registrar with their keys (SetRegistrarAct). Caller: an operator.
     Errors: see the service, and FIELD_INVALID.
     """
+    SetAuditors: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SetAuditorsRequest, _admin_service_pb2.SetAuditorsResponse]
+    """设置审计人员 · Replaces the keys by which auditors connect (SetAuditorsAct). Caller: an operator.
+    Errors: see the service, and FIELD_INVALID.
+    """
     SetProfile: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SetProfileRequest, _admin_service_pb2.SetProfileResponse]
     """设置地方配置 · Puts a new version of the profile in force (SetProfileAct). Caller: an operator.
     Errors: see the service, and FIELD_INVALID, VERSION_CONFLICT.
@@ -79,6 +83,10 @@ class AdminServiceStub:
     GetProfile: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
     PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    """
+    GetAuditors: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]
+    """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
+    REGISTRY_NOT_FOUND.
     """
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListInstitutionsRequest, _admin_service_pb2.ListInstitutionsResponse]
     """机构列表 · Institutions with their keys, by USCC. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -123,6 +131,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """设置登记人员 · Enters or replaces a registrar with their keys (SetRegistrarAct). Caller: an operator.
     Errors: see the service, and FIELD_INVALID.
     """
+    SetAuditors: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SetAuditorsRequest, _admin_service_pb2.SetAuditorsResponse]  # type: ignore[assignment]
+    """设置审计人员 · Replaces the keys by which auditors connect (SetAuditorsAct). Caller: an operator.
+    Errors: see the service, and FIELD_INVALID.
+    """
     SetProfile: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SetProfileRequest, _admin_service_pb2.SetProfileResponse]  # type: ignore[assignment]
     """设置地方配置 · Puts a new version of the profile in force (SetProfileAct). Caller: an operator.
     Errors: see the service, and FIELD_INVALID, VERSION_CONFLICT.
@@ -138,6 +150,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     GetProfile: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]  # type: ignore[assignment]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
     PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    """
+    GetAuditors: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]  # type: ignore[assignment]
+    """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
+    REGISTRY_NOT_FOUND.
     """
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListInstitutionsRequest, _admin_service_pb2.ListInstitutionsResponse]  # type: ignore[assignment]
     """机构列表 · Institutions with their keys, by USCC. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -211,6 +227,16 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def SetAuditors(
+        self,
+        request: _admin_service_pb2.SetAuditorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.SetAuditorsResponse, _abc.Awaitable[_admin_service_pb2.SetAuditorsResponse]]:
+        """设置审计人员 · Replaces the keys by which auditors connect (SetAuditorsAct). Caller: an operator.
+        Errors: see the service, and FIELD_INVALID.
+        """
+
+    @_abc_1.abstractmethod
     def SetProfile(
         self,
         request: _admin_service_pb2.SetProfileRequest,
@@ -248,6 +274,16 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_service_pb2.GetProfileResponse, _abc.Awaitable[_admin_service_pb2.GetProfileResponse]]:
         """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
         PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAuditors(
+        self,
+        request: _admin_service_pb2.GetAuditorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.GetAuditorsResponse, _abc.Awaitable[_admin_service_pb2.GetAuditorsResponse]]:
+        """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
+        REGISTRY_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -71,7 +71,9 @@ class Application(_message.Message):
         ACCEPTED, NOT_ACCEPTED, WITHDRAWN or EXPIRED.
         """
         STATE_ACCEPTED: Application._State.ValueType  # 2
-        """已受理 · Accepted: clock and place run. Goes to IN_REVIEW or BOOKED."""
+        """已受理 · Accepted: clock and place run. A case for a person stays here until a registrar claims it (IN_REVIEW),
+        and comes back when it is given back.
+        """
         STATE_IN_REVIEW: Application._State.ValueType  # 3
         """审核中 · A registrar has it."""
         STATE_SUPPLEMENT_REQUESTED: Application._State.ValueType  # 4
@@ -81,7 +83,7 @@ class Application(_message.Message):
         STATE_AWAITING_PAYOFF: Application._State.ValueType  # 6
         """待结清 · Decided; booking waits for the payoff, or for an accepted undertaking."""
         STATE_SUSPENDED: Application._State.ValueType  # 7
-        """中止 · Suspended: queue, correction case or inquiry. Back to IN_REVIEW."""
+        """中止 · Suspended: queue, correction case or inquiry. Back to IN_REVIEW, or ACCEPTED when nobody has it."""
         STATE_BOOKED: Application._State.ValueType  # 8
         """已登簿 · Booked: the right exists. Final; certificates follow."""
         STATE_NOT_ACCEPTED: Application._State.ValueType  # 9
@@ -103,7 +105,9 @@ class Application(_message.Message):
     ACCEPTED, NOT_ACCEPTED, WITHDRAWN or EXPIRED.
     """
     STATE_ACCEPTED: Application.State.ValueType  # 2
-    """已受理 · Accepted: clock and place run. Goes to IN_REVIEW or BOOKED."""
+    """已受理 · Accepted: clock and place run. A case for a person stays here until a registrar claims it (IN_REVIEW),
+    and comes back when it is given back.
+    """
     STATE_IN_REVIEW: Application.State.ValueType  # 3
     """审核中 · A registrar has it."""
     STATE_SUPPLEMENT_REQUESTED: Application.State.ValueType  # 4
@@ -113,7 +117,7 @@ class Application(_message.Message):
     STATE_AWAITING_PAYOFF: Application.State.ValueType  # 6
     """待结清 · Decided; booking waits for the payoff, or for an accepted undertaking."""
     STATE_SUSPENDED: Application.State.ValueType  # 7
-    """中止 · Suspended: queue, correction case or inquiry. Back to IN_REVIEW."""
+    """中止 · Suspended: queue, correction case or inquiry. Back to IN_REVIEW, or ACCEPTED when nobody has it."""
     STATE_BOOKED: Application.State.ValueType  # 8
     """已登簿 · Booked: the right exists. Final; certificates follow."""
     STATE_NOT_ACCEPTED: Application.State.ValueType  # 9
@@ -180,9 +184,11 @@ class Application(_message.Message):
     loan_kind: _codes_pb2.LoanKind.ValueType
     """贷款类别 · Kind of loan."""
     agreement_number: _builtins.str
-    """业务协议号 · Agreement under which the institution may use this mode."""
+    """业务协议号 · Agreement of the applicant institution with the registry, as registered now, under which it may use
+    this mode; empty for a single operation.
+    """
     request_id: _builtins.str
-    """请求编号 · UUID of the submission; told to its sender."""
+    """请求编号 · UUID of the submission; told to its sender, the channel institution, alone."""
     manifest_digest: _builtins.bytes
     """清单摘要 · Payload digest (32 bytes) of the manifest in force: SHA-256 of the PAE of its type and bytes. A later
     act names it; the actor MUST compute it from the manifest itself, not copy it from here.
@@ -190,9 +196,13 @@ class Application(_message.Message):
     terms_sha256: _builtins.bytes
     """申请内容摘要 · SHA-256 (32 bytes) of Manifest.terms, exactly those bytes."""
     last_index: _builtins.int
-    """最后记录 · Index of the last ledger entry on this case or its units; a ReviewAct states it."""
+    """最后记录 · Index of the last ledger entry on this case; for a registrar who reads one application also of the
+    rights on its units, if that came later: a ReviewAct states it.
+    """
     accepted_by: _builtins.str
-    """受理人 · Accepting officer; for a rule the officer who answers for the rule set."""
+    """受理人 · Accepting officer. It is always a rule that accepts: the officer who answers for the rule set in force at
+    that instant; empty before acceptance, and where the registry had no rule set.
+    """
     claimed_by: _builtins.str
     """领取人 · Registrar who has claimed it; empty when in the queue."""
     reviewed_by: _builtins.str
@@ -221,7 +231,9 @@ class Application(_message.Message):
 
     @_builtins.property
     def clerk(self) -> _common_pb2.Clerk:
-        """经办人 · Clerk of the applicant institution; told to that institution and the registrar."""
+        """经办人 · Clerk of the applicant institution; told to that institution (and to who files for it) and the registrar.
+        Like mode, read from the manifest: absent once the evidence has been erased.
+        """
 
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
@@ -334,19 +346,19 @@ class Milestones(_message.Message):
 
     @_builtins.property
     def sealed_at(self) -> _timestamp_pb2.Timestamp:
-        """签章时间 · Last certificate sealed (UTC)."""
+        """签章时间 · Last certificate sealed (UTC); absent while one of them is not."""
 
     @_builtins.property
     def paid_out_at(self) -> _timestamp_pb2.Timestamp:
-        """放款时间 · Lender stated that it paid out (UTC)."""
+        """放款时间 · Lender stated that it paid out (UTC); of several lenders the last."""
 
     @_builtins.property
     def payoff_confirmed_at(self) -> _timestamp_pb2.Timestamp:
-        """结清确认时间 · Old mortgagee confirmed the payoff (UTC)."""
+        """结清确认时间 · Old mortgagee confirmed the payoff (UTC); of several the last."""
 
     @_builtins.property
     def released_at(self) -> _timestamp_pb2.Timestamp:
-        """原抵押权注销时间 · Old mortgage released (UTC)."""
+        """原抵押权注销时间 · The mortgage that this application releases was released (UTC), in its booking."""
 
     @_builtins.property
     def closed_at(self) -> _timestamp_pb2.Timestamp:
@@ -375,7 +387,9 @@ Global___Milestones: _TypeAlias = Milestones  # noqa: Y015
 
 @_typing.final
 class Dossier(_message.Message):
-    """全卷 · What was sent and done, as far as the caller may read it."""
+    """全卷 · What was sent and done, as far as the caller may read it. Evidence that the law lets be erased may have
+    been: what is gone is empty here.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -387,11 +401,13 @@ class Dossier(_message.Message):
     """清单 · The manifest's bytes, exactly as signed. Recompute the payload digest from them."""
     @_builtins.property
     def sections(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Section]:
-        """分节 · Sections that the caller may read; each verifies against its SectionReference."""
+        """分节 · Sections that the caller may read, those of the submission first, then those of joins; each verifies against
+        its SectionReference in the manifest, or in the JoinAct among `acts`.
+        """
 
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___DossierFile]:
-        """材料 · Files that the caller may read, with the verdict of their check."""
+        """材料 · Files that the caller may read, those of later acts too, with the verdict of their check."""
 
     @_builtins.property
     def acts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DossierAct]:
@@ -430,7 +446,7 @@ class DossierFile(_message.Message):
 
     @_builtins.property
     def file(self) -> _file_pb2.File:
-        """文件 · The uploaded file with its verdict."""
+        """文件 · The uploaded file with its verdict; absent when the institution that names it had not uploaded it."""
 
     def __init__(
         self,
@@ -461,11 +477,18 @@ class DossierAct(_message.Message):
     index: _builtins.int
     """账本序号 · Index of its ledger entry."""
     payload_type: _builtins.str
-    """载荷类型 · Payload type, such as "application/vnd.diya.join.v1+protobuf"."""
+    """载荷类型 · Payload type, such as "application/vnd.diya.join.v1+protobuf"; what the gateway did by itself, because
+    something fell due, has "application/vnd.diya.clockwork.v1+json".
+    """
     payload: _builtins.bytes
-    """载荷 · Payload bytes exactly as signed; empty when the caller may not read them."""
+    """载荷 · Payload bytes exactly as signed; empty when the caller may not read them: of the registrars' acts those
+    that ask for papers or refuse are open to every institution of the case, the others to registrars only. What
+    institutions signed is open to all of the case.
+    """
     actor: _builtins.str
-    """行为人 · Who signed: institution or registrar, as text."""
+    """行为人 · Who signed: USCC (18 characters) of the institution that sent it, or the registrar's id; empty for what
+    the gateway did by itself.
+    """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """时间 · Instant of its entry (UTC)."""

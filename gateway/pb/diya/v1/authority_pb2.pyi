@@ -39,9 +39,13 @@ class _KeyRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyRole.Value
     KEY_ROLE_RELEASE: _KeyRole.ValueType  # 3
     """注销 · Signs submissions and joins that do nothing but release."""
     KEY_ROLE_READ: _KeyRole.ValueType  # 4
-    """查询 · Reads; signs nothing."""
+    """查询 · Reads; signs nothing. As its only role it identifies a connection, like TLS, that may call the methods
+    Get…, List…, Download…, Watch… and Verify… and no other (PERMISSION_DENIED). Beside roles that sign it adds nothing.
+    """
     KEY_ROLE_TLS: _KeyRole.ValueType  # 5
-    """通信 · Identifies the connection (client certificate of TLS). A TLS key never signs an envelope."""
+    """通信 · Identifies the connection (client certificate of TLS), for reading and for acts, which are signed by other
+    keys: a TLS key never signs an envelope.
+    """
 
 class KeyRole(_KeyRole, metaclass=_KeyRoleEnumTypeWrapper):
     """密钥用途 · What a registered key may do."""
@@ -55,9 +59,13 @@ KEY_ROLE_CONSENT: KeyRole.ValueType  # 2
 KEY_ROLE_RELEASE: KeyRole.ValueType  # 3
 """注销 · Signs submissions and joins that do nothing but release."""
 KEY_ROLE_READ: KeyRole.ValueType  # 4
-"""查询 · Reads; signs nothing."""
+"""查询 · Reads; signs nothing. As its only role it identifies a connection, like TLS, that may call the methods
+Get…, List…, Download…, Watch… and Verify… and no other (PERMISSION_DENIED). Beside roles that sign it adds nothing.
+"""
 KEY_ROLE_TLS: KeyRole.ValueType  # 5
-"""通信 · Identifies the connection (client certificate of TLS). A TLS key never signs an envelope."""
+"""通信 · Identifies the connection (client certificate of TLS), for reading and for acts, which are signed by other
+keys: a TLS key never signs an envelope.
+"""
 Global___KeyRole: _TypeAlias = KeyRole  # noqa: Y015
 
 class _Stance:

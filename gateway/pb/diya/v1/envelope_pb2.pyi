@@ -179,8 +179,9 @@ class Header(_message.Message):
     an operator.
     """
     applicant_institution: _builtins.str
-    """申请机构（网点） · USCC (18 characters) of the branch that applies; its registered key signs. Empty in acts of
-    a registrar or an operator.
+    """申请机构（网点） · USCC (18 characters) of the branch that applies. The envelope is signed with a key registered for it
+    or for the channel institution, which must be registered to file for it (Institution.files_for), or be it; nobody
+    else's key will do. Empty in acts of a registrar or an operator.
     """
     request_id: _builtins.str
     """请求编号 · UUID in its canonical 36-character form, chosen by the sender, new for every act; equals the outer
@@ -189,9 +190,13 @@ class Header(_message.Message):
     validate_only: _builtins.bool
     """仅校验 · Rehearsal: nothing is filed. Equals the outer validate_only. Only submissions know it."""
     supersedes: _builtins.str
-    """取代的申请 · Name of the application that was NOT_ACCEPTED and that this one replaces; empty for none."""
+    """取代的申请 · Name of the application that was NOT_ACCEPTED, EXPIRED, WITHDRAWN or REFUSED and that this one replaces;
+    empty for none. Unknown or another institution's: APPLICATION_NOT_FOUND; in another state: STATE_NOT_ALLOWED.
+    """
     case: _builtins.str
-    """所属案件 · Name of the application of the first phase of the same case; empty for a first phase."""
+    """所属案件 · Name of the application of the first phase of the same case; empty for a first phase. Unknown or another
+    institution's: APPLICATION_NOT_FOUND.
+    """
     phase: _builtins.int
     """阶段 · Phase of the case, from 1."""
     @_builtins.property
@@ -256,7 +261,8 @@ class Manifest(_message.Message):
     """申请内容 · The serialized Terms. SHA-256 of exactly these bytes is what every applicant is bound to."""
     insist: _builtins.bool
     """坚持申请 · The applicant insists: where the register bars the booking (N-BARRED) the case is to be accepted
-    all the same and refused in writing, so that the refusal can be challenged (IR 22).
+    all the same and refused in writing, so that the refusal can be challenged (IR 22). Its findings then bear their R-
+    codes and refer. Missing papers, signatures and jurisdiction are never waived by it.
     """
     @_builtins.property
     def header(self) -> Global___Header:

@@ -53,7 +53,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CERTIFICATE_MALFORMED: _ErrorReason.ValueType  # 9
     """证书无法解析 · INVALID_ARGUMENT. Not one X.509 certificate in DER, or above the limit."""
     ERROR_REASON_KEY_NOT_REGISTERED: _ErrorReason.ValueType  # 10
-    """密钥未登记 · PERMISSION_DENIED. The signing key is not registered for the applicant institution."""
+    """密钥未登记 · PERMISSION_DENIED. The signing key is registered, at this time, neither for the applicant institution nor
+    for the channel that files for it; in acts of registrars and operators, not for the one who acts.
+    """
     ERROR_REASON_KEY_WITHOUT_ROLE: _ErrorReason.ValueType  # 11
     """密钥无此用途 · PERMISSION_DENIED. The key is registered without the role that this act needs."""
     ERROR_REASON_CHANNEL_NOT_AUTHORISED: _ErrorReason.ValueType  # 12
@@ -141,11 +143,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_EVENT_SEQUENCE_INVALID: _ErrorReason.ValueType  # 92
     """事件序号错误 · OUT_OF_RANGE. after_sequence is above the last event."""
     ERROR_REASON_CLAIMED_BY_OTHER: _ErrorReason.ValueType  # 93
-    """已被他人领取 · FAILED_PRECONDITION. Another registrar has the case."""
+    """已被他人领取 · FAILED_PRECONDITION. Another registrar has the case, or nobody has claimed it yet."""
     ERROR_REASON_SEEN_INDEX_STALE: _ErrorReason.ValueType  # 94
     """已有新记录 · ABORTED. Something was entered after last_index_seen: look again and sign again."""
     ERROR_REASON_SECOND_PERSON_REQUIRED: _ErrorReason.ValueType  # 95
-    """须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons; the reviewer may not book."""
+    """须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons, or this registrar may only review: another books."""
     ERROR_REASON_VERSION_CONFLICT: _ErrorReason.ValueType  # 96
     """版本不连续 · FAILED_PRECONDITION. A profile or rule set whose version is not one more than the last."""
     ERROR_REASON_FEED_SEQUENCE_REUSED: _ErrorReason.ValueType  # 97
@@ -157,8 +159,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
     """超过配额 · RESOURCE_EXHAUSTED. Quota of the day; with RetryInfo until it opens again."""
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 112
-    """消息过大 · RESOURCE_EXHAUSTED. A message above the limit of the call. The library refuses it before us, without
-    ErrorInfo, when it is above the transport's limit.
+    """消息过大 · RESOURCE_EXHAUSTED. A message above the limit of the call (6 MiB by default, a chunk 1 MiB). The library
+    refuses it before us, without ErrorInfo, when it is above the transport's limit.
     """
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 113
     """正在停机 · UNAVAILABLE. The server is going down or cannot write now; with RetryInfo. Nothing was kept."""
@@ -199,7 +201,9 @@ institution.
 ERROR_REASON_CERTIFICATE_MALFORMED: ErrorReason.ValueType  # 9
 """证书无法解析 · INVALID_ARGUMENT. Not one X.509 certificate in DER, or above the limit."""
 ERROR_REASON_KEY_NOT_REGISTERED: ErrorReason.ValueType  # 10
-"""密钥未登记 · PERMISSION_DENIED. The signing key is not registered for the applicant institution."""
+"""密钥未登记 · PERMISSION_DENIED. The signing key is registered, at this time, neither for the applicant institution nor
+for the channel that files for it; in acts of registrars and operators, not for the one who acts.
+"""
 ERROR_REASON_KEY_WITHOUT_ROLE: ErrorReason.ValueType  # 11
 """密钥无此用途 · PERMISSION_DENIED. The key is registered without the role that this act needs."""
 ERROR_REASON_CHANNEL_NOT_AUTHORISED: ErrorReason.ValueType  # 12
@@ -287,11 +291,11 @@ ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 91
 ERROR_REASON_EVENT_SEQUENCE_INVALID: ErrorReason.ValueType  # 92
 """事件序号错误 · OUT_OF_RANGE. after_sequence is above the last event."""
 ERROR_REASON_CLAIMED_BY_OTHER: ErrorReason.ValueType  # 93
-"""已被他人领取 · FAILED_PRECONDITION. Another registrar has the case."""
+"""已被他人领取 · FAILED_PRECONDITION. Another registrar has the case, or nobody has claimed it yet."""
 ERROR_REASON_SEEN_INDEX_STALE: ErrorReason.ValueType  # 94
 """已有新记录 · ABORTED. Something was entered after last_index_seen: look again and sign again."""
 ERROR_REASON_SECOND_PERSON_REQUIRED: ErrorReason.ValueType  # 95
-"""须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons; the reviewer may not book."""
+"""须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons, or this registrar may only review: another books."""
 ERROR_REASON_VERSION_CONFLICT: ErrorReason.ValueType  # 96
 """版本不连续 · FAILED_PRECONDITION. A profile or rule set whose version is not one more than the last."""
 ERROR_REASON_FEED_SEQUENCE_REUSED: ErrorReason.ValueType  # 97
@@ -303,8 +307,8 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 110
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111
 """超过配额 · RESOURCE_EXHAUSTED. Quota of the day; with RetryInfo until it opens again."""
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 112
-"""消息过大 · RESOURCE_EXHAUSTED. A message above the limit of the call. The library refuses it before us, without
-ErrorInfo, when it is above the transport's limit.
+"""消息过大 · RESOURCE_EXHAUSTED. A message above the limit of the call (6 MiB by default, a chunk 1 MiB). The library
+refuses it before us, without ErrorInfo, when it is above the transport's limit.
 """
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 113
 """正在停机 · UNAVAILABLE. The server is going down or cannot write now; with RetryInfo. Nothing was kept."""

@@ -49,7 +49,9 @@ class File(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """无人引用时清除 · Instant after which it is erased if no case has named it (UTC); absent once one has."""
+        """无人引用时清除 · Instant after which it is erased if no case has named it (UTC); absent once one has, and always
+        where the gateway erases no files by itself, as this version does not.
+        """
 
     @_builtins.property
     def verdict(self) -> Global___FileVerdict:

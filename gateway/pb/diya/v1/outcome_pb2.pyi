@@ -127,7 +127,9 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     EVENT_KIND_PAID_OUT: _EventKind.ValueType  # 21
     """已放款 · A lender stated that it paid out."""
     EVENT_KIND_CERTIFICATE_ENDED: _EventKind.ValueType  # 22
-    """证照注销 · A certificate that you hold was cancelled or superseded."""
+    """证照注销 · A certificate that you hold was cancelled or superseded. Told to every registered institution of the
+    case that brought it out, in the booking that ended it.
+    """
     EVENT_KIND_SEIZURE: _EventKind.ValueType  # 23
     """查封通知 · A unit on which you hold a mortgage was seized; reading this is recorded (CC 423(4))."""
     EVENT_KIND_PRE_NOTICE_LAPSING: _EventKind.ValueType  # 24
@@ -185,7 +187,9 @@ EVENT_KIND_PAYOFF_CONFIRMED: EventKind.ValueType  # 20
 EVENT_KIND_PAID_OUT: EventKind.ValueType  # 21
 """已放款 · A lender stated that it paid out."""
 EVENT_KIND_CERTIFICATE_ENDED: EventKind.ValueType  # 22
-"""证照注销 · A certificate that you hold was cancelled or superseded."""
+"""证照注销 · A certificate that you hold was cancelled or superseded. Told to every registered institution of the
+case that brought it out, in the booking that ended it.
+"""
 EVENT_KIND_SEIZURE: EventKind.ValueType  # 23
 """查封通知 · A unit on which you hold a mortgage was seized; reading this is recorded (CC 423(4))."""
 EVENT_KIND_PRE_NOTICE_LAPSING: EventKind.ValueType  # 24
@@ -474,7 +478,9 @@ class Event(_message.Message):
     sequence: _builtins.int
     """序号 · Number, from 1 without a gap per (registry, institution), given in the commit that caused it."""
     application: _builtins.str
-    """申请 · Name of the application; empty for an event on a unit alone."""
+    """申请 · Name of the application; empty for an event on a unit alone. For CERTIFICATE_ENDED the one whose booking
+    ended the certificate: a holder who is no party of it cannot read it.
+    """
     kind: Global___EventKind.ValueType
     """种类 · What happened."""
     state: _application_pb2.Application.State.ValueType
@@ -482,7 +488,7 @@ class Event(_message.Message):
     certificate: _builtins.str
     """证书 · Name of the certificate, for SEALED and CERTIFICATE_ENDED."""
     case_number: _builtins.str
-    """业务号 YWH · Case number; empty before acceptance."""
+    """业务号 YWH · Case number of that application when it happened; empty before acceptance."""
     index: _builtins.int
     """账本序号 · Index of the ledger entry."""
     unit_code: _builtins.str

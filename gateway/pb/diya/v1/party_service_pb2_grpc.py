@@ -112,7 +112,7 @@ class PartyServiceServicer:
         """拒绝 · Declines to join or to consent; a person looks into it, and nothing ends by itself (DeclineAct).
         Caller: an institution that was asked; key role SUBMIT or CONSENT.
         States: AWAITING_PARTIES, ACCEPTED, IN_REVIEW, SUPPLEMENT_REQUESTED, AWAITING_PAYOFF.
-        Leaves: the state it was in.
+        Leaves: AWAITING_PARTIES as it was; an accepted case goes to a registrar (IN_REVIEW, or ACCEPTED when nobody has it).
         Results: DONE. Errors: see the service.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -123,7 +123,7 @@ class PartyServiceServicer:
         """撤回同意 · Takes a consent back, before booking and not after a payout that relied on it (RevokeAct).
         Caller: the institution that consented and is no applicant; key role CONSENT.
         States: AWAITING_PARTIES, ACCEPTED, IN_REVIEW, SUPPLEMENT_REQUESTED, SUSPENDED, AWAITING_TAX, AWAITING_PAYOFF.
-        Leaves: the state it was in, or IN_REVIEW.
+        Leaves: the state it was in, or IN_REVIEW, or ACCEPTED when no registrar has it.
         Results: DONE. Errors: see the service.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -588,7 +588,7 @@ class ListApplicationsRequest(_message.Message):
     applicant_institution: _builtins.str
     """申请机构（网点） · Only of this branch, USCC (18 characters); empty means all that the caller may see."""
     case: _builtins.str
-    """所属案件 · Only phases of this case: name of its first phase's application; empty means all."""
+    """所属案件 · Only phases of this case, the first included: name of its first phase's application; empty means all."""
     case_number: _builtins.str
     """业务号 YWH · Only with this case number; empty means all."""
     @_builtins.property
@@ -675,8 +675,8 @@ class WatchEventsRequest(_message.Message):
     catch_up_only: _builtins.bool
     """读到为止 · End the stream when no more events are there, instead of waiting."""
     institution: _builtins.str
-    """机构 · USCC (18 characters) of a branch for which the caller may be the channel; empty means the caller's own
-    sequence.
+    """机构 · USCC (18 characters) of a branch for which the caller may be the channel (else FIELD_INVALID); each
+    institution has a sequence of its own. Empty means the caller's own.
     """
     def __init__(
         self,

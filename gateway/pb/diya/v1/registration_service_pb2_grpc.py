@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class RegistrationServiceStub:
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -36,8 +37,9 @@ class RegistrationServiceStub:
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE,
     HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
-    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), REQUEST_ID_REUSED, DEADLINE_PASSED,
-    QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
+    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
+    REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
+    SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's
@@ -114,7 +116,8 @@ class RegistrationServiceStub:
 
 class RegistrationServiceServicer:
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -123,8 +126,9 @@ class RegistrationServiceServicer:
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE,
     HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
-    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), REQUEST_ID_REUSED, DEADLINE_PASSED,
-    QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
+    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
+    REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
+    SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's
@@ -327,7 +331,8 @@ def add_RegistrationServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RegistrationService:
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -336,8 +341,9 @@ class RegistrationService:
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE,
     HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
-    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), REQUEST_ID_REUSED, DEADLINE_PASSED,
-    QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
+    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
+    REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
+    SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's

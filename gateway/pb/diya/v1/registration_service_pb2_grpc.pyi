@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class RegistrationServiceStub:
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -37,8 +38,9 @@ class RegistrationServiceStub:
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE,
     HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
-    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), REQUEST_ID_REUSED, DEADLINE_PASSED,
-    QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
+    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
+    REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
+    SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's
@@ -128,7 +130,8 @@ class RegistrationServiceStub:
 @_typing.type_check_only
 class RegistrationServiceAsyncStub(RegistrationServiceStub):
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -137,8 +140,9 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE,
     HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
-    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), REQUEST_ID_REUSED, DEADLINE_PASSED,
-    QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
+    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
+    REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
+    SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's
@@ -224,7 +228,8 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
 
 class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     """登记申请服务 · Submissions and what follows, for institutions. The caller is identified by its TLS key; every act is
-    signed by the applicant institution's own registered key inside its envelope.
+    signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
+    that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
     All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
@@ -233,8 +238,9 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE,
     HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
-    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), REQUEST_ID_REUSED, DEADLINE_PASSED,
-    QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
+    CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
+    REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
+    SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's

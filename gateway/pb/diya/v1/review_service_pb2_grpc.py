@@ -102,8 +102,8 @@ class ReviewServiceServicer:
     def Claim(self, request, context):
         """领取案件 · Takes a case from the queue.
         Caller: a registrar of the registry; envelope with ReviewAct.claim.
-        States: ACCEPTED, or IN_REVIEW unclaimed.
-        Leaves: IN_REVIEW.
+        States: ACCEPTED; IN_REVIEW (reviewed, a second person is to book) and SUSPENDED while nobody has claimed it.
+        Leaves: IN_REVIEW; SUSPENDED what was suspended.
         Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -113,8 +113,8 @@ class ReviewServiceServicer:
     def Unclaim(self, request, context):
         """退回案件 · Gives a case back to the queue.
         Caller: a registrar of the registry; envelope with ReviewAct.unclaim.
-        States: IN_REVIEW, claimed by the caller.
-        Leaves: IN_REVIEW, unclaimed.
+        States: IN_REVIEW and SUSPENDED, claimed by the caller.
+        Leaves: ACCEPTED; IN_REVIEW when it was reviewed and a second person is to book; SUSPENDED what was suspended.
         Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -135,10 +135,11 @@ class ReviewServiceServicer:
     def Approve(self, request, context):
         """同意登记 · Approves, and books in the same commit when no gate is closed and the register still allows it.
         Caller: a registrar of the registry; envelope with ReviewAct.approve.
-        States: IN_REVIEW, claimed by the caller; AWAITING_TAX and AWAITING_PAYOFF to book once the gate is open.
-        Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), or IN_REVIEW when a second
-        person is to book.
-        Results: BOOKED, ACCEPTED, REFUSED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
+        States: IN_REVIEW, claimed by the caller. A case approved before its taxes or payoff waits in AWAITING_TAX or
+        AWAITING_PAYOFF and is booked by the supplement or consent that opens the gate, without another approval.
+        Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
+        booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
+        Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
         SECOND_PERSON_REQUIRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -148,8 +149,9 @@ class ReviewServiceServicer:
     def Refuse(self, request, context):
         """不予登记 · Refuses in writing, with at least one R- finding.
         Caller: a registrar of the registry; envelope with ReviewAct.refuse.
-        States: IN_REVIEW, claimed by the caller; SUPPLEMENT_REQUESTED, AWAITING_TAX, AWAITING_PAYOFF after their
-        deadline.
+        States: IN_REVIEW, claimed by the caller; resume what is suspended first. When their deadlines pass the gateway
+        itself refuses SUPPLEMENT_REQUESTED (R-NOT_SUPPLEMENTED) and AWAITING_TAX (R-TAX), and gives AWAITING_PAYOFF back
+        to a registrar.
         Leaves: REFUSED.
         Results: REFUSED. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
         """
@@ -171,9 +173,9 @@ class ReviewServiceServicer:
     def Resume(self, request, context):
         """恢复办理 · Ends a suspension.
         Caller: a registrar of the registry; envelope with ReviewAct.resume.
-        States: SUSPENDED.
+        States: SUSPENDED, claimed by the caller.
         Leaves: IN_REVIEW.
-        Results: DONE. Errors: see the service, and SEEN_INDEX_STALE.
+        Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,15 +46,15 @@ class ReviewServiceStub:
     Claim: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ClaimRequest, _review_service_pb2.ClaimResponse]
     """领取案件 · Takes a case from the queue.
     Caller: a registrar of the registry; envelope with ReviewAct.claim.
-    States: ACCEPTED, or IN_REVIEW unclaimed.
-    Leaves: IN_REVIEW.
+    States: ACCEPTED; IN_REVIEW (reviewed, a second person is to book) and SUSPENDED while nobody has claimed it.
+    Leaves: IN_REVIEW; SUSPENDED what was suspended.
     Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER.
     """
     Unclaim: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.UnclaimRequest, _review_service_pb2.UnclaimResponse]
     """退回案件 · Gives a case back to the queue.
     Caller: a registrar of the registry; envelope with ReviewAct.unclaim.
-    States: IN_REVIEW, claimed by the caller.
-    Leaves: IN_REVIEW, unclaimed.
+    States: IN_REVIEW and SUSPENDED, claimed by the caller.
+    Leaves: ACCEPTED; IN_REVIEW when it was reviewed and a second person is to book; SUSPENDED what was suspended.
     Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER.
     """
     RequestSupplement: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.RequestSupplementRequest, _review_service_pb2.RequestSupplementResponse]
@@ -67,17 +67,19 @@ class ReviewServiceStub:
     Approve: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ApproveRequest, _review_service_pb2.ApproveResponse]
     """同意登记 · Approves, and books in the same commit when no gate is closed and the register still allows it.
     Caller: a registrar of the registry; envelope with ReviewAct.approve.
-    States: IN_REVIEW, claimed by the caller; AWAITING_TAX and AWAITING_PAYOFF to book once the gate is open.
-    Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), or IN_REVIEW when a second
-    person is to book.
-    Results: BOOKED, ACCEPTED, REFUSED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
+    States: IN_REVIEW, claimed by the caller. A case approved before its taxes or payoff waits in AWAITING_TAX or
+    AWAITING_PAYOFF and is booked by the supplement or consent that opens the gate, without another approval.
+    Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
+    booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
+    Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
     SECOND_PERSON_REQUIRED.
     """
     Refuse: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.RefuseRequest, _review_service_pb2.RefuseResponse]
     """不予登记 · Refuses in writing, with at least one R- finding.
     Caller: a registrar of the registry; envelope with ReviewAct.refuse.
-    States: IN_REVIEW, claimed by the caller; SUPPLEMENT_REQUESTED, AWAITING_TAX, AWAITING_PAYOFF after their
-    deadline.
+    States: IN_REVIEW, claimed by the caller; resume what is suspended first. When their deadlines pass the gateway
+    itself refuses SUPPLEMENT_REQUESTED (R-NOT_SUPPLEMENTED) and AWAITING_TAX (R-TAX), and gives AWAITING_PAYOFF back
+    to a registrar.
     Leaves: REFUSED.
     Results: REFUSED. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
     """
@@ -91,9 +93,9 @@ class ReviewServiceStub:
     Resume: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ResumeRequest, _review_service_pb2.ResumeResponse]
     """恢复办理 · Ends a suspension.
     Caller: a registrar of the registry; envelope with ReviewAct.resume.
-    States: SUSPENDED.
+    States: SUSPENDED, claimed by the caller.
     Leaves: IN_REVIEW.
-    Results: DONE. Errors: see the service, and SEEN_INDEX_STALE.
+    Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
     """
 
 @_typing.type_check_only
@@ -114,15 +116,15 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     Claim: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ClaimRequest, _review_service_pb2.ClaimResponse]  # type: ignore[assignment]
     """领取案件 · Takes a case from the queue.
     Caller: a registrar of the registry; envelope with ReviewAct.claim.
-    States: ACCEPTED, or IN_REVIEW unclaimed.
-    Leaves: IN_REVIEW.
+    States: ACCEPTED; IN_REVIEW (reviewed, a second person is to book) and SUSPENDED while nobody has claimed it.
+    Leaves: IN_REVIEW; SUSPENDED what was suspended.
     Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER.
     """
     Unclaim: _aio.UnaryUnaryMultiCallable[_review_service_pb2.UnclaimRequest, _review_service_pb2.UnclaimResponse]  # type: ignore[assignment]
     """退回案件 · Gives a case back to the queue.
     Caller: a registrar of the registry; envelope with ReviewAct.unclaim.
-    States: IN_REVIEW, claimed by the caller.
-    Leaves: IN_REVIEW, unclaimed.
+    States: IN_REVIEW and SUSPENDED, claimed by the caller.
+    Leaves: ACCEPTED; IN_REVIEW when it was reviewed and a second person is to book; SUSPENDED what was suspended.
     Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER.
     """
     RequestSupplement: _aio.UnaryUnaryMultiCallable[_review_service_pb2.RequestSupplementRequest, _review_service_pb2.RequestSupplementResponse]  # type: ignore[assignment]
@@ -135,17 +137,19 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     Approve: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ApproveRequest, _review_service_pb2.ApproveResponse]  # type: ignore[assignment]
     """同意登记 · Approves, and books in the same commit when no gate is closed and the register still allows it.
     Caller: a registrar of the registry; envelope with ReviewAct.approve.
-    States: IN_REVIEW, claimed by the caller; AWAITING_TAX and AWAITING_PAYOFF to book once the gate is open.
-    Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), or IN_REVIEW when a second
-    person is to book.
-    Results: BOOKED, ACCEPTED, REFUSED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
+    States: IN_REVIEW, claimed by the caller. A case approved before its taxes or payoff waits in AWAITING_TAX or
+    AWAITING_PAYOFF and is booked by the supplement or consent that opens the gate, without another approval.
+    Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
+    booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
+    Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
     SECOND_PERSON_REQUIRED.
     """
     Refuse: _aio.UnaryUnaryMultiCallable[_review_service_pb2.RefuseRequest, _review_service_pb2.RefuseResponse]  # type: ignore[assignment]
     """不予登记 · Refuses in writing, with at least one R- finding.
     Caller: a registrar of the registry; envelope with ReviewAct.refuse.
-    States: IN_REVIEW, claimed by the caller; SUPPLEMENT_REQUESTED, AWAITING_TAX, AWAITING_PAYOFF after their
-    deadline.
+    States: IN_REVIEW, claimed by the caller; resume what is suspended first. When their deadlines pass the gateway
+    itself refuses SUPPLEMENT_REQUESTED (R-NOT_SUPPLEMENTED) and AWAITING_TAX (R-TAX), and gives AWAITING_PAYOFF back
+    to a registrar.
     Leaves: REFUSED.
     Results: REFUSED. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
     """
@@ -159,9 +163,9 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     Resume: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ResumeRequest, _review_service_pb2.ResumeResponse]  # type: ignore[assignment]
     """恢复办理 · Ends a suspension.
     Caller: a registrar of the registry; envelope with ReviewAct.resume.
-    States: SUSPENDED.
+    States: SUSPENDED, claimed by the caller.
     Leaves: IN_REVIEW.
-    Results: DONE. Errors: see the service, and SEEN_INDEX_STALE.
+    Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
     """
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -191,8 +195,8 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_review_service_pb2.ClaimResponse, _abc.Awaitable[_review_service_pb2.ClaimResponse]]:
         """领取案件 · Takes a case from the queue.
         Caller: a registrar of the registry; envelope with ReviewAct.claim.
-        States: ACCEPTED, or IN_REVIEW unclaimed.
-        Leaves: IN_REVIEW.
+        States: ACCEPTED; IN_REVIEW (reviewed, a second person is to book) and SUSPENDED while nobody has claimed it.
+        Leaves: IN_REVIEW; SUSPENDED what was suspended.
         Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER.
         """
 
@@ -204,8 +208,8 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_review_service_pb2.UnclaimResponse, _abc.Awaitable[_review_service_pb2.UnclaimResponse]]:
         """退回案件 · Gives a case back to the queue.
         Caller: a registrar of the registry; envelope with ReviewAct.unclaim.
-        States: IN_REVIEW, claimed by the caller.
-        Leaves: IN_REVIEW, unclaimed.
+        States: IN_REVIEW and SUSPENDED, claimed by the caller.
+        Leaves: ACCEPTED; IN_REVIEW when it was reviewed and a second person is to book; SUSPENDED what was suspended.
         Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER.
         """
 
@@ -230,10 +234,11 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_review_service_pb2.ApproveResponse, _abc.Awaitable[_review_service_pb2.ApproveResponse]]:
         """同意登记 · Approves, and books in the same commit when no gate is closed and the register still allows it.
         Caller: a registrar of the registry; envelope with ReviewAct.approve.
-        States: IN_REVIEW, claimed by the caller; AWAITING_TAX and AWAITING_PAYOFF to book once the gate is open.
-        Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), or IN_REVIEW when a second
-        person is to book.
-        Results: BOOKED, ACCEPTED, REFUSED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
+        States: IN_REVIEW, claimed by the caller. A case approved before its taxes or payoff waits in AWAITING_TAX or
+        AWAITING_PAYOFF and is booked by the supplement or consent that opens the gate, without another approval.
+        Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
+        booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
+        Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
         SECOND_PERSON_REQUIRED.
         """
 
@@ -245,8 +250,9 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_review_service_pb2.RefuseResponse, _abc.Awaitable[_review_service_pb2.RefuseResponse]]:
         """不予登记 · Refuses in writing, with at least one R- finding.
         Caller: a registrar of the registry; envelope with ReviewAct.refuse.
-        States: IN_REVIEW, claimed by the caller; SUPPLEMENT_REQUESTED, AWAITING_TAX, AWAITING_PAYOFF after their
-        deadline.
+        States: IN_REVIEW, claimed by the caller; resume what is suspended first. When their deadlines pass the gateway
+        itself refuses SUPPLEMENT_REQUESTED (R-NOT_SUPPLEMENTED) and AWAITING_TAX (R-TAX), and gives AWAITING_PAYOFF back
+        to a registrar.
         Leaves: REFUSED.
         Results: REFUSED. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
         """
@@ -272,9 +278,9 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_review_service_pb2.ResumeResponse, _abc.Awaitable[_review_service_pb2.ResumeResponse]]:
         """恢复办理 · Ends a suspension.
         Caller: a registrar of the registry; envelope with ReviewAct.resume.
-        States: SUSPENDED.
+        States: SUSPENDED, claimed by the caller.
         Leaves: IN_REVIEW.
-        Results: DONE. Errors: see the service, and SEEN_INDEX_STALE.
+        Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
         """
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

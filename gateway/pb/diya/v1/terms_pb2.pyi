@@ -45,7 +45,9 @@ class _DeclarationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decla
     DECLARATION_KIND_MORTGAGEE_TOLD: _DeclarationKind.ValueType  # 3
     """已通知抵押权人 · The seller states that the mortgagee was told (CC 406)."""
     DECLARATION_KIND_SECURITY_GIVEN_UP: _DeclarationKind.ValueType  # 4
-    """放弃第三人担保 · The creditor gives up a third party's security (CC 391)."""
+    """放弃第三人担保 · The creditor gives up a third party's security (CC 391). This version refuses it
+    (NOT_IMPLEMENTED_KIND): no operation asks for it yet.
+    """
     DECLARATION_KIND_HABITATION_KNOWN: _DeclarationKind.ValueType  # 5
     """知悉居住权 · Buyer or bank knows of the right of habitation."""
 
@@ -61,7 +63,9 @@ DECLARATION_KIND_WARD_BENEFIT: DeclarationKind.ValueType  # 2
 DECLARATION_KIND_MORTGAGEE_TOLD: DeclarationKind.ValueType  # 3
 """已通知抵押权人 · The seller states that the mortgagee was told (CC 406)."""
 DECLARATION_KIND_SECURITY_GIVEN_UP: DeclarationKind.ValueType  # 4
-"""放弃第三人担保 · The creditor gives up a third party's security (CC 391)."""
+"""放弃第三人担保 · The creditor gives up a third party's security (CC 391). This version refuses it
+(NOT_IMPLEMENTED_KIND): no operation asks for it yet.
+"""
 DECLARATION_KIND_HABITATION_KNOWN: DeclarationKind.ValueType  # 5
 """知悉居住权 · Buyer or bank knows of the right of habitation."""
 Global___DeclarationKind: _TypeAlias = DeclarationKind  # noqa: Y015
@@ -174,9 +178,11 @@ class Terms(_message.Message):
     loan_kind: _codes_pb2.LoanKind.ValueType
     """贷款类别 · Kind of loan; NONE where there is none."""
     separate_certificates: _builtins.bool
-    """申请分别持证 SQFBCZ · Co-owners ask for a certificate each."""
+    """申请分别持证 SQFBCZ · Co-owners ask for a certificate each. This version refuses it (NOT_IMPLEMENTED_KIND)."""
     note: _builtins.str
-    """附记 FJ · Note that the parties wish to see on the register row, free text."""
+    """附记 FJ · Note that the parties wish to see on the register row, free text, at most 1000 characters. Printed on the
+    form and in the 附记 of the certificates; a case with a note goes to a registrar.
+    """
     @_builtins.property
     def units(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitReference]:
         """不动产单元 · The units that the case is about, at least one (flat, parking space, storeroom in one deal)."""

@@ -1,0 +1,34 @@
+"""What the parties state in the terms beside the operations: where a unit lies, and what each of them declares."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+
+from gateway.register.model import Party, Value
+
+
+class StatedUnit(Value, frozen=True, kw_only=True):
+    """A unit as the terms name it. No `location` means that the parties leave it to the register."""
+
+    unit_code: str
+    location: str = ""
+
+
+class DeclarationKind(StrEnum):
+    """What a party may declare 声明事项."""
+
+    DISSENT_RISK = "DISSENT_RISK"  # RD 84; with the paper RISK_STATEMENT
+    WARD_BENEFIT = "WARD_BENEFIT"  # CC 35; RD 11; with the paper GUARDIAN
+    MORTGAGEE_TOLD = "MORTGAGEE_TOLD"  # CC 406
+    SECURITY_GIVEN_UP = "SECURITY_GIVEN_UP"  # CC 391
+    HABITATION_KNOWN = "HABITATION_KNOWN"  # CC 366-370
+
+
+class Declaration(Value, frozen=True, kw_only=True):
+    """A declaration of one party 当事人声明; it binds that party together with the terms."""
+
+    party: Party
+    kind: DeclarationKind
+    text: str = ""
+    declared_on: dt.date | None = None

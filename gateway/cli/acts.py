@@ -1,0 +1,52 @@
+"""What the commands that send a later act share: keep what was signed, show the answer, end with its status."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from gateway.cli import outcomes, show
+from gateway.client.errors import RequestError
+from gateway.client.payloads import header_of
+from gateway.client.receipt_file import KeptAct, write_act
+from gateway.client.session import Answer
+
+NameArgument = Annotated[str, typer.Argument(help="Resource name of the application, or its id.")]
+PartyOption = Annotated[
+    list[str] | None, typer.Option("--party", help="Id of a party of the terms. May be repeated.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
+ReceiptsOption = Annotated[Path, typer.Option("--receipts", help="Folder that keeps the receipts.")]
+RECEIPTS: Final = Path("receipts")
+
+
+def finish(work: Coroutine[Any, Any, Answer], receipts: Path, *, as_json: bool) -> NoReturn:
+    """Do the work, keep its act with the receipt, show the answer, end with the status that belongs to it."""
+    answer = outcomes.run(_kept(work, receipts), as_json=as_json)
+    if as_json:
+        show.print_json(show.answer_to_dict(answer))
+    else:
+        show.print_answer(answer)
+    raise typer.Exit(show.exit_status_of(answer))
+
+
+async def _kept(work: Coroutine[Any, Any, Answer], receipts: Path) -> Answer:
+    """The answer, once it is on disk. Where nobody knows whether the act was taken, what was signed is kept to be
+    sent again with the same bytes (`diya submit resend`).
+    """
+    try:
+        answer = await work
+    except RequestError as error:
+        if error.envelope is not None and (error.is_outcome_unknown or error.may_retry):
+            path = receipts / f"{header_of(error.envelope).request_id}.json"
+            write_act(path, KeptAct(error.envelope))
+            again = f"已签内容已存档，可重发 / what was signed is kept: diya submit resend {path}"
+            Console(stderr=True, highlight=False, soft_wrap=True).print(Text(again))
+        raise
+    write_act(receipts / f"{answer.request_id}.json", KeptAct.of_answer(answer))
+    return answer

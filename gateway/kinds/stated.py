@@ -1,0 +1,115 @@
+"""What the parties state beside the operations, held against the register (handbook 3.6; IR 18).
+
+A location that differs is a finding, never a correction of the register. A declaration counts where the law asks for
+that word (blocks.csv), and it binds the party with the terms. What this version cannot act on is refused, not dropped.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from gateway.cases.errors import KindNotAvailable
+from gateway.cases.model import Manifest
+from gateway.cases.stated import DeclarationKind
+from gateway.cases.terms import Terms
+from gateway.kinds.clean import refer
+from gateway.kinds.law import Case
+from gateway.register.bearing import Bearing
+from gateway.register.blocks import UnitStateCode
+from gateway.register.findings import Finding, Severity
+from gateway.register.model import Party, UnitState
+from gateway.register.reasons import finding
+
+#: The statement for the ward's benefit, and the acceptance of a dissent's risk (documents.csv).
+GUARDIAN: Final = "GUARDIAN"
+RISK_STATEMENT: Final = "RISK_STATEMENT"
+
+#: Declarations that no operation of this version asks for.
+_NOT_YET: Final = frozenset({DeclarationKind.SECURITY_GIVEN_UP})
+
+
+def check_available(terms: Terms) -> None:
+    """Raises KindNotAvailable for what the parties ask for and this version does not do.
+
+    One title is issued for a unit, whoever holds it together (RD 20).
+    """
+    if terms.separate_certificates:
+        raise KindNotAvailable("terms.separate_certificates")
+    for declaration in terms.declarations:
+        if declaration.kind in _NOT_YET:
+            raise KindNotAvailable(f"declaration {declaration.kind.value}")
+
+
+def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[Finding]:
+    """Locations against the register; and what nobody but a person can read or weigh."""
+    terms = manifest.terms
+    found = []
+    for number, stated in enumerate(terms.stated_units):
+        state = units.get(stated.unit_code)
+        if state is not None and stated.location and not _same(stated.location, state.unit.location):
+            found.append(_elsewhere(stated.unit_code, f"terms.units[{number}].location"))
+    if terms.note:
+        found.append(
+            refer(
+                "terms.note",
+                "handbook 1.4",
+                "当事人申请记载附记",
+                "the parties ask for a note on the register",
+            )
+        )
+    checks = terms.identity_checks + manifest.evidence.identity_checks
+    if any(not check.passed for check in checks):
+        found.append(refer("terms.identity_checks", "IR 16(2)", "身份核验未通过", "an identity check failed"))
+    return found
+
+
+def has_declared(party: Party, kind: DeclarationKind, case: Case) -> bool:
+    """Whether this party declares it in the terms, by which it is bound."""
+    return any(d.kind is kind and d.party.key == party.key for d in case.manifest.terms.declarations)
+
+
+def is_in_writing(paper_code: str, kind: DeclarationKind, parties: Iterable[Party], case: Case) -> bool:
+    """Whether the paper is there, whole, and each party has signed it or declares the same in the terms."""
+    papers = [p for p in case.papers_of(paper_code) if p.found and not p.problems and not p.backs]
+    return bool(papers) and all(
+        has_declared(party, kind, case) or any(p.is_signed_by(party.id_number) for p in papers)
+        for party in parties
+    )
+
+
+def is_known(found: Bearing, case: Case, obligors: Iterable[Party], told: Iterable[Party]) -> bool:
+    """Whether those whom a warning is for declare that they know, or that they have told (CC 366-370, 406)."""
+    match found.state:
+        case UnitStateCode.HABITATION:
+            return _all_declare(told, DeclarationKind.HABITATION_KNOWN, case)
+        case UnitStateCode.MORTGAGE_UNRESTRICTED | UnitStateCode.MORTGAGE_PRE_2021:
+            return _all_declare(obligors, DeclarationKind.MORTGAGEE_TOLD, case)
+    return False
+
+
+def _all_declare(parties: Iterable[Party], kind: DeclarationKind, case: Case) -> bool:
+    people = tuple(parties)
+    return bool(people) and all(has_declared(party, kind, case) for party in people)
+
+
+def _same(one: str, other: str) -> bool:
+    """Equal but for widths, signs of compatibility and spaces (terms.proto: after NFKC)."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split())
+
+
+def _elsewhere(code: str, field: str) -> Finding:
+    return finding(
+        "C-MISMATCH",
+        Severity.BLOCKS,
+        rule="R-CONFLICT",
+        field=field,
+        article="IR 18(1); OS 4.8",
+        zh=f"所填坐落与单元 {code} 登记簿记载不一致",
+        en=f"the location stated is not that of record of unit {code}",
+    )

@@ -1,0 +1,122 @@
+"""What a scrape of the metrics reads off the gateway at that instant: what waits, and since when.
+
+Ages must be computed when somebody asks, or they stand still where nothing moves, and that is when they matter. What
+waits is found in the views at start-up and told by each commit from then on (as in `gateway/clockwork.py`), so a scrape
+costs no query.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.cases.effects import AnyEffect, ApplicationRecorded, CertificateNumbered, CertificateSealed
+from gateway.cases.model import Application, State
+from gateway.sequencer import Sequencer
+from gateway.storage.queries import Queries
+from gateway.telemetry import metrics
+
+#: A case in one of these waits for a registrar; in the others of the queue it waits for somebody else.
+WAITS_FOR_REGISTRAR: Final = frozenset({State.ACCEPTED, State.IN_REVIEW})
+
+
+class Readings(Collector):
+    """`committed` is called on the event loop after each commit, `collect` in the thread that serves a scrape."""
+
+    def __init__(self, *, sequencer: Sequencer, queries: Queries, clock: Callable[[], dt.datetime]) -> None:
+        self._sequencer = sequencer
+        self._queries = queries
+        self._clock = clock
+        self._registries: tuple[str, ...] = ()
+        self._cases: dict[tuple[str, str], dt.datetime] = {}  # (registry, application) -> accepted at
+        self._unsealed: set[tuple[str, str]] = set()  # (registry, identifier)
+
+    async def start(self, registries: Sequence[str]) -> None:
+        """Find what waits, and how far ledger and checkpoints have come."""
+        self._registries = tuple(registries)
+        states = sorted(state.value for state in WAITS_FOR_REGISTRAR)
+        for registry in registries:
+            for row in await self._queries.applications_in(registry, states):
+                self._note(row)
+            unsealed = await self._queries.unsealed_certificates(registry)
+            self._unsealed.update((registry, identifier) for identifier in unsealed)
+            await self._read_ledger(registry)
+
+    async def _read_ledger(self, registry: str) -> None:
+        """A note has no time in it: until the next one is signed, the newest is as old as its last entry."""
+        metrics.grown(registry, (await self._queries.head(registry)).size)
+        newest = await self._queries.checkpoint(registry)
+        if newest is not None and newest.size:
+            (last,) = await self._queries.entries(registry, newest.size - 1, 1)
+            metrics.published(registry, newest.size, last.parse().time.timestamp())
+
+    def committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
+        """Note what a commit made wait, or ended."""
+        for effect in effects:
+            match effect:
+                case ApplicationRecorded():
+                    self._note(effect.application)
+                case CertificateNumbered():
+                    metrics.certificate("numbered")
+                    self._unsealed.add((registry, effect.identifier))
+                case CertificateSealed():
+                    metrics.certificate("sealed")
+                    self._unsealed.discard((registry, effect.identifier))
+                case _:
+                    pass
+
+    def _note(self, row: Application) -> None:
+        key = (row.registry, row.application_id)
+        if row.state in WAITS_FOR_REGISTRAR:
+            self._cases[key] = row.accepted_at or row.submitted_at
+        else:
+            self._cases.pop(key, None)
+
+    # -- a scrape ------------------------------------------------------------------------------------------------
+
+    def collect(self) -> Iterator[Metric]:
+        """Every reading as of now."""
+        depth, age = self._sequencer.waiting()
+        yield _gauge(
+            "diya_sequencer_queue_commands", "Commands and rows of uploads taken and not yet answered", depth
+        )
+        yield _gauge("diya_sequencer_queue_oldest_seconds", "Time that the oldest of them has waited", age)
+        cases = list(self._cases.items())  # one step for this thread: the event loop goes on meanwhile
+        now = self._clock()
+        counts = Counter(registry for (registry, _), _ in cases)
+        oldest = {
+            registry: max((now - since).total_seconds(), 0.0)
+            for (registry, _), since in sorted(cases, key=lambda item: item[1], reverse=True)
+        }
+        unsealed = Counter(registry for registry, _ in list(self._unsealed))
+        yield self._family("diya_review_queue_cases", "Accepted cases that wait for a registrar", counts)
+        yield self._family(
+            "diya_review_queue_oldest_seconds",
+            "Time since the acceptance of the oldest case that waits for a registrar; 0 when none does",
+            oldest,
+        )
+        yield self._family("diya_certificates_unsealed", "Certificates numbered and not yet sealed", unsealed)
+
+    def _family(self, name: str, text: str, values: dict[str, int] | dict[str, float]) -> Metric:
+        family = GaugeMetricFamily(name, text, labels=["registry"])
+        for registry in self._registries:
+            family.add_metric([registry], values.get(registry, 0))
+        return family
+
+
+def served(readings: Readings) -> CollectorRegistry:
+    """What the metrics endpoint of one gateway serves: this process's counters, and the gateway's readings."""
+    both = CollectorRegistry(auto_describe=True)
+    both.register(metrics.collectors)
+    both.register(readings)
+    return both
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)

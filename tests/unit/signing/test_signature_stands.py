@@ -1,0 +1,56 @@
+"""A signature that held at upload, when a case uses it later: revoked since, proven by a time stamp, anchor gone."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from gateway.world import stands
+from signing.pdf import check_pdf
+from signing.seal import append_signature
+from signing.trust import TrustStore
+from signing.verdict import PdfSignature
+from tests.support.pdf_files import make_pdf
+from tests.support.pki import NOW, sample_pki, timestamper
+
+HOUR = dt.timedelta(hours=1)
+LATER = NOW + dt.timedelta(days=30)
+
+
+def signature(*, stamped: bool) -> PdfSignature:
+    """The seller's signature on a file that was in order when it came."""
+    pdf = append_signature(
+        make_pdf(),
+        sample_pki().seller.signer(),
+        reason="x",
+        at=NOW,
+        timestamper=timestamper(NOW) if stamped else None,
+    )
+    [found] = check_pdf(pdf, sample_pki().trust, NOW + HOUR).signatures
+    assert (found.proven_at is not None) is stamped
+    return found
+
+
+@pytest.mark.parametrize(
+    ("stamped", "revoked_from_now", "holds"),
+    [
+        (True, HOUR, True),  # after the proven time: the signature was made by a good key
+        (True, -HOUR, False),
+        (False, HOUR, False),  # nothing proves that it is older
+    ],
+)
+def test_revocation_counts_at_the_proven_time(
+    stamped: bool, revoked_from_now: dt.timedelta, holds: bool
+) -> None:
+    """A token saves what was signed before the revocation, and nothing else (ESL 13)."""
+    sample = sample_pki()
+    revoking = sample.trust_revoking(sample.seller, since=NOW + revoked_from_now)
+    found = signature(stamped=stamped)
+    assert stands(found, sample.trust, LATER)
+    assert stands(found, revoking, LATER) is holds
+
+
+def test_no_token_saves_a_signature_whose_anchor_is_trusted_no_more() -> None:
+    """Whom we believe is asked now."""
+    assert not stands(signature(stamped=True), TrustStore({}), LATER)
