@@ -22,6 +22,7 @@ from gateway.certificates.seal import CertificateSealer
 from gateway.certificates.seal_protocol import SealKey
 from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
+from gateway.feed_watch import FeedWatch
 from gateway.readings import Readings, served
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
@@ -107,8 +108,14 @@ class Gateway:
         self.sequencer.coming = self._verifier.is_busy
         self._checker = FileChecker(TrustStore({}), now=self._clock, workers=config.limits.check_workers)
         await self._checker.start()
+        self.feed_watch = FeedWatch(self.sequencer.settings, self._clock)
+        self.feed_watch.start(registries)
         self.clockwork = Clockwork(
-            sequencer=self.sequencer, queries=self.queries, trust_of=self.trust, clock=self._clock
+            sequencer=self.sequencer,
+            queries=self.queries,
+            trust_of=self.trust,
+            clock=self._clock,
+            also=self.feed_watch.look_at_all,
         )
         self._readings = Readings(sequencer=self.sequencer, queries=self.queries, clock=self._clock)
         await self._readings.start(registries)
@@ -218,6 +225,7 @@ class Gateway:
         self.watch.move(registry)
         self._readings.committed(registry, effects)
         self.clockwork.committed(registry, effects)
+        self.feed_watch.look(registry)
         if self.sealing is not None:
             self.sealing.committed(registry, effects)
 

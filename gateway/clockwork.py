@@ -74,7 +74,10 @@ class Clockwork:
         trust_of: Callable[[str], TrustStore],
         clock: Callable[[], dt.datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        also: Callable[[], None] = lambda: None,
     ) -> None:
+        """`also` is called whenever the clock is looked at: what else may have come with the time."""
+        self._also = also
         self._sequencer = sequencer
         self._queries = queries
         self._trust_of = trust_of
@@ -133,6 +136,7 @@ class Clockwork:
         while True:
             self._poked.clear()
             try:
+                self._also()
                 await self._end_overdue()
                 await self._give_turns()
             except Exception:
