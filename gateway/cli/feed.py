@@ -54,7 +54,7 @@ def push(
 
     \b
     Example:
-      diya feed push seizure.json --key counter/sign.key --certificate counter/sign.pem
+      diya feed push seizure.json --key clients/counter/sign.key.pem
     """
 
     async def work() -> Answer:
@@ -202,7 +202,7 @@ def _with_key(settings: ClientSettings, key: Path | None, certificate: Path | No
     """The settings with another signing key; its certificate lies beside it unless it is named."""
     if key is None:
         return settings
-    chain = certificate or key.with_suffix(".pem")
+    chain = certificate or key.with_name(key.name.removesuffix(".pem").removesuffix(".key") + ".pem")
     return settings.model_copy(update={"signing_key": key, "signing_certificate": chain})
 
 
