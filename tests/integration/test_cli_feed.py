@@ -16,6 +16,12 @@ from tests.support.stage import Town
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+@pytest.fixture
+def town(fed_town: Town) -> Town:
+    """The gateway whose counter feeds."""
+    return fed_town
+
+
 async def test_act_is_pushed_from_a_file_and_what_came_first_is_checked_offline(
     town: Town, tmp_path: Path
 ) -> None:

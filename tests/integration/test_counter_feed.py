@@ -21,6 +21,13 @@ from tests.support.stage import MovedClock, Town, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+
+@pytest.fixture
+def town(fed_town: Town) -> Town:
+    """The gateway whose counter feeds."""
+    return fed_town
+
+
 TRANSFER = codes_pb2.REGISTRATION_TYPE_TRANSFER
 
 

@@ -24,6 +24,13 @@ from tests.support.stage import Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+
+@pytest.fixture
+def town(fed_town: Town) -> Town:
+    """The gateway whose counter feeds."""
+    return fed_town
+
+
 State = application_pb2.Application.State
 SEIZURE = outcome_pb2.EVENT_KIND_SEIZURE
 STRANGER = Party(

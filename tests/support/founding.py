@@ -184,6 +184,14 @@ async def town(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Async
         yield running
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fed_town(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    """A gateway of its own for tests of the counter's feed: flats are seized there and numbers of the feed used up."""
+    folder = copy_of(founded, tmp_path_factory.mktemp("fed-town"))
+    async with town_of(folder) as running:
+        yield running
+
+
 @pytest.fixture
 def own_folder(founded: Path, tmp_path: Path) -> Path:
     """A test's own copy of the founded gateway, for `town_of`."""
