@@ -134,8 +134,11 @@ class CounterEntry(Value, tag="COUNTER", tag_field="act", frozen=True, kw_only=T
 
     @property
     def has_effect_at_once(self) -> bool:
-        """Whether it counts although numbers before it are missing: a place in the queue harms nobody's booking."""
-        return self.is_open
+        """Whether it counts although numbers before it are missing: a place in the queue harms nobody's booking, and a
+        seizure that is known is never waited with (EX 23).
+        """
+        seizes = any(isinstance(right, Seizure) for unit in self.units for right in unit.live)
+        return self.is_open or (seizes and not any(unit.ended for unit in self.units))
 
 
 AnyFeedAct: TypeAlias = Restriction | CounterEntry

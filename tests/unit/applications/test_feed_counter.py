@@ -267,6 +267,15 @@ def test_seizure_past_a_hole_has_its_effect_at_once() -> None:
     assert feed_of(decision).missing == ((7, 8),)
 
 
+def test_seizure_among_bookings_past_a_hole_has_its_effect_at_once() -> None:
+    """However the counter tells of it; a booking beside which something ends waits for its order."""
+    before = case(State.AWAITING_TAX)
+    act = counter(9, unit(seizure()), type="SEIZURE")
+    assert before.application_id in decide(world(cases=(before,)), act).outcome.about
+    waits = counter(9, unit(seizure(), ended=(c.mortgage_row(),)))
+    assert of(decide(world(c.mortgage_row(), cases=(before,)), waits), RightBooked) == []
+
+
 def test_number_that_came_before_with_other_bytes_is_refused() -> None:
     """The same bytes are a replay and never get here."""
     for here, sequence in ((world(), 6), (world(taken=True, feed=FeedState(last=6, ahead=(8,))), 8)):
