@@ -21,7 +21,7 @@ from gateway.applications.accepting import QUEUE, Answered
 from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
 from gateway.applications.later import Dossier
 from gateway.cases.decision import Decision
-from gateway.cases.effects import AnyEffect, ApplicationRecorded
+from gateway.cases.effects import AnyEffect, ApplicationRecorded, CounterCaseRecorded
 from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import CLOSED, Application, Moment, State
 from gateway.commands import Command
@@ -74,7 +74,10 @@ class Clockwork:
         trust_of: Callable[[str], TrustStore],
         clock: Callable[[], dt.datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        also: Callable[[], None] = lambda: None,
     ) -> None:
+        """`also` is called whenever the clock is looked at: what else may have come with the time."""
+        self._also = also
         self._sequencer = sequencer
         self._queries = queries
         self._trust_of = trust_of
@@ -104,6 +107,9 @@ class Clockwork:
     def committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
         """Note what a commit made due, and on which units a place became free."""
         for effect in effects:
+            if isinstance(effect, CounterCaseRecorded) and not effect.case.is_open:
+                self._freed.append((registry, tuple(effect.case.places)))
+                self._poked.set()
             if not isinstance(effect, ApplicationRecorded):
                 continue
             row = effect.application
@@ -130,6 +136,7 @@ class Clockwork:
         while True:
             self._poked.clear()
             try:
+                self._also()
                 await self._end_overdue()
                 await self._give_turns()
             except Exception:

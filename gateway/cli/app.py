@@ -13,6 +13,7 @@ from gateway.cli import (
     application,
     auditor,
     certificate,
+    feed,
     forms,
     institution,
     ledger,
@@ -55,6 +56,7 @@ def build_app() -> typer.Typer:
     app.add_typer(certificate.app, name="certificate")
     app.add_typer(register.app, name="register")
     app.add_typer(institution.app, name="institution")
+    app.add_typer(feed.app, name="feed")
     app.add_typer(auditor.app, name="auditor")
     app.add_typer(ledger.app, name="ledger")
     if importlib.util.find_spec("gateway.cli.local"):

@@ -13,6 +13,7 @@ from gateway.client.checkpoints import FolderCheckpoints
 from gateway.client.client import DiyaClient
 from gateway.client.connection import connect, connect_public
 from gateway.client.errors import DiyaError, InputError, Unavailable
+from gateway.client.feed import FeedClient
 from gateway.client.handshake import look_into
 from gateway.client.ledger import LedgerClient
 from gateway.client.manifest import clerk
@@ -95,6 +96,14 @@ async def open_admin(settings: ClientSettings) -> AsyncIterator[AdminClient]:
     signer = open_signer(settings)
     async with open_session(settings) as session:
         yield AdminClient(session, signer)
+
+
+@asynccontextmanager
+async def open_feed(settings: ClientSettings, *, signs: bool = False) -> AsyncIterator[FeedClient]:
+    """A counter system's client, or, where it does not sign, that of whoever asks about the feed."""
+    signer = open_signer(settings) if signs else None
+    async with open_session(settings) as session:
+        yield FeedClient(session, signer)
 
 
 @asynccontextmanager

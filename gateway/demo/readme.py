@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.app import utc_now
 from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER
-from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
+from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
 from gateway.kinds.law import CHINA
 
 #: Whose settings are written, and which registry they call.
@@ -22,6 +22,7 @@ CLIENTS = {
     "fund-centre": "taizhou",
     REGISTRAR_KEY: "taizhou",
     OPERATOR_KEY: "jiangyin",
+    COUNTER_KEY: "taizhou",
 }
 
 

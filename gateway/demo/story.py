@@ -26,6 +26,7 @@ from gateway.client.receipt_file import KeptAct, write_act
 from gateway.client.review import ReviewClient
 from gateway.client.session import Actor, Answer
 from gateway.client.trust import read_trust
+from gateway.demo import feeding
 from gateway.demo.cases import Filing
 from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER, REGISTRAR, REGISTRAR_ID
 from gateway.demo.readme import Left, write_readme
@@ -147,6 +148,7 @@ async def play(folder: Path, console: Console, ports: tuple[int, int, int] = POR
             await _portfolio(stage, board)
             await _transfer(stage, board)
             await _not_accepted(stage, board)
+            await _seized(stage, board)
             await _released(stage, board, number)
             await _verified(stage, board)
     set_ports(folder, (0, 0, 0), ports)
@@ -162,6 +164,7 @@ async def _set_up(stage: Stage, board: Board) -> None:
         )
         for key in INSTITUTIONS:
             await admin.set_institution(_institution(stage, key))
+        await admin.set_registrar(feeding.counter(stage))
         done = await admin.set_registrar(_registrar(stage))
         board.add(
             "operator",
@@ -287,6 +290,30 @@ async def _not_accepted(stage: Stage, board: Board) -> None:
     _told(stage, board, "bank B", f"mortgage of a seized flat: {findings}", answer, "NOT_ACCEPTED")
     if "R-SEIZED" not in {f.rule for f in answer.outcome.findings}:
         raise DemoFailed(f"mortgage of a seized flat: expected the ground R-SEIZED, came {findings}")
+
+
+async def _seized(stage: Stage, board: Board) -> None:
+    """A court's seizure comes from the counter while a case waits: it stops there and then, and nothing is undone."""
+    client = await stage.client("bank-b", "taizhou")
+    filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "mortgage-raced", utc_now())
+    flat = SAMPLE.free("taizhou")[2]
+    answer = await filing.mortgage(flat, 60_000_000)
+    _told(stage, board, "bank B", "mortgage, to a registrar", answer, *_FOR_A_PERSON)
+    entered = await feeding.seize(stage, "taizhou", flat)
+    board.add(
+        "counter",
+        "seizure of that flat, by the feed",
+        "ENTERED",
+        f"taizhou {entered.outcome.receipt.index}",
+    )
+    write_act(stage.folder / "receipts" / _receipt_name(entered), KeptAct.of_answer(entered))
+    case = await client.get_application(answer.outcome.application)
+    found = [f.code for f in case.findings]
+    board.add("bank B", f"the case that waited: {'; '.join(found)}", "STOPPED")
+    if found != ["R-SEIZED"]:
+        raise DemoFailed(f"a case that a seizure met: expected R-SEIZED, came {found}")
+    stated = await feeding.what_came_first(stage, "taizhou", flat, stage.folder / "order.json")
+    board.add("anyone, offline", f"order.json: {len(stated.lines)} facts, in the order of law", "VALID")
 
 
 async def _released(stage: Stage, board: Board, proof_number: str) -> None:

@@ -57,6 +57,7 @@ def register_findings(
         own_case=case.own_application,
         own_accepted_index=case.accepted_index,
         accepted_at=case.accepted_at,
+        feed_gap=case.feed_gap,
         rights=rights,
         applicants=frozenset(
             p.key for p in (*people, *joining) if p in obligors or p in joining or is_bound(p, case)

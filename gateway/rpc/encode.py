@@ -272,17 +272,19 @@ def person(value: Party) -> common_pb2.Person:
 
 
 def event(registry: str, row: dict[str, Any]) -> outcome_pb2.Event:
-    """An event from its view row."""
+    """An event from its view row; one on a unit alone has no application."""
     kind = row["kind"].removeprefix("APPLICATION_")
     wire = outcome_pb2.Event(
         sequence=row["sequence"],
-        application=f"registries/{registry}/applications/{row['application_id']}",
         kind=outcome_pb2.EventKind.Value(f"EVENT_KIND_{kind}"),
-        state=application_pb2.Application.State.Value(f"STATE_{row['state']}"),
         certificate=f"registries/{registry}/certificates/{row['certificate']}" if row["certificate"] else "",
+        unit_code=row["unit_code"],
         case_number=row["case_number"],
         index=row["entry_index"],
     )
+    if row["application_id"]:
+        wire.application = f"registries/{registry}/applications/{row['application_id']}"
+        wire.state = application_pb2.Application.State.Value(f"STATE_{row['state']}")
     wire.time.FromJsonString(row["at"])
     return wire
 

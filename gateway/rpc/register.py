@@ -27,7 +27,7 @@ from gateway.register.authority import Institution
 from gateway.register.identifiers import normalise_unit_code, same_certificate_number
 from gateway.register.model import AnyRight, Mortgage, PreNotice, UnitState
 from gateway.rpc import encode
-from gateway.rpc.encode_register import unit_state
+from gateway.rpc.encode_register import add_counter, add_notices, unit_state
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import malformed, split_name
@@ -101,8 +101,11 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         )
         if view is None or not reaches:
             raise _not_found()
+        encoded = self._encoded(registry, view, caller)
+        if caller.kind is CallerKind.REGISTRAR:
+            add_notices(encoded, await self._queries.notices(registry, unit_code))
         return _pb.GetUnitResponse(
-            unit_state=self._encoded(registry, view, caller),
+            unit_state=encoded,
             as_of_index=view.as_of_index,
             as_of=encode.timestamp(view.as_of),
         )
@@ -163,7 +166,14 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         def own_case(case: Application) -> bool:
             return registrar or caller.id in case.institutions
 
-        return unit_state(registry, view.state, view.open_cases, whole, own_case)
+        encoded = unit_state(registry, view.state, view.open_cases, whole, own_case, self._clock())
+        add_counter(
+            encoded,
+            view.counter_cases,
+            self._sequencer.settings(registry).feed.as_of,
+            numbers=registrar,
+        )
+        return encoded
 
 
 def _check_form(request: Any, caller: Caller) -> None:

@@ -46,6 +46,7 @@ from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.names import malformed, split_name
 from gateway.rpc.paging import page_size
 from gateway.rpc.quota import DailyQuota
+from gateway.rpc.reading_notices import record_read
 from gateway.rpc.rights import Caller, CallerKind, acting_for, may_see
 from gateway.rpc.submission import (
     VerifiedSubmission,
@@ -317,6 +318,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         registry = registry_of(request)
         institution = self._watched(registry, request.institution)
         sequence = request.after_sequence
+        handled = sequence
         loop, silence = asyncio.get_running_loop(), self._limits.watch_silence_seconds_max
         speak_by = loop.time() + silence
         while True:
@@ -329,6 +331,9 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                     f"after_sequence is beyond the last event {last}",
                     {"lastSequence": str(last)},
                 )
+            if handled:  # to resume after a number is to have handled up to it
+                await record_read(self._sequencer, self._queries, registry, institution, handled)
+                handled = 0
             for row in events:
                 yield _pb.WatchEventsResponse(event=encode.event(registry, row), last_sequence=last)
                 sequence = row["sequence"]

@@ -14,6 +14,8 @@ from gateway.pb.diya.v1 import (
     admin_service_pb2_grpc,
     certificate_service_pb2,
     certificate_service_pb2_grpc,
+    feed_service_pb2,
+    feed_service_pb2_grpc,
     file_service_pb2,
     file_service_pb2_grpc,
     ledger_service_pb2,
@@ -40,6 +42,7 @@ SERVICES: dict[str, tuple[Any, Any]] = {
     "CertificateService": (certificate_service_pb2, certificate_service_pb2_grpc),
     "RegisterService": (register_service_pb2, register_service_pb2_grpc),
     "LedgerService": (ledger_service_pb2, ledger_service_pb2_grpc),
+    "RegisterFeedService": (feed_service_pb2, feed_service_pb2_grpc),
     "AdminService": (admin_service_pb2, admin_service_pb2_grpc),
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from gateway.demo.stage import OPERATOR_KEY, REGISTRAR_KEY
+from gateway.demo.stage import COUNTER_KEY, OPERATOR_KEY, REGISTRAR_KEY
 from gateway.pb.diya.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from gateway.rpc.rights import RIGHTS, CallerKind, may_call
 from gateway.rpc.server import SERVICES
@@ -25,16 +25,22 @@ CALLERS = [
     (CallerKind.REGISTRAR, REGISTRAR_KEY),
     (CallerKind.AUDITOR, AUDITOR_KEY),
     (CallerKind.OPERATOR, OPERATOR_KEY),
+    (CallerKind.COUNTER, COUNTER_KEY),
     (CallerKind.PUBLIC, STRANGER_KEY),
     (CallerKind.PUBLIC, ""),
 ]
 REFUSALS = {"PERMISSION_DENIED", "CALLER_UNKNOWN"}
 #: Collection of the resource that a `name` of a service's requests is of.
-COLLECTIONS = {"FileService": "files", "CertificateService": "certificates", "RegisterService": "units"}
+COLLECTIONS = {
+    "FileService": "files",
+    "CertificateService": "certificates",
+    "RegisterService": "units",
+    "RegisterFeedService": "units",
+}
 
 
 def _modules(service: str) -> tuple[Any, Any]:
-    stem = service.removesuffix("Service").lower()
+    stem = service.removesuffix("Service").lower().removeprefix("registerfeed") or "feed"
     name = f"gateway.pb.diya.v1.{stem}_service_pb2"
     return importlib.import_module(name), importlib.import_module(f"{name}_grpc")
 
