@@ -17,7 +17,7 @@ from pathlib import Path
 from gateway.client import events
 from gateway.client.acts import send_act
 from gateway.client.certificates import Certificates, VerifiedCertificate
-from gateway.client.errors import ProtocolBroken, ReceiptInvalid
+from gateway.client.errors import InputError, ProtocolBroken, ReceiptInvalid
 from gateway.client.files import FileTransfer, ProgressCallback, UploadedFile
 from gateway.client.manifest import instant
 from gateway.client.payloads import header_of, sign_payload
@@ -107,7 +107,18 @@ class DiyaClient:
         return await self._submit("pre-notice", envelope, sections)
 
     async def submit_encumbered_transfer(self, envelope: Envelope, sections: Sections = ()) -> Answer:
-        """One phase of an encumbered transfer. As `submit`."""
+        """The first phase of an encumbered transfer. As `submit`."""
+        return await self._submit("encumbered-transfer", envelope, sections)
+
+    async def advance_case(self, envelope: Envelope, sections: Sections = ()) -> Answer:
+        """The next phase of an encumbered transfer: the header names `case` and `phase`, from 2 on.
+        A phase that only releases may be signed with a key for releases. As `submit`.
+        """
+        if not Submission(envelope).is_later_phase:
+            raise InputError(
+                "the header names no phase from 2 on: a first phase is submitted by submit_encumbered_transfer",
+                "信头未注明第二阶段起的 phase：第一阶段请用 submit_encumbered_transfer",
+            )
         return await self._submit("encumbered-transfer", envelope, sections)
 
     async def _submit(self, kind: str, envelope: Envelope, sections: Sections) -> Answer:

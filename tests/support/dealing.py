@@ -1,0 +1,464 @@
+"""Cases of every operation and every mode over the wire: any steps, with the papers that the law itself asks for.
+
+A `Deal` is a `Filing` of any kind and phase. `market` offers every mode to every institution.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.cases.model import Kind, Manifest
+from gateway.cases.model import World as RegisterWorld
+from gateway.client import manifest as build
+from gateway.client import operations
+from gateway.client.party import PartyClient
+from gateway.client.session import Actor, Answer
+from gateway.demo.stage import INSTITUTIONS
+from gateway.pb.diya.v1 import codes_pb2, envelope_pb2, operations_pb2, outcome_pb2, terms_pb2
+from gateway.register.model import IdKind, Mortgage, Party, PreNotice, UnitState
+from gateway.register.rank import current_ranks
+from gateway.register.sample import SampleUnit
+from gateway.register.sample_parties import made_up_citizen_id
+from gateway.rpc.decode import decode_manifest
+from gateway.storage.working import Working
+from gateway.world import wants_of, world_of
+from signing.pki import Credential
+from tests.support.filing import Filing, Pb
+from tests.support.play import rules_of
+from tests.support.signed_papers import form, paper
+from tests.support.stage import Town
+
+PRICE_FEN = 200_000_000
+BALANCE_FEN = 45_000_000
+CLAIM_FEN = 120_000_000
+SCOPE = "主债权、利息、违约金"
+
+MODES = [
+    number for name, number in codes_pb2.EncumberedTransferMode.items() if not name.endswith("UNSPECIFIED")
+]
+
+_LENDERS = {party.id_number: key for key, party in INSTITUTIONS.items()}
+
+#: Request and method by kind; a later phase goes by AdvanceCase.
+_CALLS: dict[int, tuple[Any, str]] = {
+    codes_pb2.APPLICATION_KIND_MORTGAGE: (Pb.SubmitMortgageRequest, "SubmitMortgage"),
+    codes_pb2.APPLICATION_KIND_MORTGAGE_RELEASE: (Pb.SubmitMortgageReleaseRequest, "SubmitMortgageRelease"),
+    codes_pb2.APPLICATION_KIND_PRE_NOTICE: (Pb.SubmitPreNoticeRequest, "SubmitPreNotice"),
+    codes_pb2.APPLICATION_KIND_ENCUMBERED_TRANSFER: (
+        Pb.SubmitEncumberedTransferRequest,
+        "SubmitEncumberedTransfer",
+    ),
+}
+_ADVANCE = (Pb.AdvanceCaseRequest, "AdvanceCase")
+
+
+def citizen(number: int, name: str = "买受人") -> Party:
+    """Somebody made up, who is nobody of the sample register."""
+    born = dt.date(1983, 3, 3) + dt.timedelta(days=number)
+    return Party(
+        name=f"{name}{number}",
+        id_kind=IdKind.RESIDENT_ID,
+        id_number=made_up_citizen_id(born, 900 + number % 99),
+    )
+
+
+@dataclass
+class Deal(Filing):
+    """A case of any operations. `people` are its parties by their ids in the terms."""
+
+    people: dict[str, Party] = field(default_factory=dict)
+    case: str = ""
+    phase: int = 1
+
+    def header(self, **changes: Any) -> Any:
+        """The header, naming case and phase of a later phase."""
+        later = {"case": self.case, "phase": self.phase} if self.phase > 1 else {}
+        return super().header(**(later | changes))
+
+    def request(self, envelope: Any = None, **outer: Any) -> Any:
+        """The request of the method that takes it, outer fields as signed but for `outer`."""
+        envelope = envelope or self.envelope()
+        header = build_manifest(envelope.payload).header
+        values = {
+            "parent": f"registries/{header.registry}",
+            "request_id": header.request_id,
+            "validate_only": header.validate_only,
+            "envelope": envelope,
+        } | outer
+        return self._call[0](**values)
+
+    async def send(self, request: Any = None, *, by: str = "", **outer: Any) -> outcome_pb2.Outcome:
+        """Send a request as it is over a bare stub, and give the outcome."""
+        request = request or self.request(**outer)
+        methods = dict((*_CALLS.values(), _ADVANCE))
+        method = getattr(self.town.registration(by or self.channel), methods[type(request)])
+        return (await method(request)).outcome
+
+    @property
+    def _call(self) -> tuple[Any, str]:
+        return _ADVANCE if self.phase > 1 else _CALLS[self.kind]
+
+    # -- papers --------------------------------------------------------------------------------------------------
+
+    def by_law(
+        self,
+        *,
+        without: Sequence[str] = (),
+        bound: Sequence[Party] = (),
+        unsigned: Sequence[Party] = (),
+    ) -> Deal:
+        """Every paper that the law asks for but `without`, signed by all who must but `unsigned`.
+
+        `bound` sign the application form besides: who applies and files no envelope of its own.
+        """
+        manifest = self.decoded()
+        signers: dict[str, list[Party]] = {}
+        forms = {"APPLICATION"} if bound else set()
+        for rule in rules_of(self.world(manifest), manifest, self.town.clock()):
+            signers.setdefault(rule.code, []).extend(rule.signers)
+            forms |= {rule.code} if rule.bound else set()
+        if bound:
+            signers.setdefault("APPLICATION", []).extend(bound)
+        away = {p.key for p in unsigned}
+        self.papers = {}
+        for code, people in signers.items():
+            if code in without:
+                continue
+            keys = [self.credential(p) for p in {p.key: p for p in people}.values() if p.key not in away]
+            made = form(self.terms_bytes, *keys) if code in forms else paper(code, *keys)
+            self.papers[code] = [made]
+        return self
+
+    def credential(self, party: Party) -> Credential:
+        """What a party signs papers with."""
+        return credential_of(self.town, party)
+
+    def decoded(self) -> Manifest:
+        """The manifest as the gateway reads it."""
+        kind = codes_pb2.ApplicationKind.Name(self.kind).removeprefix("APPLICATION_KIND_")
+        return decode_manifest(self.manifest().SerializeToString(), Kind(kind))
+
+    def world(self, manifest: Manifest) -> RegisterWorld:
+        """The register as the gateway's storage has it for this case."""
+        settings = self.town.gateway.sequencer.settings(self.registry)
+        with self.town.gateway._reader.begin() as connection:
+            working = Working(connection, self.registry, settings)
+            working.prefetch(wants_of(manifest))
+            return world_of(working, manifest, self.town.clock())
+
+    # -- the whole way -------------------------------------------------------------------------------------------
+
+    async def filed(self, **papers: Any) -> Answer:
+        """The answer to the case with the papers of `by_law`."""
+        if not self.papers:
+            self.by_law(**papers)
+        await self.upload()
+        return await self.submit()
+
+    async def booked(self, **papers: Any) -> Answer:
+        """Filed, and approved by a registrar where a person decides: it must be booked."""
+        answer = await self.filed(**papers)
+        if answer.result == "ACCEPTED":
+            answer = await approve(self.town, answer.outcome.application, self.registry)
+        assert answer.result == "BOOKED", told(answer)
+        return answer
+
+
+def build_manifest(payload: bytes) -> Any:
+    """The manifest in an envelope."""
+    return envelope_pb2.Manifest.FromString(payload)
+
+
+def credential_of(town: Town, party: Party) -> Credential:
+    """What a party signs papers with: an institution's own key, a company's, a citizen's."""
+    key = _LENDERS.get(party.id_number)
+    if key:
+        return town.key(key)
+    if not party.is_institution:
+        return town.citizen(party)
+    folder = town.folder / "companies" / party.id_number
+    if not (folder / "sign.pem").exists():
+        town.pki.issue_institution(party.id_number, party.name).write(folder, "sign")
+    return Credential.read(folder, "sign")
+
+
+def told(answer: Answer) -> list[tuple[str, str, str, str]]:
+    """What an answer found, short."""
+    return [(f.code, f.rule, f.field or f.file, f.en) for f in answer.outcome.findings]
+
+
+def codes(answer: Answer) -> set[tuple[str, str]]:
+    """Code and rule of every finding."""
+    return {(f.code, f.rule) for f in answer.outcome.findings}
+
+
+async def approve(town: Town, application: str, registry: str = "jiangyin") -> Answer:
+    """A registrar claims and approves."""
+    registrar = await town.registrar(registry=registry)
+    await registrar.claim(await registrar.open(application))
+    return await registrar.approve(await registrar.open(application))
+
+
+async def party_of(town: Town, key: str, registry: str = "jiangyin") -> PartyClient:
+    """An institution's client for others' cases."""
+    session = await town.session(key, registry)
+    session.clock = town.clock
+    actor = Actor(INSTITUTIONS[key].id_number, build.clerk("经办员", "D-001"))
+    return PartyClient(session, town.key(key).signer(), actor)
+
+
+async def state_of(town: Town, code: str, registry: str = "jiangyin") -> UnitState:
+    """A unit as the views have it."""
+    view = await town.gateway.queries.unit(registry, code)
+    assert view is not None
+    return view.state
+
+
+def owners(state: UnitState) -> list[str]:
+    """Names of the owners."""
+    return [o.person.name for o in state.ownership.owners] if state.ownership else []
+
+
+def ranks(state: UnitState) -> list[tuple[str, int, int]]:
+    """Live mortgages in order of rank: mortgagees, printed rank, current rank."""
+    current = current_ranks(state.mortgages)
+    return [
+        ("、".join(p.name for p in m.mortgagees), m.rank_at_registration, current[m.right_id])
+        for m in state.mortgages
+    ]
+
+
+def proof_of(state: UnitState, holder: Party, kind: type = Mortgage) -> str:
+    """The number of the live proof of a holder's mortgage or pre-notice."""
+    for right in state.rights:
+        if isinstance(right, Mortgage | PreNotice) and isinstance(right, kind):
+            holders = right.mortgagees if isinstance(right, Mortgage) else right.holders
+            if holder.key in {p.key for p in holders}:
+                return right.proof.number
+    raise AssertionError(f"{holder.name} has no live {kind.__name__}")
+
+
+# -- terms ---------------------------------------------------------------------------------------------------------
+
+
+def deal(
+    town: Town,
+    unit: SampleUnit,
+    people: dict[str, Party],
+    *steps: operations_pb2.Operation,
+    kind: codes_pb2.ApplicationKind.ValueType = codes_pb2.APPLICATION_KIND_ENCUMBERED_TRANSFER,
+    mode: str = "",
+    channel: str = "bank-b",
+    registry: str = "jiangyin",
+    case: str = "",
+    phase: int = 1,
+    units: Sequence[str] = (),
+    loan_kind: codes_pb2.LoanKind.ValueType = codes_pb2.LOAN_KIND_COMMERCIAL,
+) -> Deal:
+    """A case of these steps on a unit (or on `units`), as `channel` files it."""
+    named = units or (unit.unit_code,)
+    terms = build.terms(
+        registry,
+        units=[
+            build.unit(
+                code, titles=[unit.title_number] if code == unit.unit_code and unit.title_number else []
+            )
+            for code in named
+        ],
+        parties=[_party(i, p) for i, p in people.items()],
+        operations=list(steps),
+        loan_kind=loan_kind,
+    )
+    if mode:
+        terms.mode = codes_pb2.EncumberedTransferMode.Value(f"ENCUMBERED_TRANSFER_MODE_{mode}")
+    return Deal(
+        town,
+        registry,
+        kind,
+        terms,
+        channel,
+        channel,
+        unit,
+        unit.owners,
+        people=people,
+        case=case,
+        phase=phase,
+    )
+
+
+def _party(party_id: str, party: Party) -> terms_pb2.Party:
+    if party.is_institution:
+        return build.institution_party(party_id, party.name, party.id_number)
+    kind = codes_pb2.IdKind.Value(f"ID_KIND_{party.id_kind}")
+    return build.person(party_id, party.name, party.id_number, id_kind=kind)
+
+
+def content(
+    town: Town, mortgagor: str | Sequence[str], mortgagee: str | Sequence[str], fen: int, **changes: Any
+) -> operations_pb2.MortgageContent:
+    """An ordinary mortgage of twenty years from today on; `changes` are fields of the message."""
+    today = town.clock().date()
+    mortgagors = [mortgagor] if isinstance(mortgagor, str) else list(mortgagor)
+    mortgagees = [mortgagee] if isinstance(mortgagee, str) else list(mortgagee)
+    made = operations.mortgage_content(
+        mortgagors=mortgagors,
+        mortgagees=mortgagees,
+        debtors=mortgagors,
+        claim_fen=fen,
+        term=(today, today.replace(year=today.year + 20, day=1)),
+        restricted=False,
+        secured_scope=SCOPE,
+    )
+    for name, value in changes.items():
+        made.ClearField(name)  # type: ignore[arg-type]
+        made.MergeFrom(operations_pb2.MortgageContent(**{name: value}))
+    return made
+
+
+def as_recorded(
+    row: Mortgage, mortgagor: str, mortgagee: str, **changes: Any
+) -> operations_pb2.MortgageContent:
+    """What a mortgage of record says, with other parties or fields."""
+    made = operations.mortgage_content(
+        mortgagors=[mortgagor],
+        mortgagees=[mortgagee],
+        debtors=[mortgagor],
+        claim_fen=row.claim_amount_fen or 0,
+        term=(row.term_start, row.term_end),
+        restricted=row.transfer_restriction == "RESTRICTED",
+        restriction_text=row.restriction_text,
+        secured_scope=row.secured_scope,
+    )
+    for name, value in changes.items():
+        made.ClearField(name)  # type: ignore[arg-type]
+        made.MergeFrom(operations_pb2.MortgageContent(**{name: value}))
+    return made
+
+
+def change(
+    proof: str,
+    items: Iterable[str],
+    new: operations_pb2.MortgageContent,
+    applicants: Sequence[str],
+    unit_codes: Sequence[str] = (),
+) -> operations_pb2.Operation:
+    """抵押权变更登记."""
+    return operations_pb2.Operation(
+        reason="变更",
+        applicants=applicants,
+        mortgage_change=operations_pb2.MortgageChange(
+            mortgage=build.right(proof, unit_codes),
+            items=[operations_pb2.MortgageChangeItem.Value(f"MORTGAGE_CHANGE_ITEM_{item}") for item in items],
+            content=new,
+        ),
+    )
+
+
+def moved(
+    proof: str,
+    assignor: str,
+    assignee: str,
+    *,
+    ground: str = "CLAIM_ASSIGNMENT",
+    applicants: Sequence[str] = (),
+    told_on: dt.date | None = None,
+) -> operations_pb2.Operation:
+    """抵押权转移登记."""
+    return operations_pb2.Operation(
+        reason="转移",
+        applicants=applicants or (assignor, assignee),
+        mortgage_transfer=operations_pb2.MortgageTransfer(
+            mortgage=build.right(proof),
+            assignors=[assignor],
+            assignees=[assignee],
+            ground=operations_pb2.MortgageTransferGround.Value(f"MORTGAGE_TRANSFER_GROUND_{ground}"),
+            debtor_told_on=build.day(told_on) if told_on else None,
+        ),
+    )
+
+
+def sold(unit: SampleUnit, seller: str = "S", buyer: str = "Y", *more: str) -> operations_pb2.Operation:
+    """转移登记, the whole unit for the usual price; `more` apply too."""
+    made = operations.ownership_transfer(
+        sellers=[seller], buyers=[buyer], titles=[unit.title_number], price_fen=PRICE_FEN
+    )
+    made.applicants.extend(more)
+    return made
+
+
+def converted_sale(
+    proof: str, unit: SampleUnit, seller: str = "S", buyer: str = "Y"
+) -> operations_pb2.Operation:
+    """The sale's pre-notice becomes the transfer."""
+    transfer = sold(unit, seller, buyer)
+    return operations_pb2.Operation(
+        reason="预告转本",
+        applicants=transfer.applicants,
+        pre_notice_convert=operations_pb2.PreNoticeConvert(
+            pre_notice=build.right(proof), ownership_transfer=transfer.ownership_transfer
+        ),
+    )
+
+
+def converted_mortgage(proof: str, new: operations_pb2.MortgageContent) -> operations_pb2.Operation:
+    """The mortgage's pre-notice becomes the mortgage."""
+    return operations_pb2.Operation(
+        reason="预告转本",
+        applicants=[*new.mortgagors, *new.mortgagees],
+        pre_notice_convert=operations_pb2.PreNoticeConvert(
+            pre_notice=build.right(proof), mortgage_first=operations_pb2.MortgageFirst(content=new)
+        ),
+    )
+
+
+def agreed(step: operations_pb2.Operation) -> operations_pb2.Operation:
+    """A pre-notice that the contract itself agrees on."""
+    step.pre_notice_create.agreed_in_contract = True
+    return step
+
+
+def contracted(case: Deal, number: str = "WQ-2026-1", price_fen: int = PRICE_FEN) -> Deal:
+    """With the sale contract."""
+    case.terms.sale_contracts.add(
+        contract_number=number,
+        filing_number=number,
+        signed_on=build.day(case.town.clock().date()),
+        price=build.money(price_fen),
+    )
+    return case
+
+
+def old_loan(case: Deal, proof: str, mortgagee: str = "A", balance_fen: int = BALANCE_FEN) -> Deal:
+    """With the old bank's payoff statement."""
+    today = case.town.clock().date()
+    case.terms.payoff_statements.add(
+        proof=build.certificate(proof),
+        balance=build.money(balance_fen),
+        as_of=build.day(today),
+        account=terms_pb2.Account(holder_name="还款账户", number="6222000000000001"),
+        valid_until=build.day(today + dt.timedelta(days=30)),
+        mortgagee=mortgagee,
+    )
+    return case
+
+
+def taxed(case: Deal, *kinds: str) -> Deal:
+    """With the taxes of the sale cleared: deed and income tax, or those named."""
+    for kind in kinds or ("DEED", "INCOME"):
+        case.terms.tax_clearances.add(
+            kind=codes_pb2.TaxKind.Value(f"TAX_KIND_{kind}"),
+            number=f"T-{kind}",
+            amount=build.money(100),
+            cleared_at=build.instant(case.town.clock() - dt.timedelta(minutes=1)),
+        )
+    return case
+
+
+async def mortgaged(town: Town, *, by: str = "bank-a") -> tuple[SampleUnit, str]:
+    """A flat with one ordinary mortgage of `by`, without a restriction: the unit and the proof's number."""
+    filing, _ = await town.booked(channel=by)
+    state = await state_of(town, filing.unit.unit_code)
+    return filing.unit, proof_of(state, INSTITUTIONS[by])
