@@ -64,6 +64,7 @@ DECLARATION: Final = {
 
 _RELEASE_PAPER: Final = {
     ReleaseGround.WAIVED: "放弃抵押权的声明",
+    ReleaseGround.JUDGMENT: "生效法律文书",
     ReleaseGround.UNDERTAKING: "结清后注销承诺",
 }
 
@@ -84,6 +85,12 @@ TRANSFER_GROUND: Final = {
     TransferGround.CLAIM_ASSIGNMENT: "主债权转让",
     TransferGround.MERGER: "抵押权人合并",
     TransferGround.JUDGMENT: "生效法律文书",
+}
+
+_TRANSFER_PAPERS: Final = {
+    TransferGround.CLAIM_ASSIGNMENT: ("主债权转让协议", "已通知债务人的材料"),
+    TransferGround.MERGER: ("合并的证明",),
+    TransferGround.JUDGMENT: ("生效法律文书",),
 }
 
 REISSUE_GROUND: Final = {
@@ -155,6 +162,10 @@ def _mortgage_first(op: MortgageFirst) -> Described:
         _fact("是否存在禁止或限制转让抵押不动产的约定", wording.RESTRICTION[op.transfer_restriction]),
         _fact("债务人", wording.names(op.debtors)),
     ]
+    if op.restriction_text:
+        facts.insert(5, _fact("禁止或限制转让的约定内容", op.restriction_text))
+    if op.existing_claim_fen:
+        facts.append(_fact("转入担保范围的已有债权", _amount(op.existing_claim_fen, op.currency)))
     if op.agreed_rank is not None:
         facts.append(_fact("约定抵押顺位", f"第{op.agreed_rank}顺位"))
     portions: Sequence[str] = [wording.loan_portion(p, op.currency) for p in op.loan_portions]
@@ -191,9 +202,10 @@ def _mortgage_first(op: MortgageFirst) -> Described:
 
 def _mortgage_change(op: MortgageChange) -> Described:
     after = _mortgage_first(op.content)
+    own_name = set(op.items) == {ChangeItem.NAME_OR_IDENTITY}
     return replace(
         after,
-        title="抵押权变更登记",
+        title="在建建筑物抵押权变更登记" if op.construction else "抵押权变更登记",
         act="变更登记",
         units=op.units,
         facts=(
@@ -202,7 +214,10 @@ def _mortgage_change(op: MortgageChange) -> Described:
             *(replace(fact, label=f"变更后{fact.label}") for fact in after.facts),
         ),
         ground="抵押权变更",
-        papers=("抵押权变更协议", "不动产登记证明"),
+        papers=(
+            "姓名、名称或者证件变更的证明" if own_name else "抵押权变更协议",
+            "不动产登记证明",
+        ),
     )
 
 
@@ -212,9 +227,10 @@ def _mortgage_transfer(op: MortgageTransfer) -> Described:
         facts.append(_fact("转让的债权数额", _amount(op.assigned_fen, "CNY")))
     if op.debtor_told_on is not None:
         facts.append(_fact("通知债务人日期", wording.date(op.debtor_told_on)))
-    merger = op.ground is TransferGround.MERGER
+    if op.follows_part:
+        facts.append(_fact("最高额抵押权的转移", "部分债权转移，约定抵押权随同转移"))
     return Described(
-        title="抵押权转移登记",
+        title="在建建筑物抵押权转移登记" if op.construction else "抵押权转移登记",
         right="抵押权",
         act="转移登记",
         units=op.units,
@@ -224,11 +240,12 @@ def _mortgage_transfer(op: MortgageTransfer) -> Described:
         obligors=op.assignors,
         facts=tuple(facts),
         ground=TRANSFER_GROUND[op.ground],
-        papers=("合并的证明",) if merger else ("主债权转让协议", "已通知债务人的材料"),
+        papers=_TRANSFER_PAPERS[op.ground],
     )
 
 
 def _claim_fixing(op: ClaimFixing) -> Described:
+    ends = [_fact("债务履行期限止", wording.date(op.term_end))] if op.term_end is not None else []
     return Described(
         title="最高额抵押权确定登记",
         right="抵押权",
@@ -243,6 +260,7 @@ def _claim_fixing(op: ClaimFixing) -> Described:
             _fact("最高债权确定事实", op.fixing_fact),
             _fact("确定日期", wording.date(op.fixed_on)),
             _fact("确定的债权数额", _amount(op.fixed_fen, "CNY")),
+            *ends,
         ),
         ground="债权确定",
         papers=("债权已确定的材料", "不动产登记证明"),
@@ -315,14 +333,18 @@ def _mortgage_release(op: MortgageRelease) -> Described:
     if op.settled_on is not None:
         facts.append(_fact("结清日期", wording.date(op.settled_on)))
     if op.partial:
-        facts.append(_fact("注销范围", "部分注销，仅限本申请所列单元"))
+        facts.append(_fact("注销范围", "部分注销，仅限本申请所列单元：" + "、".join(op.units)))
+    mortgagees = {p.key for p in op.mortgagees}
+    mortgagors = tuple(p for p in op.applicants if p.key not in mortgagees)
     return Described(
-        title="抵押权注销登记",
+        title="在建建筑物抵押权注销登记" if op.construction else "抵押权注销登记",
         right="抵押权",
         act="注销登记",
         units=op.units,
         holder_role="抵押权人",
         holders=op.mortgagees,
+        obligor_role="抵押人" if mortgagors else "",
+        obligors=mortgagors,
         facts=tuple(facts),
         ground=RELEASE_GROUND[op.ground],
         papers=("不动产登记证明", _RELEASE_PAPER.get(op.ground, "抵押权消灭的材料")),
@@ -361,6 +383,8 @@ def _pre_notice(op: PreNoticeCreate) -> Described:
         facts += _sale_facts(op)
         papers = ("不动产转让合同",)
         debtors = ()
+    if op.sale_proof is not None:
+        facts.append(_fact("买卖预告登记证明号", op.sale_proof.number))
     if op.registrable_from is not None:
         facts.append(_fact("可以申请本登记之日", wording.date(op.registrable_from)))
     return Described(
