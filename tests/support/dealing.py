@@ -28,7 +28,7 @@ from gateway.world import wants_of, world_of
 from signing.pki import Credential
 from tests.support.filing import Filing, Pb
 from tests.support.play import rules_of
-from tests.support.signed_papers import form, paper
+from tests.support.signed_papers import form, paper, signed
 from tests.support.stage import Town
 
 PRICE_FEN = 200_000_000
@@ -131,6 +131,26 @@ class Deal(Filing):
             made = form(self.terms_bytes, *keys) if code in forms else paper(code, *keys)
             self.papers[code] = [made]
         return self
+
+    async def rendered(self, bound: Sequence[Party] = (), unsigned: Sequence[Party] = ()) -> dict[str, bytes]:
+        """The forms that the gateway renders from the terms take the place of our own, signed by whom they name.
+
+        `bound` sign the application besides. Gives each form as it was rendered, by code (and party, for a record).
+        """
+        client = await self.town.client(self.channel, self.registry)
+        forms: dict[str, bytes] = {}
+        away = {p.key for p in unsigned}
+        for code in ("APPLICATION", "INQUIRY_RECORD"):
+            self.papers.pop(code, None)
+        for made in await client.render_forms(self.terms_bytes):
+            people = [self.people[party] for party in made.parties]
+            record = made.paper_code == "INQUIRY_RECORD"
+            forms[f"{made.paper_code}/{made.parties[0]}" if record else made.paper_code] = made.pdf
+            signers = people if record else [*people, *bound]
+            keys = [self.credential(p) for p in signers if p.key not in away]
+            if keys:
+                self.papers.setdefault(made.paper_code, []).append(signed(made.pdf, *keys))
+        return forms
 
     def credential(self, party: Party) -> Credential:
         """What a party signs papers with."""
