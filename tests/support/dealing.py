@@ -14,6 +14,7 @@ from gateway.cases.model import Kind, Manifest
 from gateway.cases.model import World as RegisterWorld
 from gateway.client import manifest as build
 from gateway.client import operations
+from gateway.client.acts import target_of_envelope
 from gateway.client.party import PartyClient
 from gateway.client.session import Actor, Answer
 from gateway.demo.stage import INSTITUTIONS
@@ -482,3 +483,27 @@ async def mortgaged(town: Town, *, by: str = "bank-a") -> tuple[SampleUnit, str]
     filing, _ = await town.booked(channel=by)
     state = await state_of(town, filing.unit.unit_code)
     return filing.unit, proof_of(state, INSTITUTIONS[by])
+
+
+async def supplemented(
+    town: Town,
+    key: str,
+    filed: Answer,
+    papers: dict[str, bytes],
+    evidence: terms_pb2.Evidence | None = None,
+) -> Answer:
+    """Papers and evidence that an applicant adds to the case that it filed."""
+    registry = filed.outcome.application.split("/")[1]
+    client = await town.client(key, registry)
+    client.session.clock = town.clock
+    files = []
+    for code, data in papers.items():
+        file = await town.upload(data, by=key, registry=registry)
+        files.append(build.file_reference(code, file.sha256, file.size_bytes))
+    return await client.supplement(
+        town.key(key).signer(),
+        Actor(INSTITUTIONS[key].id_number, build.clerk("经办员", "D-001")),
+        target_of_envelope(filed.outcome.application, filed.envelope),
+        files=files,
+        evidence=evidence,
+    )
