@@ -14,7 +14,7 @@ from gateway.client import manifest as build
 from gateway.client import operations
 from gateway.client.session import Answer
 from gateway.demo.stage import INSTITUTIONS
-from gateway.pb.diya.v1 import codes_pb2, operations_pb2
+from gateway.pb.diya.v1 import codes_pb2, common_pb2, operations_pb2
 from gateway.register.model import Mortgage, MortgageKind, PreNotice
 from gateway.register.sample import SAMPLE
 from gateway.register.sample_parties import COMPANY
@@ -23,6 +23,7 @@ from tests.support.dealing import (
     PRICE_FEN,
     Deal,
     agreed,
+    approve,
     as_recorded,
     change,
     citizen,
@@ -39,7 +40,9 @@ from tests.support.dealing import (
     ranks,
     state_of,
     taxed,
+    told,
 )
+from tests.support.signed_papers import paper
 from tests.support.stage import Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -376,3 +379,35 @@ async def test_pre_notices_of_a_second_hand_sale_are_converted(market: Town) -> 
     day = row.priority_date.astimezone(dt.timezone(dt.timedelta(hours=8)))
     printed = (await proofs(market, answer, "bank-b"))[-1]
     assert printed["预告登记转本登记"] == f"顺位自预告登记之日{day.year}年{day.month}月{day.day}日起算"
+
+
+# -- agents --------------------------------------------------------------------------------------------------------
+
+
+async def test_agent_signs_for_the_owner_on_a_notarised_power(market: Town) -> None:
+    """RD 12(3): on a good power the agent's signature counts, and a registrar decides; without the flat it does not."""
+    unit, agent = market.flat(), citizen(71, "代理人")
+
+    def with_power(*units: str) -> Deal:
+        step = operations.mortgage_first(content(market, "S", "A", CLAIM_FEN))
+        case = deal(market, unit, {"S": unit.owner, "A": A}, step, kind=MORTGAGE, channel="bank-a")
+        power = case.terms.powers_of_attorney.add(
+            principal="S",
+            acts=[codes_pb2.OPERATION_KIND_MORTGAGE_FIRST],
+            unit_codes=units,
+            valid_until=build.day(market.clock().date() + dt.timedelta(days=90)),
+            form=common_pb2.POWER_OF_ATTORNEY_FORM_NOTARISED,
+            notary="江阴示例公证处",
+            deed_number="(2026)澄证民内字第1号",
+        )
+        power.agent.CopyFrom(build.person("agent", agent.name, agent.id_number).person)
+        case.by_law(agents={unit.owner.id_number: agent})
+        case.papers["AUTHORISATION"] = [paper("notarised power")]
+        return case
+
+    refused = await with_power().filed()
+    assert ("N-AUTHORISATION", "") in codes(refused)
+    accepted = await with_power(unit.unit_code).filed()
+    assert accepted.result == "ACCEPTED", told(accepted)
+    booking = await approve(market, accepted.outcome.application)
+    assert booking.result == "BOOKED", told(booking)

@@ -6,7 +6,7 @@ A `Deal` is a `Filing` of any kind and phase. `market` offers every mode to ever
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,10 +110,12 @@ class Deal(Filing):
         without: Sequence[str] = (),
         bound: Sequence[Party] = (),
         unsigned: Sequence[Party] = (),
+        agents: Mapping[str, Party] = {},
     ) -> Deal:
         """Every paper that the law asks for but `without`, signed by all who must but `unsigned`.
 
-        `bound` sign the application form besides: who applies and files no envelope of its own.
+        `agents` sign in place of who has that id number. `bound` sign the application form besides: who applies and
+        files no envelope of its own.
         """
         manifest = self.decoded()
         signers: dict[str, list[Party]] = {}
@@ -128,7 +130,8 @@ class Deal(Filing):
         for code, people in signers.items():
             if code in without:
                 continue
-            keys = [self.credential(p) for p in {p.key: p for p in people}.values() if p.key not in away]
+            signing = [p for p in {p.key: p for p in people}.values() if p.key not in away]
+            keys = [self.credential(agents.get(p.id_number, p)) for p in signing]
             made = form(self.terms_bytes, *keys) if code in forms else paper(code, *keys)
             self.papers[code] = [made]
         return self
