@@ -65,8 +65,9 @@ class RegisterServiceServicer:
     def SuggestModes(self, request, context):
         """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
         register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
-        place. Caller and basis as of GetUnit; logged like it; no identity number is told. Errors: as of GetUnit, and
-        USCC_MALFORMED.
+        place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+        institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+        FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

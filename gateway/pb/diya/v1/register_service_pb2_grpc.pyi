@@ -43,8 +43,9 @@ class RegisterServiceStub:
     SuggestModes: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.SuggestModesRequest, _register_service_pb2.SuggestModesResponse]
     """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
     register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
-    place. Caller and basis as of GetUnit; logged like it; no identity number is told. Errors: as of GetUnit, and
-    USCC_MALFORMED.
+    place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+    institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+    FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
     """
 
 @_typing.type_check_only
@@ -62,8 +63,9 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     SuggestModes: _aio.UnaryUnaryMultiCallable[_register_service_pb2.SuggestModesRequest, _register_service_pb2.SuggestModesResponse]  # type: ignore[assignment]
     """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
     register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
-    place. Caller and basis as of GetUnit; logged like it; no identity number is told. Errors: as of GetUnit, and
-    USCC_MALFORMED.
+    place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+    institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+    FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
     """
 
 class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -90,8 +92,9 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_register_service_pb2.SuggestModesResponse, _abc.Awaitable[_register_service_pb2.SuggestModesResponse]]:
         """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
         register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
-        place. Caller and basis as of GetUnit; logged like it; no identity number is told. Errors: as of GetUnit, and
-        USCC_MALFORMED.
+        place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+        institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+        FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
         """
 
 def add_RegisterServiceServicer_to_server(servicer: RegisterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
