@@ -310,13 +310,40 @@ class DiyaClient:
         """
         name = self.session.name("units", unit_code)
         request = register_service_pb2.GetUnitRequest(name=name)
+        self._state_basis(request, own_right, application, authorisation_sha256)
+        response = await self.session.call(self._register.GetUnit, request)
+        if response.unit_state.unit.unit_code not in ("", unit_code.rpartition("/")[2]):
+            raise ProtocolBroken(f"another unit than {unit_code} came", "答复的不动产单元不符")
+        return response
+
+    async def suggest_modes(
+        self,
+        unit_code: str,
+        lenders: Sequence[str] = (),
+        *,
+        own_right: str = "",
+        application: str = "",
+        authorisation_sha256: bytes = b"",
+    ) -> register_service_pb2.SuggestModesResponse:
+        """Which modes of encumbered transfer fit a unit and its new lenders (USCCs, none for a buyer
+        without a loan), and why the others do not. The basis is that of `get_unit`. Raises
+        RequestError.
+        """
+        name = self.session.name("units", unit_code)
+        request = register_service_pb2.SuggestModesRequest(name=name, lenders=lenders)
+        self._state_basis(request, own_right, application, authorisation_sha256)
+        return await self.session.call(self._register.SuggestModes, request)
+
+    def _state_basis(
+        self,
+        request: register_service_pb2.GetUnitRequest | register_service_pb2.SuggestModesRequest,
+        own_right: str,
+        application: str,
+        authorisation_sha256: bytes,
+    ) -> None:
         if own_right:
             request.own_right = own_right
         elif application:
             request.application = self.session.name("applications", application)
         elif authorisation_sha256:
             request.authorisation_sha256 = authorisation_sha256
-        response = await self.session.call(self._register.GetUnit, request)
-        if response.unit_state.unit.unit_code not in ("", unit_code.rpartition("/")[2]):
-            raise ProtocolBroken(f"another unit than {unit_code} came", "答复的不动产单元不符")
-        return response
