@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from gateway.cases.stated import DeclarationKind
 from gateway.cases.terms import (
     AnyOperation,
     ChangeItem,
@@ -25,80 +24,11 @@ from gateway.cases.terms import (
     PreNoticeCreate,
     PreNoticeRelease,
     Reissue,
-    ReissueGround,
-    ReleaseGround,
-    TransferGround,
     operation_name,
 )
 from gateway.certificates import wording
+from gateway.forms import words
 from gateway.register.model import MortgageKind, Party, Value
-
-RIGHTS: Final = ("国有建设用地使用权", "房屋所有权", "抵押权", "居住权", "地役权", "其他")
-ACTS: Final = ("首次登记", "转移登记", "变更登记", "注销登记", "更正登记", "异议登记", "预告登记", "其他")
-
-RELEASE_GROUND: Final = {
-    ReleaseGround.CLAIM_SETTLED: "主债权消灭（债务已结清）",
-    ReleaseGround.WAIVED: "抵押权人放弃抵押权",
-    ReleaseGround.REALISED: "抵押权已经实现",
-    ReleaseGround.JUDGMENT: "生效法律文书",
-    ReleaseGround.AGREEMENT: "抵押人与抵押权人协商一致",
-    ReleaseGround.UNDERTAKING: "债务将以新贷款结清，抵押权人承诺结清后注销",
-    ReleaseGround.OTHER: "法律规定抵押权消灭的其他情形",
-}
-
-#: The same grounds as a pre-notice ends on them (CC 221; RD 89).
-_NOTICE_ENDS: Final = RELEASE_GROUND | {
-    ReleaseGround.CLAIM_SETTLED: "债权消灭",
-    ReleaseGround.WAIVED: "预告登记权利人放弃预告登记",
-    ReleaseGround.AGREEMENT: "当事人协商一致",
-    ReleaseGround.OTHER: "法律规定预告登记失效的其他情形",
-}
-
-DECLARATION: Final = {
-    DeclarationKind.DISSENT_RISK: "知悉异议登记，自愿承担因此产生的风险",
-    DeclarationKind.WARD_BENEFIT: "作为监护人，保证本次处分为被监护人的利益",
-    DeclarationKind.MORTGAGEE_TOLD: "已将转让抵押不动产一事通知抵押权人",
-    DeclarationKind.SECURITY_GIVEN_UP: "放弃第三人提供的担保",
-    DeclarationKind.HABITATION_KNOWN: "知悉不动产上设有居住权",
-}
-
-_RELEASE_PAPER: Final = {
-    ReleaseGround.WAIVED: "放弃抵押权的声明",
-    ReleaseGround.JUDGMENT: "生效法律文书",
-    ReleaseGround.UNDERTAKING: "结清后注销承诺",
-}
-
-
-CHANGE_ITEM: Final = {
-    ChangeItem.MORTGAGOR: "抵押人",
-    ChangeItem.DEBTOR: "债务人",
-    ChangeItem.AMOUNT: "债权数额",
-    ChangeItem.TERM: "债务履行期限",
-    ChangeItem.SECURED_SCOPE: "担保范围",
-    ChangeItem.TRANSFER_RESTRICTION: "禁止或限制转让的约定",
-    ChangeItem.RANK: "抵押顺位",
-    ChangeItem.NAME_OR_IDENTITY: "姓名、名称或者证件",
-    ChangeItem.UNITS: "抵押财产",
-}
-
-TRANSFER_GROUND: Final = {
-    TransferGround.CLAIM_ASSIGNMENT: "主债权转让",
-    TransferGround.MERGER: "抵押权人合并",
-    TransferGround.JUDGMENT: "生效法律文书",
-}
-
-_TRANSFER_PAPERS: Final = {
-    TransferGround.CLAIM_ASSIGNMENT: ("主债权转让协议", "已通知债务人的材料"),
-    TransferGround.MERGER: ("合并的证明",),
-    TransferGround.JUDGMENT: ("生效法律文书",),
-}
-
-REISSUE_GROUND: Final = {
-    ReissueGround.DAMAGED: "证书破损、污损",
-    ReissueGround.LOST: "证书遗失、灭失（已声明作废）",
-    ReissueGround.MEDIUM: "介质转换",
-    ReissueGround.LEGACY: "旧证换新证",
-}
 
 
 class NotOnFormError(ValueError):
@@ -117,7 +47,7 @@ class Fact(Value, frozen=True, kw_only=True):
 class Described(Value, frozen=True, kw_only=True):
     """One operation as the form prints it.
 
-    `right` is one of RIGHTS and `act` one of ACTS; `holders` and `obligors` carry the role each is named by.
+    `right` and `act` are of words.RIGHTS and words.ACTS; `holders` and `obligors` carry the role each is named by.
     """
 
     title: str
@@ -210,7 +140,7 @@ def _mortgage_change(op: MortgageChange) -> Described:
         units=op.units,
         facts=(
             _fact("不动产登记证明号", op.proof.number),
-            _fact("变更事项", "、".join(CHANGE_ITEM[item] for item in op.items)),
+            _fact("变更事项", "、".join(words.CHANGE_ITEM[item] for item in op.items)),
             *(replace(fact, label=f"变更后{fact.label}") for fact in after.facts),
         ),
         ground="抵押权变更",
@@ -222,7 +152,7 @@ def _mortgage_change(op: MortgageChange) -> Described:
 
 
 def _mortgage_transfer(op: MortgageTransfer) -> Described:
-    facts = [_fact("不动产登记证明号", op.proof.number), _fact("转移原因", TRANSFER_GROUND[op.ground])]
+    facts = [_fact("不动产登记证明号", op.proof.number), _fact("转移原因", words.TRANSFER_GROUND[op.ground])]
     if op.assigned_fen is not None:
         facts.append(_fact("转让的债权数额", _amount(op.assigned_fen, "CNY")))
     if op.debtor_told_on is not None:
@@ -239,8 +169,8 @@ def _mortgage_transfer(op: MortgageTransfer) -> Described:
         obligor_role="抵押权转让人",
         obligors=op.assignors,
         facts=tuple(facts),
-        ground=TRANSFER_GROUND[op.ground],
-        papers=_TRANSFER_PAPERS[op.ground],
+        ground=words.TRANSFER_GROUND[op.ground],
+        papers=words.TRANSFER_PAPERS[op.ground],
     )
 
 
@@ -280,7 +210,7 @@ def _pre_notice_convert(op: PreNoticeConvert) -> Described:
 
 
 def _pre_notice_release(op: PreNoticeRelease) -> Described:
-    facts = [_fact("预告登记证明号", op.proof.number), _fact("注销原因", _NOTICE_ENDS[op.ground])]
+    facts = [_fact("预告登记证明号", op.proof.number), _fact("注销原因", words.NOTICE_ENDS[op.ground])]
     if op.ended_on is not None:
         facts.append(_fact("注销原因发生日期", wording.date(op.ended_on)))
     return Described(
@@ -291,7 +221,7 @@ def _pre_notice_release(op: PreNoticeRelease) -> Described:
         holder_role="预告登记权利人",
         holders=op.holders,
         facts=tuple(facts),
-        ground=_NOTICE_ENDS[op.ground],
+        ground=words.NOTICE_ENDS[op.ground],
         papers=("预告登记证明", "债权消灭或者放弃预告登记的材料"),
     )
 
@@ -322,14 +252,14 @@ def _reissue(op: Reissue) -> Described:
         units=op.units,
         holder_role="申请人",
         holders=op.applicants,
-        facts=(_fact("原证书（证明）号", op.proof.number), _fact("原因", REISSUE_GROUND[op.ground])),
-        ground=REISSUE_GROUND[op.ground],
+        facts=(_fact("原证书（证明）号", op.proof.number), _fact("原因", words.REISSUE_GROUND[op.ground])),
+        ground=words.REISSUE_GROUND[op.ground],
         papers=("原不动产权证书或者不动产登记证明（遗失的为声明）",),
     )
 
 
 def _mortgage_release(op: MortgageRelease) -> Described:
-    facts = [_fact("不动产登记证明号", op.proof.number), _fact("注销原因", RELEASE_GROUND[op.ground])]
+    facts = [_fact("不动产登记证明号", op.proof.number), _fact("注销原因", words.RELEASE_GROUND[op.ground])]
     if op.settled_on is not None:
         facts.append(_fact("结清日期", wording.date(op.settled_on)))
     if op.partial:
@@ -346,8 +276,8 @@ def _mortgage_release(op: MortgageRelease) -> Described:
         obligor_role="抵押人" if mortgagors else "",
         obligors=mortgagors,
         facts=tuple(facts),
-        ground=RELEASE_GROUND[op.ground],
-        papers=("不动产登记证明", _RELEASE_PAPER.get(op.ground, "抵押权消灭的材料")),
+        ground=words.RELEASE_GROUND[op.ground],
+        papers=("不动产登记证明", words.RELEASE_PAPER.get(op.ground, "抵押权消灭的材料")),
     )
 
 

@@ -20,22 +20,20 @@ from gateway.register.sample import SampleUnit
 from signing.signer import sign_envelope
 from tests.integration.test_cli_acts import Desk
 from tests.support.dealing import (
-    CLAIM_FEN,
     Deal,
     citizen,
     codes,
-    content,
     contracted,
     deal,
     mortgaged,
     old_loan,
     ranks,
-    sold,
     state_of,
     taxed,
 )
 from tests.support.filing import MANIFEST_TYPE
 from tests.support.stage import Town
+from tests.support.steps import CLAIM_FEN, content, sold
 from tests.support.wire import as_stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -15,28 +15,18 @@ from gateway.register.model import Mortgage, Party, PreNotice
 from gateway.register.sample import SAMPLE, SampleUnit
 from tests.support.dealing import (
     BALANCE_FEN,
-    CLAIM_FEN,
-    PRICE_FEN,
     Deal,
-    agreed,
     approve,
-    as_recorded,
-    change,
     citizen,
     codes,
-    content,
     contracted,
-    converted_mortgage,
-    converted_sale,
     credential_of,
     deal,
     mortgaged,
-    moved,
     old_loan,
     owners,
     proof_of,
     ranks,
-    sold,
     state_of,
     supplemented,
     taxed,
@@ -44,6 +34,18 @@ from tests.support.dealing import (
 )
 from tests.support.signed_papers import paper
 from tests.support.stage import Town
+from tests.support.steps import (
+    CLAIM_FEN,
+    PRICE_FEN,
+    agreed,
+    as_recorded,
+    change,
+    content,
+    converted_mortgage,
+    converted_sale,
+    moved,
+    sold,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -19,22 +19,13 @@ from gateway.register.model import Mortgage, MortgageKind, PreNotice
 from gateway.register.sample import SAMPLE
 from gateway.register.sample_parties import COMPANY
 from tests.support.dealing import (
-    CLAIM_FEN,
-    PRICE_FEN,
     Deal,
-    agreed,
     approve,
-    as_recorded,
-    change,
     citizen,
     codes,
-    content,
     contracted,
-    converted_mortgage,
-    converted_sale,
     deal,
     mortgaged,
-    moved,
     owners,
     proof_of,
     ranks,
@@ -44,6 +35,17 @@ from tests.support.dealing import (
 )
 from tests.support.signed_papers import paper
 from tests.support.stage import Town
+from tests.support.steps import (
+    CLAIM_FEN,
+    PRICE_FEN,
+    agreed,
+    as_recorded,
+    change,
+    content,
+    converted_mortgage,
+    converted_sale,
+    moved,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -17,19 +17,9 @@ from gateway.pb.diya.v1 import register_service_pb2 as pb
 from gateway.pb.diya.v1.register_service_pb2_grpc import RegisterServiceStub
 from gateway.register.sample import SAMPLE, SampleUnit
 from tests.integration.test_cli_acts import Desk
-from tests.support.dealing import (
-    CLAIM_FEN,
-    citizen,
-    content,
-    contracted,
-    deal,
-    mortgaged,
-    old_loan,
-    sold,
-    taxed,
-    told,
-)
+from tests.support.dealing import citizen, contracted, deal, mortgaged, old_loan, taxed, told
 from tests.support.stage import Town
+from tests.support.steps import CLAIM_FEN, content, sold
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
