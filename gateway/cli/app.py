@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -65,10 +66,19 @@ def build_app() -> typer.Typer:
     return app
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"diya {metadata.version('diya')}")
+        raise typer.Exit
+
+
 def _root(
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", help="Connection settings for the command that follows."),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and end.")
+    ] = False,
 ) -> None:
     ROOT_CONFIG.set(config)

@@ -58,14 +58,13 @@ def import_register(
 
     async def work() -> Done[admin_service_pb2.ImportRegisterResponse]:
         async with opening.open_admin(load_settings(config)) as admin:
-            with show.transfer_progress(hidden=as_json) as bars:
-                task = bars.add_task(file.name, total=None)
+            with show.Transfers(hidden=as_json) as transfers:
                 return await admin.import_register(
                     file,
                     quarantine=quarantine,
                     as_of=as_of,
                     source=source or file.name,
-                    progress=lambda done, total: bars.update(task, completed=done, total=total),
+                    progress=transfers.bar(file.name),
                 )
 
     done = outcomes.run(work(), as_json=as_json)

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from google.protobuf.message import DecodeError
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.acts import resendable, show_pending
 from gateway.cli.application_file import (
     ApplicationFile,
     build_manifest,
@@ -17,15 +19,17 @@ from gateway.cli.application_file import (
     terms_of,
 )
 from gateway.cli.papers import upload
+from gateway.cli.reading import read_file
 from gateway.cli.settings import ClientSettings, ConfigOption, JsonOption, load_settings
 from gateway.client.acts import send_act
 from gateway.client.errors import InputError
+from gateway.client.local_files import make_folder
 from gateway.client.manifest import sign_submission
 from gateway.client.payloads import MANIFEST
 from gateway.client.receipt_file import KeptAct, read_act, write_act
 from gateway.client.session import Answer
 from gateway.client.submissions import KINDS, Submission
-from gateway.pb.diya.v1 import envelope_pb2
+from gateway.pb.diya.v1 import envelope_pb2, terms_pb2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -219,10 +223,11 @@ def resend(
     async def work() -> Answer:
         act = read_act(kept)
         async with opening.open_client(load_settings(config)) as client:
-            if act.envelope.payload_type == MANIFEST:
-                answer = await client.submit(act.envelope, act.sections)
-            else:
-                answer = await send_act(client.session, act.envelope, act.sections)
+            with resendable(kept):
+                if act.envelope.payload_type == MANIFEST:
+                    answer = await client.submit(act.envelope, act.sections)
+                else:
+                    answer = await send_act(client.session, act.envelope, act.sections)
         write_act(kept, KeptAct.of_answer(answer, act.sections))
         return answer
 
@@ -243,6 +248,7 @@ def _submit(
 ) -> None:
     async def work() -> tuple[Answer, Path]:
         settings = load_settings(config)
+        make_folder(receipts)
         read = read_application(application)
         if later is not None:
             _name_phase(read.manifest.header, *later)
@@ -265,7 +271,8 @@ def _submit(
             submission = Submission(envelope, tuple(content for _, content in read.sections))
             path = receipts / f"{manifest.header.request_id}.json"
             write_act(path, KeptAct(envelope, submission.sections))
-            answer = await client.submit(envelope, submission.sections)
+            with resendable(path):
+                answer = await client.submit(envelope, submission.sections)
             write_act(path, KeptAct.of_answer(answer, submission.sections))
             return answer, path
 
@@ -290,13 +297,21 @@ def _finish(answer: Answer, path: Path, *, as_json: bool) -> None:
     else:
         show.print_answer(answer)
         show.console().print(Text(f"  {'kept 存档':<18} {path}"))
+        show_pending(answer, path)
     raise typer.Exit(show.exit_status_of(answer))
 
 
 def _signed_terms(read: ApplicationFile, settings: ClientSettings, terms: Path | None) -> bytes:
     if terms is None:
         return terms_of(read, settings)
+    data = read_file(terms)
     try:
-        return terms.read_bytes()
-    except OSError as error:
-        raise InputError(f"{terms}: {error.strerror}", f"{terms}：无法读取") from error
+        registry = terms_pb2.Terms.FromString(data).registry
+    except DecodeError:
+        registry = ""
+    if not registry:  # what no serialization of ours lacks
+        raise InputError(
+            f"{terms} is not serialized terms: name the terms.bin that `diya forms` wrote beside the forms",
+            f"{terms} 不是序列化的申请内容：请指定 diya forms 与表单一同生成的 terms.bin",
+        )
+    return data

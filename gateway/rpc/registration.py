@@ -33,6 +33,7 @@ from gateway.pb.diya.v1 import (
     registration_service_pb2_grpc,
     terms_pb2,
 )
+from gateway.register.authority import KeyRole
 from gateway.register.identifiers import normalise_unit_code, normalise_uscc
 from gateway.register.model import Party
 from gateway.rpc import case_view, encode, submission
@@ -57,6 +58,7 @@ from gateway.rpc.verifier import StreamOrder, Verifier
 from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
+from gateway.storage.settings import Settings
 from gateway.storage.statements import ApplicationFilter
 from gateway.storage.watch import Watch
 from gateway.telemetry import metrics
@@ -257,7 +259,9 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
     async def RenderForms(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The application form and the record of questions, with the terms embedded, for persons to sign."""
         registry = registry_of(request)
-        profile = self._sequencer.settings(registry).profile
+        settings = self._sequencer.settings(registry)
+        _check_submits(settings, self._clock())
+        profile = settings.profile
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._executor,
@@ -363,6 +367,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             caller.id,
             request_id=request.request_id.lower() if which == "request_id" else None,
             index=request.index if which == "index" else None,
+            applicant=request.applicant_institution.strip().upper(),
         )
         if receipt is None:
             raise Refusal(
@@ -459,6 +464,19 @@ def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) ->
         )
         forms.append(_form("INQUIRY_RECORD", f"询问记录-{signer.name}", record, [party]))
     return _pb.RenderFormsResponse(forms=forms, terms_sha256=hashlib.sha256(request.terms).digest())
+
+
+def _check_submits(settings: Settings, at: dt.datetime) -> None:
+    """Forms are for those who submit: the caller has a registered key of that role, usable now."""
+    known = settings.institutions.get(caller_now.get().id)
+    keys = known.keys if known else ()
+    if not any(KeyRole.SUBMIT in key.roles and key.is_usable(at) for key in keys):
+        raise Refusal(
+            "PERMISSION_DENIED",
+            "本机构没有登记可用于提交申请（SUBMIT）的密钥，不能生成表单；请向登记机构登记",
+            "this institution has no registered key of the role SUBMIT, and forms are for submissions; "
+            "have the authority register one",
+        )
 
 
 def _check_answers(request: Any, terms: Terms, signers: Sequence[Party]) -> None:

@@ -135,7 +135,7 @@ async def test_table_names_every_method_that_is_served() -> None:
 
 
 async def test_caller_of_one_registry_is_nobody_in_another_that_does_not_know_it(town: Town) -> None:
-    """Registration is per registry: in one that does not exist everybody is unknown."""
+    """Registration is per registry: nobody is known in one that does not exist, and that is what is said."""
     stub = town.stub(ledger_service_pb2_grpc.LedgerServiceStub, OPERATOR_KEY)
     request = ledger_service_pb2.GetCheckpointRequest(parent="registries/elsewhere")
-    await town.refusal(lambda: stub.GetCheckpoint(request), "CALLER_UNKNOWN", "UNAUTHENTICATED")
+    await town.refusal(lambda: stub.GetCheckpoint(request), "REGISTRY_NOT_FOUND", "NOT_FOUND")
