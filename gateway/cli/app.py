@@ -49,6 +49,7 @@ def build_app() -> typer.Typer:
     app.add_typer(submit.app, name="submit")
     app.command("forms")(forms.forms)
     app.command("watch")(watch.watch)
+    app.command("suggest-modes")(register.suggest_modes)
     app.add_typer(application.app, name="application")
     app.add_typer(party.app, name="party")
     app.add_typer(review.app, name="review")

@@ -29,7 +29,7 @@ from gateway.client.payloads import MANIFEST
 from gateway.client.receipt_file import KeptAct, read_act, write_act
 from gateway.client.session import Answer
 from gateway.client.submissions import KINDS, Submission
-from gateway.pb.diya.v1 import terms_pb2
+from gateway.pb.diya.v1 import envelope_pb2, terms_pb2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -144,7 +144,7 @@ def encumbered_transfer(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Submit one phase of an encumbered transfer (带押过户).
+    """Submit the first phase of an encumbered transfer (带押过户).
 
     \b
     Example:
@@ -160,6 +160,47 @@ def encumbered_transfer(
         receipts,
         config,
         as_json,
+    )
+
+
+@app.command("advance")
+def advance(
+    application: ApplicationArgument,
+    case: Annotated[
+        str, typer.Option("--case", help="Application of the first phase, when the file leaves it out.")
+    ] = "",
+    phase: Annotated[
+        int, typer.Option("--phase", min=2, help="Phase of the case, when the file leaves it out.")
+    ] = 2,
+    file: FileOption = None,
+    terms: TermsOption = None,
+    validate_only: RehearsalOption = False,
+    request_id: RequestIdOption = "",
+    receipts: ReceiptsOption = DEFAULT_RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """File the next phase of an encumbered transfer (案件推进).
+
+    The first phase must be booked. The old bank files a phase that only releases its mortgage by
+    itself, and may sign it with a key for releases.
+
+    \b
+    Example:
+      diya submit advance release.json --case registries/jiangyin/applications/0192… \\
+          --phase 2 --file EXTINCTION=settled.pdf
+    """
+    _submit(
+        "encumbered-transfer",
+        application,
+        file,
+        terms,
+        validate_only,
+        request_id,
+        receipts,
+        config,
+        as_json,
+        later=(case, phase),
     )
 
 
@@ -203,11 +244,14 @@ def _submit(
     receipts: Path,
     config: Path | None,
     as_json: bool,
+    later: tuple[str, int] | None = None,
 ) -> None:
     async def work() -> tuple[Answer, Path]:
         settings = load_settings(config)
         make_folder(receipts)
         read = read_application(application)
+        if later is not None:
+            _name_phase(read.manifest.header, *later)
         papers = (*read.files, *map(parse_file_option, file or ()))
         signed_terms = _signed_terms(read, settings, terms)
         signer = opening.open_signer(settings)
@@ -234,6 +278,17 @@ def _submit(
 
     answer, path = outcomes.run(work(), as_json=as_json)
     _finish(answer, path, as_json=as_json)
+
+
+def _name_phase(header: envelope_pb2.Header, case: str, phase: int) -> None:
+    """The case and phase of a later phase; what the file states wins over the options. Raises InputError."""
+    header.case = header.case or case
+    header.phase = header.phase or phase
+    if not header.case or header.phase < 2:
+        raise InputError(
+            "a later phase names its case: --case, or header.case of the file, and header.phase from 2 on",
+            "第二阶段起须写明所属案件：用 --case 或者文件的 header.case，且 header.phase 不小于 2",
+        )
 
 
 def _finish(answer: Answer, path: Path, *, as_json: bool) -> None:

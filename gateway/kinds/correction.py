@@ -158,9 +158,9 @@ def book(op: Correction, booking: Booking) -> None:
     new = replace(right, **changed, right_id=booking.new_right_id(), proof=draft.reference)
     booking.supersede(right, new, CORRECTED)
     if isinstance(new, Mortgage):
-        mortgage.issue_proof(new, booking, draft)
+        mortgage.issue_proof(new, booking, draft, right.proof)
     else:
-        pre_notice.issue_proof(new, booking, draft)
+        pre_notice.issue_proof(new, booking, draft, right.proof)
 
 
 def _weighed(op: Correction, right: Mortgage | PreNotice, state: UnitState, field: str) -> list[Finding]:

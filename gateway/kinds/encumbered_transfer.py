@@ -98,7 +98,7 @@ def conditions(case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
     """The mode may be used, this phase is due, its steps are there in order, the old loan is regular and covered."""
     manifest = case.manifest
     mode, terms = MODES[manifest.terms.mode], manifest.terms
-    found = _on_offer(mode, case) + _phase_is_due(mode, case)
+    found = on_offer(mode, case) + _phase_is_due(mode, case)
     phase = _phase(manifest)
     if phase is not None:
         found += _steps_in_order(mode, phase, terms.operations)
@@ -123,7 +123,7 @@ def _looks_at_the_old_loan(manifest: Manifest) -> bool:
     return manifest.header.phase == 1 or Gate.PAYOFF in gates(manifest)
 
 
-def _on_offer(mode: Mode, case: Case) -> list[Finding]:
+def on_offer(mode: Mode, case: Case) -> list[Finding]:
     """The registry offers the mode, and its agreement with the applicant covers it (handbook 1.3, 12.8)."""
     found = []
     if mode.code not in case.profile.modes:

@@ -194,7 +194,7 @@ def book(op: MortgageChange, booking: Booking) -> None:
         proof=draft.reference,
     )
     booking.supersede(old, new, CHANGED)
-    issue_proof(new, booking, draft)
+    issue_proof(new, booking, draft, old.proof)
 
 
 def is_own_name(op: MortgageChange) -> bool:

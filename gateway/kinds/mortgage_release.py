@@ -157,7 +157,7 @@ def book(op: MortgageRelease, booking: Booking) -> None:
         proof=draft.reference,
     )
     booking.supersede(mortgage, goes_on, op.ground.value)
-    issue_proof(goes_on, booking, draft)
+    issue_proof(goes_on, booking, draft, mortgage.proof)
 
 
 def _units_fit(op: MortgageRelease, mortgage: Mortgage, field: str) -> list[Finding]:

@@ -149,7 +149,7 @@ def book(op: MortgageTransfer, booking: Booking) -> None:
     draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[old.units[0]].unit.county_code)
     new = replace(new, proof=draft.reference)
     booking.supersede(old, new, TRANSFERRED)
-    issue_proof(new, booking, draft)
+    issue_proof(new, booking, draft, old.proof)
 
 
 def _is_changed_later(op: MortgageTransfer, booking: Booking) -> bool:

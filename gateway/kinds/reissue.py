@@ -103,6 +103,6 @@ def book(op: Reissue, booking: Booking) -> None:
     new = replace(right, right_id=booking.new_right_id(), proof=draft.reference)
     booking.supersede(right, new, REISSUED)
     if isinstance(new, Mortgage):
-        mortgage.issue_proof(new, booking, draft)
+        mortgage.issue_proof(new, booking, draft, right.proof)
     else:
-        pre_notice.issue_proof(new, booking, draft)
+        pre_notice.issue_proof(new, booking, draft, right.proof)

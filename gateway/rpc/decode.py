@@ -304,11 +304,29 @@ def _powers(
                 ops.PowerOfAttorney(
                     principal=principal,
                     agent=agent,
-                    acts=tuple(codes_pb2.OperationKind.Name(a) for a in power.acts),
+                    acts=_acts(power, path, wrong),
+                    unit_codes=_power_units(power, path, wrong),
                     valid_until=read.date(power, "valid_until", path, wrong, needed=False),
                     form=ops.PowerForm(form),
                     deed_no=power.deed_number,
                     revoked=power.HasField("revoked_at"),
+                    agency=power.agency.strip(),
                 )
             )
     return tuple(powers)
+
+
+def _acts(power: common_pb2.PowerOfAttorney, path: str, wrong: Violations) -> tuple[str, ...]:
+    """What the agent may do, by the names of the operations."""
+    names = [read.enum_name(codes_pb2.OperationKind, act, "OPERATION_KIND_") for act in power.acts]
+    if not names or not all(names):
+        wrong.add(path + ".acts", "至少一项已知的登记类型", "names operations, at least one")
+    return tuple(dict.fromkeys(names))
+
+
+def _power_units(power: common_pb2.PowerOfAttorney, path: str, wrong: Violations) -> tuple[str, ...]:
+    codes = []
+    for number, code in enumerate(power.unit_codes[:UNITS_MAX]):
+        with wrong.at(f"{path}.unit_codes[{number}]", "UNIT_CODE_MALFORMED"):
+            codes.append(normalise_unit_code(code))
+    return tuple(codes)

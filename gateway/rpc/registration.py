@@ -16,7 +16,7 @@ import structlog
 from gateway.applications.supplement import Supplement, decide_supplement
 from gateway.applications.withdrawal import Withdrawal, decide_withdrawal
 from gateway.cases.errors import ApplicationNotFound, KindNotAvailable
-from gateway.cases.model import Application, Kind
+from gateway.cases.model import Application
 from gateway.cases.terms import Terms, operation_name
 from gateway.commands import Command
 from gateway.config import Limits
@@ -36,7 +36,7 @@ from gateway.pb.diya.v1 import (
 from gateway.register.authority import KeyRole
 from gateway.register.identifiers import normalise_unit_code, normalise_uscc
 from gateway.register.model import Party
-from gateway.rpc import case_view, encode
+from gateway.rpc import case_view, encode, submission
 from gateway.rpc.acts import Acts, Filed, SignedAct
 from gateway.rpc.authority import instant_of
 from gateway.rpc.decode import decode_evidence, decode_terms
@@ -49,6 +49,7 @@ from gateway.rpc.quota import DailyQuota
 from gateway.rpc.reading_notices import record_read
 from gateway.rpc.rights import Caller, CallerKind, acting_for, may_see
 from gateway.rpc.submission import (
+    Entrance,
     VerifiedSubmission,
     command_of,
     rehearsal_of,
@@ -67,11 +68,12 @@ from signing.trust import TrustStore
 _pb = registration_service_pb2
 log = structlog.get_logger(__name__)
 
-_STREAM_KINDS = {
-    "mortgage": Kind.MORTGAGE,
-    "mortgage_release": Kind.MORTGAGE_RELEASE,
-    "pre_notice": Kind.PRE_NOTICE,
-    "encumbered_transfer": Kind.ENCUMBERED_TRANSFER,
+_STREAM_ENTRANCES = {
+    "mortgage": submission.MORTGAGE,
+    "mortgage_release": submission.MORTGAGE_RELEASE,
+    "pre_notice": submission.PRE_NOTICE,
+    "encumbered_transfer": submission.ENCUMBERED_TRANSFER,
+    "advance": submission.ADVANCE,
 }
 
 
@@ -113,23 +115,29 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
 
     async def SubmitMortgage(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Mortgages of every kind but the release."""
-        return _pb.SubmitMortgageResponse(outcome=await self._submit(request, Kind.MORTGAGE))
+        return _pb.SubmitMortgageResponse(outcome=await self._submit(request, submission.MORTGAGE))
 
     async def SubmitMortgageRelease(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The end of a mortgage."""
-        return _pb.SubmitMortgageReleaseResponse(outcome=await self._submit(request, Kind.MORTGAGE_RELEASE))
+        return _pb.SubmitMortgageReleaseResponse(
+            outcome=await self._submit(request, submission.MORTGAGE_RELEASE)
+        )
 
     async def SubmitPreNotice(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """Pre-notices of a second-hand sale and of its mortgage (CC 221)."""
-        return _pb.SubmitPreNoticeResponse(outcome=await self._submit(request, Kind.PRE_NOTICE))
+        """Pre-notices: creation, conversion, release (CC 221)."""
+        return _pb.SubmitPreNoticeResponse(outcome=await self._submit(request, submission.PRE_NOTICE))
 
     async def SubmitEncumberedTransfer(
         self, request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> Any:
-        """Encumbered transfers (N29)."""
+        """Encumbered transfers (N29): the first phase."""
         return _pb.SubmitEncumberedTransferResponse(
-            outcome=await self._submit(request, Kind.ENCUMBERED_TRANSFER)
+            outcome=await self._submit(request, submission.ENCUMBERED_TRANSFER)
         )
+
+    async def AdvanceCase(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """The next phase of a case (handbook 2.3)."""
+        return _pb.AdvanceCaseResponse(outcome=await self._submit(request, submission.ADVANCE))
 
     async def SubmitStream(
         self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
@@ -177,12 +185,12 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         if which is None:
             order.settle(turn, None)
             raise Refusal("FIELD_INVALID", "submission 必填", "submission is required")
-        return await self._submit(getattr(message, which), _STREAM_KINDS[which], caller, order, turn)
+        return await self._submit(getattr(message, which), _STREAM_ENTRANCES[which], caller, order, turn)
 
     async def _submit(
         self,
         request: Any,
-        kind: Kind,
+        entrance: Entrance,
         caller: Caller | None = None,
         order: StreamOrder | None = None,
         turn: int = 0,
@@ -192,45 +200,47 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         if request.validate_only:
             if order is not None:
                 order.settle(turn, None)
-            return await self._rehearse(request, kind, caller)
-        answer = await self._verifier.submit(partial(self._read, request, kind, caller), order, turn)
+            return await self._rehearse(request, entrance, caller)
+        answer = await self._verifier.submit(partial(self._read, request, entrance, caller), order, turn)
         return encode.outcome(answer)
 
-    def _read(self, request: Any, kind: Kind, caller: Caller) -> Command:
+    def _read(self, request: Any, entrance: Entrance, caller: Caller) -> Command:
         """The verified command of a submission; runs in a verification thread."""
         registry = registry_of(request)
         trust = self._trust_of(registry)
-        return command_of(self._verified(request, kind, registry, caller, trust), trust)
+        return command_of(self._verified(request, entrance, registry, caller, trust), trust)
 
     def _verified(
-        self, request: Any, kind: Kind, registry: str, caller: Caller, trust: TrustStore
+        self, request: Any, entrance: Entrance, registry: str, caller: Caller, trust: TrustStore
     ) -> VerifiedSubmission:
         settings = self._sequencer.settings(registry)
-        return verify_submission(request, kind, registry, caller, settings, trust, self._limits, self._clock)
+        return verify_submission(
+            request, entrance, registry, caller, settings, trust, self._limits, self._clock
+        )
 
-    async def _rehearse(self, request: Any, kind: Kind, caller: Caller) -> outcome_pb2.Outcome:
+    async def _rehearse(self, request: Any, entrance: Entrance, caller: Caller) -> outcome_pb2.Outcome:
         """A dry run: verified like a submission, counted, decided on a snapshot; no entry, no receipt."""
         registry = registry_of(request)
         settings, trust = self._sequencer.settings(registry), self._trust_of(registry)
-        submission = await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._verified, request, kind, registry, caller, trust
+        verified = await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._verified, request, entrance, registry, caller, trust
         )
         per_day = settings.profile.validate_only_per_day if settings.profile else 0
         now = self._clock()
         self._rehearsals.take(registry, caller.id, per_day, now)
-        rehearsed = await self._queries.snapshot(registry, rehearsal_of(submission, settings, trust, now))
+        rehearsed = await self._queries.snapshot(registry, rehearsal_of(verified, settings, trust, now))
         log.info(
             "rehearsal",
             registry=registry,
             institution=caller.id,
-            kind=kind.value,
-            request_id=submission.manifest.header.request_id,
+            kind=entrance.kind.value,
+            request_id=verified.manifest.header.request_id,
             result=rehearsed.result.value,
             withheld=rehearsed.is_withheld,
             as_of_index=rehearsed.as_of_index,
         )
         codes = [f.code for f in rehearsed.findings]
-        metrics.outcome(kind.value, "rehearsal", rehearsed.result.value, codes)
+        metrics.outcome(entrance.kind.value, "rehearsal", rehearsed.result.value, codes)
         return encode.rehearsal(rehearsed)
 
     # -- later acts ----------------------------------------------------------------------------------------------

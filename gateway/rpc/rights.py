@@ -77,7 +77,7 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
 
 
 #: How the names of methods that only read begin (AIP 131, 132); a connection by a key of role READ has these alone.
-READING = ("Get", "List", "Download", "Watch", "Verify")
+READING = ("Get", "List", "Download", "Watch", "Verify", "Suggest")
 
 
 def may_call(service: str, method: str, kind: CallerKind) -> bool:

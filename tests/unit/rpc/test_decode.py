@@ -438,3 +438,27 @@ def test_bytes_that_are_no_manifest_are_refused() -> None:
     wire = envelope_pb2.Manifest(terms=b"\xff\xff\xff")
     with pytest.raises(MalformedRequest):
         decode_manifest(wire.SerializeToString(), Kind.ENCUMBERED_TRANSFER)
+
+
+def test_power_of_attorney_is_read_with_its_scope() -> None:
+    """Acts by the operations' names, units canonical, the agency; an act that the contract has not is refused."""
+    value = wire_terms()
+    power = value.powers_of_attorney.add(
+        principal="seller",
+        acts=[codes_pb2.OPERATION_KIND_OWNERSHIP_TRANSFER],
+        unit_codes=[c.UNIT.lower()],
+        form=common_pb2.POWER_OF_ATTORNEY_FORM_NOTARISED,
+        deed_number="1",
+        agency="示例代办公司",
+    )
+    power.agent.CopyFrom(value.parties[1].person)
+    [read] = decoded(value).powers_of_attorney
+    assert (read.acts, read.unit_codes, read.agency) == (("OWNERSHIP_TRANSFER",), (c.UNIT,), "示例代办公司")
+    power.acts.append(99)  # type: ignore[arg-type]
+    assert violations(value) == {"terms.powers_of_attorney[0].acts"}
+    del power.acts[:]
+    power.unit_codes[0] = "x"
+    assert violations(value) == {
+        "terms.powers_of_attorney[0].acts",
+        "terms.powers_of_attorney[0].unit_codes[0]",
+    }
