@@ -15,7 +15,9 @@ from gateway.client import operations
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, envelope_pb2, operations_pb2, terms_pb2
 from gateway.register.model import CoOwnership, PreNoticeKind, Share
 from gateway.rpc.decode import decode_evidence, decode_manifest, decode_terms
-from gateway.rpc.violations import MalformedRequest
+from gateway.rpc.decode_mortgages import mortgage_content
+from gateway.rpc.decode_parts import OperationParts
+from gateway.rpc.violations import MalformedRequest, Violations
 from tests.support import cases as c
 from tests.support import deals as d
 
@@ -462,3 +464,16 @@ def test_power_of_attorney_is_read_with_its_scope() -> None:
         "terms.powers_of_attorney[0].acts",
         "terms.powers_of_attorney[0].unit_codes[0]",
     }
+
+
+@pytest.mark.parametrize(("stands", "wrong"), [(True, 0), (False, 1)], ids=["change", "first"])
+def test_silence_on_transfer_stands_in_a_change_and_never_in_a_new_mortgage(stands: bool, wrong: int) -> None:
+    """A mortgage of 2019 without a word may be changed in its amount alone (golden 43; N54)."""
+    content = operations_pb2.MortgageContent(
+        transfer_restriction=codes_pb2.TRANSFER_RESTRICTION_UNRECORDED, collateral_kind=0
+    )
+    found = Violations()
+    parts = OperationParts("terms.operations[0]", {}, {}, found)
+    value = mortgage_content(parts, content, (), "x", stands=stands)
+    assert len([v for v in found.found if v.path == "x.transfer_restriction"]) == wrong
+    assert (value.transfer_restriction.value == "UNRECORDED") is stands
