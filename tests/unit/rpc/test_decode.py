@@ -14,8 +14,8 @@ from gateway.client import manifest as build
 from gateway.client import operations
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, envelope_pb2, operations_pb2, terms_pb2
 from gateway.register.model import CoOwnership, PreNoticeKind, Share
+from gateway.rpc import decode_mortgages
 from gateway.rpc.decode import decode_evidence, decode_manifest, decode_terms
-from gateway.rpc.decode_mortgages import mortgage_content
 from gateway.rpc.decode_parts import OperationParts
 from gateway.rpc.violations import MalformedRequest, Violations
 from tests.support import cases as c
@@ -474,6 +474,6 @@ def test_silence_on_transfer_stands_in_a_change_and_never_in_a_new_mortgage(stan
     )
     found = Violations()
     parts = OperationParts("terms.operations[0]", {}, {}, found)
-    value = mortgage_content(parts, content, (), "x", stands=stands)
+    value = decode_mortgages.mortgage_content(parts, content, (), "x", stands=stands)
     assert len([v for v in found.found if v.path == "x.transfer_restriction"]) == wrong
     assert (value.transfer_restriction.value == "UNRECORDED") is stands
