@@ -226,7 +226,7 @@ class GetDailyStatementRequest(_message.Message):
     """机构（网点） · USCC, 18 characters, of the caller or of a branch for which it files; empty means the caller."""
     @_builtins.property
     def day(self) -> _date_pb2.Date:
-        """日期 · A day in China that is over."""
+        """日期 · Day of the statement: a day in China that is over."""
 
     def __init__(
         self,
