@@ -121,6 +121,7 @@ class Gateway:
     async def _start_sealing(self, registries: Sequence[str], vkeys: Mapping[str, str]) -> None:
         """Processes that render and seal, and the queue before them; off where the configuration says so."""
         self.sealing: Sealing | None = None
+        self._seals: CertificateSealer | None = None
         if not self.config.sealing:
             return
         seals = {
@@ -136,6 +137,7 @@ class Gateway:
             workers=workers,
         )
         await self._sealer.start()
+        self._seals = self._sealer
         self.sealing = Sealing(
             sequencer=self.sequencer,
             queries=self.queries,
@@ -199,7 +201,9 @@ class Gateway:
             ),
             "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),
-            "CertificateService": CertificateService(**shared, files=self.files, limits=limits),
+            "CertificateService": CertificateService(
+                **shared, files=self.files, limits=limits, seals=self._seals
+            ),
             "RegisterService": RegisterService(**shared, trust_of=self.trust),
             "LedgerService": LedgerService(
                 queries=self.queries, limits=limits, vkey_of=self._vkeys.__getitem__

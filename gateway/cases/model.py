@@ -170,6 +170,8 @@ class ConsentKind(StrEnum):
     PAYOFF_UNDERTAKING = "PAYOFF_UNDERTAKING"
     PAYOFF_UNDERTAKING_ACCEPTED = "PAYOFF_UNDERTAKING_ACCEPTED"
     PAID_OUT = "PAID_OUT"
+    FUNDS_HELD = "FUNDS_HELD"
+    FUNDS_RELEASED = "FUNDS_RELEASED"
 
 
 class ConsentGiven(Value, frozen=True, kw_only=True):
@@ -227,6 +229,7 @@ class Application(Value, frozen=True, kw_only=True):
     terms_sha256: str
     terms_version: int = 1
     loan_kind: str = "NONE"
+    funds: tuple[str, ...] = ()  # triggers of the legs of the funds plan, once each
     state: State
     submitted_at: dt.datetime
     submitted_index: int

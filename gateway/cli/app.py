@@ -17,6 +17,7 @@ from gateway.cli import (
     ledger,
     outcomes,
     party,
+    payout,
     receipt,
     register,
     review,
@@ -52,6 +53,7 @@ def build_app() -> typer.Typer:
     app.add_typer(review.app, name="review")
     app.add_typer(receipt.app, name="receipt")
     app.add_typer(certificate.app, name="certificate")
+    app.add_typer(payout.app, name="payout")
     app.add_typer(register.app, name="register")
     app.add_typer(institution.app, name="institution")
     app.add_typer(auditor.app, name="auditor")

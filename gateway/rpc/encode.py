@@ -13,6 +13,7 @@ from gateway.cases.model import Application, ConsentKind, FileReference, Outcome
 from gateway.certificates.content import CertificateContent
 from gateway.commands import Answer, Receipt
 from gateway.kinds.applicants import CONSENTER
+from gateway.kinds.funds_due import LegStanding
 from gateway.pb.diya.v1 import (
     application_pb2,
     certificate_pb2,
@@ -21,6 +22,7 @@ from gateway.pb.diya.v1 import (
     envelope_pb2,
     finding_pb2,
     outcome_pb2,
+    terms_pb2,
 )
 from gateway.register.findings import Finding
 from gateway.register.model import Party
@@ -268,6 +270,18 @@ def person(value: Party) -> common_pb2.Person:
         phone=value.phone,
         address=value.address,
         capacity=codes_pb2.Capacity.Value(f"CAPACITY_{value.capacity.value}"),
+    )
+
+
+def funds_leg(standing: LegStanding) -> application_pb2.FundsLegStanding:
+    """Where a leg of the funds plan stands."""
+    return application_pb2.FundsLegStanding(
+        leg=standing.leg,
+        trigger=terms_pb2.FundsTrigger.Value(f"FUNDS_TRIGGER_{standing.trigger}"),
+        state=application_pb2.FundsLegStanding.State.Value(f"STATE_{standing.state}"),
+        since=timestamp(standing.since),
+        reason_zh=standing.zh,
+        reason_en=standing.en,
     )
 
 

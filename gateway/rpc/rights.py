@@ -59,6 +59,7 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
     "CertificateService": {
         "*": frozenset({_I, _R}),
         "VerifyCertificate": frozenset({_I, _R, _A, _O, _P}),
+        "CheckPayout": frozenset({_I}),
     },
     "RegisterService": {"*": frozenset({_I, _R})},
     "LedgerService": {"*": frozenset({_I, _R, _A, _O})},
@@ -67,7 +68,7 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
 
 
 #: How the names of methods that only read begin (AIP 131, 132); a connection by a key of role READ has these alone.
-READING = ("Get", "List", "Download", "Watch", "Verify")
+READING = ("Get", "List", "Download", "Watch", "Verify", "Check")
 
 
 def may_call(service: str, method: str, kind: CallerKind) -> bool:

@@ -26,6 +26,7 @@ from gateway.register.model import AnyRight, UnitState
 from gateway.storage import tables as t
 from gateway.storage.case_reads import CasePapers, CaseRecord, read_case_papers, read_case_record
 from gateway.storage.paging import make_token, read_token
+from gateway.storage.payout_reads import PayoutRecord, phases_of, read_payout, sealed_at
 from gateway.storage.settings import Settings
 from gateway.storage.statements import (
     ApplicationFilter,
@@ -195,6 +196,10 @@ class Queries:
     async def case_papers(self, row: Application) -> CasePapers:
         """The sections of a case and the later acts on it."""
         return await self.read(lambda connection: read_case_papers(connection, self._ledger, row))
+
+    async def case_phases(self, row: Application) -> tuple[tuple[Application, ...], dt.datetime | None]:
+        """Every application of the same case, and when the last certificate of this one was sealed."""
+        return await self.read(lambda connection: (phases_of(connection, row), sealed_at(connection, row)))
 
     async def applications_in(self, registry: str, states: Sequence[str]) -> list[Application]:
         """Every application in one of these states."""
@@ -406,6 +411,10 @@ class Queries:
         rows = found[:size]
         token = make_token(query, (rows[-1]["entry_index"], rows[-1]["part"])) if len(found) > size else ""
         return rows, token
+
+    async def payout_record(self, registry: str, identifier: str) -> PayoutRecord | None:
+        """What a payout check is answered from, on one snapshot; None for an unknown certificate."""
+        return await self.read(lambda connection: read_payout(connection, self._ledger, registry, identifier))
 
     async def unsealed_certificates(self, registry: str) -> list[str]:
         """Identifiers of the certificates that are numbered and have no PDF yet, oldest first."""
