@@ -26,6 +26,7 @@ from gateway.readings import Readings, served
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
+from gateway.rpc.desk import DeskService
 from gateway.rpc.files import FileService
 from gateway.rpc.ledger import LedgerService
 from gateway.rpc.party import PartyService
@@ -204,6 +205,7 @@ class Gateway:
             "CertificateService": CertificateService(
                 **shared, files=self.files, limits=limits, seals=self._seals
             ),
+            "DeskService": DeskService(**shared, seals=self._seals),
             "RegisterService": RegisterService(**shared, trust_of=self.trust),
             "LedgerService": LedgerService(
                 queries=self.queries, limits=limits, vkey_of=self._vkeys.__getitem__

@@ -12,6 +12,7 @@ from gateway.cli import (
     application,
     auditor,
     certificate,
+    desk,
     forms,
     institution,
     ledger,
@@ -54,6 +55,7 @@ def build_app() -> typer.Typer:
     app.add_typer(receipt.app, name="receipt")
     app.add_typer(certificate.app, name="certificate")
     app.add_typer(payout.app, name="payout")
+    app.add_typer(desk.app, name="desk")
     app.add_typer(register.app, name="register")
     app.add_typer(institution.app, name="institution")
     app.add_typer(auditor.app, name="auditor")

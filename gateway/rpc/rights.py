@@ -62,6 +62,7 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
         "CheckPayout": frozenset({_I}),
     },
     "RegisterService": {"*": frozenset({_I, _R})},
+    "DeskService": {"*": frozenset({_I}), "ListReadiness": frozenset({_I, _R})},
     "LedgerService": {"*": frozenset({_I, _R, _A, _O})},
     "AdminService": {"*": frozenset({_O}), "GetProfile": frozenset({_O, _R})},
 }
