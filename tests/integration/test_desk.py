@@ -225,7 +225,7 @@ async def test_desk_command_prints_keeps_and_verifies(sealing_town: Town, tmp_pa
 
 
 async def test_payoff_watch_wakes_by_itself_and_survives_a_restart(own_folder: Path) -> None:
-    """Reminded before the day and alarmed on it, by the clock alone; what a stopped gateway missed comes at its start."""
+    """Reminded before the day and alarmed on it, by the clock alone; what was missed comes at the start."""
     clock = MovedClock()
     async with town_of(own_folder, clock=clock) as town:
         _, answer = await town.booked()

@@ -387,7 +387,7 @@ class PredictedRank(_message.Message):
     rank: _builtins.int
     """顺位 · Rank on the register as it stands after the operations before it."""
     rank_at_worst: _builtins.int
-    """最低顺位 · Rank if every case that goes before it books its mortgages first."""
+    """最低顺位 · Rank if each case that goes before it on the unit books one mortgage first."""
     def __init__(
         self,
         *,
