@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
+from gateway.applications.prediction import Prediction
 from gateway.applications.rehearsal import Rehearsed
 from gateway.cases.model import Application, ConsentKind, FileReference, Outcome
 from gateway.certificates.content import CertificateContent
@@ -103,7 +104,28 @@ def rehearsal(value: Rehearsed) -> outcome_pb2.Outcome:
     wire.validate_only = True
     if value.would_be is not None:
         wire.would_be = outcome_pb2.OutcomeResult.Value(f"OUTCOME_RESULT_{value.would_be.value}")
+    if value.prediction is not None:
+        wire.prediction.CopyFrom(prediction(value.prediction))
     return wire
+
+
+def prediction(value: Prediction) -> outcome_pb2.Prediction:
+    """What a rehearsal foresees."""
+    return outcome_pb2.Prediction(
+        cases_before=value.cases_before,
+        ranks=[
+            outcome_pb2.PredictedRank(
+                operation=one.operation,
+                unit_code=one.unit_code,
+                rank=one.rank,
+                rank_at_worst=one.rank_at_worst,
+            )
+            for one in value.ranks
+        ],
+        accepted_at=timestamp(value.accepted_at),
+        deadline=date(value.deadline),
+        deadline_provisional=value.deadline_provisional,
+    )
 
 
 def finding(value: Finding) -> finding_pb2.Finding:
