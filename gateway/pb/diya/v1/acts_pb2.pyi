@@ -50,7 +50,9 @@ class _ConsentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConsentKi
     CONSENT_KIND_PAID_OUT: _ConsentKind.ValueType  # 5
     """已放款 · A lender states that it paid out, relying on this case."""
     CONSENT_KIND_FUNDS_HELD: _ConsentKind.ValueType  # 6
-    """监管资金已到账 · The escrow bank states that it holds the money of the funds plan. The gateway moves none."""
+    """监管资金已到账 · The escrow bank, who pays or is paid a leg of the purpose ESCROW, states that it holds the money of the
+    funds plan. The gateway moves none.
+    """
     CONSENT_KIND_FUNDS_RELEASED: _ConsentKind.ValueType  # 7
     """监管资金已划付 · The escrow bank states that it released that money as the plan says."""
 
@@ -72,7 +74,9 @@ CONSENT_KIND_PAYOFF_UNDERTAKING_ACCEPTED: ConsentKind.ValueType  # 4
 CONSENT_KIND_PAID_OUT: ConsentKind.ValueType  # 5
 """已放款 · A lender states that it paid out, relying on this case."""
 CONSENT_KIND_FUNDS_HELD: ConsentKind.ValueType  # 6
-"""监管资金已到账 · The escrow bank states that it holds the money of the funds plan. The gateway moves none."""
+"""监管资金已到账 · The escrow bank, who pays or is paid a leg of the purpose ESCROW, states that it holds the money of the
+funds plan. The gateway moves none.
+"""
 CONSENT_KIND_FUNDS_RELEASED: ConsentKind.ValueType  # 7
 """监管资金已划付 · The escrow bank states that it released that money as the plan says."""
 Global___ConsentKind: _TypeAlias = ConsentKind  # noqa: Y015
