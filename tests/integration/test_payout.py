@@ -17,10 +17,14 @@ import pytest
 import pytest_asyncio
 
 from gateway.client import manifest as build
+from gateway.client.acts import target_of_envelope
 from gateway.client.session import Answer
 from gateway.client.statements import StatementInvalid, verify_payout
 from gateway.demo.readme import client_settings
+from gateway.demo.stage import INSTITUTIONS
+from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import (
+    acts_pb2,
     application_pb2,
     certificate_service_pb2,
     certificate_service_pb2_grpc,
@@ -30,6 +34,7 @@ from gateway.pb.diya.v1 import (
 from gateway.statements.payout import PayoutStatement
 from signing.trust import TrustStore
 from signing.trust_directory import read_trust as read_anchors
+from tests.integration.test_party_service import party
 from tests.support.filing import Filing
 from tests.support.founding import copy_of
 from tests.support.stage import MovedClock, Town, town_of
@@ -236,6 +241,48 @@ async def test_funds_legs_become_due_with_their_events(sealing_town: Town) -> No
     ]
     assert len(events) == 2
     assert events[0] == answer.outcome.receipt.index < events[1]
+
+
+async def test_escrow_bank_states_that_it_holds_and_released_the_money(sealing_town: Town) -> None:
+    """Another bank's account of escrow: its two consents move the leg and are events of everybody in the case."""
+    town = sealing_town
+    filing = with_plan(town.mortgage(), terms_pb2.FUNDS_TRIGGER_ON_BOOKING)
+    escrow = INSTITUTIONS["bank-b"]
+    filing.terms.parties.append(build.institution_party("escrow", escrow.name, escrow.id_number))
+    filing.terms.funds_plan.legs[0].payee = "escrow"
+    filing.terms.funds_plan.legs[0].purpose = terms_pb2.FUNDS_PURPOSE_ESCROW
+    filing.terms.funds_plan.escrow_agreement_number = "JG-1"
+    answer = await (await filing.sign().upload()).submit()
+    assert answer.result == "BOOKED", answer.outcome.findings
+    name = answer.outcome.application
+    client = await town.client("bank-a")
+    bank_b = await party(town, "bank-b")
+    target = target_of_envelope(name, answer.envelope)
+    today = town.clock().astimezone(CHINA).date()
+    for kind, state in (
+        (acts_pb2.CONSENT_KIND_FUNDS_HELD, "STATE_HELD"),
+        (acts_pb2.CONSENT_KIND_FUNDS_RELEASED, "STATE_RELEASED"),
+    ):
+        said = await bank_b.consent(
+            target,
+            kind,
+            parties=["escrow"],
+            amount_fen=10_000_000,
+            happened_on=today,
+        )
+        assert said.result == "DONE"
+        [leg] = (await client.get_application(name)).funds_legs
+        assert application_pb2.FundsLegStanding.State.Name(leg.state) == state
+    kinds = [
+        outcome_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_")
+        async for event in client.watch_events(0, catch_up_only=True)
+        if event.application == name
+    ]
+    assert [kind for kind in kinds if kind.startswith("FUNDS")] == [
+        "FUNDS_LEG_DUE",
+        "FUNDS_HELD",
+        "FUNDS_RELEASED",
+    ]
 
 
 async def test_payout_command_keeps_a_statement_that_verifies_without_the_gateway(
