@@ -495,7 +495,7 @@ class Terms(Value, frozen=True, kw_only=True):
 
     @property
     def institution_codes(self) -> tuple[str, ...]:
-        """Code of every institution that takes part in a step, whose old loan is paid off, or that holds escrow, once."""
+        """Code of every institution of a step, whose old loan is paid off, or that holds escrow, once."""
         sides = ("mortgagees", "assignors", "assignees", "holders", "applicants", "consenters")
         steps = [one for op in self.operations for one in (op, mortgage_in(op), getattr(op, "content", None))]
         parties = [p for step in steps for side in sides for p in getattr(step, side, ())]
