@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from gateway.applications.accepting import QUEUE, Answered
-from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
+from gateway.applications.expiry import NothingDue, decide_reconsidered, decide_woken
 from gateway.applications.later import Dossier
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, ApplicationRecorded, CounterCaseRecorded
@@ -93,6 +93,8 @@ class Clockwork:
         for registry in registries:
             for row in await self._queries.applications_in(registry, [s.value for s in _DUE_STATES]):
                 self._expect(row)
+            for row in await self._queries.payoffs_watched(registry):
+                self._expect(row)
             for row in await self._queries.applications_in(registry, [State.SUSPENDED.value]):
                 if row.suspension == QUEUE:
                     self._freed.append((registry, row.units))
@@ -123,9 +125,9 @@ class Clockwork:
         self._poked.set()
 
     def _expect(self, row: Application) -> None:
-        if row.due_at is None:
+        if row.wakes_at is None:
             return
-        item = (row.due_at, row.registry, row.application_id)
+        item = (row.wakes_at, row.registry, row.application_id)
         heapq.heappush(self._due, item)
         if self._due[0] == item:
             self._poked.set()
@@ -162,11 +164,11 @@ class Clockwork:
         while self._due and self._due[0][0] <= self._clock():
             _, registry, application_id = heapq.heappop(self._due)
             row = await self._queries.application(registry, application_id)
-            if row is None or row.due_at is None or row.due_at > self._clock():
+            if row is None or row.wakes_at is None or row.wakes_at > self._clock():
                 continue
-            request_id = f"due/{application_id}/{int(row.due_at.timestamp())}"
-            prompt = Prompt(row.name, "OVERDUE", instant(row.due_at))
-            if not await self._prompt(row, request_id, prompt, decide_overdue):
+            request_id = f"due/{application_id}/{int(row.wakes_at.timestamp())}"
+            prompt = Prompt(row.name, "OVERDUE", instant(row.wakes_at))
+            if not await self._prompt(row, request_id, prompt, decide_woken):
                 again = self._clock() + dt.timedelta(seconds=RETRY_SECONDS)
                 heapq.heappush(self._due, (again, registry, application_id))
                 return

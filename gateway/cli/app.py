@@ -13,12 +13,14 @@ from gateway.cli import (
     application,
     auditor,
     certificate,
+    desk,
     feed,
     forms,
     institution,
     ledger,
     outcomes,
     party,
+    payout,
     receipt,
     register,
     review,
@@ -55,6 +57,8 @@ def build_app() -> typer.Typer:
     app.add_typer(review.app, name="review")
     app.add_typer(receipt.app, name="receipt")
     app.add_typer(certificate.app, name="certificate")
+    app.add_typer(payout.app, name="payout")
+    app.add_typer(desk.app, name="desk")
     app.add_typer(register.app, name="register")
     app.add_typer(institution.app, name="institution")
     app.add_typer(feed.app, name="feed")
