@@ -72,7 +72,7 @@ class ReviewServiceStub:
     Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
     booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
     Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-    SECOND_PERSON_REQUIRED.
+    SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
     """
     Refuse: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.RefuseRequest, _review_service_pb2.RefuseResponse]
     """不予登记 · Refuses in writing, with at least one R- finding.
@@ -142,7 +142,7 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
     booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
     Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-    SECOND_PERSON_REQUIRED.
+    SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
     """
     Refuse: _aio.UnaryUnaryMultiCallable[_review_service_pb2.RefuseRequest, _review_service_pb2.RefuseResponse]  # type: ignore[assignment]
     """不予登记 · Refuses in writing, with at least one R- finding.
@@ -239,7 +239,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
         booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
         Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-        SECOND_PERSON_REQUIRED.
+        SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
         """
 
     @_abc_1.abstractmethod
