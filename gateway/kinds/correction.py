@@ -17,7 +17,8 @@ from gateway.cases.terms import Correction, CorrectionItem
 from gateway.certificates import wording
 from gateway.certificates.content import CertificateKind
 from gateway.kinds import mortgage, pre_notice
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import refer, unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.named import holders_of, keys, no_such_right, right_named, units_agree
 from gateway.kinds.papers import forms_of
@@ -118,6 +119,7 @@ def conditions(op: Correction, states: Sequence[UnitState], case: Case, field: s
                 "CC 220",
                 "申请人不是权利人，须权利人书面同意或者有证据",
                 "the applicant is not the holder",
+                rule="HOLDER_APPLIES",
             )
         )
     return found
@@ -125,7 +127,7 @@ def conditions(op: Correction, states: Sequence[UnitState], case: Case, field: s
 
 def only_a_person(op: Correction, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: whether the register is wrong is for a registrar to see (CC 220; RD 81)."""
-    return [refer(field, "CC 220; RD 81", "更正登记", "a correction")]
+    return unclean("CORRECTION", Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: Correction, states: Sequence[UnitState]) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from gateway.cases.terms import ChangeItem, MortgageChange, operation_name
 from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import Content, content_of, issue_proof
 from gateway.kinds.named import holders_agree, keys, mortgage_named, no_such_right, once, units_agree
@@ -154,7 +155,7 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
 
 def only_a_person(op: MortgageChange, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: the unit carries a mortgage, so the case is not clean (handbook 1.4)."""
-    return [refer(field, "RD 68; handbook 1.4", "抵押权变更登记", "a change of a mortgage")]
+    return unclean(operation_name(op), Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: MortgageChange, states: Sequence[UnitState]) -> tuple[str, ...]:
