@@ -28,6 +28,7 @@ from gateway.pb.diya.v1 import (
 )
 from gateway.register.authority import Registrar
 from gateway.register.findings import Finding, Severity
+from gateway.register.identifiers import IdentifierError, normalise_citizen_id
 from gateway.rpc import case_view, encode
 from gateway.rpc.authority import instant_of
 from gateway.rpc.case_view import REVIEW_TYPE
@@ -255,7 +256,20 @@ def _read_act(request: Any, verb: Verb, verified: VerifiedEnvelope) -> Act:
         payload_sha256=verified.digest.hex(),
         created_at=created,
         not_after=until,
+        signer_numbers=_numbers_of(verified),
     )
+
+
+def _numbers_of(verified: VerifiedEnvelope) -> tuple[str, ...]:
+    """Who signed, by identity numbers as the register writes them."""
+    found = []
+    for signer in verified.signers:
+        if signer.identity is not None:
+            try:
+                found.append(normalise_citizen_id(signer.identity.number))
+            except IdentifierError:  # another kind of document: as it stands
+                found.append(signer.identity.number)
+    return tuple(found)
 
 
 def _findings(wires: Any) -> tuple[Finding, ...]:
