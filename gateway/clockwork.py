@@ -23,7 +23,7 @@ from gateway.applications.later import Dossier
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, ApplicationRecorded
 from gateway.cases.errors import ApplicationNotFound
-from gateway.cases.model import CLOSED, Application, Moment, State
+from gateway.cases.model import CLOSED, Application, Moment, Paper, State
 from gateway.commands import Command
 from gateway.rpc.acts import Filed, dossier_of, filed_of
 from gateway.sequencer import Sequencer
@@ -61,6 +61,12 @@ class Prompt(msgspec.Struct, frozen=True):
     application: str
     prompt: str
     since: str
+
+
+class ClockworkEvidence(msgspec.Struct, frozen=True):
+    """What an internal command looked at, kept with its entry."""
+
+    papers: tuple[Paper, ...]
 
 
 class Clockwork:
@@ -200,8 +206,12 @@ def _command(
         kind="application.turn_came", institution="", request_id=request_id, payload_sha256=digest
     )
 
+    found: list[tuple[Paper, ...]] = []
+
     def decided(working: Working, moment: Moment) -> Decision:
-        return decide(dossier_of(working, filed, trust, moment), answered, moment)
+        dossier = dossier_of(working, filed, trust, moment)
+        found.append(dossier.all_papers)
+        return decide(dossier, answered, moment)
 
     wants = wants_of_case(filed.manifest, filed.row, now)
     wants.requests = {("", request_id)}
@@ -211,7 +221,7 @@ def _command(
         request_id=request_id,
         payload_sha256=digest,
         payload=payload,
-        evidence=lambda: b"{}",
+        evidence=lambda: _encode(ClockworkEvidence(found[-1])),
         wants=wants,
         decide=decided,
     )
