@@ -22,6 +22,7 @@ from signing.envelope import payload_digest
 from tests.integration import test_clockwork as by_itself
 from tests.integration import test_party_service as party_acts
 from tests.integration import test_review as review_acts
+from tests.integration.test_cli_acts import Desk
 from tests.support.stage import AUDITOR_KEY, MovedClock, Town, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -171,6 +172,21 @@ async def test_replay_is_for_registrars_and_auditors(town: Town) -> None:
     with pytest.raises(RequestError) as caught:
         await replay_application(session, "018f0000-0000-7000-8000-000000000000")
     assert caught.value.reason == "APPLICATION_NOT_FOUND"
+
+
+async def test_replay_by_the_command_says_same_or_where(town: Town, tmp_path: Path) -> None:
+    """`diya review replay`: a line for each entry of the case; 0 when all of them come out the same."""
+    _, answer = await town.in_review()
+    desk = Desk(town, tmp_path, REGISTRAR_KEY, "taizhou")
+    [one] = await desk.json("review", "replay", answer.outcome.application)
+    assert (one["kind"], one["result"], one["same"]) == (
+        "application.submitted",
+        "OUTCOME_RESULT_ACCEPTED",
+        True,
+    )
+    status, out, err = await desk.run("review", "replay", answer.outcome.application.rpartition("/")[2])
+    assert (status, err) == (0, "")
+    assert "same" in out
 
 
 async def test_replay_one_at_a_time(town: Town) -> None:
