@@ -55,6 +55,10 @@ _encode = msgspec.json.Encoder().encode
 _Decide = Callable[[Dossier, Answered, Moment], Decision]
 
 
+#: How each prompt is decided; a replay takes it from here.
+PROMPTS: Final[dict[str, _Decide]] = {"OVERDUE": decide_overdue, "TURN": decide_reconsidered}
+
+
 class Prompt(msgspec.Struct, frozen=True):
     """What an internal command says: the case, what is asked of it, and why now."""
 

@@ -17,7 +17,6 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from gateway.applications.accepting import Answered
-from gateway.applications.expiry import decide_overdue, decide_reconsidered
 from gateway.applications.later import Dossier, LaterAct
 from gateway.applications.review import decide_review
 from gateway.applications.submit import Submission, decide_submission
@@ -26,7 +25,7 @@ from gateway.cases.effects import AnyEffect, RequestAnswered, decode_effects, en
 from gateway.cases.errors import ApplicationNotFound, CommandRefused
 from gateway.cases.model import Application, Moment, Outcome, Paper
 from gateway.certificates.content import CertificateContent, encode_content
-from gateway.clockwork import CLOCKWORK_TYPE, Prompt
+from gateway.clockwork import CLOCKWORK_TYPE, PROMPTS, Prompt
 from gateway.register.authority import RuleSet
 from gateway.rpc.acts import PAYLOAD_TYPES, Filed, filed_from, signed_act
 from gateway.rpc.case_view import REVIEW_TYPE
@@ -38,6 +37,7 @@ from gateway.rpc.review_acts import parse_review_act, review_act
 from gateway.rpc.submission import MANIFEST_TYPE, roles_of_signers
 from gateway.rpc.trust import trust_store
 from gateway.rpc.violations import MalformedRequest
+from gateway.sealing import SEALED_TYPE
 from gateway.sequencer import ENTROPY_BYTES
 from gateway.storage import tables as t
 from gateway.storage.engine import scratch_engine
@@ -60,7 +60,6 @@ _ERASED: Final = "its evidence was erased"
 _ACTS: Final = {
     PAYLOAD_TYPES[kind]: (kind, *how) for kind, how in {**PARTY_ACTS, **REGISTRATION_ACTS}.items()
 }
-_PROMPTS: Final = {"OVERDUE": decide_overdue, "TURN": decide_reconsidered}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -217,7 +216,7 @@ class _Replay:
         self._working = Working(scratch, row.registry, self._settings)
 
     def run(self) -> Replayed | None:
-        """None for an entry that decided nothing (a certificate was sealed)."""
+        """None for an entry that decided nothing: a certificate was sealed."""
         entry = self._ledger.read_entry(self._connection, self._row.registry, self._index).parse()
         outcome = self._part("outcome")
         rules = self._settings.rules
@@ -233,7 +232,7 @@ class _Replay:
         if not message or not judged:
             return replace(told, not_replayed=_ERASED)
         payload_type, payload = split_pae(message)
-        if payload_type not in (MANIFEST_TYPE, REVIEW_TYPE, CLOCKWORK_TYPE, *_ACTS):
+        if payload_type == SEALED_TYPE:
             return None
         contents: list[bytes] = []
         while content := self._part(f"certificate/{len(contents) + 1}"):
@@ -276,7 +275,9 @@ class _Replay:
                 return self._review(kept)
             case payload_type if payload_type == CLOCKWORK_TYPE:
                 return self._prompted(kept)
-        return self._act(kept)
+            case payload_type if payload_type in _ACTS:
+                return self._act(kept)
+        raise CannotReplay(f"this version does not know how {kept.payload_type} was decided")
 
     def _submission(self, kept: Kept) -> Decision:
         manifest = decode_manifest(kept.payload, self._row.kind)
@@ -298,7 +299,10 @@ class _Replay:
 
     def _prompted(self, kept: Kept) -> Decision:
         row, filed = self._row_then(), self._filed()
-        decide = _PROMPTS[msgspec.json.decode(kept.payload, type=Prompt).prompt]
+        prompt = msgspec.json.decode(kept.payload, type=Prompt).prompt
+        decide = PROMPTS.get(prompt)
+        if decide is None:
+            raise CannotReplay(f"this version does not know what {prompt} asked")
         known = kept.answered
         answered = Answered(
             kind="application.turn_came",

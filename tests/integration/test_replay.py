@@ -16,6 +16,9 @@ from gateway.client.errors import RequestError
 from gateway.client.party import PartyClient
 from gateway.client.replay import replay_application
 from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY
+from gateway.rpc.acts import PAYLOAD_TYPES
+from gateway.rpc.party import PARTY_ACTS
+from gateway.rpc.registration import REGISTRATION_ACTS
 from gateway.rpc.replay import Replayed, replay_case
 from gateway.storage import tables
 from signing.envelope import payload_digest
@@ -187,6 +190,11 @@ async def test_replay_by_the_command_says_same_or_where(town: Town, tmp_path: Pa
     status, out, err = await desk.run("review", "replay", answer.outcome.application.rpartition("/")[2])
     assert (status, err) == (0, "")
     assert "same" in out
+
+
+async def test_act_of_every_kind_can_be_replayed() -> None:
+    """Whatever act the gateway takes on a case, its replay knows how that was decided."""
+    assert {*PARTY_ACTS, *REGISTRATION_ACTS} == set(PAYLOAD_TYPES)
 
 
 async def test_replay_one_at_a_time(town: Town) -> None:
