@@ -62,6 +62,7 @@ def _acting(asked: Asked) -> list[tuple[str, Party]]:
 
 
 def legal_persons(asked: Asked) -> list[Breach]:
+    """A party, or an owner of record, that is an institution: who may act for it is for a person to see."""
     return [
         Breach(path=path, zh="当事人为单位", en="a party is a legal person")
         for path, person in _acting(asked)
@@ -70,6 +71,7 @@ def legal_persons(asked: Asked) -> list[Breach]:
 
 
 def age_unknown(asked: Asked) -> list[Breach]:
+    """A party whose document does not tell whether they are of age (CC 17)."""
     return [
         Breach(path=path, zh="从证件号码不能判定当事人年龄", en="the id does not tell the age")
         for path, person in _acting(asked)
@@ -78,6 +80,7 @@ def age_unknown(asked: Asked) -> list[Breach]:
 
 
 def under_guardianship(asked: Asked) -> list[Breach]:
+    """A minor, or a ward by judgment: the guardian acts, for the ward's benefit alone (CC 35; RD 11)."""
     return [
         Breach(path=path, zh="当事人未成年或者行为能力受限", en="a minor or a ward")
         for path, person in _acting(asked)
@@ -86,6 +89,7 @@ def under_guardianship(asked: Asked) -> list[Breach]:
 
 
 def co_owned(asked: Asked) -> list[Breach]:
+    """More owners than one, jointly or by shares (CC 301)."""
     if not asked.owner_side:
         return []
     return [
@@ -97,12 +101,14 @@ def co_owned(asked: Asked) -> list[Breach]:
 
 
 def by_agent(asked: Asked) -> list[Breach]:
+    """A power of attorney in the terms: its form and scope are for a person to see (RD 12(3))."""
     if not asked.case.manifest.terms.powers_of_attorney:
         return []
     return [Breach(path="terms.powers_of_attorney", zh="由代理人申请", en="an agent applies")]
 
 
 def for_another(asked: Asked) -> list[Breach]:
+    """Security for somebody else's debt (CC 391)."""
     if not asked.loan or (asked.is_own_debt and keys(asked.obligors) == keys(asked.debtors)):
         return []
     return [
@@ -118,6 +124,7 @@ def for_another(asked: Asked) -> list[Breach]:
 
 
 def no_market_housing(asked: Asked) -> list[Breach]:
+    """Anything but market housing on state construction land: other land and other housing have rules of their own."""
     wanted = ("RESIDENTIAL", "MARKET", "STATE_CONSTRUCTION_LAND")
     return [
         Breach(
@@ -131,6 +138,7 @@ def no_market_housing(asked: Asked) -> list[Breach]:
 
 
 def encumbered(asked: Asked) -> list[Breach]:
+    """Any right but ownership, or a hold, on the unit (RD 66)."""
     return [
         Breach(
             path=asked.field + ".units",
@@ -143,6 +151,7 @@ def encumbered(asked: Asked) -> list[Breach]:
 
 
 def other_case(asked: Asked) -> list[Breach]:
+    """Another accepted case on the unit: its order is acceptance's (RD 67)."""
     case = asked.case
     return [
         Breach(
@@ -156,12 +165,14 @@ def other_case(asked: Asked) -> list[Breach]:
 
 
 def several_units(asked: Asked) -> list[Breach]:
+    """More units than one under one right."""
     if len(asked.states) == 1:
         return []
     return [Breach(path=asked.field + ".units", zh="多个不动产单元", en="several units")]
 
 
 def under_construction(asked: Asked) -> list[Breach]:
+    """A building that is not finished (RD 75, 77)."""
     if not asked.is_construction:
         return []
     return [
@@ -170,6 +181,7 @@ def under_construction(asked: Asked) -> list[Breach]:
 
 
 def pre_sold(asked: Asked) -> list[Breach]:
+    """A unit that its developer has pre-sold (RD 86)."""
     if not asked.is_pre_sale:
         return []
     return [Breach(path=asked.field + ".kind", zh="预购商品房", en="a pre-sold unit")]
@@ -195,6 +207,7 @@ def unknown_lender(asked: Asked) -> list[Breach]:
 
 
 def several_lenders(asked: Asked) -> list[Breach]:
+    """More mortgagees than one, whose shares or ranks somebody has to read (RD 67, 88)."""
     if not asked.lender_side or len(asked.lenders) == 1:
         return []
     path = f"{asked.field}.{asked.lender_side}"
@@ -202,22 +215,26 @@ def several_lenders(asked: Asked) -> list[Breach]:
 
 
 def maximum_amount(asked: Asked) -> list[Breach]:
+    """A maximum-amount mortgage (CC 420)."""
     if not asked.is_maximum_amount:
         return []
     return [Breach(path=asked.loan + ".kind", zh="最高额抵押", en="a maximum-amount mortgage")]
 
 
 def agreed_rank(asked: Asked) -> list[Breach]:
+    """A rank agreed against the order of booking (CC 409)."""
     if not asked.has_agreed_rank:
         return []
     return [Breach(path=asked.field + ".agreed_rank", zh="约定顺位", en="an agreed rank")]
 
 
 def partial(asked: Asked) -> list[Breach]:
+    """A release of some units only (RD 70)."""
     return [Breach(path=asked.field, zh="部分注销", en="a release of some units")] if asked.is_partial else []
 
 
 def other_ground(asked: Asked) -> list[Breach]:
+    """A ground that is not the holder's own word, such as a judgment (CC 393; RD 89)."""
     if asked.is_own_word:
         return []
     return [
