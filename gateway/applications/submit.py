@@ -39,6 +39,7 @@ from gateway.cases.model import (
 )
 from gateway.cases.terms import AnyOperation, Operation, operation_name
 from gateway.kinds.applicants import agent_findings, applicant_findings, consenter_findings, is_bound
+from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
@@ -130,7 +131,13 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
         findings += paper_findings(composition.papers(manifest), case, "terms")
         findings += composition.conditions(case, world.units)
     findings += stated_findings(manifest, world.units) + agent_findings(case)
-    return _each_paper_once(findings), tuple(dict.fromkeys(awaiting))
+    return _by_version(world, _each_paper_once(findings)), tuple(dict.fromkeys(awaiting))
+
+
+def _by_version(world: World, findings: list[Finding]) -> list[Finding]:
+    """Each referral with the version of the rule set by which it was found; 0 where none is in force."""
+    version = world.rules.version if world.rules is not None else 0
+    return [replace(f, rule_version=version) if f.code == "M-REFER" else f for f in findings]
 
 
 def _examine_step(
@@ -194,13 +201,12 @@ def _only_a_person(world: World, found: list[Finding], operation: Operation, fie
     if rules is None or name not in rules.decides or name not in world.profile.instant:
         found = [
             *found,
-            finding(
-                "M-REFER",
-                Severity.REFERS,
-                field=field,
-                article="OBE 47",
-                zh=f"本登记机构对 {name} 不作自动决定，由登记员决定",
-                en=f"this registry lets no rule decide {name}: a registrar decides",
+            refer(
+                field,
+                "OBE 47",
+                f"本登记机构对 {name} 不作自动决定",
+                f"this registry lets no rule decide {name}",
+                rule="OPERATION_PUBLISHED",
             ),
         ]
     return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from google.protobuf.json_format import ParseDict
+from rich.table import Table
 
 from gateway.cli import opening, outcomes, show
 from gateway.cli.acts import RECEIPTS, NameArgument, ReceiptsOption, finish
@@ -17,9 +18,10 @@ from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.dossier import Dossier
 from gateway.client.errors import InputError
 from gateway.client.local_files import not_such_a_file
+from gateway.client.replay import replay_application
 from gateway.client.review import ReviewClient
 from gateway.client.session import Answer
-from gateway.pb.diya.v1 import application_pb2, finding_pb2
+from gateway.pb.diya.v1 import application_pb2, finding_pb2, outcome_pb2, review_service_pb2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -241,6 +243,40 @@ def resume(
         return await review.resume(dossier, opinion=opinion)
 
     _act(act, name, receipts, config, as_json)
+
+
+@app.command("replay")
+def replay(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Decide every act of a case once more, as of then, and compare with the ledger (复演).
+
+    For registrars and auditors; signs nothing. Exits with 1 when a decision comes out otherwise, or
+    cannot be made again.
+
+    \b
+    Example:
+      diya review replay 0192f0c1-…
+    """
+
+    async def work() -> Sequence[review_service_pb2.ReplayedDecision]:
+        async with opening.open_session(load_settings(config)) as session:
+            return await replay_application(session, name)
+
+    found = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json([show.to_dict(one) for one in found])
+    else:
+        show.console().print(_replay_table(found))
+    if not all(one.same for one in found):
+        raise typer.Exit(outcomes.FAILED)
+
+
+def _replay_table(found: Sequence[review_service_pb2.ReplayedDecision]) -> Table:
+    table = Table("Entry 记录", "Kind 种类", "Result 结果", "Rules 规则集", "Replay 复演")
+    for one in found:
+        told = one.not_replayed or "\n".join(one.differences) or "same 一致"
+        result = outcome_pb2.OutcomeResult.Name(one.result).removeprefix("OUTCOME_RESULT_")
+        table.add_row(str(one.index), one.kind, result, str(one.rule_version or "-"), told)
+    return table
 
 
 def _act(act: Act, name: str, receipts: Path, config: Path | None, as_json: bool) -> None:

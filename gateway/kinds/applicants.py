@@ -77,6 +77,7 @@ def agent_findings(case: Case) -> list[Finding]:
             "RD 12(3); handbook 1.4",
             f"{power.principal.name}由代理人{power.agent.name}办理",
             f"agent {power.agent.name} acts for {power.principal.name}",
+            rule="NO_AGENT",
         )
         for number, power in enumerate(case.manifest.terms.powers_of_attorney)
         if not _applies_by_envelope(power.principal, case)

@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.cases.stated import DeclarationKind
 from gateway.kinds.applicants import has_consented, is_bound
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import named, refer
 from gateway.kinds.law import Case
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
 from gateway.register.authority import Stance
@@ -126,7 +126,7 @@ def _minors(state: UnitState, case: Case, field: str) -> list[Finding]:
     zh, en = f"单元 {code} 的权利人未成年或者行为能力受限", f"an owner of unit {code} is a minor or a ward"
     if case.profile.minors == Stance.BLOCK:
         return [_barred("R-GUARDIAN", field + ".units", "CC 35; RD 11", zh, en)]
-    return [refer(field + ".units", "CC 35; RD 11", zh, en)]
+    return [refer(field + ".units", "CC 35; RD 11", zh, en, rule="WARD_OWNER")]
 
 
 def _people(state: UnitState, obligors: tuple[Party, ...]) -> list[Party]:
@@ -157,7 +157,8 @@ def _finding(found: Bearing, state: UnitState, field: str) -> list[Finding]:
         case Verdict.REFER:
             reason = found.reason_code or "M-REFER"
             severity = Severity.BLOCKS if reason.startswith("C-") else Severity.REFERS
-            return [finding(reason, severity, field=field, article=article, zh=zh, en=en)]
+            told = finding(reason, severity, field=field, article=article, zh=zh, en=en)
+            return [named(told, f"BLOCKS_{found.state.value}") if reason == "M-REFER" else told]
         case Verdict.ALLOW_WITH_CONSENT if not found.is_met:
             if not found.missing:
                 return [_paper_wanted(found, field, article, zh, en)]

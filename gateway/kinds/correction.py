@@ -18,7 +18,8 @@ from gateway.certificates import wording
 from gateway.certificates.content import CertificateKind
 from gateway.kinds import mortgage, pre_notice
 from gateway.kinds.blocking import pending_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import refer, unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.named import holders_of, keys, no_such_right, right_named, units_agree
 from gateway.kinds.papers import forms_of
@@ -125,6 +126,7 @@ def conditions(op: Correction, states: Sequence[UnitState], case: Case, field: s
                 "CC 220",
                 "申请人不是权利人，须权利人书面同意或者有证据",
                 "the applicant is not the holder",
+                rule="HOLDER_APPLIES",
             )
         )
     return found
@@ -132,7 +134,7 @@ def conditions(op: Correction, states: Sequence[UnitState], case: Case, field: s
 
 def only_a_person(op: Correction, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: whether the register is wrong is for a registrar to see (CC 220; RD 81)."""
-    return [refer(field, "CC 220; RD 81", "更正登记", "a correction")]
+    return unclean("CORRECTION", Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: Correction, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -176,6 +178,7 @@ def _weighed(op: Correction, right: Mortgage | PreNotice, state: UnitState, fiel
             "CC 220, 409; EX 24",
             f"更正债权数额，单元 {code} 上另有抵押权、预告登记或者查封",
             f"the amount is corrected while unit {code} carries another mortgage, a pre-notice or a seizure",
+            rule="NOBODY_ELSE_AT_STAKE",
         )
     ]
 

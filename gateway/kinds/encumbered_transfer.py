@@ -359,7 +359,13 @@ def _old_mortgage(
 def _expired(statement: PayoffStatement, case: Case, path: str) -> Finding:
     """Before acceptance a new statement is needed; one that ran out while the case waited is a person's to weigh."""
     if case.accepted_index is not None:
-        return refer(path, "N29", "还款确认书已过有效期", "the payoff statement has run out")
+        return refer(
+            path,
+            "N29",
+            "还款确认书已过有效期",
+            "the payoff statement has run out",
+            rule="STATEMENT_IN_TIME",
+        )
     return finding(
         "N-INCOMPLETE",
         Severity.BLOCKS,
@@ -402,6 +408,7 @@ def _others_stay(terms: Terms, units: Mapping[str, UnitState]) -> list[Finding]:
                     "CC 406, 414",
                     f"单元 {code} 上另有抵押权不在本次办理之列",
                     f"unit {code} carries another mortgage that this deal is not about",
+                    rule="ALL_MORTGAGES_IN_DEAL",
                 )
             )
     return found

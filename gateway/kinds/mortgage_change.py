@@ -18,7 +18,8 @@ from gateway.cases.terms import ChangeItem, MortgageChange, operation_name
 from gateway.certificates.content import CertificateKind
 from gateway.kinds.applicants import has_consented
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import refer, unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import Content, content_of, issue_proof
 from gateway.kinds.named import (
@@ -160,7 +161,7 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
 
 def only_a_person(op: MortgageChange, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: the unit carries a mortgage, so the case is not clean (handbook 1.4)."""
-    return [refer(field, "RD 68; handbook 1.4", "抵押权变更登记", "a change of a mortgage")]
+    return unclean(operation_name(op), Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: MortgageChange, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -379,7 +380,7 @@ def _securers_agree(op: MortgageChange, old: Mortgage, case: Case, field: str) -
         case Stance.WARN | Stance.ALLOW:
             return [finding("R-SECURER", Severity.WARNS, field=field, article="CC 391", zh=zh, en=en)]
         case _:
-            return [refer(field, "CC 391", zh, en)]
+            return [refer(field, "CC 391", zh, en, rule="SECURER_AGREES")]
 
 
 def _securers(op: MortgageChange, old: Mortgage) -> tuple[Party, ...]:

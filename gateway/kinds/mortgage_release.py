@@ -15,7 +15,8 @@ from gateway.cases.model import Kind
 from gateway.cases.terms import MortgageRelease, ReleaseGround, operation_name
 from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import issue_proof
 from gateway.kinds.named import (
@@ -105,24 +106,15 @@ def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, fie
 
 def only_a_person(op: MortgageRelease, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Settlement and waiver are the mortgagee's own word; any other ground is for a person (CC 393)."""
-    found = []
-    if op.partial:
-        found.append(refer(field, "RD 70", "部分注销", "a release of some units"))
-    if op.construction:
-        found.append(refer(field, "RD 77", "在建建筑物抵押权", "a construction mortgage"))
-    if op.ground in (ReleaseGround.CLAIM_SETTLED, ReleaseGround.WAIVED):
-        return found
-    return [
-        *found,
-        finding(
-            "M-REFER",
-            Severity.REFERS,
-            field=field + ".ground",
-            article="CC 393",
-            zh="注销原因不是债权消灭或者放弃，由登记员决定",
-            en="the ground is neither settlement nor waiver: a registrar decides",
-        ),
-    ]
+    asked = Asked(
+        case=case,
+        states=tuple(states),
+        field=field,
+        is_partial=op.partial,
+        is_construction=op.construction,
+        is_own_word=op.ground in (ReleaseGround.CLAIM_SETTLED, ReleaseGround.WAIVED),
+    )
+    return unclean(operation_name(op), asked)
 
 
 def names_rights(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from gateway.cases.terms import MortgageChange, MortgageTransfer, TransferGround, operation_name
 from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import issue_proof
 from gateway.kinds.named import is_proof_of, keys, mortgage_named, no_such_right, once, sort_fits, units_agree
@@ -117,7 +118,7 @@ def conditions(op: MortgageTransfer, states: Sequence[UnitState], case: Case, fi
 
 def only_a_person(op: MortgageTransfer, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: the unit carries a mortgage, so the case is not clean (handbook 1.4)."""
-    return [refer(field, "RD 69; handbook 1.4", "抵押权转移登记", "a transfer of a mortgage")]
+    return unclean(operation_name(op), Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: MortgageTransfer, states: Sequence[UnitState]) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from gateway.cases.terms import Reissue, ReissueGround
 from gateway.certificates.content import CertificateKind
 from gateway.kinds import mortgage, pre_notice
 from gateway.kinds.blocking import pending_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.named import holders_agree, holders_of, no_such_right, right_named, units_agree
 from gateway.kinds.papers import forms_of
@@ -84,7 +85,7 @@ def conditions(op: Reissue, states: Sequence[UnitState], case: Case, field: str)
 
 def only_a_person(op: Reissue, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """A registrar looks at the surrendered or lost paper (RD 22, 23)."""
-    return [refer(field, "RD 22, 23", "换证、补证", "a re-issue")]
+    return unclean("REISSUE", Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: Reissue, states: Sequence[UnitState]) -> tuple[str, ...]:

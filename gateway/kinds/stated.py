@@ -51,11 +51,20 @@ def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[
                 "handbook 1.4",
                 "当事人申请记载附记",
                 "the parties ask for a note on the register",
+                rule="NO_NOTE",
             )
         )
     checks = terms.identity_checks + manifest.evidence.identity_checks
     if any(not check.passed for check in checks):
-        found.append(refer("terms.identity_checks", "IR 16(2)", "身份核验未通过", "an identity check failed"))
+        found.append(
+            refer(
+                "terms.identity_checks",
+                "IR 16(2)",
+                "身份核验未通过",
+                "an identity check failed",
+                rule="IDENTITY_CHECKED",
+            )
+        )
     return found
 
 

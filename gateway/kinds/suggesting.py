@@ -15,12 +15,13 @@ from msgspec.structs import replace
 
 from gateway.cases.model import Manifest, OpenCase
 from gateway.cases.terms import AnyOperation
-from gateway.kinds import encumbered_transfer
-from gateway.kinds.clean import unclean_mortgagees
+from gateway.kinds import encumbered_transfer, holding
+from gateway.kinds.clean import refer
 from gateway.kinds.gating import tax_duties
 from gateway.kinds.law import CHINA, Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.laws import law_of
 from gateway.kinds.modes import MODES, Gate, Mode, step_name
+from gateway.kinds.rules import RULES
 from gateway.kinds.supposing import Supposition, manifest_of, old_mortgages
 from gateway.register.authority import Institution, Profile
 from gateway.register.findings import Finding, Severity
@@ -100,8 +101,7 @@ def _suggest(mode: Mode, asked: Asked) -> Suggestion:
     if _preconditions(mode, what, asked.state):
         return Suggestion(mode=mode, reasons=_once(unfit))
     found, phases = _played(what, asked)
-    lenders = [(p.id_number, p.name) for p in asked.lenders]
-    told = [*found, *unclean_mortgagees(lenders, first, "lenders")]
+    told = [*found, *_unknown_lenders(asked.lenders, first)]
     return Suggestion(
         mode=mode,
         reasons=_once(f for f in told if _kind(f) == "reason"),
@@ -109,6 +109,16 @@ def _suggest(mode: Mode, asked: Asked) -> Suggestion:
         cautions=_once(f for f in told if _kind(f) == "caution"),
         phases=phases,
     )
+
+
+def _unknown_lenders(lenders: tuple[Party, ...], case: Case) -> list[Finding]:
+    """A lender that is no registered institution under one of its names is for a person to look at (handbook 3.1)."""
+    rule = RULES["KNOWN_MORTGAGEE"]
+    asked = holding.Asked(case=case, states=(), field="lenders", lenders=lenders)
+    return [
+        refer(breach.path, rule.article, breach.zh, breach.en, rule=rule.id)
+        for breach in holding.unknown_lender(asked)
+    ]
 
 
 def _played(what: Supposition, asked: Asked) -> tuple[list[Finding], tuple[SuggestedPhase, ...]]:

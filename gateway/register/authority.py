@@ -168,6 +168,7 @@ class Profile(Value, frozen=True, kw_only=True):
     max_case_bytes: int = 0
     counter_feed_max_lag_minutes: int = 0  # 0: there is no feed
     two_person_review: bool = False
+    own_case_forbidden: bool = False  # nobody decides a case of their own, or books what they reviewed
     production: bool = False  # false prints 测试 on every certificate
 
     def place(self, county_code: str) -> Place | None:
@@ -175,10 +176,26 @@ class Profile(Value, frozen=True, kw_only=True):
         return next((p for p in self.places if p.county_code == county_code), None)
 
 
+class OperationRules(Value, frozen=True, kw_only=True):
+    """The rules, by id, that must all hold for an operation to be decided (gateway/kinds/rules.py)."""
+
+    operation: str
+    rules: tuple[str, ...]
+
+
+class Waiver(Value, frozen=True, kw_only=True):
+    """Why a rule that the handbook calls clean (1.4) is not asked for: the local rules that say so, with their date."""
+
+    operation: str
+    rule: str
+    source: str
+
+
 class RuleSet(Value, frozen=True, kw_only=True):
     """A published rule set with the officer who answers for what it decides (handbook 1.4).
 
-    A disabled set decides nothing: its operations stand in `withheld`, and `decides` is empty.
+    A disabled set decides nothing: its operations stand in `withheld`, and `decides` is empty. Of an operation without
+    a line in `holds` every rule must hold.
     """
 
     version: int
@@ -187,3 +204,5 @@ class RuleSet(Value, frozen=True, kw_only=True):
     decides: tuple[str, ...] = ()
     disabled: bool = False
     withheld: tuple[str, ...] = ()
+    holds: tuple[OperationRules, ...] = ()
+    waivers: tuple[Waiver, ...] = ()

@@ -344,6 +344,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
             profile=wires.encode_profile(settings.profile),
             rule_set=wires.encode_rules(settings.rules) if settings.rules else None,
             index=await self._queries.setting_index(registry, "profile"),
+            rules=wires.encode_rule_catalogue(),
         )
 
     async def GetAuditors(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

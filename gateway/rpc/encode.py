@@ -141,6 +141,7 @@ def finding(value: Finding) -> finding_pb2.Finding:
         cure_zh=value.cure_zh,
         cure_en=value.cure_en,
         severity=finding_pb2.Severity.Value(f"SEVERITY_{value.severity.value}"),
+        rule_version=value.rule_version,
     )
 
 

@@ -211,6 +211,15 @@ def _read_revoke(signed: SignedAct, filed: Filed) -> Revoke:
     return Revoke(**signed.common, consent_sha256=signed.wire.consent_digest.hex())
 
 
+#: How each act is read and decided; a replay takes them from here.
+PARTY_ACTS: Final[dict[type[Any], tuple[Any, Any]]] = {
+    acts_pb2.JoinAct: (_read_join, decide_join),
+    acts_pb2.ConsentAct: (_read_consent, decide_consent),
+    acts_pb2.DeclineAct: (_read_decline, decide_decline),
+    acts_pb2.RevokeAct: (_read_revoke, decide_revoke),
+}
+
+
 # -- what is awaited -----------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import structlog
@@ -433,6 +433,13 @@ def _read_withdrawal(signed: SignedAct, filed: Filed) -> Withdrawal:
     if not signed.wire.parties:
         raise malformed("parties", "必填", "is required")
     return Withdrawal(**signed.common, parties=filed.named(signed.wire.parties, "parties"))
+
+
+#: How each act is read and decided; a replay takes them from here.
+REGISTRATION_ACTS: Final[dict[type[Any], tuple[Any, Any]]] = {
+    acts_pb2.SupplementAct: (_read_supplement, decide_supplement),
+    acts_pb2.WithdrawalAct: (_read_withdrawal, decide_withdrawal),
+}
 
 
 def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) -> Any:

@@ -58,7 +58,7 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
         "GetReceipt": frozenset({_I, _R}),
     },
     "PartyService": {"*": frozenset({_I})},
-    "ReviewService": {"*": frozenset({_R})},
+    "ReviewService": {"*": frozenset({_R}), "ReplayApplication": frozenset({_R, _A})},
     "CertificateService": {
         "*": frozenset({_I, _R}),
         "VerifyCertificate": frozenset({_I, _R, _A, _O, _C, _P}),

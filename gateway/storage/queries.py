@@ -113,6 +113,10 @@ class Queries:
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, run)
 
+    async def apart(self, work: Callable[[Engine, Ledger], T]) -> T:
+        """Run `work`, which takes long and opens snapshots of its own, in a thread that no other read waits for."""
+        return await asyncio.to_thread(work, self._engine, self._ledger)
+
     async def snapshot(self, registry: str, work: Callable[[Connection, Head], T]) -> T:
         """Run `work` on one snapshot, told where the chain ends in it."""
 

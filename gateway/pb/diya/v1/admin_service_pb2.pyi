@@ -718,6 +718,7 @@ class GetProfileResponse(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     RULE_SET_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """最近变更序号 · Index of the ledger entry that set the profile."""
     @_builtins.property
@@ -728,16 +729,21 @@ class GetProfileResponse(_message.Message):
     def rule_set(self) -> _authority_pb2.RuleSet:
         """规则集 · The rule set in force; absent without one."""
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.Rule]:
+        """规则目录 · Every rule that this gateway knows, with its words: what the ids of the rule set mean."""
+
     def __init__(
         self,
         *,
         profile: _authority_pb2.Profile | None = ...,
         rule_set: _authority_pb2.RuleSet | None = ...,
         index: _builtins.int = ...,
+        rules: _abc.Iterable[_authority_pb2.Rule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "rule_set", b"rule_set"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "profile", b"profile", "rule_set", b"rule_set"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "profile", b"profile", "rule_set", b"rule_set", "rules", b"rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -154,6 +154,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """数据序号重复 · ALREADY_EXISTS. The feed's running number was taken with other bytes: send what came after it."""
     ERROR_REASON_FEED_GAP_TOO_LARGE: _ErrorReason.ValueType  # 98
     """待补数据过多 · FAILED_PRECONDITION. Too many acts wait behind a hole of the feed: close it first."""
+    ERROR_REASON_OWN_CASE_FORBIDDEN: _ErrorReason.ValueType  # 99
+    """应当回避 · PERMISSION_DENIED. The registrar is a party to the case, or has reviewed what is to be booked
+    (Profile.own_case_forbidden): another registrar goes on.
+    """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 110
     """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
@@ -307,6 +311,10 @@ ERROR_REASON_FEED_SEQUENCE_REUSED: ErrorReason.ValueType  # 97
 """数据序号重复 · ALREADY_EXISTS. The feed's running number was taken with other bytes: send what came after it."""
 ERROR_REASON_FEED_GAP_TOO_LARGE: ErrorReason.ValueType  # 98
 """待补数据过多 · FAILED_PRECONDITION. Too many acts wait behind a hole of the feed: close it first."""
+ERROR_REASON_OWN_CASE_FORBIDDEN: ErrorReason.ValueType  # 99
+"""应当回避 · PERMISSION_DENIED. The registrar is a party to the case, or has reviewed what is to be booked
+(Profile.own_case_forbidden): another registrar goes on.
+"""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 110
 """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111
