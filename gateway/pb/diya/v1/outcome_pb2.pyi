@@ -136,6 +136,14 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """预告登记将失效 · A pre-notice that you hold lapses soon (60, 75, 85 days)."""
     EVENT_KIND_DEADLINE_CHANGED: _EventKind.ValueType  # 25
     """期限变更 · The deadline was computed anew."""
+    EVENT_KIND_DEADLINE_BREACHED: _EventKind.ValueType  # 27
+    """逾期未办结 · The deadline passed and the case is not decided."""
+    EVENT_KIND_PRE_NOTICE_LAPSE_PRESUMED: _EventKind.ValueType  # 28
+    """预告登记推定失效 · A pre-notice that you hold is presumed to have lapsed (CC 221); a registrar confirms it or not."""
+    EVENT_KIND_PRE_NOTICE_LAPSED: _EventKind.ValueType  # 29
+    """预告登记失效 · A registrar confirmed that a pre-notice that you hold has lapsed: it has ended."""
+    EVENT_KIND_PRE_NOTICE_STANDS: _EventKind.ValueType  # 30
+    """预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """事件种类 · What happened."""
@@ -194,6 +202,14 @@ EVENT_KIND_PRE_NOTICE_LAPSING: EventKind.ValueType  # 24
 """预告登记将失效 · A pre-notice that you hold lapses soon (60, 75, 85 days)."""
 EVENT_KIND_DEADLINE_CHANGED: EventKind.ValueType  # 25
 """期限变更 · The deadline was computed anew."""
+EVENT_KIND_DEADLINE_BREACHED: EventKind.ValueType  # 27
+"""逾期未办结 · The deadline passed and the case is not decided."""
+EVENT_KIND_PRE_NOTICE_LAPSE_PRESUMED: EventKind.ValueType  # 28
+"""预告登记推定失效 · A pre-notice that you hold is presumed to have lapsed (CC 221); a registrar confirms it or not."""
+EVENT_KIND_PRE_NOTICE_LAPSED: EventKind.ValueType  # 29
+"""预告登记失效 · A registrar confirmed that a pre-notice that you hold has lapsed: it has ended."""
+EVENT_KIND_PRE_NOTICE_STANDS: EventKind.ValueType  # 30
+"""预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -221,6 +237,8 @@ class Outcome(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     WOULD_BE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_PROVISIONAL_FIELD_NUMBER: _builtins.int
     result: Global___OutcomeResult.ValueType
     """结果 · Result."""
     application: _builtins.str
@@ -239,6 +257,8 @@ class Outcome(_message.Message):
     """预计结果 · Only with validate_only: what a submission would have come to at as_of_index."""
     replayed: _builtins.bool
     """原答复 · This is the stored answer to an act that had been taken before."""
+    statutory_deadline_provisional: _builtins.bool
+    """法定期限是否暂定 · It rests on statute only."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
         """审查意见 · All findings, blocking ones first."""
@@ -271,6 +291,12 @@ class Outcome(_message.Message):
     def parties_expire_at(self) -> _timestamp_pb2.Timestamp:
         """签署截止 · Instant at which AWAITING_PARTIES ends (UTC); absent otherwise."""
 
+    @_builtins.property
+    def statutory_deadline(self) -> _date_pb2.Date:
+        """法定期限 · Last of the 30 working days of the statute (IR 20), a day in China; `deadline` is what the place promises
+        within them. Absent before acceptance.
+        """
+
     def __init__(
         self,
         *,
@@ -291,10 +317,12 @@ class Outcome(_message.Message):
         validate_only: _builtins.bool = ...,
         would_be: Global___OutcomeResult.ValueType = ...,
         replayed: _builtins.bool = ...,
+        statutory_deadline: _date_pb2.Date | None = ...,
+        statutory_deadline_provisional: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "booked_at", b"booked_at", "deadline", b"deadline", "parties_expire_at", b"parties_expire_at", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "booked_at", b"booked_at", "deadline", b"deadline", "parties_expire_at", b"parties_expire_at", "receipt", b"receipt", "statutory_deadline", b"statutory_deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "application", b"application", "as_of_index", b"as_of_index", "awaiting", b"awaiting", "booked_at", b"booked_at", "case_number", b"case_number", "certificates", b"certificates", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "findings", b"findings", "parties_expire_at", b"parties_expire_at", "receipt", b"receipt", "replayed", b"replayed", "result", b"result", "state", b"state", "validate_only", b"validate_only", "would_be", b"would_be"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "application", b"application", "as_of_index", b"as_of_index", "awaiting", b"awaiting", "booked_at", b"booked_at", "case_number", b"case_number", "certificates", b"certificates", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "findings", b"findings", "parties_expire_at", b"parties_expire_at", "receipt", b"receipt", "replayed", b"replayed", "result", b"result", "state", b"state", "statutory_deadline", b"statutory_deadline", "statutory_deadline_provisional", b"statutory_deadline_provisional", "validate_only", b"validate_only", "would_be", b"would_be"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
