@@ -74,6 +74,7 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         institutions=world.institutions,
         profile=world.profile,
         rules=world.rules,
+        calendar=world.calendar,
         open_cases=world.open_cases,
         prior=world.named.get(header.case),
         now=moment.now,

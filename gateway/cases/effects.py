@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.cases.model import Application
 from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
+from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
 
 
@@ -72,6 +73,15 @@ class RightEnded(Effect, tag="right.ended.v1", frozen=True, kw_only=True):
     by: str = ""
 
 
+class PreNoticeTermMoved(Effect, tag="pre_notice.term.v1", frozen=True, kw_only=True):
+    """Where the 90 days of a live pre-notice stand from this entry on (CC 221): noted beside its row, which stays."""
+
+    right_id: str
+    registrable_from: dt.date | None = None
+    warned_days: int = 0
+    lapse_presumed_on: dt.date | None = None
+
+
 class CertificateNumbered(Effect, tag="certificate.numbered.v1", frozen=True, kw_only=True):
     """A certificate exists: number, content and digest are fixed. Its content is the part `certificate/n`."""
 
@@ -113,6 +123,7 @@ class EventRecorded(Effect, tag="event.recorded.v1", frozen=True, kw_only=True):
     at: dt.datetime
     certificate: str = ""
     case_number: str = ""
+    unit_code: str = ""  # of an event on a unit
 
 
 class CounterMoved(Effect, tag="counter.moved.v1", frozen=True, kw_only=True):
@@ -146,6 +157,12 @@ class RuleSetSet(Effect, tag="rules.set.v1", frozen=True, kw_only=True):
     rules: RuleSet
 
 
+class CalendarSet(Effect, tag="calendar.set.v1", frozen=True, kw_only=True):
+    """The years whose table of working days was imported, all of them, as they stand from this entry on."""
+
+    calendar: Calendar
+
+
 class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
     """Trust anchors and revocation lists in force from this entry on: purpose -> DER certificates; DER CRLs."""
 
@@ -171,6 +188,7 @@ AnyEffect: TypeAlias = (
     | UnitRecorded
     | RightBooked
     | RightEnded
+    | PreNoticeTermMoved
     | CertificateNumbered
     | CertificateSealed
     | CertificateEnded
@@ -180,6 +198,7 @@ AnyEffect: TypeAlias = (
     | RegistrarSet
     | ProfileSet
     | RuleSetSet
+    | CalendarSet
     | TrustSet
     | OperatorSet
 )

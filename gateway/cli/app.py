@@ -11,6 +11,7 @@ import typer
 from gateway.cli import (
     application,
     auditor,
+    calendar,
     certificate,
     forms,
     institution,
@@ -53,6 +54,7 @@ def build_app() -> typer.Typer:
     app.add_typer(receipt.app, name="receipt")
     app.add_typer(certificate.app, name="certificate")
     app.add_typer(register.app, name="register")
+    app.add_typer(calendar.app, name="calendar")
     app.add_typer(institution.app, name="institution")
     app.add_typer(auditor.app, name="auditor")
     app.add_typer(ledger.app, name="ledger")

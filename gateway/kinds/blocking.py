@@ -17,7 +17,7 @@ from gateway.register.authority import Stance
 from gateway.register.bearing import Bearing, Context, bearing
 from gateway.register.blocks import UnitStateCode, Verdict
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Ownership, Party, PreNoticeKind, UnitState
+from gateway.register.model import Ownership, Party, PreNotice, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
 from gateway.register.states import is_under_guardianship
 
@@ -80,10 +80,29 @@ def register_findings(
     for borne in bearing(state, operation, context):
         if borne.verdict is Verdict.WARN and is_known(borne, case, obligors, told):
             continue
+        if isinstance(borne.right, PreNotice) and borne.right.lapse_presumed_on and not _passes(borne):
+            found.append(presumed_lapsed(borne.right, field + ".units"))
+            continue
         if borne.state is _WARD:
             found += _minors(state, case, field)
         found += _finding(borne, state, field)
     return found
+
+
+def _passes(borne: Bearing) -> bool:
+    """Whether the cell stands in nobody's way."""
+    return borne.verdict is Verdict.ALLOW or (borne.verdict is Verdict.ALLOW_WITH_CONSENT and borne.is_met)
+
+
+def presumed_lapsed(notice: PreNotice, field: str) -> Finding:
+    """A pre-notice past its 90 days that no registrar has looked at yet: neither a bar nor nothing (CC 221)."""
+    since = notice.lapse_presumed_on
+    return refer(
+        field,
+        "CC 221; handbook 3.5",
+        f"预告登记自 {since} 起推定失效，尚未确认",
+        f"a pre-notice is presumed to have lapsed on {since}, which nobody has confirmed yet",
+    )
 
 
 def _wards(state: UnitState, case: Case) -> list[Party]:

@@ -83,6 +83,8 @@ def bare_outcome(value: Outcome, registry: str) -> outcome_pb2.Outcome:
         accepted_at=timestamp(value.accepted_at),
         deadline=date(value.deadline),
         deadline_provisional=value.deadline_provisional,
+        statutory_deadline=date(value.statutory_deadline),
+        statutory_deadline_provisional=value.statutory_provisional,
         booked_at=timestamp(value.booked_at),
         parties_expire_at=timestamp(value.parties_expire_at),
     )
@@ -166,6 +168,9 @@ def application(value: Application) -> application_pb2.Application:
         rule_set=str(value.rules_version) if value.rules_version is not None else "",
         deadline=date(value.deadline),
         deadline_provisional=value.deadline_provisional,
+        statutory_deadline=date(value.statutory_deadline),
+        statutory_deadline_provisional=value.statutory_provisional,
+        deadline_breached_at=timestamp(value.breached_at),
         parties_expire_at=timestamp(value.parties_expire_at),
         waits_until=timestamp(value.due_at) if value.accepted_at is not None else None,
         milestones=_milestones(value),
@@ -272,17 +277,19 @@ def person(value: Party) -> common_pb2.Person:
 
 
 def event(registry: str, row: dict[str, Any]) -> outcome_pb2.Event:
-    """An event from its view row."""
+    """An event from its view row; one on a unit alone has no application."""
     kind = row["kind"].removeprefix("APPLICATION_")
     wire = outcome_pb2.Event(
         sequence=row["sequence"],
-        application=f"registries/{registry}/applications/{row['application_id']}",
         kind=outcome_pb2.EventKind.Value(f"EVENT_KIND_{kind}"),
-        state=application_pb2.Application.State.Value(f"STATE_{row['state']}"),
         certificate=f"registries/{registry}/certificates/{row['certificate']}" if row["certificate"] else "",
         case_number=row["case_number"],
         index=row["entry_index"],
+        unit_code=row["unit_code"],
     )
+    if row["application_id"]:
+        wire.application = f"registries/{registry}/applications/{row['application_id']}"
+        wire.state = application_pb2.Application.State.Value(f"STATE_{row['state']}")
     wire.time.FromJsonString(row["at"])
     return wire
 

@@ -27,7 +27,7 @@ from gateway.register.authority import Institution
 from gateway.register.identifiers import normalise_unit_code, same_certificate_number
 from gateway.register.model import AnyRight, Mortgage, PreNotice, UnitState
 from gateway.rpc import encode
-from gateway.rpc.encode_register import unit_state
+from gateway.rpc.encode_register import add_terms, unit_state
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import malformed, split_name
@@ -163,7 +163,9 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         def own_case(case: Application) -> bool:
             return registrar or caller.id in case.institutions
 
-        return unit_state(registry, view.state, view.open_cases, whole, own_case)
+        wire = unit_state(registry, view.state, view.open_cases, whole, own_case)
+        add_terms(wire, view.state, self._sequencer.settings(registry).calendar_in_force)
+        return wire
 
 
 def _check_form(request: Any, caller: Caller) -> None:

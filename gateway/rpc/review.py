@@ -35,7 +35,8 @@ from gateway.rpc.decode import decode_manifest
 from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now, registry_of
-from gateway.rpc.names import malformed
+from gateway.rpc.names import malformed, registry_in
+from gateway.rpc.notice_terms import term_command
 from gateway.rpc.paging import page_size
 from gateway.rpc.submission import envelope_of, verify
 from gateway.rpc.violations import Violations
@@ -138,6 +139,21 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
     async def RequestSupplement(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Ask for papers, once and for everything (IR 17(3))."""
         return _pb.RequestSupplementResponse(outcome=await self._act(request, Verb.REQUEST_SUPPLEMENT))
+
+    async def StatePreNoticeTerm(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """A pre-notice has lapsed, or its 90 days run from another day (CC 221)."""
+        registry = registry_in(request.parent)
+        registrar = self._sequencer.settings(registry).registrars[caller_now.get().id]
+        command = await asyncio.get_running_loop().run_in_executor(
+            self._executor,
+            term_command,
+            request,
+            registry,
+            registrar,
+            self._trust_of(registry),
+            self._clock(),
+        )
+        return _pb.StatePreNoticeTermResponse(outcome=encode.outcome(await self._sequencer.ask(command)))
 
     async def _act(self, request: Any, verb: Verb) -> Any:
         registry, _, application_id = request.name.partition("/applications/")

@@ -62,7 +62,11 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
     },
     "RegisterService": {"*": frozenset({_I, _R})},
     "LedgerService": {"*": frozenset({_I, _R, _A, _O})},
-    "AdminService": {"*": frozenset({_O}), "GetProfile": frozenset({_O, _R})},
+    "AdminService": {
+        "*": frozenset({_O}),
+        "GetProfile": frozenset({_O, _R}),
+        "GetCalendar": frozenset({_O, _R}),
+    },
 }
 
 

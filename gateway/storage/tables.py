@@ -150,6 +150,7 @@ event = Table(
     Column("state", String(24), nullable=False),
     Column("at", String(32), nullable=False),
     Column("certificate", String(128), nullable=False),
+    Column("unit_code", String(28), nullable=False),
     Column("case_number", String(32), nullable=False),
 )
 
