@@ -26,9 +26,9 @@ demo: $(STAMP) ## Do the whole job for real and leave it in demo-out/
 	$(BIN)/diya demo --out demo-out
 
 test: $(STAMP) ## Run every test
-	@command -v pdfsig >/dev/null || { \
-	  [ -n "$(SUDO_APT)" ] && apt-get update -qq && apt-get install -y -qq poppler-utils; } || \
-	  echo 'pdfsig is missing, and what needs it will be skipped. Run as root: apt-get install poppler-utils' >&2
+	@{ command -v pdfsig && command -v certutil; } >/dev/null || { \
+	  [ -n "$(SUDO_APT)" ] && apt-get update -qq && apt-get install -y -qq poppler-utils libnss3-tools; } || \
+	  echo 'pdfsig or certutil is missing, and what needs them will be skipped. Run as root: apt-get install poppler-utils libnss3-tools' >&2
 	$(BIN)/python -m pytest -q
 
 check: $(STAMP) ## Lint, types, layers, contract

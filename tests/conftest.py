@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.support.founding import founded, own_folder, town
+from tests.support.played import played
 
-__all__ = ["founded", "own_folder", "town"]
+__all__ = ["founded", "own_folder", "played", "town"]

@@ -209,3 +209,11 @@ _encoder = msgspec.json.Encoder()
 def encode_effects(effects: tuple[AnyEffect, ...]) -> bytes:
     """The `effects` part: a JSON array in order."""
     return _encoder.encode(effects)
+
+
+_decoder = msgspec.json.Decoder(tuple[AnyEffect, ...])
+
+
+def decode_effects(part: bytes) -> tuple[AnyEffect, ...]:
+    """The effects of an `effects` part, in order. Raises msgspec.ValidationError or DecodeError."""
+    return _decoder.decode(part)

@@ -117,6 +117,10 @@ export PATH={bin}:"$PATH"
    pdfsig {certificate}
    ```
 
+   It finds the signature valid, and says that it does not know the certificate until it was told whom to trust:
+   `certutil -N -d sql:trusted --empty-password` and `certutil -A -d sql:trusted -n registry -t ,C, -a -i
+   {out}/trust/registry.pem` (package libnss3-tools, in a new folder `trusted`), then `pdfsig -nssdir sql:trusted`.
+
 2. Verify it without us: seal, data against print, ledger proof.
 
    ```sh

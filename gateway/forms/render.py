@@ -101,8 +101,7 @@ def render_inquiry_record(
         "matters": [one.title for one in described],
         "units": list(terms.unit_codes),
         "questions": [
-            {"code": question.code, "text": question.text, "answer": answers.get(question.code, "")}
-            for question in questions
+            {"text": question.text, "answer": answers.get(question.code, "")} for question in questions
         ],
         "digest": hashlib.sha256(terms_bytes).hexdigest(),
         "version": terms.version,

@@ -71,6 +71,7 @@ CODES: dict[str, grpc.StatusCode] = {
     "MESSAGE_TOO_LARGE": _C.RESOURCE_EXHAUSTED,
     "SHUTTING_DOWN": _C.UNAVAILABLE,
     "CLOCK_BEHIND": _C.UNAVAILABLE,
+    "LEDGER_DAMAGED": _C.UNAVAILABLE,
     "NOT_IMPLEMENTED_KIND": _C.UNIMPLEMENTED,
     "INTERNAL": _C.INTERNAL,
 }
@@ -137,7 +138,7 @@ def refusal_of(error: BaseException) -> Refusal:
             )
         case Unavailable():
             zh, _, en = str(error).partition(" / ")
-            return Refusal(error.reason, zh, en or zh, retry_seconds=2.0)
+            return Refusal(error.reason, zh, en or zh, retry_seconds=error.retry_seconds)
         case NotImplementedError():  # a method of the contract that no servicer of ours overrides
             return Refusal(
                 "NOT_IMPLEMENTED_KIND",

@@ -353,6 +353,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             caller.id,
             request_id=request.request_id.lower() if which == "request_id" else None,
             index=request.index if which == "index" else None,
+            applicant=request.applicant_institution.strip().upper(),
         )
         if receipt is None:
             raise Refusal(

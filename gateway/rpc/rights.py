@@ -53,6 +53,7 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
         "*": frozenset({_I}),
         "GetApplication": frozenset({_I, _R}),
         "ListApplications": frozenset({_I, _R}),
+        "GetReceipt": frozenset({_I, _R}),
     },
     "PartyService": {"*": frozenset({_I})},
     "ReviewService": {"*": frozenset({_R})},

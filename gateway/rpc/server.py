@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import grpc
@@ -29,6 +30,7 @@ from gateway.pb.diya.v1 import (
 )
 from gateway.rpc.callers import Callers
 from gateway.rpc.guard import Guard
+from gateway.startup import bound
 
 SERVICES: dict[str, tuple[Any, Any]] = {
     "FileService": (file_service_pb2, file_service_pb2_grpc),
@@ -97,18 +99,27 @@ class RpcServer:
         self.ports: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Bind both listeners and serve. Raises RuntimeError when an address is taken."""
+        """Bind both listeners and serve. Raises ConfigError when an address is taken."""
         server = self._config.server
         pair = (server.key.read_bytes(), server.certificate.read_bytes())
         mutual = grpc.ssl_server_credentials(
             [pair], root_certificates=server.client_anchors.read_bytes(), require_client_auth=True
         )
         one_sided = grpc.ssl_server_credentials([pair])
-        self.ports["listen"] = self._server.add_secure_port(server.listen, mutual)
-        self.ports["public"] = self._server.add_secure_port(server.public, one_sided)
+        with bound("server.listen", server.listen):
+            self.ports["listen"] = self._server.add_secure_port(server.listen, mutual)
+        with bound("server.public", server.public):
+            self.ports["public"] = self._server.add_secure_port(server.public, one_sided)
         await self._server.start()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    def mark_not_serving(self) -> None:
+        """A ledger was found damaged: health says so until it was restored and the gateway started again."""
+        self._unhealthy = asyncio.ensure_future(self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING))
+
+    async def _set_health(self, status: Any) -> None:
         for name in ["", *self._names]:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self._health.set(name, status)
 
     async def stop(self) -> None:
         """Say NOT_SERVING, let calls in hand finish within the grace, then close."""

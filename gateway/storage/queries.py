@@ -337,13 +337,27 @@ class Queries:
         return await self.read(lambda connection: self._entry_proof(connection, registry, index))
 
     async def receipt(
-        self, registry: str, institution: str, *, request_id: str | None = None, index: int | None = None
+        self,
+        registry: str,
+        actor: str,
+        *,
+        request_id: str | None = None,
+        index: int | None = None,
+        applicant: str = "",
     ) -> Receipt | None:
-        """The receipt of an act under the newest checkpoint; None unless the act was this institution's."""
+        """The receipt of an act under the newest checkpoint; None unless the act was this institution's or registrar's,
+        and on a case of `applicant` where one is named.
+        """
 
         def work(connection: Connection) -> Receipt | None:
-            row = find_request(connection, registry, institution, request_id, index)
-            return None if row is None else self._receipt(connection, registry, row["entry_index"])
+            row = find_request(connection, registry, actor, request_id, index)
+            if row is None:
+                return None
+            if applicant:
+                case = find_application(connection, registry, row["application_id"])
+                if case is None or case.applicant_institution != applicant:
+                    return None
+            return self._receipt(connection, registry, row["entry_index"])
 
         return await self.read(work)
 

@@ -21,6 +21,7 @@ from gateway.commands import Command
 from gateway.demo.cast import REGISTRAR, REGISTRAR_ID
 from gateway.demo.stage import REGISTRAR_KEY
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, authority_pb2, finding_pb2
+from gateway.pb.diya.v1 import registration_service_pb2 as registration_pb
 from gateway.pb.diya.v1 import review_service_pb2 as pb
 from gateway.pb.diya.v1.review_service_pb2_grpc import ReviewServiceStub
 from gateway.register.model import Seizure, SeizureKind
@@ -319,3 +320,29 @@ async def test_second_case_on_a_unit_waits_for_the_first(town: Town) -> None:
     else:
         assert dossier.application.state == State.STATE_SUSPENDED
     assert answer.outcome.application != name
+
+
+async def test_registrar_gets_the_receipt_of_an_act_of_their_own(town: Town) -> None:
+    """By request id or by index; a bank does not get it, nor does the registrar get the bank's."""
+    _, answer = await town.in_review()
+    review = await town.registrar()
+    claimed = await review.claim(await review.open(answer.outcome.application))
+    index = claimed.outcome.receipt.index
+    stub = town.registration(REGISTRAR_KEY)
+    parent = "registries/taizhou"
+    own = await stub.GetReceipt(registration_pb.GetReceiptRequest(parent=parent, index=index))
+    assert (own.receipt.index, own.receipt.pending) == (index, False)
+    banks = registration_pb.GetReceiptRequest(parent=parent, index=answer.outcome.receipt.index)
+    await town.refusal(lambda: stub.GetReceipt(banks), "RECEIPT_NOT_FOUND", "NOT_FOUND")
+    theirs = registration_pb.GetReceiptRequest(parent=parent, index=index)
+    await town.refusal(
+        lambda: town.registration("bank-a").GetReceipt(theirs), "RECEIPT_NOT_FOUND", "NOT_FOUND"
+    )
+    branch = registration_pb.GetReceiptRequest(
+        parent=parent,
+        index=answer.outcome.receipt.index,
+        applicant_institution="91110000600037341L",
+    )
+    await town.refusal(
+        lambda: town.registration("bank-a").GetReceipt(branch), "RECEIPT_NOT_FOUND", "NOT_FOUND"
+    )

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from gateway.cases.stated import Declaration, DeclarationKind, StatedUnit
 from gateway.cases.terms import MortgageFirst, MortgageRelease, OtherOperation, ReleaseGround, Terms
+from gateway.certificates.glyphs import GLOSS
 from gateway.certificates.reading import plain, read_attachments
 from gateway.forms.describe import NotOnFormError, describe
 from gateway.forms.papers import contract_pdf
@@ -25,6 +26,7 @@ from gateway.register.model import (
     CertificateRef,
     MortgageKind,
     MortgagorRelation,
+    Owner,
     Party,
     TransferRestriction,
 )
@@ -357,3 +359,49 @@ def test_inquiry_record_of_a_pre_notice_asks_about_its_effect() -> None:
         assert {"KNOWS_PRE_NOTICE", "KNOWS_NINETY_DAYS", "PRICE_AGREES"} <= codes
         assert "KNOWS_TAX" not in codes
     assert "KNOWS_PRE_NOTICE" not in {q.code for q in questions_for(terms, deals.B)}
+
+
+def test_inquiry_record_prints_no_internal_code() -> None:
+    """The citizen reads questions and answers, not the names by which programs know them."""
+    text = words(record())
+    assert not [q.code for q in questions_for(TERMS, OWNER) if q.code in text]
+
+
+def test_heading_of_a_step_never_stands_alone_at_the_foot_of_a_page() -> None:
+    """Whatever comes before it, the heading of each step is on the page of its first row."""
+    terms = Terms(registry="r1", operations=deals.steps(), mode="ET_COMBINED")
+    first_rows = {
+        "一、转移登记": "成交价格",
+        "二、抵押权注销登记": "不动产登记证明号",
+        "三、抵押权首次登记": "抵押方式",
+    }
+    starts = set()
+    for lines in range(16):  # each longer by one line than the one before
+        buyer = replace(deals.BUYER, address="地址" * 24 * lines)
+        longer = replace(terms.operations[0], buyers=(Owner(person=buyer),))
+        pdf = form(replace(terms, operations=(longer, *terms.operations[1:])), units=None)
+        pages = [plain(page.extract_text()) for page in pypdf.PdfReader(io.BytesIO(pdf)).pages]
+        for heading, row in first_rows.items():
+            (page,) = (n for n, text in enumerate(pages) if f"{heading}{row}" in text)
+            starts.add((heading, page))
+            assert sum(text.count(heading) for text in pages[:page]) == 0
+    assert {("三、抵押权首次登记", 0), ("三、抵押权首次登记", 1), ("二、抵押权注销登记", 1)} & starts
+
+
+def test_form_explains_the_code_of_a_rare_character() -> None:
+    """Where a name is printed with a code, form and record say what it stands for."""
+    rare = replace(OWNER, name="王\U00020bb7")
+    terms = Terms(registry="r1", operations=(first(mortgagors=(rare,)),))
+    assert plain(GLOSS) in words(form(terms, signers=[rare]))
+    assert plain(GLOSS) in words(record(rare, terms))
+    assert plain(GLOSS) not in words(form())
+    assert plain(GLOSS) not in words(record())
+
+
+def test_form_keeps_the_terms_whatever_bytes_they_are() -> None:
+    """What is put right in the catalogue of the file leaves attachments alone, whatever they say."""
+    data = b"/MarkInfo<</Marked true/Suspects false>>endstream/MarkInfo<</Marked true/Suspects false>>"
+    pdf = render_application_form(TERMS, data, signers=[OWNER], registry_name=REGISTRY, created_at=NOW)
+    assert read_attachments(pdf) == {"terms.bin": [data]}
+    catalogue = pypdf.PdfReader(io.BytesIO(pdf)).root_object
+    assert catalogue["/MarkInfo"] == {"/Marked": True}

@@ -32,8 +32,8 @@ class AdminServiceStub:
     """运维服务 · Import, institutions, registrars, profile, rules, trust. Caller: an operator (TLS key of one); no part of
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
-    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those
-    named at the method. An act sent again gives the stored answer.
+    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     @_typing.overload
@@ -112,8 +112,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """运维服务 · Import, institutions, registrars, profile, rules, trust. Caller: an operator (TLS key of one); no part of
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
-    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those
-    named at the method. An act sent again gives the stored answer.
+    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -188,8 +188,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """运维服务 · Import, institutions, registrars, profile, rules, trust. Caller: an operator (TLS key of one); no part of
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
-    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those
-    named at the method. An act sent again gives the stored answer.
+    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     @_abc_1.abstractmethod

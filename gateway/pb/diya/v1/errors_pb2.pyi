@@ -162,6 +162,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """正在停机 · UNAVAILABLE. The server is going down or cannot write now; with RetryInfo. Nothing was kept."""
     ERROR_REASON_CLOCK_BEHIND: _ErrorReason.ValueType  # 114
     """时钟回拨 · UNAVAILABLE. The server's clock is more than 2 s behind the ledger; nothing is taken until it is right."""
+    ERROR_REASON_LEDGER_DAMAGED: _ErrorReason.ValueType  # 115
+    """账本损坏 · UNAVAILABLE. Stored entries of the registry contradict each other or its last checkpoint: no act is taken
+    until the authority has restored the ledger; health says NOT_SERVING. Nothing was kept; no RetryInfo, for waiting
+    does not help.
+    """
     ERROR_REASON_NOT_IMPLEMENTED_KIND: _ErrorReason.ValueType  # 130
     """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 131
@@ -306,6 +311,11 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 113
 """正在停机 · UNAVAILABLE. The server is going down or cannot write now; with RetryInfo. Nothing was kept."""
 ERROR_REASON_CLOCK_BEHIND: ErrorReason.ValueType  # 114
 """时钟回拨 · UNAVAILABLE. The server's clock is more than 2 s behind the ledger; nothing is taken until it is right."""
+ERROR_REASON_LEDGER_DAMAGED: ErrorReason.ValueType  # 115
+"""账本损坏 · UNAVAILABLE. Stored entries of the registry contradict each other or its last checkpoint: no act is taken
+until the authority has restored the ledger; health says NOT_SERVING. Nothing was kept; no RetryInfo, for waiting
+does not help.
+"""
 ERROR_REASON_NOT_IMPLEMENTED_KIND: ErrorReason.ValueType  # 130
 """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 131

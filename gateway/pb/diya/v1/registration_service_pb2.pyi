@@ -76,7 +76,7 @@ class InquiryAnswer(_message.Message):
     party: _builtins.str
     """当事人 · Id of the party."""
     question: _builtins.str
-    """问题编号 · Id of the question, as printed on the record, such as "TRUE_INTENT"."""
+    """问题编号 · Id of the question, such as "TRUE_INTENT"; an id that is not asked here is answered with those that are."""
     answer: _builtins.str
     """答复 · Answer, as the person gave it."""
     def __init__(
