@@ -27,6 +27,7 @@ from gateway.rpc.encode import date
 from tests.integration.test_cli_acts import Desk
 from tests.integration.test_metrics import scrape
 from tests.support.calendars import december, published
+from tests.support.played import audited
 from tests.support.stage import MovedClock, Town, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -259,6 +260,8 @@ async def test_pre_notice_is_warned_of_presumed_lapsed_and_ended_by_a_registrar(
         bank = await town.client("bank-b")
         ended = await bank.get_certificate(event.certificate)
         assert ended.certificate.state == certificate_pb2.Certificate.STATE_CANCELLED
+    report = await asyncio.to_thread(audited, own_folder, "jiangyin")
+    assert report.ok, report.divergences
 
 
 async def test_term_of_a_pre_notice_is_stated_by_commands_and_by_registrars_alone(
