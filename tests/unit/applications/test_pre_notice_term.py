@@ -122,6 +122,13 @@ def test_pre_notice_is_presumed_lapsed_the_day_after_its_rolled_last_day() -> No
     assert not [e for e in decision.effects if isinstance(e, (RightEnded, CertificateEnded))]
 
 
+def test_last_day_is_still_a_day_to_apply_whatever_was_missed() -> None:
+    """No warning had been told: on the last day itself the latest one is, and nothing is presumed."""
+    assert moved(clock(world(), "2026-10-08")).warned_days == 85
+    assert moved(clock(world(), "2026-10-08")).lapse_presumed_on is None
+    assert moved(clock(world(), "2026-10-09")).lapse_presumed_on == dt.date(2026, 10, 9)
+
+
 def test_nothing_is_presumed_in_a_year_that_nobody_has_published() -> None:
     """Handbook 10: warned, then nothing, until the year is imported."""
     unknown = notice(registrable_from=dt.date(2026, 11, 1), warned_days=85)
