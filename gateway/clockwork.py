@@ -23,7 +23,7 @@ from gateway.applications.expiry import NothingDue, decide_overdue, decide_recon
 from gateway.applications.later import Dossier
 from gateway.applications.limits import breached_from, with_deadlines
 from gateway.cases.decision import Decision
-from gateway.cases.effects import AnyEffect, ApplicationRecorded, CalendarSet
+from gateway.cases.effects import AnyEffect, ApplicationRecorded, CalendarSet, CounterCaseRecorded
 from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import CLOSED, QUEUED, Application, Moment, State
 from gateway.commands import Command
@@ -74,7 +74,10 @@ class Clockwork:
         trust_of: Callable[[str], TrustStore],
         clock: Callable[[], dt.datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        also: Callable[[], None] = lambda: None,
     ) -> None:
+        """`also` is called whenever the clock is looked at: what else may have come with the time."""
+        self._also = also
         self._sequencer = sequencer
         self._queries = queries
         self._trust_of = trust_of
@@ -115,6 +118,9 @@ class Clockwork:
             if isinstance(effect, CalendarSet):
                 self._recalendared.append(registry)
                 self._poked.set()
+            if isinstance(effect, CounterCaseRecorded) and not effect.case.is_open:
+                self._freed.append((registry, tuple(effect.case.places)))
+                self._poked.set()
             if not isinstance(effect, ApplicationRecorded):
                 continue
             row = effect.application
@@ -144,6 +150,7 @@ class Clockwork:
         while True:
             self._poked.clear()
             try:
+                self._also()
                 await self._recompute()
                 await self._end_overdue()
                 await self._terms.work()

@@ -179,7 +179,7 @@ def decide_rules(
     """Put a new rule set in force; the officer who answers for it is a registrar who may book (handbook 1.4)."""
     _check_version("rule set", rules.version, before.version if before else 0)
     officer = registrars.get(rules.officer)
-    if officer is None or officer.suspended or not officer.may_book:
+    if officer is None or officer.suspended or officer.feeds or not officer.may_book:
         raise ActInvalid(
             f"责任登簿人 {rules.officer} 不是可登簿的登记人员；请先登记该人员",
             f"officer {rules.officer} is not a registrar who may book: register that person first",

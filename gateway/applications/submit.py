@@ -38,7 +38,7 @@ from gateway.cases.model import (
     World,
 )
 from gateway.cases.terms import AnyOperation, Operation, operation_name
-from gateway.kinds.applicants import applicant_findings, consenter_findings, is_bound
+from gateway.kinds.applicants import agent_findings, applicant_findings, consenter_findings, is_bound
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
@@ -76,6 +76,7 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         rules=world.rules,
         calendar=world.calendar,
         open_cases=world.open_cases,
+        feed_gap=world.feed_gap,
         prior=world.named.get(header.case),
         now=moment.now,
     )
@@ -129,7 +130,7 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
     if composition is not None:
         findings += paper_findings(composition.papers(manifest), case, "terms")
         findings += composition.conditions(case, world.units)
-    findings += stated_findings(manifest, world.units)
+    findings += stated_findings(manifest, world.units) + agent_findings(case)
     return _each_paper_once(findings), tuple(dict.fromkeys(awaiting))
 
 
@@ -145,7 +146,7 @@ def _examine_step(
         return unknown, []
     here = [states[code] for code in operation.units]
     wanted = law.applicants(operation, here)
-    findings, awaiting = applicant_findings(wanted, case, field)
+    findings, awaiting = applicant_findings(wanted, operation, case, field)
     asked, consenting = consenter_findings(operation.consenters, case, field)
     findings += _not_named(wanted, operation, case, field)
     findings += asked

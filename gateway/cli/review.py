@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import ParseDict
 
 from gateway.cli import opening, outcomes, show
 from gateway.cli.acts import RECEIPTS, NameArgument, ReceiptsOption, finish
 from gateway.cli.application import parse_state
+from gateway.cli.reading import FAULTS, read_json
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.dossier import Dossier
 from gateway.client.errors import InputError
+from gateway.client.local_files import not_such_a_file
 from gateway.client.review import ReviewClient
 from gateway.client.session import Answer
 from gateway.pb.diya.v1 import application_pb2, finding_pb2
@@ -37,6 +38,10 @@ FindingsOption = Annotated[
     Path | None,
     typer.Option("--findings", help="JSON array of findings (protobuf JSON), with zh, en and cures."),
 ]
+_FINDINGS: Final = (
+    "an array of findings (protobuf JSON of diya.v1.Finding)",
+    "审查意见的 JSON 数组（diya.v1.Finding 的 protobuf JSON）",
+)
 Act = Callable[[ReviewClient, Dossier], Awaitable[Answer]]
 
 
@@ -90,8 +95,7 @@ def show_case(name: NameArgument, config: ConfigOption = None, as_json: JsonOpti
     if as_json:
         show.print_json(data)
         return
-    data["dossier"].pop("manifest")
-    show.print_fields({**data, "terms": show.to_dict(found.terms)})
+    show.print_fields(show.whole_case(found.application))
 
 
 @app.command("claim")
@@ -301,11 +305,13 @@ def _findings(options: list[str] | None, path: Path | None) -> list[finding_pb2.
     """Findings of --finding and --findings together. Raises InputError when there is none."""
     found = []
     if path is not None:
+        listed = read_json(path, *_FINDINGS)
         try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(listed, list):
+                raise ValueError("an array […] is expected")
             found += [ParseDict(one, finding_pb2.Finding()) for one in listed]
-        except (OSError, ValueError, TypeError, ParseError) as error:
-            raise InputError(f"{path}: {error}", f"{path}：不是审查意见的 JSON 数组") from error
+        except FAULTS as error:
+            raise not_such_a_file(path, error, *_FINDINGS) from error
     for option in options or ():
         code, equals, text = option.partition("=")
         if not equals or not text:

@@ -57,6 +57,7 @@ def register_findings(
         own_case=case.own_application,
         own_accepted_index=case.accepted_index,
         accepted_at=case.accepted_at,
+        feed_gap=case.feed_gap,
         rights=rights,
         applicants=frozenset(
             p.key for p in (*people, *joining) if p in obligors or p in joining or is_bound(p, case)
@@ -103,6 +104,33 @@ def presumed_lapsed(notice: PreNotice, field: str) -> Finding:
         f"预告登记自 {since} 起推定失效，尚未确认",
         f"a pre-notice is presumed to have lapsed on {since}, which nobody has confirmed yet",
     )
+
+
+def pending_findings(state: UnitState, right_id: str, case: Case, field: str) -> list[Finding]:
+    """An earlier open case that names the same right goes first (RD 67; handbook 3.2).
+
+    For acts that the table of the register's states has no column for: they dispose of nothing.
+    """
+    earlier = [
+        other
+        for other in case.open_cases.get(state.unit.unit_code, ())
+        if other.application_id != case.own_application
+        and (case.accepted_index is None or other.accepted_index < case.accepted_index)
+        and right_id in other.rights
+    ]
+    if not earlier:
+        return []
+    code = state.unit.unit_code
+    return [
+        finding(
+            "S-QUEUE",
+            Severity.WAITS,
+            field=field + ".units",
+            article="RD 67",
+            zh=f"单元 {code} 上同一权利有在先受理的案件",
+            en=f"an earlier case on unit {code} names the same right",
+        )
+    ]
 
 
 def _wards(state: UnitState, case: Case) -> list[Party]:

@@ -99,7 +99,7 @@ def book(op: ClaimFixing, booking: Booking) -> None:
         proof=draft.reference,
     )
     booking.supersede(old, new, FIXED)
-    issue_proof(new, booking, draft)
+    issue_proof(new, booking, draft, old.proof)
 
 
 def _can_be_fixed(op: ClaimFixing, old: Mortgage, case: Case, field: str) -> list[Finding]:

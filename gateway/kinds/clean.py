@@ -37,8 +37,6 @@ def unclean_owner(state: UnitState, case: Case, field: str, *, side: str = "mort
     if ownership.co_ownership is not CoOwnership.SOLE or len(ownership.owners) != 1:
         found.append(refer(path, "CC 301", "不动产为共有", "the unit is co-owned"))
     found += unclean_persons([owner.person for owner in ownership.owners], case, path)
-    if case.manifest.terms.powers_of_attorney:
-        found.append(refer("terms.powers_of_attorney", "RD 12(3)", "由代理人申请", "an agent applies"))
     return found
 
 

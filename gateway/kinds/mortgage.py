@@ -21,6 +21,7 @@ from gateway.kinds.named import keys, once
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
+    CertificateRef,
     LoanPortion,
     Mortgage,
     MortgageKind,
@@ -129,8 +130,7 @@ def agreement(op: MortgageFirst, states: Sequence[UnitState], case: Case, field:
     """The owners mortgage, and the titles cited are those of record (CC 395; OS 14.1.4)."""
     found: list[Finding] = []
     for state in states:
-        if op.construction is None:
-            found += _owners_are_mortgagors(op, state, field)
+        found += _owners_are_mortgagors(op, state, field)
         found += _titles_agree(op, state, case, field)
     return found
 
@@ -242,14 +242,19 @@ def content_of(op: MortgageFirst) -> Content:
     )
 
 
-def issue_proof(mortgage: Mortgage, booking: Booking, draft: DraftCertificate) -> None:
-    """Its registration proof 不动产登记证明, naming the titles of its units (handbook 5.1)."""
+def issue_proof(
+    mortgage: Mortgage, booking: Booking, draft: DraftCertificate, replaces: CertificateRef | None = None
+) -> None:
+    """Its registration proof 不动产登记证明, naming the titles of its units and the proof that it replaces, if any
+    (handbook 5.1).
+    """
     states = [booking.states[code] for code in mortgage.units]
     booking.issue(
         mortgage_proof(
             mortgage,
             [state.unit for state in states],
             [state.ownership.title.number for state in states if state.ownership],
+            replaces=replaces.number if replaces else "",
             **booking.imprint(draft),
         )
     )

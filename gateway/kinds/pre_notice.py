@@ -22,6 +22,7 @@ from gateway.kinds.papers import forms_of
 from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
+    CertificateRef,
     MortgageKind,
     Party,
     PreNotice,
@@ -171,7 +172,9 @@ def book(op: PreNoticeCreate, booking: Booking) -> None:
     issue_proof(notice, booking, draft)
 
 
-def issue_proof(notice: PreNotice, booking: Booking, draft: DraftCertificate) -> None:
+def issue_proof(
+    notice: PreNotice, booking: Booking, draft: DraftCertificate, replaces: CertificateRef | None = None
+) -> None:
     """Its registration proof: it rests on the sale pre-notice, for a mortgage's, or on the titles (handbook 5.1)."""
     states = [booking.states[code] for code in notice.units]
     sales = [
@@ -182,7 +185,13 @@ def issue_proof(notice: PreNotice, booking: Booking, draft: DraftCertificate) ->
     ]
     rests_on = sales or [state.ownership.title.number for state in states if state.ownership]
     booking.issue(
-        pre_notice_proof(notice, [state.unit for state in states], rests_on, **booking.imprint(draft))
+        pre_notice_proof(
+            notice,
+            [state.unit for state in states],
+            rests_on,
+            replaces=replaces.number if replaces else "",
+            **booking.imprint(draft),
+        )
     )
 
 

@@ -14,7 +14,15 @@ from gateway.cases.terms import PreNoticeRelease, ReleaseGround
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.named import holders_agree, keys, no_such_right, once, pre_notice_named, units_agree
+from gateway.kinds.named import (
+    holders_agree,
+    keys,
+    no_such_right,
+    once,
+    pre_notice_named,
+    strangers,
+    units_agree,
+)
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding
 from gateway.register.model import PreNotice, UnitState
@@ -72,6 +80,15 @@ def conditions(op: PreNoticeRelease, states: Sequence[UnitState], case: Case, fi
     found += holders_agree(
         op.holders, notice.holders, field + ".holders", "CC 221; RD 89", "预告登记权利人", "holders"
     )
+    if op.ground is ReleaseGround.JUDGMENT:
+        found += strangers(
+            op.applicants,
+            (*notice.holders, *notice.obligors),
+            field,
+            "IR 14(2)(3); RD 89",
+            "凭生效法律文书申请的须为预告登记的权利人或者义务人",
+            "with a judgment the holder or the obligor applies",
+        )
     for state in states:
         found += _rested_on(notice, state, field)
         found += register_findings(

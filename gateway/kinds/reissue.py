@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from gateway.cases.terms import Reissue, ReissueGround
 from gateway.certificates.content import CertificateKind
 from gateway.kinds import mortgage, pre_notice
+from gateway.kinds.blocking import pending_findings
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.named import holders_agree, holders_of, no_such_right, right_named, units_agree
@@ -64,6 +65,8 @@ def conditions(op: Reissue, states: Sequence[UnitState], case: Case, field: str)
         "权利人",
         "holders",
     )
+    for state in states:
+        found += pending_findings(state, right.right_id, case, field)
     if op.ground is ReissueGround.LOST and (op.declared_void_at is None or op.declared_void_at > case.now):
         found.append(
             finding(
@@ -100,6 +103,6 @@ def book(op: Reissue, booking: Booking) -> None:
     new = replace(right, right_id=booking.new_right_id(), proof=draft.reference)
     booking.supersede(right, new, REISSUED)
     if isinstance(new, Mortgage):
-        mortgage.issue_proof(new, booking, draft)
+        mortgage.issue_proof(new, booking, draft, right.proof)
     else:
-        pre_notice.issue_proof(new, booking, draft)
+        pre_notice.issue_proof(new, booking, draft, right.proof)

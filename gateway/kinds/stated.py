@@ -26,9 +26,6 @@ from gateway.register.reasons import finding
 GUARDIAN: Final = "GUARDIAN"
 RISK_STATEMENT: Final = "RISK_STATEMENT"
 
-#: Declarations that no operation of this version asks for.
-_NOT_YET: Final = frozenset({DeclarationKind.SECURITY_GIVEN_UP})
-
 
 def check_available(terms: Terms) -> None:
     """Raises KindNotAvailable for what the parties ask for and this version does not do.
@@ -37,9 +34,6 @@ def check_available(terms: Terms) -> None:
     """
     if terms.separate_certificates:
         raise KindNotAvailable("terms.separate_certificates")
-    for declaration in terms.declarations:
-        if declaration.kind in _NOT_YET:
-            raise KindNotAvailable(f"declaration {declaration.kind.value}")
 
 
 def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[Finding]:

@@ -95,7 +95,7 @@ class Institution(Value, frozen=True, kw_only=True):
 
 class Registrar(Value, frozen=True, kw_only=True):
     """A registrar 登记员 with a personal key. `key_ids` sign, `tls_key_ids` identify connections; `keys` says more of
-    each. `may_book`: not only review.
+    each. `may_book`: not only review. One that `feeds` does neither (handbook 1.5).
     """
 
     registrar_id: str
@@ -105,6 +105,7 @@ class Registrar(Value, frozen=True, kw_only=True):
     keys: tuple[RegisteredKey, ...] = ()
     may_book: bool = True
     suspended: bool = False
+    feeds: bool = False  # no person: the authority's own counter system
     index: int = 0
 
     def signs_with(self, key_id: str, at: dt.datetime) -> bool:

@@ -463,7 +463,7 @@ def _import_response(result: ImportResult) -> Any:
         quarantined_rows=len({p.line for p in result.problems}) if result.is_good else 0,
         units_on_hold=len(result.quarantined),
         problems=[
-            _pb.RowProblem(line=p.line, field=p.field, code="ROW_INVALID", zh=p.zh, en=p.en)
+            _pb.RowProblem(line=p.line, field=p.field, code=p.code, zh=p.zh, en=p.en)
             for p in result.problems[:PROBLEMS_MAX]
         ],
         problem_total=len(result.problems),

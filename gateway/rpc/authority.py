@@ -115,8 +115,9 @@ def read_registrar(wire: authority_pb2.Registrar, wrong: Violations) -> Registra
         key_ids=tuple(k.key_id for k in keys if KeyRole.TLS not in k.roles),
         tls_key_ids=tuple(k.key_id for k in keys if KeyRole.TLS in k.roles),
         keys=keys,
-        may_book=wire.may_book,
+        may_book=wire.may_book and not wire.feeds,
         suspended=wire.suspended,
+        feeds=wire.feeds,
     )
 
 
@@ -203,6 +204,7 @@ def encode_registrar(value: Registrar, registry: str) -> authority_pb2.Registrar
         keys=encode_keys(keys),
         may_book=value.may_book,
         suspended=value.suspended,
+        feeds=value.feeds,
         index=value.index,
     )
 

@@ -81,7 +81,9 @@ def _basic(
     wire = encode.application(row)
     if record.outcome is not None:
         bare = encode.bare_outcome(record.outcome, row.registry)
-        wire.findings.extend(f for f in bare.findings if f.code != "W-PROVISIONAL_DATE")  # told as it is now
+        stood = record.outcome.findings_of(row.application_id)
+        # What rests on the calendar is told below, as it is now.
+        wire.findings.extend(encode.finding(f) for f in stood if f.code != "W-PROVISIONAL_DATE")
         wire.awaiting.extend(bare.awaiting)
     if row.state not in CLOSED:
         wire.findings.extend(map(encode.finding, provisional_date(row)))

@@ -283,9 +283,9 @@ def event(registry: str, row: dict[str, Any]) -> outcome_pb2.Event:
         sequence=row["sequence"],
         kind=outcome_pb2.EventKind.Value(f"EVENT_KIND_{kind}"),
         certificate=f"registries/{registry}/certificates/{row['certificate']}" if row["certificate"] else "",
+        unit_code=row["unit_code"],
         case_number=row["case_number"],
         index=row["entry_index"],
-        unit_code=row["unit_code"],
     )
     if row["application_id"]:
         wire.application = f"registries/{registry}/applications/{row['application_id']}"

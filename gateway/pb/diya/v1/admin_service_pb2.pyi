@@ -160,7 +160,11 @@ class RowProblem(_message.Message):
     field: _builtins.str
     """字段 · Field name of the heading, such as "BDCDYH"."""
     code: _builtins.str
-    """代码 · Code, such as "UNIT_CODE_MALFORMED"."""
+    """代码 · Code; the list grows. Of the file: FILE_UNREADABLE, HEADING_INVALID, TOO_MANY_ROWS. Of one field:
+    FIELD_REQUIRED, FIELD_INVALID, CODE_UNKNOWN (not in its code list), UNIT_CODE_MALFORMED, USCC_MALFORMED,
+    CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED. Of the register: COUNTY_NOT_OURS, UNIT_UNKNOWN (no row tells
+    the unit), UNIT_WITHOUT_OWNER (a mortgage where nobody owns), ROWS_CONTRADICT (another row says otherwise).
+    """
     zh: _builtins.str
     """中文说明 · Text in Chinese."""
     en: _builtins.str
@@ -689,7 +693,9 @@ class GetProfileRequest(_message.Message):
     parent: _builtins.str
     """登记机构 · Parent, `registries/{registry}`."""
     version: _builtins.int
-    """版本 · Version wanted; 0 means the one in force."""
+    """版本 · The version that the caller takes for the one in force; FIELD_INVALID when it is not, with the one that is.
+    0 asks for whichever it is. Versions before it stand in the ledger alone, each in the entry that set it.
+    """
     def __init__(
         self,
         *,

@@ -319,6 +319,7 @@ class Registrar(_message.Message):
     MAY_BOOK_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
+    FEEDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """资源名 · Name, `registries/{registry}/registrars/{registrar}`."""
     registrar_id: _builtins.str
@@ -331,6 +332,10 @@ class Registrar(_message.Message):
     """已暂停 · May not act any more."""
     index: _builtins.int
     """最近变更序号 · Index of the ledger entry that set this."""
+    feeds: _builtins.bool
+    """登记大厅系统 · No person but the authority's own counter system: it feeds (RegisterFeedService), and neither reviews nor
+    books here.
+    """
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisteredKey]:
         """登记密钥 · Keys: personal signing keys (role SUBMIT is not theirs; list no role) and TLS keys (role TLS)."""
@@ -345,10 +350,11 @@ class Registrar(_message.Message):
         may_book: _builtins.bool = ...,
         suspended: _builtins.bool = ...,
         index: _builtins.int = ...,
+        feeds: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "index", b"index", "keys", b"keys", "may_book", b"may_book", "name", b"name", "registrar_id", b"registrar_id", "suspended", b"suspended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "feeds", b"feeds", "index", b"index", "keys", b"keys", "may_book", b"may_book", "name", b"name", "registrar_id", b"registrar_id", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -136,13 +136,15 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """预告登记将失效 · A pre-notice that you hold lapses soon (60, 75, 85 days)."""
     EVENT_KIND_DEADLINE_CHANGED: _EventKind.ValueType  # 25
     """期限变更 · The deadline was computed anew."""
+    EVENT_KIND_SEIZURE_ENDED: _EventKind.ValueType  # 26
+    """查封终止 · A seizure that you were told of was lifted."""
     EVENT_KIND_DEADLINE_BREACHED: _EventKind.ValueType  # 27
     """逾期未办结 · The deadline passed and the case is not decided."""
     EVENT_KIND_PRE_NOTICE_LAPSE_PRESUMED: _EventKind.ValueType  # 28
     """预告登记推定失效 · A pre-notice that you hold is presumed to have lapsed (CC 221); a registrar confirms it or not."""
     EVENT_KIND_PRE_NOTICE_LAPSED: _EventKind.ValueType  # 29
     """预告登记失效 · A registrar confirmed that a pre-notice that you hold has lapsed: it has ended."""
-    EVENT_KIND_PRE_NOTICE_STANDS: _EventKind.ValueType  # 30
+    EVENT_KIND_PRE_NOTICE_STANDS: _EventKind.ValueType  # 35
     """预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
@@ -202,13 +204,15 @@ EVENT_KIND_PRE_NOTICE_LAPSING: EventKind.ValueType  # 24
 """预告登记将失效 · A pre-notice that you hold lapses soon (60, 75, 85 days)."""
 EVENT_KIND_DEADLINE_CHANGED: EventKind.ValueType  # 25
 """期限变更 · The deadline was computed anew."""
+EVENT_KIND_SEIZURE_ENDED: EventKind.ValueType  # 26
+"""查封终止 · A seizure that you were told of was lifted."""
 EVENT_KIND_DEADLINE_BREACHED: EventKind.ValueType  # 27
 """逾期未办结 · The deadline passed and the case is not decided."""
 EVENT_KIND_PRE_NOTICE_LAPSE_PRESUMED: EventKind.ValueType  # 28
 """预告登记推定失效 · A pre-notice that you hold is presumed to have lapsed (CC 221); a registrar confirms it or not."""
 EVENT_KIND_PRE_NOTICE_LAPSED: EventKind.ValueType  # 29
 """预告登记失效 · A registrar confirmed that a pre-notice that you hold has lapsed: it has ended."""
-EVENT_KIND_PRE_NOTICE_STANDS: EventKind.ValueType  # 30
+EVENT_KIND_PRE_NOTICE_STANDS: EventKind.ValueType  # 35
 """预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
@@ -516,7 +520,7 @@ class Event(_message.Message):
     index: _builtins.int
     """账本序号 · Index of the ledger entry."""
     unit_code: _builtins.str
-    """不动产单元号 · Unit, 28 characters, for SEIZURE and PRE_NOTICE_LAPSING."""
+    """不动产单元号 · Unit, 28 characters, for SEIZURE, SEIZURE_ENDED and PRE_NOTICE_LAPSING."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """时间 · Instant of the ledger entry (UTC)."""
