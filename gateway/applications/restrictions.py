@@ -17,9 +17,6 @@ from gateway.cases.feed import AnyRestriction, Restriction, RestrictionVerb
 from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Dissent, Seizure
 
-#: A dissent lapses when no suit is filed within these days (CC 220).
-DISSENT_DAYS = 15
-
 #: A seizure of an immovable lasts at most this long (CPL 485).
 SEIZURE_YEARS_MAX = 3
 
@@ -33,7 +30,7 @@ def suit_due_on(dissent: Dissent, calendar: Calendar) -> tuple[dt.date, bool]:
 
     Past it a person confirms the lapse: until then the dissent is read as live (handbook 3.5).
     """
-    return calendar.add_calendar_days(dissent.booked_at.astimezone(CHINA).date(), DISSENT_DAYS)
+    return calendar.suit_due_on(dissent.booked_at.astimezone(CHINA).date())
 
 
 def apply_restriction(book: FeedBook, act: Restriction) -> None:

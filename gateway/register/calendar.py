@@ -25,6 +25,9 @@ ALERT_DAYS = 90
 #: A pre-notice lapses when nobody applies within these days of the registration becoming possible (CC 221).
 PRE_NOTICE_DAYS = 90
 
+#: A dissent lapses when no suit is filed within these days (CC 220).
+DISSENT_DAYS = 15
+
 _DAY = dt.timedelta(days=1)
 _SATURDAY = 5
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -111,6 +114,10 @@ class Calendar(Value, frozen=True, kw_only=True, eq=False):
     def lapses_after(self, registrable_from: dt.date) -> tuple[dt.date, bool]:
         """The last day on which a pre-notice can be converted, and whether it is provisional (CC 203, 221)."""
         return self.add_calendar_days(registrable_from, PRE_NOTICE_DAYS)
+
+    def suit_due_on(self, booked_on: dt.date) -> tuple[dt.date, bool]:
+        """The last day for filing suit over a dissent booked on a day, and whether it is provisional (CC 203, 220)."""
+        return self.add_calendar_days(booked_on, DISSENT_DAYS)
 
     def roll(self, day: dt.date) -> tuple[dt.date, bool]:
         """The day itself, or the next working day after a day off (CC 203); provisional or not."""
