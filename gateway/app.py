@@ -23,6 +23,7 @@ from gateway.readings import Readings, served
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
+from gateway.rpc.desk import DeskService
 from gateway.rpc.feed import FeedService
 from gateway.rpc.files import FileService
 from gateway.rpc.ledger import LedgerService
@@ -126,6 +127,7 @@ class Gateway:
     async def _start_sealing(self, registries: Sequence[str], vkeys: Mapping[str, str]) -> None:
         """Processes that render and seal, and the queue before them; off where the configuration says so."""
         self.sealing: Sealing | None = None
+        self._seals: CertificateSealer | None = None
         if not self.config.sealing:
             return
         seals = {
@@ -141,6 +143,7 @@ class Gateway:
             workers=workers,
         )
         await self._sealer.start()
+        self._seals = self._sealer
         self.sealing = Sealing(
             sequencer=self.sequencer,
             queries=self.queries,
@@ -201,7 +204,10 @@ class Gateway:
             ),
             "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),
-            "CertificateService": CertificateService(**shared, files=self.files, limits=limits),
+            "CertificateService": CertificateService(
+                **shared, files=self.files, limits=limits, seals=self._seals
+            ),
+            "DeskService": DeskService(**shared, seals=self._seals),
             "RegisterService": RegisterService(**shared, trust_of=self.trust),
             "LedgerService": LedgerService(
                 queries=self.queries, limits=limits, vkey_of=self._vkeys.__getitem__

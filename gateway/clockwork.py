@@ -19,7 +19,7 @@ import msgspec
 
 from gateway.applications.accepting import QUEUE, Answered
 from gateway.applications.deadlines import decide_breached, decide_recomputed
-from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
+from gateway.applications.expiry import NothingDue, decide_reconsidered, decide_woken
 from gateway.applications.later import Dossier
 from gateway.applications.limits import breached_from, with_deadlines
 from gateway.cases.decision import Decision
@@ -99,6 +99,8 @@ class Clockwork:
         for registry in registries:
             for row in await self._queries.applications_in(registry, [s.value for s in _DUE_STATES]):
                 self._expect(row)
+            for row in await self._queries.payoffs_watched(registry):
+                self._expect(row)
             for row in await self._queries.applications_in(registry, [State.SUSPENDED.value]):
                 if row.suspension == QUEUE:
                     self._freed.append((registry, row.units))
@@ -134,7 +136,7 @@ class Clockwork:
         self._poked.set()
 
     def _expect(self, row: Application) -> None:
-        for at, why in ((row.due_at, _OVERDUE), (breached_from(row), _LATE)):
+        for at, why in ((row.wakes_at, _OVERDUE), (breached_from(row), _LATE)):
             if at is not None:
                 self._push(at, row.registry, row.application_id, why)
 
@@ -181,10 +183,10 @@ class Clockwork:
             row = await self._queries.application(registry, application_id)
             if row is None:
                 continue
-            due = row.due_at if why == _OVERDUE else breached_from(row)
+            due = row.wakes_at if why == _OVERDUE else breached_from(row)
             if due is None or due > self._clock():
                 continue
-            decide = decide_overdue if why == _OVERDUE else decide_breached
+            decide = decide_woken if why == _OVERDUE else decide_breached
             request_id = f"{'due' if why == _OVERDUE else 'late'}/{application_id}/{int(due.timestamp())}"
             if not await self._prompt(row, request_id, Prompt(row.name, why, instant(due)), decide):
                 again = self._clock() + dt.timedelta(seconds=RETRY_SECONDS)

@@ -199,6 +199,8 @@ def record(
     if tells is not None:
         told, counters = events.tell(world, row, moment, counters, kind=tells)
         effects += told
+    told, counters = events.tell_due(world, row, moment, counters, booked=booked is not None)
+    effects += told
     if booked:
         told, counters = events.tell_holders(world, row, moment, counters, booked.effects)
         effects += told

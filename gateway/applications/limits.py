@@ -54,6 +54,13 @@ def _promise(profile: Profile, name: str) -> int | None:
     return (days or 0) + ceil(hours / HOURS_A_DAY)
 
 
+def deadline_of(
+    profile: Profile, mode: str, operations: tuple[str, ...], today: dt.date, calendar: Calendar
+) -> tuple[dt.date, bool]:
+    """The day by which a case accepted today would have to be decided, and whether it is provisional."""
+    return _add_working_days(calendar, today, promised_days(profile, mode, operations))
+
+
 def with_deadlines(row: Application, calendar: Calendar) -> Application:
     """The row with both of its last days as this calendar has them; as it is while it is not accepted."""
     if row.accepted_at is None:

@@ -264,6 +264,9 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
         terms_sha256=manifest.terms_sha256,
         terms_version=terms.version,
         loan_kind=terms.loan_kind.value,
+        funds=tuple(dict.fromkeys(leg.trigger.value for leg in terms.funds_plan.legs))
+        if terms.funds_plan
+        else (),
         state=State.NOT_ACCEPTED,
         submitted_at=moment.now,
         submitted_index=moment.index,

@@ -14,12 +14,14 @@ from gateway.cli import (
     auditor,
     calendar,
     certificate,
+    desk,
     feed,
     forms,
     institution,
     ledger,
     outcomes,
     party,
+    payout,
     receipt,
     register,
     review,
@@ -56,6 +58,8 @@ def build_app() -> typer.Typer:
     app.add_typer(review.app, name="review")
     app.add_typer(receipt.app, name="receipt")
     app.add_typer(certificate.app, name="certificate")
+    app.add_typer(payout.app, name="payout")
+    app.add_typer(desk.app, name="desk")
     app.add_typer(register.app, name="register")
     app.add_typer(calendar.app, name="calendar")
     app.add_typer(institution.app, name="institution")

@@ -68,6 +68,9 @@ def get(
     ):
         if value:
             out.print(Text(f"  {label:<18} {value}"))
+    for leg in found.funds_legs:
+        state = application_pb2.FundsLegStanding.State.Name(leg.state).removeprefix("STATE_")
+        out.print(Text(f"  {'leg 付款':<17} {leg.leg}. {state}  {leg.reason_zh}  {leg.reason_en}"))
     show.print_findings(found.findings)
 
 

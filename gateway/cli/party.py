@@ -117,7 +117,8 @@ def consent(
         str,
         typer.Option(
             "--kind",
-            help="TO_TERMS, PAYOFF_CONFIRMED, PAYOFF_UNDERTAKING, PAYOFF_UNDERTAKING_ACCEPTED, PAID_OUT.",
+            help="TO_TERMS, PAYOFF_CONFIRMED, PAYOFF_UNDERTAKING, PAYOFF_UNDERTAKING_ACCEPTED, PAID_OUT, "
+            "FUNDS_HELD, FUNDS_RELEASED.",
         ),
     ] = "TO_TERMS",
     party: PartyOption = None,

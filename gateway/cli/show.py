@@ -163,6 +163,7 @@ def print_answer(answer: Answer) -> None:
     for awaited in outcome.awaiting:
         role = finding_pb2.PartyRole.Name(awaited.role).removeprefix("PARTY_ROLE_")
         rows.append(("awaiting 待办", f"{awaited.name or awaited.institution.uscc} ({role})"))
+    rows += _prediction(outcome)
     for label, value in rows:
         if value:
             out.print(Text(f"  {label:<18} {value}"))
@@ -175,6 +176,23 @@ def print_receipt(answer: Answer) -> None:
     console().print(
         Text(f"{outcome.application}  index {outcome.receipt.index}, {receipt_state(answer)}", style="bold")
     )
+
+
+def _prediction(outcome: outcome_pb2.Outcome) -> list[tuple[str, str]]:
+    """What a rehearsal foresees; empty where it says nothing."""
+    if not outcome.HasField("prediction"):
+        return []
+    told = outcome.prediction
+    day = told.deadline
+    rows = [
+        ("before it 在先", str(told.cases_before)),
+        ("decided by 承诺", f"{day.year:04d}-{day.month:02d}-{day.day:02d}"),
+    ]
+    rows += [
+        ("rank 顺位", f"{one.unit_code}: {one.rank} (at worst 最低 {one.rank_at_worst})")
+        for one in told.ranks
+    ]
+    return rows
 
 
 def print_findings(findings: Iterable[finding_pb2.Finding]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gateway.client import events
 from gateway.client.acts import send_act
-from gateway.client.certificates import Certificates, VerifiedCertificate
+from gateway.client.certificates import Certificates, CheckedPayout, VerifiedCertificate
 from gateway.client.errors import InputError, ProtocolBroken, ReceiptInvalid
 from gateway.client.files import FileTransfer, ProgressCallback, UploadedFile
 from gateway.client.manifest import instant
@@ -41,6 +41,7 @@ from gateway.pb.diya.v1.register_service_pb2_grpc import RegisterServiceStub
 from gateway.pb.diya.v1.registration_service_pb2_grpc import RegistrationServiceStub
 from signing.envelope import Envelope
 from signing.signer import Signer
+from signing.trust import TrustStore
 
 Sections = Sequence[envelope_pb2.Section]
 
@@ -296,6 +297,24 @@ class DiyaClient:
     ) -> certificate_service_pb2.VerifyCertificateResponse:
         """The live state of any certificate; see `Certificates.verify`."""
         return await self.certificates.verify(identifier=identifier, code=code, pdf_sha256=pdf_sha256)
+
+    async def check_payout(
+        self,
+        anchors: TrustStore,
+        *,
+        certificate: str = "",
+        application: str = "",
+        expected_amount_fen: int = 0,
+        expected_rank: int = 0,
+    ) -> tuple[CheckedPayout, ...]:
+        """Whether a loan may be paid out now, signed; see `Certificates.check_payout`."""
+        return await self.certificates.check_payout(
+            anchors,
+            certificate=certificate,
+            application=application,
+            expected_amount_fen=expected_amount_fen,
+            expected_rank=expected_rank,
+        )
 
     async def get_unit(
         self,

@@ -60,7 +60,14 @@ _CONSENT_KINDS: Final = {
 
 #: Kinds of consent that state an amount, and a day.
 _WITH_AMOUNT: Final = frozenset(ConsentKind) - {ConsentKind.TO_TERMS, ConsentKind.PAYOFF_UNDERTAKING_ACCEPTED}
-_WITH_DAY: Final = frozenset({ConsentKind.PAYOFF_CONFIRMED, ConsentKind.PAID_OUT})
+_WITH_DAY: Final = frozenset(
+    {
+        ConsentKind.PAYOFF_CONFIRMED,
+        ConsentKind.PAID_OUT,
+        ConsentKind.FUNDS_HELD,
+        ConsentKind.FUNDS_RELEASED,
+    }
+)
 
 
 class PartyService(party_service_pb2_grpc.PartyServiceServicer):

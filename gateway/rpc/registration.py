@@ -42,6 +42,7 @@ from gateway.rpc.authority import instant_of
 from gateway.rpc.decode import decode_evidence, decode_terms
 from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal, refusal_of
+from gateway.rpc.funds import legs_of
 from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.names import malformed, split_name
 from gateway.rpc.paging import page_size
@@ -283,6 +284,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             [wire] = await case_view.told(
                 self._queries, settings, caller, application.registry, [application]
             )
+        wire.funds_legs.extend(map(encode.funds_leg, await legs_of(self._queries, application)))
         if caller.kind is CallerKind.REGISTRAR:  # whoever decides answers for the units as well
             units_index = await self._queries.units_index(application.registry, application.units)
             wire.last_index = max(wire.last_index, units_index)

@@ -62,8 +62,10 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
     "CertificateService": {
         "*": frozenset({_I, _R}),
         "VerifyCertificate": frozenset({_I, _R, _A, _O, _C, _P}),
+        "CheckPayout": frozenset({_I}),
     },
     "RegisterService": {"*": frozenset({_I, _R})},
+    "DeskService": {"*": frozenset({_I}), "ListReadiness": frozenset({_I, _R})},
     "LedgerService": {"*": frozenset({_I, _R, _A, _O, _C})},
     "RegisterFeedService": {
         "*": frozenset({_C}),
@@ -81,7 +83,7 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
 
 
 #: How the names of methods that only read begin (AIP 131, 132); a connection by a key of role READ has these alone.
-READING = ("Get", "List", "Download", "Watch", "Verify", "Suggest")
+READING = ("Get", "List", "Download", "Watch", "Verify", "Suggest", "Check")
 
 
 def may_call(service: str, method: str, kind: CallerKind) -> bool:

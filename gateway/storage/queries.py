@@ -25,10 +25,13 @@ from gateway.commands import Receipt
 from gateway.register.identifiers import county_of
 from gateway.register.model import AnyRight, PreNotice, UnitState
 from gateway.register.order import OrderLine, RightHistory, in_order
+from gateway.statements.desk import RightLine
 from gateway.storage import tables as t
 from gateway.storage.case_reads import CasePapers, CaseRecord, read_case_papers, read_case_record
+from gateway.storage.desk_reads import Day, read_day, read_portfolio
 from gateway.storage.history import cases_of_unit, open_counter_cases, right_history, rights_of_unit
 from gateway.storage.paging import make_token, read_token
+from gateway.storage.payout_reads import PayoutRecord, phases_of, read_payout, sealed_at
 from gateway.storage.settings import Settings
 from gateway.storage.statements import (
     ApplicationFilter,
@@ -201,6 +204,10 @@ class Queries:
         """The sections of a case and the later acts on it."""
         return await self.read(lambda connection: read_case_papers(connection, self._ledger, row))
 
+    async def case_phases(self, row: Application) -> tuple[tuple[Application, ...], dt.datetime | None]:
+        """Every application of the same case, and when the last certificate of this one was sealed."""
+        return await self.read(lambda connection: (phases_of(connection, row), sealed_at(connection, row)))
+
     async def applications_in(self, registry: str, states: Sequence[str]) -> list[Application]:
         """Every application in one of these states."""
         statement = select(t.application.c.body).where(
@@ -209,6 +216,31 @@ class Queries:
         return await self.read(
             lambda connection: [decode_application(body) for (body,) in connection.execute(statement)]
         )
+
+    async def payoffs_watched(self, registry: str) -> list[Application]:
+        """Booked phases that left an old mortgage to be released and were not found settled, earliest day first."""
+        watch = t.payoff_watch
+        statement = (
+            select(watch.c.application_id)
+            .where(watch.c.registry == registry, watch.c.is_open.is_(True))
+            .order_by(watch.c.until, watch.c.application_id)
+        )
+
+        def work(connection: Connection) -> list[Application]:
+            ids = connection.execute(statement).scalars()
+            rows = [find_application(connection, registry, one) for one in ids]
+            return [row for row in rows if row is not None]
+
+        return await self.read(work)
+
+    async def unit_states(self, registry: str, codes: Sequence[str]) -> list[UnitState]:
+        """Units as they stand, with their live rights; those that the register does not have are left out."""
+
+        def work(connection: Connection) -> list[UnitState]:
+            working = Working(connection, registry, Settings())
+            return [state for code in codes if (state := working.unit_state(code)) is not None]
+
+        return await self.read(work)
 
     async def waiting_on(self, registry: str, units: Sequence[str], suspension: str) -> list[Application]:
         """Open cases on these units that are suspended for this reason, in order of acceptance."""
@@ -426,6 +458,10 @@ class Queries:
         token = make_token(query, (rows[-1]["entry_index"], rows[-1]["part"])) if len(found) > size else ""
         return rows, token
 
+    async def payout_record(self, registry: str, identifier: str) -> PayoutRecord | None:
+        """What a payout check is answered from, on one snapshot; None for an unknown certificate."""
+        return await self.read(lambda connection: read_payout(connection, self._ledger, registry, identifier))
+
     async def unsealed_certificates(self, registry: str) -> list[str]:
         """Identifiers of the certificates that are numbered and have no PDF yet, oldest first."""
         table = t.certificate
@@ -526,6 +562,24 @@ class Queries:
             return lines, proofs
 
         return await self.read(work)
+
+    # -- a lender's desk -----------------------------------------------------------------------------------------
+
+    async def day(
+        self, registry: str, institution: str, codes: frozenset[str], start: dt.datetime, end: dt.datetime
+    ) -> Day:
+        """What an institution was told from `start` to before `end`."""
+        return await self.read(
+            lambda connection: read_day(connection, self._ledger, registry, institution, codes, start, end)
+        )
+
+    async def portfolio(
+        self, registry: str, codes: frozenset[str], as_of_index: int, after: str = ""
+    ) -> tuple[list[RightLine], str]:
+        """One chunk of the mortgages that were live at an entry, and after which right id the next one begins."""
+        return await self.read(
+            lambda connection: read_portfolio(connection, registry, codes, as_of_index, after)
+        )
 
     # -- register and files --------------------------------------------------------------------------------------
 

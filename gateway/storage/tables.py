@@ -91,6 +91,16 @@ open_case = Table(
     Column("is_open", Boolean, nullable=False),
 )
 
+#: Booked phases that left an old mortgage to be paid off and released, until it was found gone.
+payoff_watch = Table(
+    "payoff_watch",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("application_id", String(36), primary_key=True),
+    Column("until", String(32), nullable=False),
+    Column("is_open", Boolean, nullable=False),
+)
+
 request = Table(
     "request",
     metadata,
@@ -245,6 +255,7 @@ VIEWS: tuple[Table, ...] = (
     application_institution,
     application_unit,
     open_case,
+    payoff_watch,
     request,
     paper,
     certificate,

@@ -258,6 +258,13 @@ class Working:
             self._put(t.application, key, body)
             self._link(row, [uscc for uscc in row.institutions if uscc not in known])
         self._place_in_queue(row)
+        if row.payoff_until is not None:
+            watched = {
+                "application_id": row.application_id,
+                "until": instant(row.payoff_until),
+                "is_open": not row.payoff_settled,
+            }
+            self._put(t.payoff_watch, key, watched)
 
     def _link(self, row: Application, institutions: Iterable[str]) -> None:
         """Let institutions find the case among theirs."""

@@ -122,7 +122,7 @@ async def test_connection_by_a_key_for_reading_only_reads(town: Town, service: s
     """A key with the role READ alone opens a connection of its bank that reads what the bank may, and does nothing."""
     before = town.footprint()
     for method in _modules(service)[0].DESCRIPTOR.services_by_name[service].methods_by_name:
-        reads = method.startswith(("Get", "List", "Download", "Watch", "Verify", "Suggest"))
+        reads = method.startswith(("Get", "List", "Download", "Watch", "Verify", "Suggest", "Check"))
         reason = await _reason(town, READER_KEY, service, method)
         if reads and may_call(service, method, CallerKind.INSTITUTION):
             assert reason not in REFUSALS, (method, reason)

@@ -49,6 +49,12 @@ class _ConsentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConsentKi
     """接受代为清偿承诺 · The old mortgagee accepts that undertaking. Opens the gate AWAITING_PAYOFF."""
     CONSENT_KIND_PAID_OUT: _ConsentKind.ValueType  # 5
     """已放款 · A lender states that it paid out, relying on this case."""
+    CONSENT_KIND_FUNDS_HELD: _ConsentKind.ValueType  # 6
+    """监管资金已到账 · The escrow bank, who pays or is paid a leg of the purpose ESCROW, states that it holds the money of the
+    funds plan. The gateway moves none.
+    """
+    CONSENT_KIND_FUNDS_RELEASED: _ConsentKind.ValueType  # 7
+    """监管资金已划付 · The escrow bank states that it released that money as the plan says."""
 
 class ConsentKind(_ConsentKind, metaclass=_ConsentKindEnumTypeWrapper):
     """同意事项 · What is consented to or stated."""
@@ -67,6 +73,12 @@ CONSENT_KIND_PAYOFF_UNDERTAKING_ACCEPTED: ConsentKind.ValueType  # 4
 """接受代为清偿承诺 · The old mortgagee accepts that undertaking. Opens the gate AWAITING_PAYOFF."""
 CONSENT_KIND_PAID_OUT: ConsentKind.ValueType  # 5
 """已放款 · A lender states that it paid out, relying on this case."""
+CONSENT_KIND_FUNDS_HELD: ConsentKind.ValueType  # 6
+"""监管资金已到账 · The escrow bank, who pays or is paid a leg of the purpose ESCROW, states that it holds the money of the
+funds plan. The gateway moves none.
+"""
+CONSENT_KIND_FUNDS_RELEASED: ConsentKind.ValueType  # 7
+"""监管资金已划付 · The escrow bank states that it released that money as the plan says."""
 Global___ConsentKind: _TypeAlias = ConsentKind  # noqa: Y015
 
 class _RestrictionVerb:
@@ -234,11 +246,11 @@ class ConsentAct(_message.Message):
 
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """金额 · Amount paid off, undertaken or paid out, in fen (分); for those kinds."""
+        """金额 · Amount paid off, undertaken, paid out, held or released, in fen (分); for those kinds."""
 
     @_builtins.property
     def happened_on(self) -> _date_pb2.Date:
-        """发生日期 · Day of the payment, a day in China; for PAYOFF_CONFIRMED and PAID_OUT."""
+        """发生日期 · Day of the payment, a day in China; for PAYOFF_CONFIRMED, PAID_OUT, FUNDS_HELD and FUNDS_RELEASED."""
 
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.FileReference]:

@@ -476,7 +476,9 @@ class Profile(_message.Message):
     tax_days: _builtins.int
     """完税期限 · Days that AWAITING_TAX lasts; 0 means 30."""
     payoff_days: _builtins.int
-    """结清期限 · Days that AWAITING_PAYOFF lasts; 0 means 30."""
+    """结清期限 · Days that AWAITING_PAYOFF lasts; in a segmented mode also days from the booking until the old mortgage is
+    to be released. 0 means 30.
+    """
     unclaimed_upload_days: _builtins.int
     """无人引用文件保留期 · Days that an upload is kept that no case names; 0 means 30."""
     ended_case_retention_days: _builtins.int
