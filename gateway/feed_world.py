@@ -56,6 +56,7 @@ def feed_world_of(working: Working, act: AnyFeedAct) -> FeedWorld:
     return FeedWorld(
         registry=working.registry,
         profile=settings.profile,
+        calendar=settings.calendar_in_force,
         feed=settings.feed,
         taken=working.row(t.feed_act, act.sequence) is not None,
         held=held,

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from gateway.cases.effects import AnyEffect, ApplicationRecorded, CertificateNumbered, CertificateSealed
 from gateway.cases.model import Application, State
+from gateway.register.states import CHINA
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.telemetry import metrics
@@ -100,6 +101,18 @@ class Readings(Collector):
             "diya_review_queue_oldest_seconds",
             "Time since the acceptance of the oldest case that waits for a registrar; 0 when none does",
             oldest,
+        )
+        today = now.astimezone(CHINA).date()
+        calendars = {r: self._sequencer.settings(r).calendar_in_force for r in self._registries}
+        yield self._family(
+            "diya_calendar_remaining_days",
+            "Days until the tables of working days end; negative when they have",
+            {registry: float(c.days_until_table_end(today)) for registry, c in calendars.items()},
+        )
+        yield self._family(
+            "diya_calendar_ending",
+            "1 from 90 days before the tables of working days end: import the next year",
+            {registry: int(c.is_table_ending(today)) for registry, c in calendars.items()},
         )
         yield self._family("diya_certificates_unsealed", "Certificates numbered and not yet sealed", unsealed)
         yield from self._feeds(now)

@@ -101,6 +101,7 @@ def world_of(
         registry=working.registry,
         profile=settings.profile,
         rules=settings.rules,
+        calendar=settings.calendar_in_force,
         units=units,
         related=related,
         open_cases=open_cases,

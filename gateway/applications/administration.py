@@ -16,6 +16,7 @@ from gateway.applications.accepting import CLOCK_SKEW
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     AnyEffect,
+    CalendarSet,
     InstitutionSet,
     OperatorSet,
     ProfileSet,
@@ -30,6 +31,7 @@ from gateway.cases.errors import CommandRefused, EnvelopeExpired
 from gateway.cases.model import Moment, Outcome, Result
 from gateway.kinds.rules import RULES_OF, Rule, Standing
 from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
+from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
 
 #: Whose request ids the acts of operators are: one name space a registry, whichever operator signs.
@@ -228,6 +230,21 @@ def _check_left_out(operation: str, rule: Rule, waived: set[tuple[str, str]]) ->
             "source",
             field="rule_set.waivers",
         )
+
+
+def decide_calendar(
+    year: int, table: dict[dt.date, bool], before: Calendar | None, act: OperatorAct, moment: Moment
+) -> Decision:
+    """Put the table of one year in force, over what was known of it. Deadlines that it moves are computed anew in
+    entries of their own (`deadlines.decide_recomputed`).
+    """
+    known = before or Calendar()
+    if known.years.get(year) == table:
+        raise ActInvalid(
+            f"{year} 年的日历表与现行的相同", f"the table of {year} is in force already", field="table"
+        )
+    imported = known.with_years(Calendar(years={year: table}))
+    return _done("calendar.set", CalendarSet(calendar=imported), act, moment)
 
 
 def decide_trust(trust: TrustSet, act: OperatorAct, moment: Moment) -> Decision:

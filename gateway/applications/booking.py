@@ -122,7 +122,7 @@ def book_or_wait(world: World, case: Case, row: Application, moment: Moment, off
         booked_at=moment.now,
         booked_by=officer,
         certificates=tuple(c.identifier for c in booked.contents),
-        payoff_until=payoff_until(decided, world.profile, moment.now),
+        payoff_until=payoff_until(decided, world.profile, world.calendar, moment.now),
     )
     return Settled(row=done, result=Result.BOOKED, booked=booked)
 

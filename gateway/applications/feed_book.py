@@ -25,6 +25,7 @@ from gateway.cases.effects import (
 from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application, Moment, OpenCase
 from gateway.register.authority import Institution, Profile
+from gateway.register.calendar import PACKAGED, Calendar
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     AnyRight,
@@ -47,6 +48,7 @@ class FeedWorld(Value, frozen=True, kw_only=True):
 
     registry: str
     profile: Profile
+    calendar: Calendar = PACKAGED
     feed: FeedState
     taken: bool = False
     held: dict[int, AnyFeedAct] = {}

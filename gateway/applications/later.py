@@ -25,6 +25,7 @@ from gateway.applications.accepting import (
 from gateway.applications.booking import BookedPhase, book_or_wait
 from gateway.applications.gates import in_the_way
 from gateway.applications.insisting import insisted
+from gateway.applications.limits import clock_goes_on
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound, CommandRefused, NotPermitted, StateNotAllowed
@@ -360,6 +361,6 @@ def disputed(
 ) -> Decision:
     """An objection: an accepted case goes to a person; one that is suspended, once it goes on."""
     if row.state not in (State.AWAITING_PARTIES, State.SUSPENDED):
-        row = to_a_person(row, ()).row
+        row = to_a_person(clock_goes_on(row, moment.now, dossier.world.calendar), ()).row
     progress = Progress(row=row, result=Result.DONE, findings=findings)
     return moved(dossier, act, kind, progress, event, moment)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from gateway.applications.accepting import deadline_of
 from gateway.applications.booking import Ahead
+from gateway.applications.limits import deadline_of
 from gateway.cases.model import Manifest, Moment, World
 from gateway.cases.terms import operation_name
 from gateway.kinds.law import CHINA
@@ -41,7 +41,13 @@ def predict(world: World, manifest: Manifest, moment: Moment) -> Prediction:
         for code in manifest.terms.unit_codes
     }
     operations = [operation_name(operation) for operation in manifest.terms.operations]
-    deadline, provisional = deadline_of(world.profile, operations, moment.now.astimezone(CHINA).date())
+    deadline, provisional = deadline_of(
+        world.profile,
+        manifest.terms.mode,
+        tuple(operations),
+        moment.now.astimezone(CHINA).date(),
+        world.calendar,
+    )
     return Prediction(
         cases_before=len(set().union(*before.values())) if _queues(operations) else 0,
         ranks=_ranks(world, manifest, moment, {code: len(cases) for code, cases in before.items()}),

@@ -114,6 +114,7 @@ def _from_the_filing(
         institutions=world.institutions,
         profile=world.profile,
         rules=world.rules,
+        calendar=world.calendar,
         now=moment.now,
     )
     findings: list[Finding] = []

@@ -14,11 +14,8 @@ from msgspec.structs import replace
 from gateway.applications.feed_book import CHINA, FeedBook
 from gateway.applications.race_guard import guard, tell_end
 from gateway.cases.feed import AnyRestriction, Restriction, RestrictionVerb
-from gateway.register.calendar import add_calendar_days
+from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Dissent, Seizure
-
-#: A dissent lapses when no suit is filed within these days (CC 220).
-DISSENT_DAYS = 15
 
 #: A seizure of an immovable lasts at most this long (CPL 485).
 SEIZURE_YEARS_MAX = 3
@@ -28,12 +25,12 @@ RENEWED = "RENEWED"
 SUIT_FILED = "SUIT_FILED"
 
 
-def suit_due_on(dissent: Dissent) -> tuple[dt.date, bool]:
+def suit_due_on(dissent: Dissent, calendar: Calendar) -> tuple[dt.date, bool]:
     """The last day for filing suit over a dissent, and whether it rests on statute only (CC 201, 203, 220).
 
     Past it a person confirms the lapse: until then the dissent is read as live (handbook 3.5).
     """
-    return add_calendar_days(dissent.booked_at.astimezone(CHINA).date(), DISSENT_DAYS)
+    return calendar.suit_due_on(dissent.booked_at.astimezone(CHINA).date())
 
 
 def apply_restriction(book: FeedBook, act: Restriction) -> None:
@@ -112,7 +109,7 @@ def _renew(book: FeedBook, old: Seizure, told: Seizure) -> None:
 
 
 def _suit_filed(book: FeedBook, old: Dissent, told: Dissent) -> None:
-    due, _ = suit_due_on(old)
+    due, _ = suit_due_on(old, book.world.calendar)
     if told.suit_filed_on is not None and told.suit_filed_on > due:
         book.warn(
             "C-DISSENT",

@@ -75,6 +75,7 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         institutions=world.institutions,
         profile=world.profile,
         rules=world.rules,
+        calendar=world.calendar,
         open_cases=world.open_cases,
         feed_gap=world.feed_gap,
         prior=world.named.get(header.case),

@@ -14,6 +14,7 @@ import msgspec
 from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application
 from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
+from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
 
 
@@ -71,6 +72,15 @@ class RightEnded(Effect, tag="right.ended.v1", frozen=True, kw_only=True):
     reason: str
     ended_by: str
     by: str = ""
+
+
+class PreNoticeTermMoved(Effect, tag="pre_notice.term.v1", frozen=True, kw_only=True):
+    """Where the 90 days of a live pre-notice stand from this entry on (CC 221): noted beside its row, which stays."""
+
+    right_id: str
+    registrable_from: dt.date | None = None
+    warned_days: int = 0
+    lapse_presumed_on: dt.date | None = None
 
 
 class CertificateNumbered(Effect, tag="certificate.numbered.v1", frozen=True, kw_only=True):
@@ -148,6 +158,12 @@ class RuleSetSet(Effect, tag="rules.set.v1", frozen=True, kw_only=True):
     rules: RuleSet
 
 
+class CalendarSet(Effect, tag="calendar.set.v1", frozen=True, kw_only=True):
+    """The years whose table of working days was imported, all of them, as they stand from this entry on."""
+
+    calendar: Calendar
+
+
 class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
     """Trust anchors and revocation lists in force from this entry on: purpose -> DER certificates; DER CRLs."""
 
@@ -220,6 +236,7 @@ AnyEffect: TypeAlias = (
     | UnitRecorded
     | RightBooked
     | RightEnded
+    | PreNoticeTermMoved
     | CertificateNumbered
     | CertificateSealed
     | CertificateEnded
@@ -235,6 +252,7 @@ AnyEffect: TypeAlias = (
     | RegistrarSet
     | ProfileSet
     | RuleSetSet
+    | CalendarSet
     | TrustSet
     | OperatorSet
 )

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gateway.cases.terms import Evidence, Terms
 from gateway.register.authority import Institution, Profile, RuleSet
+from gateway.register.calendar import PACKAGED, Calendar
 from gateway.register.findings import Finding
 from gateway.register.model import UnitState, Value
 
@@ -216,6 +217,13 @@ PAYOFF_OVERDUE = "PAYOFF_OVERDUE"
 PAYOFF_NEARS_DAYS = 5
 
 
+class ClockStop(Value, frozen=True, kw_only=True):
+    """The clock stood still: papers were asked for on day `since` and were there on day `until`, days in China."""
+
+    since: dt.date
+    until: dt.date
+
+
 class Application(Value, frozen=True, kw_only=True):
     """One application as the views keep it: no name and no identity number in it (they are evidence)."""
 
@@ -245,8 +253,13 @@ class Application(Value, frozen=True, kw_only=True):
     accepted_at: dt.datetime | None = None
     accepted_index: int | None = None
     case_number: str = ""
-    deadline: dt.date | None = None
+    promised_days: int | None = None  # working days in which the place promised to decide it, at acceptance
+    deadline: dt.date | None = None  # of that promise, or of the statute where none is shorter
     deadline_provisional: bool = False
+    statutory_deadline: dt.date | None = None  # of IR 20
+    statutory_provisional: bool = False
+    clock_stops: tuple[ClockStop, ...] = ()
+    breached_at: dt.datetime | None = None  # when it was recorded that the deadline passed undecided
     parties_expire_at: dt.datetime | None = None
     claimed_by: str = ""
     reviewed_by: str = ""
@@ -335,6 +348,8 @@ class Outcome(Value, frozen=True, kw_only=True):
     accepted_at: dt.datetime | None = None
     deadline: dt.date | None = None
     deadline_provisional: bool = False
+    statutory_deadline: dt.date | None = None
+    statutory_provisional: bool = False
     booked_at: dt.datetime | None = None
     parties_expire_at: dt.datetime | None = None
     as_of_index: int | None = None
@@ -352,6 +367,7 @@ class World(Value, frozen=True, kw_only=True):
     registry: str
     profile: Profile
     rules: RuleSet | None
+    calendar: Calendar = PACKAGED  # as it stands for this registry
     units: dict[str, UnitState]
     related: dict[
         str, UnitState

@@ -12,6 +12,7 @@ import typer
 from gateway.cli import (
     application,
     auditor,
+    calendar,
     certificate,
     desk,
     feed,
@@ -60,6 +61,7 @@ def build_app() -> typer.Typer:
     app.add_typer(payout.app, name="payout")
     app.add_typer(desk.app, name="desk")
     app.add_typer(register.app, name="register")
+    app.add_typer(calendar.app, name="calendar")
     app.add_typer(institution.app, name="institution")
     app.add_typer(feed.app, name="feed")
     app.add_typer(auditor.app, name="auditor")

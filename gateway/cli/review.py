@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -277,6 +278,55 @@ def _replay_table(found: Sequence[review_service_pb2.ReplayedDecision]) -> Table
         result = outcome_pb2.OutcomeResult.Name(one.result).removeprefix("OUTCOME_RESULT_")
         table.add_row(str(one.index), one.kind, result, str(one.rule_version or "-"), told)
     return table
+
+
+@app.command("confirm-lapse")
+def confirm_lapse(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="A unit of the pre-notice, 28 characters.")],
+    right: Annotated[str, typer.Argument(metavar="RIGHT", help="Its right id, as GetUnit tells it.")],
+    opinion: OpinionOption = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Confirm that a pre-notice past its 90 days has lapsed; it ends (确认预告登记失效).
+
+    \b
+    Example:
+      diya review confirm-lapse 320281001001GB00001F00010001 57.2 --opinion "逾期未申请本登记"
+    """
+
+    async def work() -> Answer:
+        async with opening.open_review(load_settings(config)) as review:
+            return await review.confirm_lapse(unit, right, opinion=opinion)
+
+    finish(work(), receipts, as_json=as_json)
+
+
+@app.command("registrable")
+def registrable(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="A unit of the pre-notice, 28 characters.")],
+    right: Annotated[str, typer.Argument(metavar="RIGHT", help="Its right id, as GetUnit tells it.")],
+    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="Day in China.")],
+    evidence: Annotated[str, typer.Option("--evidence", help="What it rests on.")],
+    opinion: OpinionOption = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """State from when the final registration is possible: a pre-notice's 90 days run from it (可申请登记之日).
+
+    \b
+    Example:
+      diya review registrable 320281001001GB00001F00010001 57.2 --from 2026-07-03 \\
+          --evidence "首次登记 20260703…"
+    """
+
+    async def work() -> Answer:
+        async with opening.open_review(load_settings(config)) as review:
+            return await review.registrable(unit, right, since.date(), evidence, opinion=opinion)
+
+    finish(work(), receipts, as_json=as_json)
 
 
 def _act(act: Act, name: str, receipts: Path, config: Path | None, as_json: bool) -> None:

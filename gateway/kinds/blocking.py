@@ -11,13 +11,13 @@ from typing import Final
 from gateway.cases.stated import DeclarationKind
 from gateway.kinds.applicants import has_consented, is_bound
 from gateway.kinds.clean import named, refer
-from gateway.kinds.law import Case
+from gateway.kinds.law import CHINA, Case
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
 from gateway.register.authority import Stance
 from gateway.register.bearing import Bearing, Context, bearing
 from gateway.register.blocks import UnitStateCode, Verdict
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Ownership, Party, PreNoticeKind, UnitState
+from gateway.register.model import Dissent, Ownership, Party, PreNotice, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
 from gateway.register.states import is_under_guardianship
 
@@ -81,10 +81,46 @@ def register_findings(
     for borne in bearing(state, operation, context):
         if borne.verdict is Verdict.WARN and is_known(borne, case, obligors, told):
             continue
+        over = _presumed_over(borne, case, field + ".units")
+        if over is not None:
+            found.append(over)
+            continue
         if borne.state is _WARD:
             found += _minors(state, case, field)
         found += _finding(borne, state, field)
     return found
+
+
+def _presumed_over(borne: Bearing, case: Case, field: str) -> Finding | None:
+    """A right whose term has run out, which no registrar has confirmed yet: neither a bar nor nothing.
+
+    A pre-notice past its 90 days (CC 221), and a dissent past its 15 without a suit on record (CC 220): whether one was
+    filed at the last moment the register does not know by itself.
+    """
+    right = borne.right
+    passes = borne.verdict is Verdict.ALLOW or (borne.verdict is Verdict.ALLOW_WITH_CONSENT and borne.is_met)
+    if passes:
+        return None
+    if isinstance(right, PreNotice) and right.lapse_presumed_on is not None:
+        since = right.lapse_presumed_on
+        return refer(
+            field,
+            "CC 221; handbook 3.5",
+            f"预告登记自 {since} 起推定失效，尚未确认",
+            f"a pre-notice is presumed to have lapsed on {since}, which nobody has confirmed yet",
+            rule="LAPSE_CONFIRMED",
+        )
+    if isinstance(right, Dissent) and right.suit_filed_on is None:
+        last, _ = case.calendar.suit_due_on(right.booked_at.astimezone(CHINA).date())
+        if case.now.astimezone(CHINA).date() > last:
+            return refer(
+                field,
+                "CC 220",
+                f"异议登记后至 {last} 未见起诉记载，异议推定失效，尚未确认",
+                f"no suit over a dissent is on record until {last}: it is presumed to have lapsed, unconfirmed",
+                rule="LAPSE_CONFIRMED",
+            )
+    return None
 
 
 def pending_findings(state: UnitState, right_id: str, case: Case, field: str) -> list[Finding]:

@@ -15,7 +15,7 @@ from gateway.cases.model import Application
 from gateway.kinds.law import CHINA
 from gateway.kinds.modes import MODES
 from gateway.register.authority import Profile
-from gateway.register.calendar import add_calendar_days
+from gateway.register.calendar import Calendar
 from gateway.register.model import Mortgage, Party, UnitState
 
 _RELEASES: Final = ("MORTGAGE_RELEASE",)
@@ -29,11 +29,13 @@ def leaves_a_payoff(row: Application) -> bool:
     return tuple(step.operation for step in mode.phases[row.phase].steps) == _RELEASES
 
 
-def payoff_until(row: Application, profile: Profile, now: dt.datetime) -> dt.datetime | None:
+def payoff_until(
+    row: Application, profile: Profile, calendar: Calendar, now: dt.datetime
+) -> dt.datetime | None:
     """The end of the day by which the old loan is to be paid off and released; None where nothing is left to be."""
     if not leaves_a_payoff(row):
         return None
-    last, _ = add_calendar_days(now.astimezone(CHINA).date(), profile.payoff_days)
+    last, _ = calendar.add_calendar_days(now.astimezone(CHINA).date(), profile.payoff_days)
     return dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), CHINA).astimezone(dt.UTC)
 
 

@@ -21,7 +21,6 @@ from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import CHINA, Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.named import keys, no_such_right, pre_notice_named, units_agree
-from gateway.register.calendar import lapses_after
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import PreNotice, Seizure, SeizureKind, UnitState
 from gateway.register.reasons import finding
@@ -205,7 +204,7 @@ def _lapsed(notice: PreNotice, case: Case, field: str) -> list[Finding]:
     """Ninety days after the registration became possible, rolled to a working day, it has lapsed (CC 203, 221)."""
     if notice.registrable_from is None:
         return []
-    last, provisional = lapses_after(notice.registrable_from)
+    last, provisional = case.calendar.lapses_after(notice.registrable_from)
     today = case.now.astimezone(CHINA).date()
     if today <= last or (case.accepted_at is not None and case.accepted_at.astimezone(CHINA).date() <= last):
         return []

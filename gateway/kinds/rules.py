@@ -247,6 +247,13 @@ _ALWAYS: Final = (
         "whether the pre-notice lapsed is certain",
         _FIXED,
     ),
+    _rule(
+        "LAPSE_CONFIRMED",
+        "CC 220, 221",
+        "推定失效的预告登记或者异议登记已经确认",
+        "a pre-notice or dissent that is presumed to have lapsed is confirmed to have",
+        _FIXED,
+    ),
     _rule("NOT_PRE_SEIZED", "法发〔2004〕5号", "权利人未被预查封", "the holder is not pre-seized", _FIXED),
     _rule(
         "NOTHING_RESTS_ON_IT",

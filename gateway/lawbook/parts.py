@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gateway.applications.accepting import STATUTORY_WORKING_DAYS
+from gateway.applications.limits import STATUTORY_WORKING_DAYS
 from gateway.kinds.modes import Gate
 from gateway.lawbook.markdown import listed, many, table
 from gateway.lawbook.reading import GAP, Rule, settings_in

@@ -145,6 +145,7 @@ class Profile(Value, frozen=True, kw_only=True):
     places: tuple[Place, ...]
     instant: tuple[str, ...] = ()  # operations that a rule may decide at once (Linyi's kinds, S15)
     modes: tuple[str, ...] = ()  # encumbered-transfer modes on offer
+    #: Working days from acceptance to the decision, by operation, or by mode for a combined case as a whole.
     promised_working_days: dict[str, int] = msgspec.field(default_factory=dict)
     #: Promises below a day: half a working day is 4.
     promised_working_hours: dict[str, int] = msgspec.field(default_factory=dict)

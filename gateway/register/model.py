@@ -263,6 +263,10 @@ class PreNotice(Right, tag="PRE_NOTICE", frozen=True, kw_only=True):
     term_start: dt.date | None = None
     term_end: dt.date | None = None
     registrable_from: dt.date | None = None
+    warned_days: int = 0  # of the 90 days of CC 221: the last warning that its holders had
+    lapse_presumed_on: dt.date | None = (
+        None  # since when it is presumed to have lapsed; a registrar confirms it
+    )
     proof: CertificateRef
 
 

@@ -283,7 +283,7 @@ def encode_profile(value: Profile) -> authority_pb2.Profile:
         modes=[codes_pb2.EncumberedTransferMode.Value(_MODE + name) for name in value.modes],
         promises=[
             authority_pb2.ServicePromise(
-                operation=codes_pb2.OperationKind.Value(_OPERATION + name),
+                **_promised_of(name),
                 working_days=value.promised_working_days.get(name, 0),
                 working_hours=value.promised_working_hours.get(name, 0),
             )
@@ -419,14 +419,27 @@ def _places(wires: Iterable[authority_pb2.Place], path: str, wrong: Violations) 
     return tuple(places.values())
 
 
+def _promised_of(name: str) -> dict[str, Any]:
+    """The operation, or else the mode, that a promise of the profile is for."""
+    if _OPERATION + name in codes_pb2.OperationKind.keys():  # noqa: SIM118 - an enum is no mapping
+        return {"operation": codes_pb2.OperationKind.Value(_OPERATION + name)}
+    return {"mode": codes_pb2.EncumberedTransferMode.Value(_MODE + name)}
+
+
 def _promises(wire: authority_pb2.Profile, path: str, wrong: Violations) -> dict[str, Any]:
     days: dict[str, int] = {}
     hours: dict[str, int] = {}
     for number, promise in enumerate(wire.promises):
-        name = enum_name(codes_pb2.OperationKind, promise.operation, _OPERATION)
+        operation = enum_name(codes_pb2.OperationKind, promise.operation, _OPERATION)
+        mode = enum_name(codes_pb2.EncumberedTransferMode, promise.mode, _MODE)
+        name = operation or mode
         at = f"{path}[{number}]"
-        if not name or name in days:
-            wrong.add(at + ".operation", "必填且不得重复", "is required, each operation once")
+        if not name or name in days or (operation and mode):
+            wrong.add(
+                at + ".operation",
+                "登记操作和模式须填其一，且不得重复",
+                "an operation or a mode is required, each once",
+            )
         if promise.working_days < 0 or promise.working_hours < 0:
             wrong.add(at, "不得小于零", "must not be below zero")
         days[name] = promise.working_days

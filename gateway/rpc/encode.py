@@ -86,6 +86,8 @@ def bare_outcome(value: Outcome, registry: str) -> outcome_pb2.Outcome:
         accepted_at=timestamp(value.accepted_at),
         deadline=date(value.deadline),
         deadline_provisional=value.deadline_provisional,
+        statutory_deadline=date(value.statutory_deadline),
+        statutory_deadline_provisional=value.statutory_provisional,
         booked_at=timestamp(value.booked_at),
         parties_expire_at=timestamp(value.parties_expire_at),
     )
@@ -191,6 +193,9 @@ def application(value: Application) -> application_pb2.Application:
         rule_set=str(value.rules_version) if value.rules_version is not None else "",
         deadline=date(value.deadline),
         deadline_provisional=value.deadline_provisional,
+        statutory_deadline=date(value.statutory_deadline),
+        statutory_deadline_provisional=value.statutory_provisional,
+        deadline_breached_at=timestamp(value.breached_at),
         parties_expire_at=timestamp(value.parties_expire_at),
         waits_until=timestamp(value.due_at) if value.accepted_at is not None else None,
         milestones=_milestones(value),

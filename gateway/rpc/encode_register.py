@@ -16,6 +16,7 @@ from gateway.cases.model import Application
 from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, operations_pb2, register_pb2
 from gateway.register import model as m
+from gateway.register.calendar import Calendar
 from gateway.register.identifiers import mask
 from gateway.rpc.encode import date, person, timestamp
 
@@ -47,6 +48,19 @@ def unit_state(
         easements=[view.easement(r) for r in rights if isinstance(r, m.Easement)],
         open_cases=[_open_case(case, own=own_case(case)) for case in cases],
     )
+
+
+def add_terms(wire: register_pb2.UnitState, state: m.UnitState, calendar: Calendar) -> None:
+    """Until when each pre-notice can be converted (CC 221), and over each dissent suit be filed (CC 220)."""
+    dissents = [right for right in state.rights if isinstance(right, m.Dissent)]
+    for told, dissent in zip(wire.dissents, dissents, strict=True):
+        told.suit_due_on.CopyFrom(date(suit_due_on(dissent, calendar)[0]))
+    for shown, right in zip(wire.pre_notices, state.pre_notices, strict=True):
+        if right.registrable_from is None:
+            continue
+        last, provisional = calendar.lapses_after(right.registrable_from)
+        shown.convertible_until.CopyFrom(date(last))
+        shown.convertible_until_provisional = provisional
 
 
 def add_counter(
@@ -187,7 +201,11 @@ class _View:
             term_end=date(right.term_end),
             registrable_from=date(right.registrable_from),
             proof=_certificate(right.proof),
-            status=register_pb2.PRE_NOTICE_STATUS_LIVE,
+            status=(
+                register_pb2.PRE_NOTICE_STATUS_LAPSED_PRESUMED
+                if right.lapse_presumed_on
+                else register_pb2.PRE_NOTICE_STATUS_LIVE
+            ),
             booking=_booking(right, whole=self._whole(right)),
         )
 
@@ -237,7 +255,6 @@ class _View:
             matter=right.matter,
             booked_at=timestamp(right.booked_at),
             suit_filed_on=date(right.suit_filed_on),
-            suit_due_on=date(suit_due_on(right)[0]),
             court_case_number=right.court_case_number,
             status=_LIVE,
             booking=_booking(right, whole=self._whole(right)),

@@ -28,7 +28,7 @@ from gateway.register.authority import Institution
 from gateway.register.identifiers import normalise_unit_code, normalise_uscc, same_certificate_number
 from gateway.register.model import AnyRight, IdKind, Mortgage, Party, PreNotice, UnitState
 from gateway.rpc import encode
-from gateway.rpc.encode_register import add_counter, add_notices, unit_state
+from gateway.rpc.encode_register import add_counter, add_notices, add_terms, unit_state
 from gateway.rpc.encode_suggestions import suggestion
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now
@@ -211,6 +211,7 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
             self._sequencer.settings(registry).feed.as_of,
             numbers=registrar,
         )
+        add_terms(encoded, view.state, self._sequencer.settings(registry).calendar_in_force)
         return encoded
 
 

@@ -25,7 +25,7 @@ from gateway.cases.effects import AnyEffect, RequestAnswered, decode_effects, en
 from gateway.cases.errors import ApplicationNotFound, CommandRefused
 from gateway.cases.model import Application, Moment, Outcome, Paper
 from gateway.certificates.content import CertificateContent, encode_content
-from gateway.clockwork import CLOCKWORK_TYPE, PROMPTS, Prompt
+from gateway.clockwork import PROMPTS, Prompt
 from gateway.register.authority import RuleSet
 from gateway.rpc.acts import PAYLOAD_TYPES, Filed, filed_from, signed_act
 from gateway.rpc.case_view import REVIEW_TYPE
@@ -45,6 +45,7 @@ from gateway.storage.rebuild import ENTRIES_READ, Fold, create_scratch_views
 from gateway.storage.settings import Settings, load_settings
 from gateway.storage.statements import find_application
 from gateway.storage.working import Working
+from gateway.term_clock import CLOCKWORK_TYPE
 from gateway.world import world_of
 from ledger.errors import PartKeyMissingError, PartNotFoundError
 from ledger.store import Ledger

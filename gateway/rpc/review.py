@@ -34,7 +34,8 @@ from gateway.rpc.decode import decode_manifest
 from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now, registry_of
-from gateway.rpc.names import malformed, split_name
+from gateway.rpc.names import malformed, registry_in, split_name
+from gateway.rpc.notice_terms import term_command
 from gateway.rpc.paging import page_size
 from gateway.rpc.replay import Replayed, replay_case
 from gateway.rpc.review_acts import parse_review_act, review_act
@@ -166,6 +167,21 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
             gone.set()  # a thread that goes on for somebody who has left ends at its next step
             self._replaying = False
         return _pb.ReplayApplicationResponse(decisions=[_replayed(one) for one in found])
+
+    async def StatePreNoticeTerm(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """A pre-notice has lapsed, or its 90 days run from another day (CC 221)."""
+        registry = registry_in(request.parent)
+        registrar = self._sequencer.settings(registry).registrars[caller_now.get().id]
+        command = await asyncio.get_running_loop().run_in_executor(
+            self._executor,
+            term_command,
+            request,
+            registry,
+            registrar,
+            self._trust_of(registry),
+            self._clock(),
+        )
+        return _pb.StatePreNoticeTermResponse(outcome=encode.outcome(await self._sequencer.ask(command)))
 
     async def _act(self, request: Any, verb: Verb) -> Any:
         registry, _, application_id = request.name.partition("/applications/")

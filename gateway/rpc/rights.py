@@ -74,7 +74,11 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
         "GetOrderStatement": frozenset({_R}),
         "AcknowledgeEvents": frozenset({_I}),
     },
-    "AdminService": {"*": frozenset({_O}), "GetProfile": frozenset({_O, _R})},
+    "AdminService": {
+        "*": frozenset({_O}),
+        "GetProfile": frozenset({_O, _R}),
+        "GetCalendar": frozenset({_O, _R}),
+    },
 }
 
 

@@ -23,7 +23,7 @@ from gateway.cases.model import QUEUED, Application
 from gateway.certificates.proof import LedgerProof
 from gateway.commands import Receipt
 from gateway.register.identifiers import county_of
-from gateway.register.model import AnyRight, UnitState
+from gateway.register.model import AnyRight, PreNotice, UnitState
 from gateway.register.order import OrderLine, RightHistory, in_order
 from gateway.statements.desk import RightLine
 from gateway.storage import tables as t
@@ -64,6 +64,7 @@ SCANNED_ROWS_MAX: Final = 5000
 _SCAN_ROWS: Final = 200
 
 _decode_right = msgspec.json.Decoder(AnyRight).decode
+_decode_pre_notice = msgspec.json.Decoder(PreNotice).decode
 
 
 class NotYetPublishedError(Exception):
@@ -626,6 +627,22 @@ class Queries:
         return await self.read(
             lambda connection: [(_decode_right(body), live) for body, live in connection.execute(statement)]
         )
+
+    async def live_pre_notices(self, registry: str) -> list[PreNotice]:
+        """Every live pre-notice of a registry."""
+        statement = select(t.right.c.body).where(
+            t.right.c.registry == registry, t.right.c.kind == "PRE_NOTICE", t.right.c.live.is_(True)
+        )
+        return await self.read(
+            lambda connection: [_decode_pre_notice(body) for (body,) in connection.execute(statement)]
+        )
+
+    async def live_pre_notice(self, registry: str, right_id: str) -> PreNotice | None:
+        """A live pre-notice; None when no live right of that id is one."""
+        row = await self.read(lambda connection: one(connection, t.right, registry, right_id))
+        if row is None or not row["live"] or row["kind"] != "PRE_NOTICE":
+            return None
+        return _decode_pre_notice(row["body"])
 
     async def file(self, registry: str, institution: str, sha256: str) -> Row | None:
         """The row of a file in an institution's own name space; None when that institution did not upload it."""

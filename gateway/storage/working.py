@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table
 
 from gateway.cases import effects as fx
 from gateway.cases.model import QUEUED, Application, OpenCase
-from gateway.register.model import AnyRight, Unit, UnitState, certificate_numbers
+from gateway.register.model import AnyRight, PreNotice, Unit, UnitState, certificate_numbers
 from gateway.storage import tables as t
 from gateway.storage.settings import Settings
 from ledger.rows import read_rows, write_rows
@@ -370,6 +370,22 @@ class Working:
             link = {"unit_code": code, "right_id": effect.right_id, "live": False}
             self._put(t.unit_right, (code, effect.right_id), link)
 
+    def _pre_notice_term_moved(self, index: int, effect: fx.PreNoticeTermMoved) -> None:
+        row = self.row(t.right, effect.right_id)
+        right = None if row is None else _decode_right(row["body"])
+        if row is None or not isinstance(right, PreNotice):
+            raise ValueError(f"right {effect.right_id} is no pre-notice of the register")
+        right = msgspec.structs.replace(
+            right,
+            registrable_from=effect.registrable_from,
+            warned_days=effect.warned_days,
+            lapse_presumed_on=effect.lapse_presumed_on,
+        )
+        self._put(t.right, (effect.right_id,), {**row, "body": _encode(right)})
+        for code in right.units:
+            if effect.right_id in self._live_rights.get(code, {}):
+                self._live_rights[code][effect.right_id] = right
+
     def _certificate_numbered(self, index: int, effect: fx.CertificateNumbered) -> None:
         self._by_number[effect.number] = effect.identifier
         self._insert(
@@ -531,6 +547,7 @@ _FOLDS: dict[type, Any] = {
     fx.UnitRecorded: Working._unit_recorded,
     fx.RightBooked: Working._right_booked,
     fx.RightEnded: Working._right_ended,
+    fx.PreNoticeTermMoved: Working._pre_notice_term_moved,
     fx.CertificateNumbered: Working._certificate_numbered,
     fx.CertificateSealed: Working._certificate_sealed,
     fx.CertificateEnded: Working._certificate_ended,
@@ -546,6 +563,7 @@ _FOLDS: dict[type, Any] = {
     fx.RegistrarSet: Working._registrar_set,
     fx.ProfileSet: Working._setting,
     fx.RuleSetSet: Working._setting,
+    fx.CalendarSet: Working._setting,
     fx.TrustSet: Working._setting,
     fx.OperatorSet: Working._setting,
 }

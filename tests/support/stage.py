@@ -125,6 +125,7 @@ class Town:
         """A session that tries once and checks every receipt."""
         session = await self.stage.session(key, registry)
         session.policy = ONCE
+        session.clock = self.clock
         return session
 
     async def client(self, key: str, registry: str = "jiangyin") -> DiyaClient:

@@ -22,6 +22,7 @@ from gateway.cases.effects import (
 )
 from gateway.cases.feed import FeedState, Restriction, RestrictionVerb
 from gateway.cases.model import Application, Kind, OpenCase, State
+from gateway.register.calendar import PACKAGED
 from gateway.register.model import (
     CertificateRef,
     Dissent,
@@ -350,7 +351,7 @@ def dissent(**changes: Any) -> Dissent:
 
 def test_dissent_has_fifteen_days_for_the_suit() -> None:
     """CC 220, 201, 203: from the day after; 2026-11-20 gives 2026-12-05, a Saturday, so Monday."""
-    assert suit_due_on(dissent(booked_at=c.NOW)) == (dt.date(2026, 12, 7), False)
+    assert suit_due_on(dissent(booked_at=c.NOW), PACKAGED) == (dt.date(2026, 12, 7), False)
 
 
 @pytest.mark.parametrize(

@@ -365,7 +365,9 @@ def test_decline_of_an_accepted_case_sends_it_to_a_person_for_dispute() -> None:
     row = later.filed(here, what)
     row = later.row_of(decide_join(later.dossier(here, what, row), join(row), LATER))
     waiting = replace(row, state=State.SUPPLEMENT_REQUESTED, supplement_until=c.NOW + dt.timedelta(days=5))
-    decision = decide_decline(later.dossier(here, what, waiting), later.act(Decline, waiting), LATER)
+    decision = decide_decline(
+        later.dossier(here, what, waiting), later.act(Decline, waiting), c.moment(10, LATER.now)
+    )
     after = later.row_of(decision)
     assert after.state is State.ACCEPTED
     assert [f.code for f in decision.outcome.findings] == ["R-DISPUTE"]

@@ -16,6 +16,7 @@ from gateway.cases.model import Application
 from gateway.cases.terms import ReleaseGround
 from gateway.kinds.law import CHINA
 from gateway.kinds.payoff_deadline import owing, payoff_until
+from gateway.register.calendar import PACKAGED
 from tests.support import cases as c
 from tests.support import deals as d
 from tests.support.play import Play
@@ -53,7 +54,7 @@ def test_day_of_the_payoff_is_set_by_the_place_and_ends_in_china() -> None:
     assert last >= row.booked_at.astimezone(CHINA).date() + dt.timedelta(days=30)
     assert row.payoff_until.astimezone(CHINA).time() == dt.time()
     short = replace(d.PROFILE, payoff_days=3)
-    again = payoff_until(row, short, row.booked_at)
+    again = payoff_until(row, short, PACKAGED, row.booked_at)
     assert again is not None
     assert again < row.payoff_until
 
@@ -67,9 +68,12 @@ def test_only_a_phase_before_a_mere_release_leaves_a_payoff() -> None:
         replace(row, mode=""),
         replace(row, mode="ET_DOUBLE_PRE_NOTICE", phase=1),
     ):
-        assert payoff_until(other, d.PROFILE, c.NOW) is None
-    assert payoff_until(replace(row, mode="ET_DOUBLE_PRE_NOTICE", phase=2), d.PROFILE, c.NOW) is not None
-    assert payoff_until(replace(row, mode="ET_THREE_IN_ONE"), d.PROFILE, c.NOW) is not None
+        assert payoff_until(other, d.PROFILE, PACKAGED, c.NOW) is None
+    assert (
+        payoff_until(replace(row, mode="ET_DOUBLE_PRE_NOTICE", phase=2), d.PROFILE, PACKAGED, c.NOW)
+        is not None
+    )
+    assert payoff_until(replace(row, mode="ET_THREE_IN_ONE"), d.PROFILE, PACKAGED, c.NOW) is not None
 
 
 def test_reminder_then_alarm_then_nothing_more() -> None:

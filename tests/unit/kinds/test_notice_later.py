@@ -228,6 +228,13 @@ def test_holder_waives_its_pre_notice_alone() -> None:
     assert play.state().pre_notices == ()
 
 
+def test_holder_waives_a_pre_notice_presumed_lapsed_too() -> None:
+    """What ends it needs no registrar to find out that it has ended."""
+    play = played(replace(SALE, lapse_presumed_on=dt.date(2026, 10, 9)))
+    play.book(filed(play, release()))
+    assert play.state().pre_notices == ()
+
+
 def test_obligor_does_not_end_the_holders_pre_notice() -> None:
     """Only its holder, or both by agreement."""
     play = played(FRESH)

@@ -68,7 +68,10 @@ def wire_profile() -> authority_pb2.Profile:
         instant_operations=[codes_pb2.OPERATION_KIND_MORTGAGE_FIRST],
         modes=[codes_pb2.ENCUMBERED_TRANSFER_MODE_ET_COMBINED],
         promises=[
-            authority_pb2.ServicePromise(operation=codes_pb2.OPERATION_KIND_MORTGAGE_RELEASE, working_hours=4)
+            authority_pb2.ServicePromise(
+                operation=codes_pb2.OPERATION_KIND_MORTGAGE_RELEASE, working_hours=4
+            ),
+            authority_pb2.ServicePromise(mode=codes_pb2.ENCUMBERED_TRANSFER_MODE_ET_COMBINED, working_days=3),
         ],
     )
     for number, field in enumerate(wire.DESCRIPTOR.fields, start=2):

@@ -829,3 +829,98 @@ class CounterAct(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CounterAct: _TypeAlias = CounterAct  # noqa: Y015
+
+@_typing.final
+class PreNoticeTermAct(_message.Message):
+    """预告登记时效 · What a registrar states of the 90 days of a pre-notice (CC 221). Payload type
+    "application/vnd.diya.pre-notice-term.v1+protobuf". Signed with the registrar's own key.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ConfirmLapse(_message.Message):
+        """确认失效 · Confirm."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Registrable(_message.Message):
+        """可申请登记 · The event that starts the 90 days."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        REGISTRABLE_FROM_FIELD_NUMBER: _builtins.int
+        EVIDENCE_FIELD_NUMBER: _builtins.int
+        evidence: _builtins.str
+        """凭证 · What it rests on, such as the number of the building's first registration."""
+        @_builtins.property
+        def registrable_from(self) -> _date_pb2.Date:
+            """可申请登记之日 · From when the final registration was, or will be, possible; a day in China."""
+
+        def __init__(
+            self,
+            *,
+            registrable_from: _date_pb2.Date | None = ...,
+            evidence: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["registrable_from", b"registrable_from"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "registrable_from", b"registrable_from"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    UNIT_CODE_FIELD_NUMBER: _builtins.int
+    RIGHT_ID_FIELD_NUMBER: _builtins.int
+    OPINION_FIELD_NUMBER: _builtins.int
+    CONFIRM_LAPSE_FIELD_NUMBER: _builtins.int
+    REGISTRABLE_FIELD_NUMBER: _builtins.int
+    unit_code: _builtins.str
+    """不动产单元号 · A unit of the pre-notice, 28 characters."""
+    right_id: _builtins.str
+    """预告登记编号 · Right id of the pre-notice."""
+    opinion: _builtins.str
+    """意见 · Opinion, as it goes into the file."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    @_builtins.property
+    def confirm_lapse(self) -> Global___PreNoticeTermAct.ConfirmLapse:
+        """确认失效 · It has lapsed; it ends and its proof is void. Only of one presumed to have lapsed."""
+
+    @_builtins.property
+    def registrable(self) -> Global___PreNoticeTermAct.Registrable:
+        """可申请登记 · The final registration became possible on a day: the 90 days run from it. It also takes back a
+        presumption that rested on another day.
+        """
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        unit_code: _builtins.str = ...,
+        right_id: _builtins.str = ...,
+        opinion: _builtins.str = ...,
+        confirm_lapse: Global___PreNoticeTermAct.ConfirmLapse | None = ...,
+        registrable: Global___PreNoticeTermAct.Registrable | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "confirm_lapse", b"confirm_lapse", "header", b"header", "registrable", b"registrable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "confirm_lapse", b"confirm_lapse", "header", b"header", "opinion", b"opinion", "registrable", b"registrable", "right_id", b"right_id", "unit_code", b"unit_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_act: _TypeAlias = _typing.Literal["confirm_lapse", "registrable"]  # noqa: Y015
+    _WhichOneofArgType_act: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_act) -> _WhichOneofReturnType_act | None: ...
+
+Global___PreNoticeTermAct: _TypeAlias = PreNoticeTermAct  # noqa: Y015

@@ -165,6 +165,9 @@ class Application(_message.Message):
     MILESTONES_FIELD_NUMBER: _builtins.int
     DOSSIER_FIELD_NUMBER: _builtins.int
     FUNDS_LEGS_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_PROVISIONAL_FIELD_NUMBER: _builtins.int
+    DEADLINE_BREACHED_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """资源名 · Name, `registries/{registry}/applications/{application}`; the last segment is a UUIDv7."""
     case_number: _builtins.str
@@ -215,6 +218,8 @@ class Application(_message.Message):
     """规则集版本 · Version of the rule set that decided; empty when a person did."""
     deadline_provisional: _builtins.bool
     """期限是否暂定 · The deadline rests on statute only: the year's calendar is not published (W-PROVISIONAL_DATE)."""
+    statutory_deadline_provisional: _builtins.bool
+    """法定期限是否暂定 · It rests on statute only, as `deadline_provisional` says of the deadline."""
     @_builtins.property
     def operations(self) -> _containers.RepeatedScalarFieldContainer[_codes_pb2.OperationKind.ValueType]:
         """登记操作 · Operations, in the order of the terms."""
@@ -251,7 +256,9 @@ class Application(_message.Message):
 
     @_builtins.property
     def deadline(self) -> _date_pb2.Date:
-        """办结期限 · Day by which it must be decided, a day in China; absent before acceptance."""
+        """办结期限 · Day by which it must be decided, a day in China: what the place promises, never later than
+        `statutory_deadline`; absent before acceptance. The days for which papers were asked for are not counted.
+        """
 
     @_builtins.property
     def parties_expire_at(self) -> _timestamp_pb2.Timestamp:
@@ -274,6 +281,14 @@ class Application(_message.Message):
         """资金计划进度 · Where each leg of the funds plan stands, in the plan's order; only in GetApplication. Empty without a
         plan, and once the evidence has been erased.
         """
+
+    @_builtins.property
+    def statutory_deadline(self) -> _date_pb2.Date:
+        """法定期限 · Last of the 30 working days of the statute (IR 20), a day in China; absent before acceptance."""
+
+    @_builtins.property
+    def deadline_breached_at(self) -> _timestamp_pb2.Timestamp:
+        """逾期记录时间 · Instant of the entry that recorded that the deadline passed undecided (UTC); absent while it did not."""
 
     def __init__(
         self,
@@ -313,10 +328,13 @@ class Application(_message.Message):
         milestones: Global___Milestones | None = ...,
         dossier: Global___Dossier | None = ...,
         funds_legs: _abc.Iterable[Global___FundsLegStanding] | None = ...,
+        statutory_deadline: _date_pb2.Date | None = ...,
+        statutory_deadline_provisional: _builtins.bool = ...,
+        deadline_breached_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applicant_institution", b"applicant_institution", "channel_institution", b"channel_institution", "clerk", b"clerk", "deadline", b"deadline", "dossier", b"dossier", "milestones", b"milestones", "parties_expire_at", b"parties_expire_at", "waits_until", b"waits_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applicant_institution", b"applicant_institution", "channel_institution", b"channel_institution", "clerk", b"clerk", "deadline", b"deadline", "deadline_breached_at", b"deadline_breached_at", "dossier", b"dossier", "milestones", b"milestones", "parties_expire_at", b"parties_expire_at", "statutory_deadline", b"statutory_deadline", "waits_until", b"waits_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "agreement_number", b"agreement_number", "applicant_institution", b"applicant_institution", "awaiting", b"awaiting", "booked_by", b"booked_by", "case", b"case", "case_number", b"case_number", "certificates", b"certificates", "channel_institution", b"channel_institution", "claimed_by", b"claimed_by", "clerk", b"clerk", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "dossier", b"dossier", "findings", b"findings", "funds_legs", b"funds_legs", "kind", b"kind", "last_index", b"last_index", "loan_kind", b"loan_kind", "manifest_digest", b"manifest_digest", "milestones", b"milestones", "mode", b"mode", "name", b"name", "operations", b"operations", "parties_expire_at", b"parties_expire_at", "phase", b"phase", "request_id", b"request_id", "reviewed_by", b"reviewed_by", "rule_set", b"rule_set", "state", b"state", "supersedes", b"supersedes", "terms_sha256", b"terms_sha256", "terms_version", b"terms_version", "unit_codes", b"unit_codes", "waits_until", b"waits_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "agreement_number", b"agreement_number", "applicant_institution", b"applicant_institution", "awaiting", b"awaiting", "booked_by", b"booked_by", "case", b"case", "case_number", b"case_number", "certificates", b"certificates", "channel_institution", b"channel_institution", "claimed_by", b"claimed_by", "clerk", b"clerk", "deadline", b"deadline", "deadline_breached_at", b"deadline_breached_at", "deadline_provisional", b"deadline_provisional", "dossier", b"dossier", "findings", b"findings", "funds_legs", b"funds_legs", "kind", b"kind", "last_index", b"last_index", "loan_kind", b"loan_kind", "manifest_digest", b"manifest_digest", "milestones", b"milestones", "mode", b"mode", "name", b"name", "operations", b"operations", "parties_expire_at", b"parties_expire_at", "phase", b"phase", "request_id", b"request_id", "reviewed_by", b"reviewed_by", "rule_set", b"rule_set", "state", b"state", "statutory_deadline", b"statutory_deadline", "statutory_deadline_provisional", b"statutory_deadline_provisional", "supersedes", b"supersedes", "terms_sha256", b"terms_sha256", "terms_version", b"terms_version", "unit_codes", b"unit_codes", "waits_until", b"waits_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -427,22 +427,28 @@ class ServicePromise(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     WORKING_DAYS_FIELD_NUMBER: _builtins.int
     WORKING_HOURS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     operation: _codes_pb2.OperationKind.ValueType
-    """登记操作 · Operation."""
+    """登记操作 · Operation; unspecified only where `mode` is given."""
     working_days: _builtins.int
     """承诺工作日 · Working days after acceptance; 0 means at once."""
     working_hours: _builtins.int
     """承诺小时 · Hours, for promises such as half a working day (4); 0 when working_days says it."""
+    mode: _codes_pb2.EncumberedTransferMode.ValueType
+    """带押过户模式 · The promise is for a combined case of this mode as a whole, and `operation` stays unspecified. A combined
+    case has one limit, that of one class of registration: its mode's promise, else the longest of its operations'.
+    """
     def __init__(
         self,
         *,
         operation: _codes_pb2.OperationKind.ValueType = ...,
         working_days: _builtins.int = ...,
         working_hours: _builtins.int = ...,
+        mode: _codes_pb2.EncumberedTransferMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "working_days", b"working_days", "working_hours", b"working_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "operation", b"operation", "working_days", b"working_days", "working_hours", b"working_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

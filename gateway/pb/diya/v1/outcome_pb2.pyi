@@ -138,6 +138,12 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """期限变更 · The deadline was computed anew."""
     EVENT_KIND_SEIZURE_ENDED: _EventKind.ValueType  # 26
     """查封终止 · A seizure that you were told of was lifted."""
+    EVENT_KIND_DEADLINE_BREACHED: _EventKind.ValueType  # 27
+    """逾期未办结 · The deadline passed and the case is not decided."""
+    EVENT_KIND_PRE_NOTICE_LAPSE_PRESUMED: _EventKind.ValueType  # 28
+    """预告登记推定失效 · A pre-notice that you hold is presumed to have lapsed (CC 221); a registrar confirms it or not."""
+    EVENT_KIND_PRE_NOTICE_LAPSED: _EventKind.ValueType  # 29
+    """预告登记失效 · A registrar confirmed that a pre-notice that you hold has lapsed: it has ended."""
     EVENT_KIND_FUNDS_LEG_DUE: _EventKind.ValueType  # 30
     """付款条件成就 · A leg of the funds plan became payable: see Application.funds_legs."""
     EVENT_KIND_FUNDS_HELD: _EventKind.ValueType  # 31
@@ -148,6 +154,8 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """结清期限将至 · In a segmented case the old loan is still to be paid off, and its day is near."""
     EVENT_KIND_PAYOFF_OVERDUE: _EventKind.ValueType  # 34
     """结清逾期 · In a segmented case the old loan was to be paid off by now and is not; the registrar is told too."""
+    EVENT_KIND_PRE_NOTICE_STANDS: _EventKind.ValueType  # 35
+    """预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """事件种类 · What happened."""
@@ -208,6 +216,12 @@ EVENT_KIND_DEADLINE_CHANGED: EventKind.ValueType  # 25
 """期限变更 · The deadline was computed anew."""
 EVENT_KIND_SEIZURE_ENDED: EventKind.ValueType  # 26
 """查封终止 · A seizure that you were told of was lifted."""
+EVENT_KIND_DEADLINE_BREACHED: EventKind.ValueType  # 27
+"""逾期未办结 · The deadline passed and the case is not decided."""
+EVENT_KIND_PRE_NOTICE_LAPSE_PRESUMED: EventKind.ValueType  # 28
+"""预告登记推定失效 · A pre-notice that you hold is presumed to have lapsed (CC 221); a registrar confirms it or not."""
+EVENT_KIND_PRE_NOTICE_LAPSED: EventKind.ValueType  # 29
+"""预告登记失效 · A registrar confirmed that a pre-notice that you hold has lapsed: it has ended."""
 EVENT_KIND_FUNDS_LEG_DUE: EventKind.ValueType  # 30
 """付款条件成就 · A leg of the funds plan became payable: see Application.funds_legs."""
 EVENT_KIND_FUNDS_HELD: EventKind.ValueType  # 31
@@ -218,6 +232,8 @@ EVENT_KIND_PAYOFF_NEARS: EventKind.ValueType  # 33
 """结清期限将至 · In a segmented case the old loan is still to be paid off, and its day is near."""
 EVENT_KIND_PAYOFF_OVERDUE: EventKind.ValueType  # 34
 """结清逾期 · In a segmented case the old loan was to be paid off by now and is not; the registrar is told too."""
+EVENT_KIND_PRE_NOTICE_STANDS: EventKind.ValueType  # 35
+"""预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -246,6 +262,8 @@ class Outcome(_message.Message):
     WOULD_BE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     PREDICTION_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_PROVISIONAL_FIELD_NUMBER: _builtins.int
     result: Global___OutcomeResult.ValueType
     """结果 · Result."""
     application: _builtins.str
@@ -264,6 +282,8 @@ class Outcome(_message.Message):
     """预计结果 · Only with validate_only: what a submission would have come to at as_of_index."""
     replayed: _builtins.bool
     """原答复 · This is the stored answer to an act that had been taken before."""
+    statutory_deadline_provisional: _builtins.bool
+    """法定期限是否暂定 · It rests on statute only."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
         """审查意见 · All findings, blocking ones first."""
@@ -300,6 +320,12 @@ class Outcome(_message.Message):
     def prediction(self) -> Global___Prediction:
         """试算预测 · Only with validate_only, and only where register facts may be told: what is to be expected."""
 
+    @_builtins.property
+    def statutory_deadline(self) -> _date_pb2.Date:
+        """法定期限 · Last of the 30 working days of the statute (IR 20), a day in China; `deadline` is what the place promises
+        within them. Absent before acceptance.
+        """
+
     def __init__(
         self,
         *,
@@ -321,10 +347,12 @@ class Outcome(_message.Message):
         would_be: Global___OutcomeResult.ValueType = ...,
         replayed: _builtins.bool = ...,
         prediction: Global___Prediction | None = ...,
+        statutory_deadline: _date_pb2.Date | None = ...,
+        statutory_deadline_provisional: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "booked_at", b"booked_at", "deadline", b"deadline", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "booked_at", b"booked_at", "deadline", b"deadline", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt", "statutory_deadline", b"statutory_deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "application", b"application", "as_of_index", b"as_of_index", "awaiting", b"awaiting", "booked_at", b"booked_at", "case_number", b"case_number", "certificates", b"certificates", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "findings", b"findings", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt", "replayed", b"replayed", "result", b"result", "state", b"state", "validate_only", b"validate_only", "would_be", b"would_be"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "application", b"application", "as_of_index", b"as_of_index", "awaiting", b"awaiting", "booked_at", b"booked_at", "case_number", b"case_number", "certificates", b"certificates", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "findings", b"findings", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt", "replayed", b"replayed", "result", b"result", "state", b"state", "statutory_deadline", b"statutory_deadline", "statutory_deadline_provisional", b"statutory_deadline_provisional", "validate_only", b"validate_only", "would_be", b"would_be"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -657,6 +657,8 @@ class PreNotice(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     BOOKING_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    CONVERTIBLE_UNTIL_FIELD_NUMBER: _builtins.int
+    CONVERTIBLE_UNTIL_PROVISIONAL_FIELD_NUMBER: _builtins.int
     right_id: _builtins.str
     """权利编号 · Id of the right."""
     kind: _codes_pb2.PreNoticeKind.ValueType
@@ -669,6 +671,8 @@ class PreNotice(_message.Message):
     """转让限制 SFCZJZHXZ · Transfer restriction; of a mortgage."""
     status: Global___PreNoticeStatus.ValueType
     """状态 · Status."""
+    convertible_until_provisional: _builtins.bool
+    """转本截止是否暂定 · That day rests on statute only: its lapse is a registrar's to judge."""
     @_builtins.property
     def unit_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """不动产单元号 · Units covered, 28 characters each."""
@@ -713,6 +717,12 @@ class PreNotice(_message.Message):
     def release(self) -> Global___Booking:
         """注销信息 · Booking of release or conversion; absent while live."""
 
+    @_builtins.property
+    def convertible_until(self) -> _date_pb2.Date:
+        """转本截止 · Last day on which it can be converted: 90 days from `registrable_from`, rolled to a working day (CC 203, 221),
+        a day in China. Past it the pre-notice is presumed to have lapsed until a registrar has confirmed that.
+        """
+
     def __init__(
         self,
         *,
@@ -733,10 +743,12 @@ class PreNotice(_message.Message):
         status: Global___PreNoticeStatus.ValueType = ...,
         booking: Global___Booking | None = ...,
         release: Global___Booking | None = ...,
+        convertible_until: _date_pb2.Date | None = ...,
+        convertible_until_provisional: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "claim_amount", b"claim_amount", "price", b"price", "proof", b"proof", "registrable_from", b"registrable_from", "release", b"release", "term_end", b"term_end", "term_start", b"term_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "claim_amount", b"claim_amount", "convertible_until", b"convertible_until", "price", b"price", "proof", b"proof", "registrable_from", b"registrable_from", "release", b"release", "term_end", b"term_end", "term_start", b"term_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "claim_amount", b"claim_amount", "contract_number", b"contract_number", "holders", b"holders", "kind", b"kind", "obligors", b"obligors", "price", b"price", "proof", b"proof", "registrable_from", b"registrable_from", "release", b"release", "right_id", b"right_id", "secured_scope", b"secured_scope", "status", b"status", "term_end", b"term_end", "term_start", b"term_start", "transfer_restriction", b"transfer_restriction", "unit_codes", b"unit_codes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "claim_amount", b"claim_amount", "contract_number", b"contract_number", "convertible_until", b"convertible_until", "convertible_until_provisional", b"convertible_until_provisional", "holders", b"holders", "kind", b"kind", "obligors", b"obligors", "price", b"price", "proof", b"proof", "registrable_from", b"registrable_from", "release", b"release", "right_id", b"right_id", "secured_scope", b"secured_scope", "status", b"status", "term_end", b"term_end", "term_start", b"term_start", "transfer_restriction", b"transfer_restriction", "unit_codes", b"unit_codes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -85,6 +85,11 @@ class ReviewServiceStub:
                 request_serializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationResponse.FromString,
                 _registered_method=True)
+        self.StatePreNoticeTerm = channel.unary_unary(
+                '/diya.v1.ReviewService/StatePreNoticeTerm',
+                request_serializer=diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -197,6 +202,17 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StatePreNoticeTerm(self, request, context):
+        """预告登记时效 · States that a pre-notice presumed to have lapsed has lapsed, or from when it is registrable. It is
+        never ended but by this act (handbook 3.5).
+        Caller: a registrar of the registry; envelope with PreNoticeTermAct.
+        Results: DONE. Errors: see the service (of a pre-notice that is not live, or not presumed to have lapsed:
+        FIELD_INVALID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -244,6 +260,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.ReplayApplication,
                     request_deserializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationRequest.FromString,
                     response_serializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationResponse.SerializeToString,
+            ),
+            'StatePreNoticeTerm': grpc.unary_unary_rpc_method_handler(
+                    servicer.StatePreNoticeTerm,
+                    request_deserializer=diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -495,6 +516,33 @@ class ReviewService:
             '/diya.v1.ReviewService/ReplayApplication',
             diya_dot_v1_dot_review__service__pb2.ReplayApplicationRequest.SerializeToString,
             diya_dot_v1_dot_review__service__pb2.ReplayApplicationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StatePreNoticeTerm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.ReviewService/StatePreNoticeTerm',
+            diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermRequest.SerializeToString,
+            diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermResponse.FromString,
             options,
             channel_credentials,
             insecure,

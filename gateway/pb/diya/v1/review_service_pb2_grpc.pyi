@@ -104,6 +104,13 @@ class ReviewServiceStub:
     Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
     """
+    StatePreNoticeTerm: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.StatePreNoticeTermRequest, _review_service_pb2.StatePreNoticeTermResponse]
+    """预告登记时效 · States that a pre-notice presumed to have lapsed has lapsed, or from when it is registrable. It is
+    never ended but by this act (handbook 3.5).
+    Caller: a registrar of the registry; envelope with PreNoticeTermAct.
+    Results: DONE. Errors: see the service (of a pre-notice that is not live, or not presumed to have lapsed:
+    FIELD_INVALID).
+    """
 
 @_typing.type_check_only
 class ReviewServiceAsyncStub(ReviewServiceStub):
@@ -180,6 +187,13 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     Nothing is entered, and nothing of the case's content is told.
     Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
+    """
+    StatePreNoticeTerm: _aio.UnaryUnaryMultiCallable[_review_service_pb2.StatePreNoticeTermRequest, _review_service_pb2.StatePreNoticeTermResponse]  # type: ignore[assignment]
+    """预告登记时效 · States that a pre-notice presumed to have lapsed has lapsed, or from when it is registrable. It is
+    never ended but by this act (handbook 3.5).
+    Caller: a registrar of the registry; envelope with PreNoticeTermAct.
+    Results: DONE. Errors: see the service (of a pre-notice that is not live, or not presumed to have lapsed:
+    FIELD_INVALID).
     """
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -308,6 +322,19 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         Nothing is entered, and nothing of the case's content is told.
         Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
+        """
+
+    @_abc_1.abstractmethod
+    def StatePreNoticeTerm(
+        self,
+        request: _review_service_pb2.StatePreNoticeTermRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_service_pb2.StatePreNoticeTermResponse, _abc.Awaitable[_review_service_pb2.StatePreNoticeTermResponse]]:
+        """预告登记时效 · States that a pre-notice presumed to have lapsed has lapsed, or from when it is registrable. It is
+        never ended but by this act (handbook 3.5).
+        Caller: a registrar of the registry; envelope with PreNoticeTermAct.
+        Results: DONE. Errors: see the service (of a pre-notice that is not live, or not presumed to have lapsed:
+        FIELD_INVALID).
         """
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
