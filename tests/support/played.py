@@ -5,6 +5,7 @@ For tests that change the database past the gateway and look at what is noticed.
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from gateway.storage.view_audit import ViewReport, audit_views
 from ledger.store import Ledger
 from ledger.vault import Vault
 from tests.support.founding import copy_of
+from tests.support.payoffs import leave_a_payoff
 from tests.support.stage import town_of
 
 
@@ -29,7 +31,8 @@ async def played(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The folder of a gateway that does not run: rights booked and ended, a case open. Copy it, do not use it."""
     folder = copy_of(founded, tmp_path_factory.mktemp("played"))
     async with town_of(folder) as town:
-        await town.booked()
+        _, kept = await town.booked()
+        await leave_a_payoff(town, kept.outcome.application, town.clock() + dt.timedelta(days=30))
         filing, answer = await town.booked()
         release = await town.release(filing, answer.outcome.certificates[0].number).sign().upload()
         assert (await release.submit()).result == "BOOKED"
