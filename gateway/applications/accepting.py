@@ -98,6 +98,7 @@ def case_of(
         prior=world.named.get(row.case),
         accepted_index=row.accepted_index,
         accepted_at=row.accepted_at,
+        feed_gap=world.feed_gap,
         now=now,
     )
 

@@ -338,6 +338,12 @@ class Outcome(Value, frozen=True, kw_only=True):
     booked_at: dt.datetime | None = None
     parties_expire_at: dt.datetime | None = None
     as_of_index: int | None = None
+    #: What an act that is on no case has to say of cases that it stopped, by application id.
+    about: dict[str, tuple[Finding, ...]] = {}
+
+    def findings_of(self, application_id: str) -> tuple[Finding, ...]:
+        """What this answer says of one case."""
+        return self.about.get(application_id, self.findings)
 
 
 class World(Value, frozen=True, kw_only=True):
@@ -354,6 +360,7 @@ class World(Value, frozen=True, kw_only=True):
     institutions: dict[str, Institution] = {}
     counters: dict[str, int] = {}
     certificates_by_number: dict[str, str] = {}  # live e-certificates: number -> identifier
+    feed_gap: bool = False  # the counter's feed has a hole or is stale (handbook 1.5)
     certificate_holders: dict[str, tuple[str, ...]] = {}  # of those: identifier -> institutions to be told
     named: dict[str, Application] = {}  # applications that the header names, by resource name
 

@@ -456,16 +456,17 @@ class PowerForm(StrEnum):
 
 
 class PowerOfAttorney(Value, frozen=True, kw_only=True):
-    """A power of attorney 授权委托书."""
+    """A power of attorney 授权委托书; `agency` is what the agent works for 代理机构."""
 
     principal: Party
     agent: Party
     acts: tuple[str, ...]
-    unit_code: str = ""
+    unit_codes: tuple[str, ...] = ()
     valid_until: dt.date | None = None
     form: PowerForm
     deed_no: str = ""
     revoked: bool = False
+    agency: str = ""
 
 
 class Terms(Value, frozen=True, kw_only=True):

@@ -141,6 +141,7 @@ def finding(value: Finding) -> finding_pb2.Finding:
         cure_zh=value.cure_zh,
         cure_en=value.cure_en,
         severity=finding_pb2.Severity.Value(f"SEVERITY_{value.severity.value}"),
+        rule_version=value.rule_version,
     )
 
 
@@ -308,17 +309,19 @@ def funds_leg(standing: LegStanding) -> application_pb2.FundsLegStanding:
 
 
 def event(registry: str, row: dict[str, Any]) -> outcome_pb2.Event:
-    """An event from its view row."""
+    """An event from its view row; one on a unit alone has no application."""
     kind = row["kind"].removeprefix("APPLICATION_")
     wire = outcome_pb2.Event(
         sequence=row["sequence"],
-        application=f"registries/{registry}/applications/{row['application_id']}",
         kind=outcome_pb2.EventKind.Value(f"EVENT_KIND_{kind}"),
-        state=application_pb2.Application.State.Value(f"STATE_{row['state']}"),
         certificate=f"registries/{registry}/certificates/{row['certificate']}" if row["certificate"] else "",
+        unit_code=row["unit_code"],
         case_number=row["case_number"],
         index=row["entry_index"],
     )
+    if row["application_id"]:
+        wire.application = f"registries/{registry}/applications/{row['application_id']}"
+        wire.state = application_pb2.Application.State.Value(f"STATE_{row['state']}")
     wire.time.FromJsonString(row["at"])
     return wire
 

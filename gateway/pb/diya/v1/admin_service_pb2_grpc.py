@@ -192,7 +192,7 @@ class AdminServiceServicer:
 
     def GetProfile(self, request, context):
         """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-        PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

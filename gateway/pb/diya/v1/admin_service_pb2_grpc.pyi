@@ -82,7 +82,7 @@ class AdminServiceStub:
     """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
     """
     GetAuditors: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -149,7 +149,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
     GetProfile: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]  # type: ignore[assignment]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
     """
     GetAuditors: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]  # type: ignore[assignment]
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -273,7 +273,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetProfileResponse, _abc.Awaitable[_admin_service_pb2.GetProfileResponse]]:
         """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-        PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
         """
 
     @_abc_1.abstractmethod

@@ -136,6 +136,8 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """预告登记将失效 · A pre-notice that you hold lapses soon (60, 75, 85 days)."""
     EVENT_KIND_DEADLINE_CHANGED: _EventKind.ValueType  # 25
     """期限变更 · The deadline was computed anew."""
+    EVENT_KIND_SEIZURE_ENDED: _EventKind.ValueType  # 26
+    """查封终止 · A seizure that you were told of was lifted."""
     EVENT_KIND_FUNDS_LEG_DUE: _EventKind.ValueType  # 30
     """付款条件成就 · A leg of the funds plan became payable: see Application.funds_legs."""
     EVENT_KIND_FUNDS_HELD: _EventKind.ValueType  # 31
@@ -204,6 +206,8 @@ EVENT_KIND_PRE_NOTICE_LAPSING: EventKind.ValueType  # 24
 """预告登记将失效 · A pre-notice that you hold lapses soon (60, 75, 85 days)."""
 EVENT_KIND_DEADLINE_CHANGED: EventKind.ValueType  # 25
 """期限变更 · The deadline was computed anew."""
+EVENT_KIND_SEIZURE_ENDED: EventKind.ValueType  # 26
+"""查封终止 · A seizure that you were told of was lifted."""
 EVENT_KIND_FUNDS_LEG_DUE: EventKind.ValueType  # 30
 """付款条件成就 · A leg of the funds plan became payable: see Application.funds_legs."""
 EVENT_KIND_FUNDS_HELD: EventKind.ValueType  # 31
@@ -592,7 +596,7 @@ class Event(_message.Message):
     index: _builtins.int
     """账本序号 · Index of the ledger entry."""
     unit_code: _builtins.str
-    """不动产单元号 · Unit, 28 characters, for SEIZURE and PRE_NOTICE_LAPSING."""
+    """不动产单元号 · Unit, 28 characters, for SEIZURE, SEIZURE_ENDED and PRE_NOTICE_LAPSING."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """时间 · Instant of the ledger entry (UTC)."""
