@@ -362,7 +362,7 @@ def _register(facts: PayoutFacts) -> Condition:
             f"登记大厅数据连续，截至 {until}",
             f"the counter's feed has no hole, up to {until} in China",
         )
-    if facts.feed_expected:
+    if facts.feed_expected or facts.feed is not None:
         return _said(
             code,
             False,

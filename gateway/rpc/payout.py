@@ -116,8 +116,11 @@ def check_expectations(request: Any) -> None:
 
 
 def feed_of(settings: Settings, profile: Profile, now: dt.datetime) -> FeedState | None:
-    """Where the counter's feed stands; None where this registry is known to have none, or nothing is known of it."""
-    return None
+    """Where the counter's feed stands; None where nothing of one has come; the profile says whether one is to."""
+    feed, lag = settings.feed, profile.counter_feed_max_lag_minutes
+    if feed.as_of is None and not feed.ahead:
+        return None
+    return FeedState(as_of=feed.as_of, stopped=feed.is_gap(lag, now))
 
 
 def _facts(

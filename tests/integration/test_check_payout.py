@@ -35,6 +35,7 @@ from gateway.statements.payout import PayoutStatement
 from signing.trust import TrustStore
 from signing.trust_directory import read_trust as read_anchors
 from tests.integration.test_party_service import party
+from tests.support.feeding import Counter, seizure
 from tests.support.filing import Filing
 from tests.support.founding import copy_of
 from tests.support.stage import MovedClock, Town, town_of
@@ -156,6 +157,28 @@ async def test_released_mortgage_is_not_safe_any_more(sealing_town: Town) -> Non
     said = await asked(town, certificate=identifier)
     assert not said.safe
     assert {"SEALED", "RIGHT_LIVE"} <= set(failing(said))
+
+
+async def test_seizure_that_the_counter_feeds_stops_the_payout_at_once(sealing_town: Town) -> None:
+    """Safe before it, not after; a hole of the feed leaves the register unknown until it is closed."""
+    town = sealing_town
+    filing, answer = await town.booked()
+    name = answer.outcome.application
+    await sealed(town, answer)
+    counter = Counter(town, "jiangyin")
+    assert (await asked(town, application=name)).safe
+    served = town.clock() - dt.timedelta(seconds=1)
+    await counter.restrict(seizure=seizure(filing.unit.unit_code, filing.owners[0], served))
+    said = await asked(town, application=name)
+    assert (said.safe, failing(said)) == (False, ["NO_SEIZURE"])
+    other = town.flat()
+    hole = await counter.next()
+    late = seizure(other.unit_code, other.owners[0], served)
+    await counter.restrict(sequence=hole + 1, seizure=late)
+    assert "REGISTER_CURRENT" in failing(await asked(town, application=name))
+    third = town.flat()
+    await counter.restrict(sequence=hole, seizure=seizure(third.unit_code, third.owners[0], served))
+    assert "REGISTER_CURRENT" not in failing(await asked(town, application=name))
 
 
 async def test_payout_is_told_to_whoever_may_read_the_certificate_alone(sealing_town: Town) -> None:

@@ -16,23 +16,18 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from google.type.date_pb2 import Date
-from msgspec.structs import replace
 
-from gateway.cases.decision import Decision
-from gateway.cases.effects import ApplicationRecorded, RequestAnswered
-from gateway.cases.model import Moment, Outcome, Result
 from gateway.client.desk import DeskClient
-from gateway.commands import Command
 from gateway.demo.readme import client_settings
 from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY
 from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import desk_service_pb2, desk_service_pb2_grpc, finding_pb2, outcome_pb2
-from gateway.storage.working import Wants, Working
 from signing.envelope import envelope_from_json
 from signing.trust import TrustStore
 from signing.trust_directory import read_trust as read_anchors
 from tests.integration.test_party_service import portfolio
 from tests.support.founding import copy_of
+from tests.support.payoffs import leave_a_payoff
 from tests.support.stage import MovedClock, Town, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -251,23 +246,3 @@ async def told(town: Town, name: str, kind: str) -> None:
         async for event in client.watch_events():
             if event.application == name and outcome_pb2.EventKind.Name(event.kind) == f"EVENT_KIND_{kind}":
                 return
-
-
-async def leave_a_payoff(town: Town, name: str, due: dt.datetime) -> None:
-    """The booked row as the first phase of a segmented case would be: an older mortgage on its unit, and a day."""
-    row = await town.gateway.queries.application("jiangyin", name.rpartition("/")[2])
-    assert row is not None
-    assert row.booked_at is not None
-    left = replace(row, payoff_until=due, booked_at=row.booked_at + dt.timedelta(seconds=1))
-
-    def decide(working: Working, moment: Moment) -> Decision:
-        answered = RequestAnswered(institution="", request_id="payoff", payload_sha256="0" * 64)
-        outcome = Outcome(result=Result.DONE, application="")
-        effects = (answered, ApplicationRecorded(application=left))
-        return Decision(kind="test.payoff", outcome=outcome, effects=effects)
-
-    command = Command(
-        registry="jiangyin", institution="", request_id="payoff", payload_sha256="0" * 64, payload=b"payoff",
-        evidence=lambda: b"{}", wants=Wants(), decide=decide,
-    )  # fmt: skip
-    await asyncio.to_thread(town.gateway.sequencer.submit(command).result)

@@ -5,6 +5,7 @@ For tests that change the database past the gateway and look at what is noticed.
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from ledger.store import Ledger
 from ledger.vault import Vault
 from tests.support.feeding import Counter, seizure, stamp
 from tests.support.founding import copy_of
+from tests.support.payoffs import leave_a_payoff
 from tests.support.stage import Town, town_of
 
 
@@ -31,7 +33,8 @@ async def played(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The folder of a gateway that does not run: rights booked and ended, a case open. Copy it, do not use it."""
     folder = copy_of(founded, tmp_path_factory.mktemp("played"))
     async with town_of(folder) as town:
-        await town.booked()
+        _, kept = await town.booked()
+        await leave_a_payoff(town, kept.outcome.application, town.clock() + dt.timedelta(days=30))
         filing, answer = await town.booked()
         release = await town.release(filing, answer.outcome.certificates[0].number).sign().upload()
         assert (await release.submit()).result == "BOOKED"

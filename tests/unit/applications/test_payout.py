@@ -145,6 +145,7 @@ def test_everything_in_order_holds_every_condition() -> None:
         ),
         (facts(feed_expected=True), {"REGISTER_CURRENT"}),
         (facts(feed_expected=True, feed=FeedState(as_of=NOW, stopped=True)), {"REGISTER_CURRENT"}),
+        (facts(feed=FeedState(as_of=NOW, stopped=True)), {"REGISTER_CURRENT"}),
         (facts(right=None), {"SECURITY"}),
     ],
 )
