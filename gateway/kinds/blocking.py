@@ -48,7 +48,7 @@ def register_findings(
     table takes their act for granted, and the case is not accepted before it is there (applicants.py, `awaited`).
     """
     people = _people(state, obligors)
-    wards = _wards(state, case)
+    wards = _wards(state, operation, rights, case)
     guardians = tuple(ward.guardian for ward in wards if ward.guardian is not None)
     people += guardians
     context = Context(
@@ -86,16 +86,21 @@ def register_findings(
     return found
 
 
-def _wards(state: UnitState, case: Case) -> list[Party]:
-    """Owners of record under guardianship (RD 11)."""
-    owners = state.ownership.owners if state.ownership else ()
-    return [o.person for o in owners if is_under_guardianship(o.person, case.now)]
+def _wards(state: UnitState, operation: str, rights: tuple[str, ...], case: Case) -> list[Party]:
+    """Those under guardianship of whose property the operation disposes (RD 11): owners of record, or the holders of
+    the pre-notice that is released.
+    """
+    people = [o.person for o in state.ownership.owners] if state.ownership else []
+    if operation == "PRE_NOTICE_RELEASE":
+        people = [p for notice in state.pre_notices if notice.right_id in rights for p in notice.holders]
+    return [p for p in people if is_under_guardianship(p, case.now)]
 
 
 def _minors(state: UnitState, case: Case, field: str) -> list[Finding]:
     """What the place makes of it: never a rule's to decide (handbook 1.4); with BLOCK it does not pass here at all."""
     code = state.unit.unit_code
-    zh, en = f"单元 {code} 的权利人未成年或者行为能力受限", f"an owner of unit {code} is a minor or a ward"
+    zh = f"单元 {code} 的权利人未成年或者行为能力受限"
+    en = f"who holds the right on unit {code} is a minor or a ward"
     if case.profile.minors == Stance.BLOCK:
         return [_barred("R-GUARDIAN", field + ".units", "CC 35; RD 11", zh, en)]
     return [refer(field + ".units", "CC 35; RD 11", zh, en)]
