@@ -195,14 +195,27 @@ def is_own_name(op: MortgageChange) -> bool:
 
 
 def adds_burden(op: MortgageChange, old: Mortgage) -> bool:
-    """Whether the units bear more afterwards: a larger, longer or wider claim, a restriction, more units, a rank."""
+    """Whether the units bear more afterwards (blocks.csv ADDS_BURDEN): a larger, longer or wider claim, more units, a
+    rank, somebody else's mortgage, or a restriction of transfer.
+    """
+    new = op.content
+    return (
+        _harms_others(op, old)
+        or bool(keys(new.mortgagors) - keys(old.mortgagors))
+        or _is_restricted_anew(new.transfer_restriction, old.transfer_restriction)
+    )
+
+
+def _harms_others(op: MortgageChange, old: Mortgage) -> bool:
+    """Whether it takes from whoever stands beside or behind: amount, term, scope, units or rank (CC 409; RD 68). A new
+    mortgagor, or the word on transfer, leaves their place and their sum as they are.
+    """
     new = op.content
     return (
         _amount(new.claim_amount_fen, new.max_claim_amount_fen)
         > _amount(old.claim_amount_fen, old.max_claim_amount_fen)
         or new.term_end > old.term_end
         or new.secured_scope != old.secured_scope
-        or _is_restricted_anew(new.transfer_restriction, old.transfer_restriction)
         or (ChangeItem.UNITS in op.items and not set(new.units) <= set(old.units))
         or (ChangeItem.RANK in op.items and new.agreed_rank is not None)
     )
@@ -313,7 +326,7 @@ def _new_mortgagors_own(
 
 def _harmed(op: MortgageChange, old: Mortgage, state: UnitState) -> tuple[Mortgage, ...]:
     """Other mortgages beside or behind a burden that grows, or that a new agreed rank passes (CC 409; RD 68)."""
-    if not adds_burden(op, old):
+    if not _harms_others(op, old):
         return ()
     ranks = current_ranks(state.mortgages)
     own = ranks.get(old.right_id, 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from gateway.register.model import Mortgage
 from gateway.register.rank import adverse_to, current_ranks, rank_from
 from tests.support.register_state import at, mortgage, state_of
 
@@ -83,3 +86,25 @@ def test_adverse_to_names_those_a_new_agreed_rank_displaces() -> None:
     assert [m.right_id for m in adverse_to(state, 1)] == ["a", "b"]
     assert adverse_to(state, 3) == ()
     assert adverse_to(state, None) == ()
+
+
+def _second_and_third() -> tuple[Mortgage, Mortgage]:
+    """What is left of three when the first was released: printed 2 and 3, now first and second."""
+    return _booked("b", "2022-01-01", 2), _booked("c", "2023-01-01", 3)
+
+
+def test_nobody_is_passed_by_an_agreed_rank_without_being_asked() -> None:
+    """RD 67; CC 409: of a rank 2 agreed now the register's order makes the first, so the first is asked too."""
+    first, second = _second_and_third()
+    new = _booked("n", "2026-01-01", 3, agreed_rank=2)
+    assert current_ranks([first, second, new]) == {"n": 1, "b": 2, "c": 3}
+    assert [m.right_id for m in adverse_to(state_of(first, second), 2)] == ["b", "c"]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="an agreed rank is read among printed ranks, not as the place of that day"
+)
+def test_agreed_rank_is_the_place_on_the_day_of_the_agreement() -> None:
+    """RD 67; CC 409: second behind the mortgage that is first now, whatever that one was printed with."""
+    new = _booked("n", "2026-01-01", 3, agreed_rank=2)
+    assert current_ranks([*_second_and_third(), new]) == {"b": 1, "n": 2, "c": 3}
