@@ -43,12 +43,13 @@ def rank_of(flat: dict[str, Any], mortgage: str) -> int:
 
 def booked(register: Register, steps: list[Step], seq: int) -> tuple[Register, list[str]]:
     """The register once every step is booked, in order, and the new certificates in order."""
-    after = copy.deepcopy(register)
+    touched = {step["unit"]: copy.deepcopy(register["units"][step["unit"]]) for step in steps}
+    after = {**register, "units": {**register["units"], **touched}}
     issued: list[str] = []
     for number, step in enumerate(steps):
         flat = after["units"][step["unit"]]
         _STEPS[step["op"]](after, flat, step, f"{seq}.{number}", issued)
-    live = {one for flat in after["units"].values() for one in live_certificates(flat)}
+    live = {one for flat in touched.values() for one in live_certificates(flat)}
     return after, [one for one in issued if one in live]
 
 

@@ -7,6 +7,8 @@ that comes out differently raises `Disagreement`, which tells the application, b
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,16 +17,25 @@ from gateway.applications.accepting import Answered
 from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
 from gateway.applications.later import Dossier
 from gateway.applications.party import Consent, Join, decide_consent, decide_join
+from gateway.applications.review import Act, Verb, decide_review
 from gateway.applications.submit import Submission
 from gateway.applications.withdrawal import Withdrawal, decide_withdrawal
 from gateway.cases.decision import Decision
-from gateway.cases.effects import ApplicationRecorded, CounterMoved, RightBooked, RightEnded
+from gateway.cases.effects import (
+    AnyEffect,
+    ApplicationRecorded,
+    CounterMoved,
+    RightBooked,
+    RightEnded,
+    UnitRecorded,
+)
 from gateway.cases.model import (
     CLOSED,
     QUEUED,
     Application,
     ConsentKind,
     Kind,
+    Manifest,
     Moment,
     OpenCase,
     Paper,
@@ -45,6 +56,7 @@ from gateway.register.model import (
     UnitState,
 )
 from gateway.register.rank import current_ranks
+from gateway.register.reasons import finding
 from tests.oracle import law
 from tests.oracle.people import BANKS, N29, applicants, natural
 from tests.oracle.register import booked, live_certificates, rank_of
@@ -52,6 +64,8 @@ from tests.support import cases as c
 from tests.support import deals as d
 from tests.support import later
 from tests.support import twin_values as v
+
+Decide = Callable[[World, Moment], Decision]
 
 #: Gateway's state → the oracle's answer. PERSON and WAIT both are an accepted case that nobody has booked.
 ANSWERS = {
@@ -119,7 +133,7 @@ class Twin:
         self.oracle["now"] = self.now
         for filed in list(self.open):
             if filed.row.due_at is not None and self.now >= filed.row.due_at:
-                decision = decide_overdue(self._dossier(filed), self._internal(), self._moment())
+                decision = self._overdue(filed)
                 wanted = {
                     State.AWAITING_PARTIES: State.EXPIRED,
                     State.AWAITING_TAX: State.REFUSED,
@@ -136,7 +150,7 @@ class Twin:
         self._add(code, v.seizure(code, name, target, kind, self.now, until))
         served = {"name": name, "target": target, "kind": kind, "until": until, "served": self.now}
         self.oracle["units"][code]["seizures"].append(served)
-        self.check()
+        self.check([code])
 
     def outside(self, code: str, what: str) -> None:
         """A dissent, a habitation or a fact of the unit comes; or whatever is there of these, and seizures, goes."""
@@ -152,7 +166,7 @@ class Twin:
             flat["holds"].add(what)
             self._hold(code)
         self._turns()
-        self.check()
+        self.check([code])
 
     def _lift(self, code: str, flat: dict[str, Any]) -> None:
         state = self.world.units[code]
@@ -160,6 +174,14 @@ class Twin:
         self.ended |= {right.right_id for right in gone}
         kept = tuple(right for right in state.rights if right not in gone)
         self._unit(UnitState(unit=state.unit, rights=kept))
+        self._entered(
+            *(
+                RightEnded(
+                    right_id=r.right_id, ended_at=self.now, case_number="", reason="LIFTED", ended_by="法院"
+                )
+                for r in gone
+            )
+        )
         flat |= {"seizures": [], "dissent": False, "habitation": False, "holds": set()}
         self._hold(code)
 
@@ -167,15 +189,17 @@ class Twin:
         state = self.world.units[code]
         unit = replace(state.unit, holds=v.holds(self.oracle["units"][code]))
         self._unit(UnitState(unit=unit, rights=state.rights))
+        self._entered(UnitRecorded(unit=unit))
 
     def _add(self, code: str, right: AnyRight) -> None:
         state = self.world.units[code]
         self._unit(UnitState(unit=state.unit, rights=(*state.rights, right)))
+        self._entered(RightBooked(right=right))
         self.known.add(right.right_id)
 
     def _name(self) -> str:
         self._index += 1
-        return f"{self._index}.1"
+        return f"outside.{self._index}"
 
     def _unit(self, state: UnitState) -> None:
         self.world = replace(self.world, units={**self.world.units, state.unit.unit_code: state})
@@ -186,8 +210,7 @@ class Twin:
         """A submission; both must come to the same."""
         said = law.decide(self.oracle, application)
         what = self._submission(application)
-        moment = self._moment()
-        decision = c.decide(self._world(), what, moment)
+        decision = self._commit(what.manifest, lambda world, moment: c.decide(world, what, moment))
         if said["answer"] == "BOOK":
             said["answer"] = law.gate(application) or "BOOK"
         self._compare("file", application, said, decision)
@@ -202,7 +225,7 @@ class Twin:
         """A registrar approves."""
         assert filed.place is not None
         said = law.approve(self._oracle_for(filed), filed.application, place=filed.place)
-        decision = d.approved(self._world(), filed.what, filed.row, self._moment())
+        decision = self._review(filed, Verb.APPROVE)
         self._compare("approve", filed.application, said, decision)
         self._after(filed, decision)
         return str(said["answer"])
@@ -212,7 +235,9 @@ class Twin:
         filed.application["bound"].add(bank)
         said = law.decide(self._oracle_for(filed), filed.application)
         act = self._act(Join, filed, bank, parties=v.parties([bank]))
-        decision = decide_join(self._dossier(filed), act, self._moment())
+        decision = self._commit(
+            filed.what.manifest, lambda world, moment: decide_join(self._dossier(filed, world), act, moment)
+        )
         if said["bars"] and said["awaited"]:
             said["answer"] = "AWAIT"  # the others are still to come: told, not yet closed
         if said["answer"] == "BOOK":
@@ -230,7 +255,10 @@ class Twin:
             said["answer"] = "PERSON"
         [bank] = self.oracle["units"][filed.row.units[0]]["mortgages"][filed.application["old"]]["banks"]
         act = self._act(Consent, filed, bank, kind=ConsentKind.PAYOFF_CONFIRMED)
-        decision = decide_consent(self._dossier(filed), act, self._moment())
+        decision = self._commit(
+            filed.what.manifest,
+            lambda world, moment: decide_consent(self._dossier(filed, world), act, moment),
+        )
         self._compare("confirm", filed.application, said, decision)
         self._after(filed, decision)
         return str(said["answer"])
@@ -247,13 +275,70 @@ class Twin:
                 return
             parties = v.parties([bank, *sorted(people)])
             act = self._act(Withdrawal, filed, bank, paper, parties=parties)
-            dossier = replace(self._dossier(filed), new_papers=(paper,))
-            decision = decide_withdrawal(dossier, act, self._moment())
+            decision = self._withdrawal(filed, act, paper)
             filed.application.setdefault("asked", set()).add(bank)
             missing = (self.applied(filed) & BANKS) - filed.application["asked"]
             if (decision.outcome.state is State.WITHDRAWN) != (not missing):
                 raise Disagreement(f"withdrawal by {bank}, missing {missing}: {decision.outcome}")
             self._after(filed, decision)
+
+    def refuse(self, filed: Filed) -> None:
+        """A registrar refuses in writing (IR 22)."""
+        decision = self._review(filed, Verb.REFUSE, grounds=(finding("R-CONFLICT", Severity.BLOCKS),))
+        if decision.outcome.state is not State.REFUSED:
+            raise Disagreement(f"refused, and it is {decision.outcome.state}")
+        self._after(filed, decision)
+
+    def _review(self, filed: Filed, verb: Verb, **changes: Any) -> Decision:
+        self._index += 1
+        row = replace(filed.row, state=State.IN_REVIEW, claimed_by=d.REGISTRAR.registrar_id, suspension="")
+        act = Act(
+            verb=verb,
+            application_id=row.application_id,
+            manifest_sha256=row.payload_sha256,
+            seen=row.last_index,
+            request_id=f"018f0000-0000-7000-9000-{self._index:012x}",
+            payload_sha256=f"{self._index:064x}",
+            created_at=self.now,
+            not_after=self.now + dt.timedelta(days=1),
+            **changes,
+        )
+        what = filed.what
+        return self._commit(
+            what.manifest,
+            lambda world, moment: decide_review(
+                world, d.REGISTRAR, row, what.manifest, what.papers, act, moment
+            ),
+        )
+
+    def _withdrawal(self, filed: Filed, act: Withdrawal, paper: Paper) -> Decision:
+        return self._commit(
+            filed.what.manifest,
+            lambda world, moment: decide_withdrawal(
+                replace(self._dossier(filed, world), new_papers=(paper,)), act, moment
+            ),
+        )
+
+    def _overdue(self, filed: Filed) -> Decision:
+        internal = self._internal()
+        return self._commit(
+            filed.what.manifest,
+            lambda world, moment: decide_overdue(self._dossier(filed, world), internal, moment),
+        )
+
+    def _reconsidered(self, filed: Filed) -> Decision:
+        internal = self._internal()
+        return self._commit(
+            filed.what.manifest,
+            lambda world, moment: decide_reconsidered(self._dossier(filed, world), internal, moment),
+        )
+
+    def _commit(self, manifest: Manifest, decide: Decide) -> Decision:
+        """One decision on the world as it is now. Here in memory; a ledger's twin commits it (tests/simulation)."""
+        return decide(self._world(), self._moment())
+
+    def _entered(self, *effects: AnyEffect) -> None:
+        """What came from outside: nothing more to do in memory."""
 
     def applied(self, filed: Filed) -> set[str]:
         """Applicants who have signed."""
@@ -276,7 +361,7 @@ class Twin:
             for one in self.open
             if one.row.state in QUEUED
         ]
-        self.check()
+        self.check(filed.row.units)
         if filed.row.state in CLOSED:
             self._turns()
 
@@ -294,7 +379,7 @@ class Twin:
             if said["person"] and said["waits"]:
                 said["answer"] = "WAIT"
             try:
-                decision = decide_reconsidered(self._dossier(filed), self._internal(), self._moment())
+                decision = self._reconsidered(filed)
             except NothingDue:
                 if not said["waits"]:
                     raise Disagreement(f"its turn has come: {filed.application} {said}") from None
@@ -375,9 +460,10 @@ class Twin:
                 f"\n oracle {said}\n" + "\n".join(lines)
             )
 
-    def check(self) -> None:
-        """The two registers say the same, and the invariants hold."""
-        for code, flat in self.oracle["units"].items():
+    def check(self, codes: Iterable[str] | None = None) -> None:
+        """The two registers say the same of these units, or of all, and the invariants hold."""
+        for code in self.oracle["units"] if codes is None else codes:
+            flat = self.oracle["units"][code]
             state = self.world.units[code]
             wanted, got = self._as_oracle(flat), self._as_gateway(state)
             if wanted != got:
@@ -524,13 +610,18 @@ class Twin:
         if application["undertaken"] and application["old"]:
             new = {b for s in application["steps"] for b in s.get("banks", ())}
             asked["PAYOFF_UNDERTAKING"] = set(flat["mortgages"][application["old"]]["banks"]) | new
-        there = {code: c.paper(code, *v.parties(sorted(who))) for code, who in asked.items()}
+        there = {code: self._paper(code, who) for code, who in asked.items()}
         bound = application["bound"] - {application["filer"]}
-        there["APPLICATION"] = c.paper("APPLICATION", *v.parties(sorted(bound)), bound=True)
+        there["APPLICATION"] = self._paper("APPLICATION", bound, bound=True)
         if natural(application["wanted"]):
-            there["INQUIRY_RECORD"] = c.paper("INQUIRY_RECORD", *v.parties(sorted(bound)), bound=True)
-            there["REMOTE_IDENTITY"] = c.paper("REMOTE_IDENTITY")
+            there["INQUIRY_RECORD"] = self._paper("INQUIRY_RECORD", bound, bound=True)
+            there["REMOTE_IDENTITY"] = self._paper("REMOTE_IDENTITY", set())
         return tuple(paper for code, paper in there.items() if code not in application["lacks"])
+
+    def _paper(self, code: str, who: set[str], *, bound: bool = False) -> Paper:
+        """Each case has files of its own."""
+        digest = hashlib.sha256(f"{self._index} {code}".encode()).hexdigest()
+        return c.paper(code, *v.parties(sorted(who)), bound=bound, sha256=digest)
 
     def _world(self) -> World:
         cases: dict[str, tuple[OpenCase, ...]] = {}
@@ -550,10 +641,8 @@ class Twin:
         others = [one for one in self.oracle["queue"] if one["case"] is not filed]
         return {**self.oracle, "queue": others}
 
-    def _dossier(self, filed: Filed) -> Dossier:
-        return Dossier(
-            world=self._world(), row=filed.row, manifest=filed.what.manifest, papers=filed.what.papers
-        )
+    def _dossier(self, filed: Filed, world: World) -> Dossier:
+        return Dossier(world=world, row=filed.row, manifest=filed.what.manifest, papers=filed.what.papers)
 
     def _act(self, kind: Any, filed: Filed, bank: str, /, *new: Paper, **changes: Any) -> Any:
         at = {"created_at": self.now, "not_after": self.now + dt.timedelta(days=1)}

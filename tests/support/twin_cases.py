@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -95,7 +94,7 @@ def _signed(made: dict[str, Any], twin: Twin, flat: dict[str, Any], pick: Pick) 
     """Everybody signs and every paper is there, or somebody does not, or one is not."""
     wanted: list[str] = []
     signed: dict[str, set[str]] = {}
-    now = copy.deepcopy({k: x for k, x in twin.oracle.items() if k != "queue"}) | {"queue": []}
+    now = twin.oracle
     for number, step in enumerate(made["steps"]):
         here = now["units"][step["unit"]]
         wanted += applicants(step, here)
