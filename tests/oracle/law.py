@@ -421,9 +421,7 @@ def _is_clean(
     rights = ("mortgages", "notices", "seizures", "dissent", "habitation", "holds")
     bare = not any(flat[right] for right in rights)
     alone = len(flat["owners"]) == 1 and not set(flat["owners"]) & set(before["wards"])
-    bare = bare and not any(
-        step["unit"] in case["units"] and (place is None or case["place"] < place) for case in before["queue"]
-    )
+    bare = bare and not any(step["unit"] in case["units"] for case in before["queue"])
     plain = step.get("kind", "ORDINARY") == "ORDINARY" and not step.get("agreed")
     return bare and alone and plain and step["debtors"] == step["mortgagors"]
 

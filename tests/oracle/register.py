@@ -41,6 +41,18 @@ def rank_of(flat: dict[str, Any], mortgage: str) -> int:
     return next(n for n, group in enumerate(flat["ranks"], start=1) if mortgage in group)
 
 
+def is_as_printed(flat: dict[str, Any]) -> bool:
+    """Every mortgage stands where it was printed and agreed nothing: elsewhere the gateway reads an agreed rank in
+    another way than its parties (tests/unit/register/test_register_rank.py, the test that is expected to fail).
+    """
+    rows = flat["mortgages"]
+    return bool(rows) and all(
+        rows[one]["printed"] == place and rows[one]["agreed"] is None
+        for place, group in enumerate(flat["ranks"], start=1)
+        for one in group
+    )
+
+
 def booked(register: Register, steps: list[Step], seq: int) -> tuple[Register, list[str]]:
     """The register once every step is booked, in order, and the new certificates in order."""
     touched = {step["unit"]: copy.deepcopy(register["units"][step["unit"]]) for step in steps}

@@ -30,12 +30,12 @@ COMES = ("DISSENT", "HABITATION", "CORRECTION", "DISPUTED", "PROHIBITED", "RIGHT
 ACTS = {
     "somebody files": 38,
     "the registrar works": 24,
-    "a bank joins": 12,
-    "the old bank confirms": 3,
+    "a bank joins": 10,
+    "the old bank confirms": 4,
     "banks withdraw": 3,
-    "the court serves": 3,
-    "something comes": 3,
-    "everything is lifted": 4,
+    "the court serves": 2,
+    "something comes": 2,
+    "everything is lifted": 9,
     "time passes": 10,
 }
 
@@ -43,7 +43,7 @@ ACTS = {
 class City:
     """One city of one seed. `log` is what happened, in words; the twin raises what must not be."""
 
-    def __init__(self, seed: int, *, acts: int = 100, units: int = 12, twin: Any = Twin, **how: Any) -> None:
+    def __init__(self, seed: int, *, acts: int = 120, units: int = 4, twin: Any = Twin, **how: Any) -> None:
         self.seed = seed
         self.random = random.Random(seed)
         self.acts = acts
@@ -67,6 +67,7 @@ class City:
             self.check()
         self._leave_alone()
         self.twin.check()
+        self.counted.update({f"booked {what}": times for what, times in self.twin.booked.items() if what})
         return self.counted
 
     def _do(self, what: str) -> None:
@@ -83,6 +84,7 @@ class City:
     def _registrar(self) -> str:
         """In order of acceptance, on working days only; what the law stops is refused, or left for another day."""
         if not works(self.twin.now.astimezone(CHINA).date()):
+            self.twin.pass_time(dt.timedelta(days=1))
             return "day off"
         waiting = self._in(State.ACCEPTED, State.IN_REVIEW, State.SUSPENDED)
         if not waiting:

@@ -74,8 +74,8 @@ class LedgerTwin(Twin):
 
     def _commit(self, manifest: Manifest, decide: Decide) -> Decision:
         """Decided in memory, then by the ledger: the same; and once, whatever is cut or lost on the way."""
-        self.spine.clock.now = self.now
         expected = decide(self._world(), self._moment())
+        self.spine.clock.now = self.now
         [key] = [effect for effect in expected.effects if isinstance(effect, RequestAnswered)]
         if self._faults.random() < 0.1:
             self.counted["cut"] += 1

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.oracle.blocks import COLUMN_OF, COLUMNS
+from tests.oracle.people import N29
 from tests.simulation.city import City
 from tests.simulation.ledger_city import LedgerTwin
 
@@ -21,7 +23,10 @@ MUST_HAPPEN = (
     "the registrar works: PAYOFF",
     "a bank joins: PERSON",
     "banks withdraw: WITHDRAWN",
+    "the old bank confirms: BOOK",
     "the court serves: PRE",
+    *(f"booked {step}" for step in (*COLUMN_OF, *COLUMNS) if step not in ("NOTE", "CONVERT")),
+    *(f"booked {mode}" for mode in sorted(N29)),
 )
 
 

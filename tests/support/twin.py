@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -59,7 +60,7 @@ from gateway.register.rank import current_ranks
 from gateway.register.reasons import finding
 from tests.oracle import law
 from tests.oracle.people import BANKS, N29, applicants, natural
-from tests.oracle.register import booked, live_certificates, rank_of
+from tests.oracle.register import booked, is_as_printed, live_certificates, rank_of
 from tests.support import cases as c
 from tests.support import deals as d
 from tests.support import later
@@ -105,6 +106,7 @@ class Twin:
         self.open: list[Filed] = []
         self.ended: set[str] = set()  # ids of rights that became historical
         self.known: set[str] = set()  # ids of every right there ever was
+        self.booked: Counter[str] = Counter()  # how often each step and mode was booked
         self._index = 100
         for number, flat in enumerate(units.values()):
             for token in sorted(live_certificates(flat)):
@@ -222,8 +224,12 @@ class Twin:
         return str(said["answer"])
 
     def approve(self, filed: Filed) -> str:
-        """A registrar approves."""
+        """A registrar approves; what was agreed on an order of mortgages that has changed since is refused."""
         assert filed.place is not None
+        agreed = any(step.get("agreed") for step in filed.application["steps"])
+        if agreed and not is_as_printed(self.oracle["units"][filed.row.units[0]]):
+            self.refuse(filed)
+            return "refused"
         said = law.approve(self._oracle_for(filed), filed.application, place=filed.place)
         decision = self._review(filed, Verb.APPROVE)
         self._compare("approve", filed.application, said, decision)
@@ -427,6 +433,7 @@ class Twin:
         for token, content in zip(issued, decision.contents, strict=True):
             self.numbers[token] = content.number
         self.oracle = {**after, "queue": self.oracle["queue"]}
+        self.booked.update([*(step["op"] for step in filed.application["steps"]), filed.application["mode"]])
 
     # -- comparison -------------------------------------------------------------------------------------------------
 
@@ -658,7 +665,10 @@ class Twin:
         return replace(later.INTERNAL, request_id=f"clock-{self._index}")
 
     def _moment(self) -> Moment:
+        """The next entry, a moment after the last: rows of one instant are test_register_rank.py's."""
         self._index += 1
+        self.now += dt.timedelta(microseconds=1)
+        self.oracle["now"] = self.now
         return replace(
             c.moment(self._index, self.now), application_id=f"018f0000-0000-7000-8000-{self._index:012x}"
         )

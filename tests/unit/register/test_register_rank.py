@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gateway.register.model import Mortgage
@@ -108,3 +109,19 @@ def test_agreed_rank_is_the_place_on_the_day_of_the_agreement() -> None:
     """RD 67; CC 409: second behind the mortgage that is first now, whatever that one was printed with."""
     new = _booked("n", "2026-01-01", 3, agreed_rank=2)
     assert current_ranks([*_second_and_third(), new]) == {"b": 1, "n": 2, "c": 3}
+
+
+def test_entries_of_one_instant_rank_in_their_order() -> None:
+    """A batch reads the clock once: entry 9 goes before entry 10, as numbers have it (CC 414)."""
+    ninth, tenth = _booked("9.1", "2026-01-01", 2), _booked("10.1", "2026-01-01", 2)
+    assert current_ranks([tenth, ninth]) == {"9.1": 1, "10.1": 2}
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a changed row has a new id, and nothing else tells rows of one instant apart"
+)
+def test_change_keeps_the_place_among_mortgages_of_one_instant() -> None:
+    """RD 68: entry 9 was changed in entry 30; printed alike because the first was released in between."""
+    changed = _booked("30.1", "2026-01-01", 2)
+    changed = msgspec.structs.replace(changed, booked_at=LATER)
+    assert current_ranks([changed, _booked("10.1", "2026-01-01", 2)]) == {"30.1": 1, "10.1": 2}
