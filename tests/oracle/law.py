@@ -8,12 +8,11 @@ applicants of the first step; `signed` and `consents`, paper code → who signed
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-from pathlib import Path
 from typing import Any
 
 from tests.oracle.blocks import RULE, cell
+from tests.oracle.days import last_day
 from tests.oracle.people import N29, applicants, concerned, natural, papers_of_mode, papers_of_step
 from tests.oracle.register import booked
 
@@ -21,24 +20,6 @@ Found = set[tuple[str, str]]
 
 CODE_2021 = dt.datetime(2021, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=8)))
 CHINA = dt.timezone(dt.timedelta(hours=8))
-
-with (Path(__file__).parents[1] / "vectors/domain/calendar_2026.csv").open(
-    encoding="utf-8", newline=""
-) as _lines:
-    _DAYS = {dt.date.fromisoformat(row["date"]): row["is_workday"] == "1" for row in csv.DictReader(_lines)}
-
-
-def works(day: dt.date) -> bool:
-    """Whether people work: the State Council's list, else Monday to Friday (handbook 10)."""
-    return _DAYS.get(day, day.weekday() < 5)
-
-
-def last_day(start: dt.date) -> dt.date:
-    """The 90th day, or the next day on which people work (CC 203, 221)."""
-    day = start + dt.timedelta(days=90)
-    while not works(day):
-        day += dt.timedelta(days=1)
-    return day
 
 
 def decide(

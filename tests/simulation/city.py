@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.cases.model import QUEUED, State
-from tests.oracle.law import works
+from tests.oracle.days import works
 from tests.oracle.people import BANKS
 from tests.support import twin_values as v
 from tests.support.twin import Filed, Twin
