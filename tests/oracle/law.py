@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.oracle.blocks import RULE, cell
 from tests.oracle.days import last_day
-from tests.oracle.people import N29, applicants, concerned, natural, papers_of_mode, papers_of_step
+from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step
 from tests.oracle.register import booked
 
 Found = set[tuple[str, str]]
@@ -405,6 +405,3 @@ def _is_clean(
     bare = bare and not any(step["unit"] in case["units"] for case in before["queue"])
     plain = step.get("kind", "ORDINARY") == "ORDINARY" and not step.get("agreed")
     return bare and alone and plain and step["debtors"] == step["mortgagors"]
-
-
-__all__ = ["approve", "concerned", "decide", "gate", "natural"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from tests.oracle.people import BANKS, applicants, natural, papers_of_mode, papers_of_step
+from tests.oracle.people import BANKS, applicants, papers_of_mode, papers_of_step
 from tests.oracle.register import booked, is_as_printed, unit
 from tests.support.twin import Twin
 from tests.support.twin_values import unit_code
@@ -353,6 +353,3 @@ def _three_in_one(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict
         "steps": [sale, _rewritten(sale, old), new],
         "names": _joining(flat, pick),
     }
-
-
-__all__ = ["application", "flats", "natural"]

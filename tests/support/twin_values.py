@@ -35,7 +35,6 @@ from gateway.register.model import (
     Owner,
     Ownership,
     Party,
-    PreNotice,
     PreNoticeKind,
     Seizure,
     SeizureKind,
@@ -371,5 +370,3 @@ _MAKERS: dict[str, Any] = {
     "CONVERT_LOAN": _convert,
     "WAIVE": _waive,
 }
-
-__all__ = ["NAMES", "PEOPLE", "PreNotice", "operation", "parties", "state_of", "unit_code"]
