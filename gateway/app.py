@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import datetime as dt
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
+from gateway import startup
 from gateway.cases.effects import AnyEffect, TrustSet
 from gateway.certificates.seal import CertificateSealer
 from gateway.certificates.seal_protocol import SealKey
 from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
+from gateway.feed_watch import FeedWatch
 from gateway.readings import Readings, served
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
+from gateway.rpc.desk import DeskService
+from gateway.rpc.feed import FeedService
 from gateway.rpc.files import FileService
 from gateway.rpc.ledger import LedgerService
 from gateway.rpc.party import PartyService
@@ -38,12 +37,11 @@ from gateway.rpc.verifier import Verifier
 from gateway.sealing import Sealing
 from gateway.sequencer import Sequencer
 from gateway.storage import tables
-from gateway.storage.engine import WriterLock, reader_engine, writer_engine
+from gateway.storage.engine import WriterLock, database_file, reader_engine, writer_engine
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
 from ledger.checkpoint import NoteSigner
-from ledger.errors import RegistryUnknownError, WrongKeyError
 from ledger.publish import Publisher
 from ledger.store import Ledger
 from ledger.tables import metadata as ledger_metadata
@@ -67,20 +65,14 @@ class Gateway:
         self._clock = clock
         self._lock: WriterLock | None = None
         self._trust: dict[str, tuple[TrustSet | None, TrustStore]] = {}
+        self._serving = False
         self.metrics_port: int | None = None
 
     async def start(self) -> None:
         """Open the store, finish what a crash left, then listen."""
         config = self.config
-        vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
-        self.ledger = Ledger(vault)
-        self._take_lock()
-        self._writer = writer_engine(config.storage.database)
-        self._reader = reader_engine(config.storage.database)
-        create_tables(self._writer)
-        self._check_ledgers()
-        signers = {r.id: note_signer(r.origin, r.ledger_key) for r in config.registries}
-        self._publisher = Publisher(signers.__getitem__)
+        signers = self._open_store()
+        self._signers = signers
         self._vkeys = {registry: signer.vkey for registry, signer in signers.items()}
         self.files = FileStore(config.storage.files)
         swept = self.files.sweep()
@@ -93,6 +85,7 @@ class Gateway:
             self._publisher,
             clock=self._clock,
             on_commit=self._on_commit,
+            on_damage=self._on_damage,
         )
         registries = [r.id for r in config.registries]
         for registry in registries:
@@ -105,8 +98,14 @@ class Gateway:
         self.sequencer.coming = self._verifier.is_busy
         self._checker = FileChecker(TrustStore({}), now=self._clock, workers=config.limits.check_workers)
         await self._checker.start()
+        self.feed_watch = FeedWatch(self.sequencer.settings, self._clock)
+        self.feed_watch.start(registries)
         self.clockwork = Clockwork(
-            sequencer=self.sequencer, queries=self.queries, trust_of=self.trust, clock=self._clock
+            sequencer=self.sequencer,
+            queries=self.queries,
+            trust_of=self.trust,
+            clock=self._clock,
+            also=self.feed_watch.look_at_all,
         )
         self._readings = Readings(sequencer=self.sequencer, queries=self.queries, clock=self._clock)
         await self._readings.start(registries)
@@ -115,12 +114,20 @@ class Gateway:
         self._rehearsals = DailyQuota(self.sequencer.run, await self.queries.read(read_counts))
         self.callers = Callers(self.sequencer.settings, self.trust, self._clock)
         self._server = RpcServer(config, self.callers, self._servicers())
-        await self._server.start()
-        self._start_metrics()
+        try:
+            await self._server.start()
+            self._start_metrics()
+        except ConfigError:  # an address is taken
+            await self.stop()
+            raise
+        self._serving = True
+        if self.sequencer.is_damaged:
+            self._tell_damage()
 
     async def _start_sealing(self, registries: Sequence[str], vkeys: Mapping[str, str]) -> None:
         """Processes that render and seal, and the queue before them; off where the configuration says so."""
         self.sealing: Sealing | None = None
+        self._seals: CertificateSealer | None = None
         if not self.config.sealing:
             return
         seals = {
@@ -136,6 +143,7 @@ class Gateway:
             workers=workers,
         )
         await self._sealer.start()
+        self._seals = self._sealer
         self.sealing = Sealing(
             sequencer=self.sequencer,
             queries=self.queries,
@@ -161,10 +169,7 @@ class Gateway:
         if self.metrics_port is not None:
             self._metrics_server.shutdown()
             self._metrics_server.server_close()
-        self._reader.dispose()
-        self._writer.dispose()
-        if self._lock is not None:
-            self._lock.release()
+        self._close_store()
 
     @property
     def ports(self) -> dict[str, int]:
@@ -199,11 +204,15 @@ class Gateway:
             ),
             "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),
-            "CertificateService": CertificateService(**shared, files=self.files, limits=limits),
+            "CertificateService": CertificateService(
+                **shared, files=self.files, limits=limits, seals=self._seals
+            ),
+            "DeskService": DeskService(**shared, seals=self._seals),
             "RegisterService": RegisterService(**shared, trust_of=self.trust),
             "LedgerService": LedgerService(
                 queries=self.queries, limits=limits, vkey_of=self._vkeys.__getitem__
             ),
+            "RegisterFeedService": FeedService(**shared, **verifying, signer_of=self._signers.__getitem__),
             "AdminService": AdminService(**shared, **verifying, files=self.files),
         }
 
@@ -215,35 +224,58 @@ class Gateway:
         self.watch.move(registry)
         self._readings.committed(registry, effects)
         self.clockwork.committed(registry, effects)
+        self.feed_watch.look(registry)
         if self.sealing is not None:
             self.sealing.committed(registry, effects)
 
-    def _check_ledgers(self) -> None:
-        """Raise ConfigError, with everything closed again, unless each registry's ledger is there and our key is its.
+    def _on_damage(self) -> None:
+        """A ledger was found damaged, on the sequencer's thread: whoever asks after our health is told."""
+        self._loop.call_soon_threadsafe(self._tell_damage)
 
-        Under another key nothing of it could be read, and what came in could not be entered.
+    def _tell_damage(self) -> None:
+        if self._serving:  # else `start` tells it
+            self._server.mark_not_serving()
+
+    def _open_store(self) -> dict[str, NoteSigner]:
+        """Check settings and store, and take the ledgers over; each registry's signer.
+
+        Raises ConfigError, SecondWriter; what was opened is closed again.
         """
+        config = self.config
+        key_encryption_key, signers = startup.check_settings(config)
+        startup.check_database(config)
+        self.ledger = Ledger(Vault(key_encryption_key))
+        self._publisher = Publisher(signers.__getitem__)
+        self._take_lock()
+        self._writer = writer_engine(config.storage.database)
+        self._reader = reader_engine(config.storage.database)
         try:
-            with self._reader.begin() as connection:
-                for registry in self.config.registries:
-                    self.ledger.check_key(connection, registry.id)
-        except (WrongKeyError, RegistryUnknownError) as error:
-            self._reader.dispose()
-            self._writer.dispose()
-            if self._lock is not None:
-                self._lock.release()
-            raise ConfigError(f"{self.config.storage.key_encryption_key}: {error}") from error
+            startup.check_tables(self._writer, config.storage.database)
+            startup.take_over(config, self._writer, self.ledger, self._publisher)
+        except BaseException:
+            self._close_store()
+            raise
+        return signers
+
+    def _close_store(self) -> None:
+        self._reader.dispose()
+        self._writer.dispose()
+        if self._lock is not None:
+            self._lock.release()
 
     def _take_lock(self) -> None:
-        prefix = "sqlite:///"
-        if self.config.storage.database.startswith(prefix):
-            self._lock = WriterLock(Path(self.config.storage.database.removeprefix(prefix)))
+        path = database_file(self.config.storage.database)
+        if path is not None:
+            self._lock = WriterLock(path)
             self._lock.acquire()
 
     def _start_metrics(self) -> None:
         host, _, port = self.config.server.metrics.rpartition(":")
         if host:
-            self._metrics_server, _ = start_http_server(int(port), addr=host, registry=served(self._readings))
+            with startup.bound("server.metrics", self.config.server.metrics):
+                self._metrics_server, _ = start_http_server(
+                    int(port), addr=host, registry=served(self._readings)
+                )
             self.metrics_port = self._metrics_server.server_port
 
 
@@ -260,28 +292,3 @@ def trust_store(trust: TrustSet | None) -> TrustStore:
         return TrustStore({})
     anchors = {Purpose(name): ders for name, ders in trust.anchors.items()}
     return TrustStore(anchors, trust.crls, trust.intermediates)
-
-
-def note_signer(origin: str, path: Path) -> NoteSigner:
-    """The ledger's Ed25519 key under its origin's name."""
-    key = load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(f"{path}: a ledger key must be Ed25519")
-    return NoteSigner(origin, key)
-
-
-def read_key_encryption_key(path: Path) -> bytes:
-    """32 bytes as base64 in a file that only the service may read."""
-    if path.stat().st_mode & 0o077:
-        raise ConfigError(f"{path}: others may read the key-encryption key; run chmod 600 on it")
-    key = base64.b64decode(path.read_text().strip())
-    if len(key) != 32:
-        raise ConfigError(f"{path}: must hold 32 bytes as base64, has {len(key)}")
-    return key
-
-
-def write_key_encryption_key(path: Path, key: bytes) -> None:
-    """Write a new key-encryption key, readable by its owner alone."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(base64.b64encode(key).decode() + "\n")

@@ -18,12 +18,12 @@ from typing import Final
 import msgspec
 
 from gateway.applications.accepting import QUEUE, Answered
-from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
+from gateway.applications.expiry import NothingDue, decide_reconsidered, decide_woken
 from gateway.applications.later import Dossier
 from gateway.cases.decision import Decision
-from gateway.cases.effects import AnyEffect, ApplicationRecorded
+from gateway.cases.effects import AnyEffect, ApplicationRecorded, CounterCaseRecorded
 from gateway.cases.errors import ApplicationNotFound
-from gateway.cases.model import CLOSED, Application, Moment, State
+from gateway.cases.model import CLOSED, Application, Moment, Paper, State
 from gateway.commands import Command
 from gateway.rpc.acts import Filed, dossier_of, filed_of
 from gateway.sequencer import Sequencer
@@ -55,12 +55,22 @@ _encode = msgspec.json.Encoder().encode
 _Decide = Callable[[Dossier, Answered, Moment], Decision]
 
 
+#: How each prompt is decided; a replay takes it from here.
+PROMPTS: Final[dict[str, _Decide]] = {"OVERDUE": decide_woken, "TURN": decide_reconsidered}
+
+
 class Prompt(msgspec.Struct, frozen=True):
     """What an internal command says: the case, what is asked of it, and why now."""
 
     application: str
     prompt: str
     since: str
+
+
+class ClockworkEvidence(msgspec.Struct, frozen=True):
+    """What an internal command looked at, kept with its entry."""
+
+    papers: tuple[Paper, ...]
 
 
 class Clockwork:
@@ -74,7 +84,10 @@ class Clockwork:
         trust_of: Callable[[str], TrustStore],
         clock: Callable[[], dt.datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        also: Callable[[], None] = lambda: None,
     ) -> None:
+        """`also` is called whenever the clock is looked at: what else may have come with the time."""
+        self._also = also
         self._sequencer = sequencer
         self._queries = queries
         self._trust_of = trust_of
@@ -90,6 +103,8 @@ class Clockwork:
         for registry in registries:
             for row in await self._queries.applications_in(registry, [s.value for s in _DUE_STATES]):
                 self._expect(row)
+            for row in await self._queries.payoffs_watched(registry):
+                self._expect(row)
             for row in await self._queries.applications_in(registry, [State.SUSPENDED.value]):
                 if row.suspension == QUEUE:
                     self._freed.append((registry, row.units))
@@ -104,6 +119,9 @@ class Clockwork:
     def committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
         """Note what a commit made due, and on which units a place became free."""
         for effect in effects:
+            if isinstance(effect, CounterCaseRecorded) and not effect.case.is_open:
+                self._freed.append((registry, tuple(effect.case.places)))
+                self._poked.set()
             if not isinstance(effect, ApplicationRecorded):
                 continue
             row = effect.application
@@ -117,9 +135,9 @@ class Clockwork:
         self._poked.set()
 
     def _expect(self, row: Application) -> None:
-        if row.due_at is None:
+        if row.wakes_at is None:
             return
-        item = (row.due_at, row.registry, row.application_id)
+        item = (row.wakes_at, row.registry, row.application_id)
         heapq.heappush(self._due, item)
         if self._due[0] == item:
             self._poked.set()
@@ -130,6 +148,7 @@ class Clockwork:
         while True:
             self._poked.clear()
             try:
+                self._also()
                 await self._end_overdue()
                 await self._give_turns()
             except Exception:
@@ -155,11 +174,11 @@ class Clockwork:
         while self._due and self._due[0][0] <= self._clock():
             _, registry, application_id = heapq.heappop(self._due)
             row = await self._queries.application(registry, application_id)
-            if row is None or row.due_at is None or row.due_at > self._clock():
+            if row is None or row.wakes_at is None or row.wakes_at > self._clock():
                 continue
-            request_id = f"due/{application_id}/{int(row.due_at.timestamp())}"
-            prompt = Prompt(row.name, "OVERDUE", instant(row.due_at))
-            if not await self._prompt(row, request_id, prompt, decide_overdue):
+            request_id = f"due/{application_id}/{int(row.wakes_at.timestamp())}"
+            prompt = Prompt(row.name, "OVERDUE", instant(row.wakes_at))
+            if not await self._prompt(row, request_id, prompt, decide_woken):
                 again = self._clock() + dt.timedelta(seconds=RETRY_SECONDS)
                 heapq.heappush(self._due, (again, registry, application_id))
                 return
@@ -200,8 +219,12 @@ def _command(
         kind="application.turn_came", institution="", request_id=request_id, payload_sha256=digest
     )
 
+    found: list[tuple[Paper, ...]] = []
+
     def decided(working: Working, moment: Moment) -> Decision:
-        return decide(dossier_of(working, filed, trust, moment), answered, moment)
+        dossier = dossier_of(working, filed, trust, moment)
+        found.append(dossier.all_papers)
+        return decide(dossier, answered, moment)
 
     wants = wants_of_case(filed.manifest, filed.row, now)
     wants.requests = {("", request_id)}
@@ -211,7 +234,7 @@ def _command(
         request_id=request_id,
         payload_sha256=digest,
         payload=payload,
-        evidence=lambda: b"{}",
+        evidence=lambda: _encode(ClockworkEvidence(found[-1])),
         wants=wants,
         decide=decided,
     )

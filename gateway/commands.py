@@ -25,12 +25,20 @@ class Unavailable(Exception):
     """The ledger cannot be written to now; nothing happened. The message says why, `reason` is an ErrorReason."""
 
     reason = "SHUTTING_DOWN"
+    retry_seconds: float | None = 2.0
 
 
 class ClockBehind(Unavailable):
     """Our clock is behind the ledger's newest entry."""
 
     reason = "CLOCK_BEHIND"
+
+
+class LedgerStopped(Unavailable):
+    """The registry's ledger was found damaged: nothing more is entered until it was restored and the server started."""
+
+    reason = "LEDGER_DAMAGED"
+    retry_seconds = None  # waiting does not help
 
 
 @dataclass(slots=True)

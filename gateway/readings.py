@@ -102,6 +102,20 @@ class Readings(Collector):
             oldest,
         )
         yield self._family("diya_certificates_unsealed", "Certificates numbered and not yet sealed", unsealed)
+        yield from self._feeds(now)
+
+    def _feeds(self, now: dt.datetime) -> Iterator[Metric]:
+        """Silence is a gap too, so it is computed now; a place without a feed has no age."""
+        gaps: dict[str, float] = {}
+        ages: dict[str, float] = {}
+        for registry in self._registries:
+            settings = self._sequencer.settings(registry)
+            lag = settings.profile.counter_feed_max_lag_minutes if settings.profile else 0
+            gaps[registry] = float(settings.feed.is_gap(lag, now))
+            if settings.feed.as_of is not None:
+                ages[registry] = max((now - settings.feed.as_of).total_seconds(), 0.0)
+        yield self._family("diya_feed_gap", "1 while the counter's feed stops automatic decisions", gaps)
+        yield self._family("diya_feed_age_seconds", "Time since the counter is not known any more", ages)
 
     def _family(self, name: str, text: str, values: dict[str, int] | dict[str, float]) -> Metric:
         family = GaugeMetricFamily(name, text, labels=["registry"])

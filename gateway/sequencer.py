@@ -35,6 +35,7 @@ from gateway.commands import (
     Answer,
     ClockBehind,
     Command,
+    LedgerStopped,
     Overloaded,
     Receipt,
     Unavailable,
@@ -46,6 +47,13 @@ from gateway.storage import tables as t
 from gateway.storage.settings import Settings, load_settings
 from gateway.storage.working import Wants, Working
 from gateway.telemetry import metrics
+from ledger.errors import (
+    LedgerDamagedError,
+    ProofError,
+    RolledBackError,
+    SecondSignerError,
+    SignerMismatchError,
+)
 from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Appended, EntryDraft, Head, Ledger, PartDraft
 
@@ -65,6 +73,14 @@ CLOCK_BEHIND_SECONDS_MAX = 2.0
 
 #: Bytes of randomness handed to each decision (certificate codes).
 ENTROPY_BYTES = 128
+
+#: Errors that say that stored rows contradict each other or what was signed: a person must look.
+DAMAGE = (LedgerDamagedError, RolledBackError, SecondSignerError, SignerMismatchError, ProofError)
+
+_STOPPED = (
+    "该登记机构的账本存储已损坏，停止受理；请联系登记机构 / "
+    "the stored ledger of this registry is damaged and nothing is entered; call the authority"
+)
 
 T = TypeVar("T")
 
@@ -108,14 +124,17 @@ class Sequencer:
         clock: Callable[[], dt.datetime],
         entropy: Callable[[int], bytes] = os.urandom,
         on_commit: Callable[[str, Sequence[AnyEffect]], None] | None = None,
+        on_damage: Callable[[], None] | None = None,
     ) -> None:
-        """`on_commit` is told the effects of each commit, on this thread."""
+        """On this thread `on_commit` is told the effects of each commit, `on_damage` that a ledger is damaged."""
         self._engine = engine
         self._ledger = ledger
         self._publisher = publisher
         self._clock = clock
         self._entropy = entropy
         self._on_commit = on_commit
+        self._on_damage = on_damage
+        self._damaged: set[str] = set()  # registries whose ledger contradicts itself: nothing more is entered
         self.coming: Callable[[], bool] = bool  # whether more is on its way; set once, before serving
         self._queue: queue.SimpleQueue[Command | Work | None] = queue.SimpleQueue()
         self._arrivals: deque[float] = deque()  # when each item that is not yet answered came, oldest first
@@ -182,6 +201,11 @@ class Sequencer:
         except IndexError:
             return 0, 0.0
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a ledger was found damaged and its acts are refused."""
+        return bool(self._damaged)
+
     def settings(self, registry: str) -> Settings:
         """The registry's settings as of the last commit."""
         return self._settings.get(registry) or Settings()
@@ -236,6 +260,9 @@ class Sequencer:
                     self._process([item])
                 return
             log.exception("batch not committed")
+            if isinstance(items[0], Command) and isinstance(error, DAMAGE):
+                self._stop_registry(items[0].registry, error)
+                error = LedgerStopped(_STOPPED)
             if isinstance(items[0], Command):
                 _deliver([(items[0], error)])
             else:
@@ -316,6 +343,9 @@ class Sequencer:
             else:
                 batch.refused.append((command, RequestIdReused(command.request_id)))
             return
+        if command.registry in self._damaged:  # what was answered before is still told, above
+            batch.refused.append((command, LedgerStopped(_STOPPED)))
+            return
         drawn = self._entropy(10 + ENTROPY_BYTES)
         moment = Moment(now=now, index=index, application_id=str(uuid7(now, drawn[:10])), entropy=drawn[10:])
         try:
@@ -383,13 +413,27 @@ class Sequencer:
             with self._engine.begin() as connection:
                 signed = self._publisher.publish(connection, registry)
                 proofs = self._publisher.prove_inclusions(connection, registry, indexes, signed.size)
-        except Exception:
+        except Exception as error:
             # The entries are durable; only their checkpoint is late. GetReceipt gives it when publishing works again.
             log.exception("checkpoint not published")
             metrics.publish_failed(registry)
+            if isinstance(error, DAMAGE):
+                self._stop_registry(registry, error)
             return None, {}
         metrics.published(registry, signed.size)
         return signed, proofs
+
+    def _stop_registry(self, registry: str, error: Exception) -> None:
+        """Enter nothing more for a registry: what would be answered could perhaps never be proven."""
+        if registry in self._damaged:
+            return
+        self._damaged.add(registry)
+        # A damage is told by rows and indexes; no name or number of anybody is in it.
+        log.critical(
+            "ledger damaged, its acts are refused", extra={"registry": registry, "damage": str(error)}
+        )
+        if self._on_damage is not None:
+            self._on_damage()
 
     def _replayed(
         self, registry: str, index: int, signed: SignedCheckpoint | None, proof: tuple[bytes, ...]

@@ -17,7 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from gateway.app import create_tables, note_signer, read_key_encryption_key, utc_now, write_key_encryption_key
+from gateway.app import create_tables, utc_now
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     AnyEffect,
@@ -30,6 +30,7 @@ from gateway.cases.effects import (
 from gateway.cases.model import Moment, Outcome, Result
 from gateway.commands import Command
 from gateway.config import Config, RegistryConfig, load_config
+from gateway.keys import note_signer, read_key_encryption_key, write_key_encryption_key
 from gateway.register.authority import Profile, RuleSet
 from gateway.sequencer import Sequencer
 from gateway.storage.engine import WriterLock, writer_engine

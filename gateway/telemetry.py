@@ -153,6 +153,9 @@ class Metrics:
 
 metrics = Metrics()
 
+#: What a log line may carry beside its text, a closed list: none of these holds a name or anybody's number.
+_EXTRAS = ("incident", "registry", "identifier", "prompt", "damage")
+
 
 def _where_not_what(
     _logger: object, _method: str, event: structlog.typing.EventDict
@@ -179,6 +182,7 @@ def configure_logging(*, json: bool, level: int = logging.INFO) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(_EXTRAS),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _where_not_what,
     ]

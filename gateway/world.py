@@ -109,6 +109,7 @@ def world_of(
         certificates_by_number=certificates,
         certificate_holders=holders,
         named={name: row for name, row in named.items() if row is not None},
+        feed_gap=settings.feed.is_gap(settings.profile.counter_feed_max_lag_minutes, now),
     )
 
 

@@ -37,7 +37,10 @@ from ledger.records import Head, parse_head
 from ledger.tables import ledger_checkpoint, ledger_head, ledger_published, ledger_tile
 from ledger.tile import FullTile, TileLoader, TileTree
 from ledger.tree import consistency_proof, inclusion_proofs, root
-from ledger.tree_store import Point, read_back, tile_loader, tree_at
+from ledger.tree_store import Point, read_again, read_back, tile_loader, tree_at
+
+NEWEST_ENTRIES: Final = 4096
+"""Published entries that are read and hashed again before a process takes a ledger over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,29 @@ class Publisher:
                     )
                 return last
             return self._publish_new(conn, state, head, published, last, signer)
+
+    def check_newest(self, conn: Connection, registry: str, entries_max: int = NEWEST_ENTRIES) -> Head:
+        """Check the newest entries, published ones too, before this process builds on them; return the head.
+
+        The signer is that of the ledger, the last checkpoint opens, and the last `entries_max`
+        entries, hashed again, are those of chain, head and checkpoint. Older ones are only seen
+        through the tiles. Writes nothing. Raises as `publish`.
+        """
+        signer = self._signer_for(registry)
+        state = self._state(registry)
+        with state.lock:
+            head = _read_head(conn, registry)
+            if signer.name != head.origin:
+                raise SignerMismatchError(
+                    registry, f"the signer is named {signer.name}, the origin is {head.origin}"
+                )
+            published = _read_published(conn, registry, lock=False)
+            self._check_last(conn, registry, state, published, signer)
+            if head.size < published[0]:
+                raise RolledBackError(registry, published[0], head.size)
+            start = max(0, min(published[0], head.size) - entries_max)
+            state.tree = read_again(conn, head, published, start)
+            return head
 
     def latest(self, conn: Connection, registry: str) -> SignedCheckpoint | None:
         """Return the last checkpoint, or None before the first. Raises RegistryUnknownError."""

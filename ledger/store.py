@@ -12,7 +12,7 @@ no row, so it is never found again and another one is made.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -282,6 +282,17 @@ class Ledger:
             statement = statement.where(ledger_part.c.key_id == key_id)
         rows = conn.execute(statement, {"registry": registry, "start": start, "stop": start + count})
         return [self._open_part(registry, row) for row in rows]
+
+    def iterate_part(
+        self, conn: Connection, registry: str, name: str, start: int, stop: int
+    ) -> Iterator[StoredPart]:
+        """Yield part `name` of the entries [start, stop) in order, each opened when it is asked for.
+
+        Entries without it are left out. Raises PartKeyMissingError, SealBrokenError.
+        """
+        statement = _SELECT_PARTS.where(ledger_part.c.name == name)
+        for row in conn.execute(statement, {"registry": registry, "start": start, "stop": stop}):
+            yield self._open_part(registry, row)
 
     def _open_part(self, registry: str, row: Any) -> StoredPart:
         index, name, key_id, sealed, wrapped, created_index = row

@@ -17,7 +17,7 @@ from ledger.hashing import leaf_hash
 from ledger.records import Head, StoredEntry, read_entries
 from ledger.tables import ledger_tile
 from ledger.tile import TILE_BYTES, TILE_WIDTH, FullTile, TileKey, TileLoader, TileTree
-from ledger.tree import root
+from ledger.tree import Frontier, frontier_coordinates, root
 
 Point = tuple[int, bytes]
 """(size, root) of a tree."""
@@ -68,16 +68,41 @@ def read_back(conn: Connection, head: Head, tree: TileTree) -> list[FullTile]:
         rows = read_entries(conn, head.registry, walk.index, count)
         leaves = walk.walk(((row.index, row.data) for row in rows), stop)
         tiles.extend(tree.extend(leaves))
-    if not walk.faults:
-        walk.finish(head.head_hash)
-    if walk.faults:
-        fault = min(walk.faults, key=lambda found: found.index)
-        row = f"ledger_entry {fault.index}" if fault.index >= 0 else "ledger_head"
-        raise LedgerDamagedError(head.registry, row, fault.rule)
-    last_time = walk.previous_time or format_time(EPOCH).encode()
-    if last_time != format_time(head.head_time).encode():
-        raise LedgerDamagedError(head.registry, "ledger_head", "its time is not that of the last entry")
+    _finish(walk, head)
     return tiles
+
+
+def read_again(conn: Connection, head: Head, published: Point, start: int) -> TileTree:
+    """Read the entries from `start` on back, published ones too; return the tree at the published size.
+
+    Chain, head, tiles and published root must agree. Raises LedgerDamagedError, naming the row.
+    """
+    registry = head.registry
+    before = read_entries(conn, registry, start - 1, 1) if start else []
+    walk = ChainWalk(head.origin)
+    if start:
+        if not before:
+            raise LedgerDamagedError(registry, f"ledger_entry {start - 1}", "its row is missing")
+        time_text = _time_text(head.origin, before[0])
+        walk = ChainWalk(head.origin, start, before[0].entry_hash(), time_text)
+    leaves = [row.entry_hash() for row in before]
+    while walk.index < head.size and not walk.faults:
+        count = min(_READ_COUNT, head.size - walk.index)
+        rows = read_entries(conn, registry, walk.index, count)
+        leaves += walk.walk(((row.index, row.data) for row in rows), walk.index + count)
+    _finish(walk, head)
+    tree = tree_at(conn, registry, None, published)
+    reader = tree.reader(tile_loader(conn, registry))
+    first = start - len(before)
+    for index in range(first, published[0]):
+        if reader.read_hashes([(0, index)])[0] != leaves[index - first]:
+            raise LedgerDamagedError(
+                registry, f"ledger_entry {index}", "it is not what the last checkpoint covers"
+            )
+    edge = Frontier(published[0], tuple(reader.read_hashes(frontier_coordinates(published[0]))))
+    if edge.extend(leaves[published[0] - first :]) != head.frontier:
+        raise LedgerDamagedError(registry, "ledger_head", "its frontier is not that of the stored entries")
+    return tree
 
 
 def tile_loader(conn: Connection, registry: str) -> TileLoader:
@@ -95,6 +120,19 @@ def tile_loader(conn: Connection, registry: str) -> TileLoader:
         return bytes(hashes)
 
     return load
+
+
+def _finish(walk: ChainWalk, head: Head) -> None:
+    """Compare the end of a walk with the head; raise LedgerDamagedError with the first fault."""
+    if not walk.faults:
+        walk.finish(head.head_hash)
+    if walk.faults:
+        fault = min(walk.faults, key=lambda found: found.index)
+        row = f"ledger_entry {fault.index}" if fault.index >= 0 else "ledger_head"
+        raise LedgerDamagedError(head.registry, row, fault.rule)
+    last_time = walk.previous_time or format_time(EPOCH).encode()
+    if last_time != format_time(head.head_time).encode():
+        raise LedgerDamagedError(head.registry, "ledger_head", "its time is not that of the last entry")
 
 
 def _begin_walk(conn: Connection, head: Head, tree: TileTree, load: TileLoader) -> ChainWalk:

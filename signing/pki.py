@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 _DOCUMENT_SIGNING: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
+"""Goes with emailProtection: NSS, and with it pdfsig, knows no document signing and asks for e-mail signing."""
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,7 @@ class DevelopmentPKI:
     ) -> Credential:
         extensions = (
             (key_usage(authority=False), True),
-            (x509.ExtendedKeyUsage([_DOCUMENT_SIGNING]), False),
+            (x509.ExtendedKeyUsage([_DOCUMENT_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION]), False),
         )
         private_key = key or make_key(KeyKind.P256)
         return self.issuing[purpose].issue(

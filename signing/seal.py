@@ -163,7 +163,9 @@ def _mechanism(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
 
 def _open(data: bytes) -> _Writer:
     try:
-        writer = _Writer(BytesIO(data), strict=True)
+        # PDF/A (ISO 19005-3, 6.1.9) wants the first object of the update on a line of its own.
+        begun = data if data.endswith((b"\n", b"\r")) else data + b"\n"
+        writer = _Writer(BytesIO(begun), strict=True)
         if writer.prev.encrypted:
             raise SealFailed("the file is encrypted: seal the plain file")
     except SealFailed:

@@ -98,6 +98,7 @@ def case_of(
         prior=world.named.get(row.case),
         accepted_index=row.accepted_index,
         accepted_at=row.accepted_at,
+        feed_gap=world.feed_gap,
         now=now,
     )
 
@@ -119,8 +120,7 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
     """
     serial = world.counters.get("case", 0) + 1
     today = moment.now.astimezone(CHINA).date()
-    promised = [_promised_days(world.profile, operation) for operation in draft.operations]
-    deadline, provisional = _add_working_days(today, min(max(promised), STATUTORY_WORKING_DAYS))
+    deadline, provisional = deadline_of(world.profile, draft.operations, today)
     return replace(
         draft,
         accepted_at=moment.now,
@@ -132,6 +132,14 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
         parties_expire_at=None,
         awaiting=(),
     )
+
+
+def deadline_of(profile: Profile, operations: Sequence[str], today: dt.date) -> tuple[dt.date, bool]:
+    """The day by which a case accepted today must be decided, and whether it is provisional: the longest promise of
+    its operations, never beyond the statutory term (IR 20).
+    """
+    promised = [_promised_days(profile, operation) for operation in operations]
+    return _add_working_days(today, min(max(promised), STATUTORY_WORKING_DAYS))
 
 
 def _promised_days(profile: Profile, operation: str) -> int:
@@ -217,6 +225,8 @@ def record(
     if tells is not None:
         told, counters = events.tell(world, row, moment, counters, kind=tells)
         effects += told
+    told, counters = events.tell_due(world, row, moment, counters, booked=booked is not None)
+    effects += told
     if booked:
         told, counters = events.tell_holders(world, row, moment, counters, booked.effects)
         effects += told

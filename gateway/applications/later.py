@@ -261,12 +261,13 @@ def advance(dossier: Dossier, row: Application, moment: Moment) -> Progress:
 def through_gates(dossier: Dossier, row: Application, moment: Moment) -> Progress:
     """A decided case that waits at a gate: examined again, then booked, or waiting on, or back to a person (EX 23).
 
-    What a rule decided goes back also for what only a person may decide by now.
+    What a rule decided goes back also for what only a person may decide by now; and while the counter's feed has a gap
+    nothing is booked by a gate that opens (handbook 1.5).
     """
     world = dossier.world
     case = dossier.case(row, moment.now)
     stands = in_the_way(world, case)
-    if row.rules_version is not None:
+    if row.rules_version is not None or world.feed_gap:
         stands += tuple(f for f in examine(world, case)[0] if f.severity is Severity.REFERS)
     if stands or row.disputes:
         return to_a_person(row, (*stands, *standing_disputes(row)))

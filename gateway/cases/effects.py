@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application
 from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
 from gateway.register.model import AnyRight, Unit, Value
@@ -112,6 +113,7 @@ class EventRecorded(Effect, tag="event.recorded.v1", frozen=True, kw_only=True):
     state: str
     at: dt.datetime
     certificate: str = ""
+    unit_code: str = ""  # of an event on a unit
     case_number: str = ""
 
 
@@ -163,6 +165,53 @@ class OperatorSet(Effect, tag="operator.set.v1", frozen=True, kw_only=True):
     auditor_keys: tuple[RegisteredKey, ...] = ()
 
 
+class FeedTaken(Effect, tag="feed.taken.v1", frozen=True, kw_only=True):
+    """An act of the counter's feed came. `held` is one that has effect only once the hole before it is closed."""
+
+    sequence: int
+    payload_sha256: str
+    held: AnyFeedAct | None = None
+
+
+class FeedApplied(Effect, tag="feed.applied.v1", frozen=True, kw_only=True):
+    """An act that was held has effect from this entry on."""
+
+    sequence: int
+
+
+class FeedMoved(Effect, tag="feed.moved.v1", frozen=True, kw_only=True):
+    """Where the feed stands from this entry on."""
+
+    state: FeedState
+
+
+class CounterCaseRecorded(Effect, tag="counter.case.recorded.v1", frozen=True, kw_only=True):
+    """A case of the counter as it stands after this entry; an open one holds its places in the queue."""
+
+    case: CounterCase
+
+
+class LenderTold(Effect, tag="lender.told.v1", frozen=True, kw_only=True):
+    """A lender was told of a seizure by event `sequence` of its own; `maximum_amount`: its claim grows no more from
+    then on (CC 423(4); EX 25).
+    """
+
+    right_id: str
+    unit_code: str
+    institution: str
+    sequence: int
+    told_at: dt.datetime
+    maximum_amount: bool = False
+
+
+class LenderRead(Effect, tag="lender.read.v1", frozen=True, kw_only=True):
+    """The lender stated that it has read that event."""
+
+    right_id: str
+    institution: str
+    read_at: dt.datetime
+
+
 AnyEffect: TypeAlias = (
     RequestAnswered
     | ApplicationRecorded
@@ -176,6 +225,12 @@ AnyEffect: TypeAlias = (
     | CertificateEnded
     | EventRecorded
     | CounterMoved
+    | FeedTaken
+    | FeedApplied
+    | FeedMoved
+    | CounterCaseRecorded
+    | LenderTold
+    | LenderRead
     | InstitutionSet
     | RegistrarSet
     | ProfileSet
@@ -190,3 +245,11 @@ _encoder = msgspec.json.Encoder()
 def encode_effects(effects: tuple[AnyEffect, ...]) -> bytes:
     """The `effects` part: a JSON array in order."""
     return _encoder.encode(effects)
+
+
+_decoder = msgspec.json.Decoder(tuple[AnyEffect, ...])
+
+
+def decode_effects(part: bytes) -> tuple[AnyEffect, ...]:
+    """The effects of an `effects` part, in order. Raises msgspec.ValidationError or DecodeError."""
+    return _decoder.decode(part)

@@ -170,6 +170,8 @@ class ConsentKind(StrEnum):
     PAYOFF_UNDERTAKING = "PAYOFF_UNDERTAKING"
     PAYOFF_UNDERTAKING_ACCEPTED = "PAYOFF_UNDERTAKING_ACCEPTED"
     PAID_OUT = "PAID_OUT"
+    FUNDS_HELD = "FUNDS_HELD"
+    FUNDS_RELEASED = "FUNDS_RELEASED"
 
 
 class ConsentGiven(Value, frozen=True, kw_only=True):
@@ -206,6 +208,14 @@ class Dispute(Value, frozen=True, kw_only=True):
     index: int
 
 
+#: Events of the payoff watch, in the order in which they come.
+PAYOFF_NEARS = "PAYOFF_NEARS"
+PAYOFF_OVERDUE = "PAYOFF_OVERDUE"
+
+#: So long before the day of a payoff its lenders are reminded.
+PAYOFF_NEARS_DAYS = 5
+
+
 class Application(Value, frozen=True, kw_only=True):
     """One application as the views keep it: no name and no identity number in it (they are evidence)."""
 
@@ -227,6 +237,7 @@ class Application(Value, frozen=True, kw_only=True):
     terms_sha256: str
     terms_version: int = 1
     loan_kind: str = "NONE"
+    funds: tuple[str, ...] = ()  # triggers of the legs of the funds plan, once each
     state: State
     submitted_at: dt.datetime
     submitted_index: int
@@ -247,6 +258,9 @@ class Application(Value, frozen=True, kw_only=True):
     booked_at: dt.datetime | None = None
     booked_by: str = ""
     closed_at: dt.datetime | None = None  # when it came to its final state
+    payoff_until: dt.datetime | None = None  # by when a booked phase is to see the old mortgage released
+    payoff_told: str = ""  # the last event of the payoff watch
+    payoff_settled: bool = False  # the old mortgage was gone when it was looked at
     rules_version: int | None = None
     profile_version: int | None = None
     certificates: tuple[str, ...] = ()
@@ -277,6 +291,18 @@ class Application(Value, frozen=True, kw_only=True):
                 return self.supplement_until
             case State.AWAITING_TAX | State.AWAITING_PAYOFF:
                 return self.gate_expires_at
+        return None
+
+    @property
+    def wakes_at(self) -> dt.datetime | None:
+        """The instant at which the case is to be looked at with nobody's request; None without one."""
+        if self.state is not State.BOOKED or self.payoff_until is None or self.payoff_settled:
+            return self.due_at
+        match self.payoff_told:
+            case "":
+                return self.payoff_until - dt.timedelta(days=PAYOFF_NEARS_DAYS)
+            case "PAYOFF_NEARS":
+                return self.payoff_until
         return None
 
 
@@ -312,6 +338,12 @@ class Outcome(Value, frozen=True, kw_only=True):
     booked_at: dt.datetime | None = None
     parties_expire_at: dt.datetime | None = None
     as_of_index: int | None = None
+    #: What an act that is on no case has to say of cases that it stopped, by application id.
+    about: dict[str, tuple[Finding, ...]] = {}
+
+    def findings_of(self, application_id: str) -> tuple[Finding, ...]:
+        """What this answer says of one case."""
+        return self.about.get(application_id, self.findings)
 
 
 class World(Value, frozen=True, kw_only=True):
@@ -328,6 +360,7 @@ class World(Value, frozen=True, kw_only=True):
     institutions: dict[str, Institution] = {}
     counters: dict[str, int] = {}
     certificates_by_number: dict[str, str] = {}  # live e-certificates: number -> identifier
+    feed_gap: bool = False  # the counter's feed has a hole or is stale (handbook 1.5)
     certificate_holders: dict[str, tuple[str, ...]] = {}  # of those: identifier -> institutions to be told
     named: dict[str, Application] = {}  # applications that the header names, by resource name
 

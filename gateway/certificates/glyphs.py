@@ -11,10 +11,15 @@ import re
 import struct
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 FONT_PACKAGE: Final = "pylopdf_fonts_zh_cn"
 FONT_FILES: Final = ("NotoSerifSC-Regular.otf", "NotoSansSC-Regular.otf")
+
+GLOSS: Final = (
+    "注：〔U+…〕表示本文件字库未收录的一个字，括号内为该字的编码（GB/T 13000），原字见所附电子数据。"
+)
+"""What a page says where something on it is printed by its code. Frozen like all words of a certificate."""
 
 _MISSING: Final = "〔U+{:04X}〕"
 _MISSING_PATTERN: Final = re.compile(r"〔U\+([0-9A-F]{4,6})〕")
@@ -31,6 +36,15 @@ def printable(text: str) -> str:
 def restore(text: str) -> str:
     """The reverse of `printable`: each 〔U+…〕 is the character that it stands for."""
     return _MISSING_PATTERN.sub(_restored, text)
+
+
+def has_codes(value: Any) -> bool:
+    """Whether any text of a printable document is printed by its code."""
+    if isinstance(value, str):
+        return _MISSING_PATTERN.search(value) is not None
+    if isinstance(value, dict):
+        return any(has_codes(inner) for inner in value.values())
+    return isinstance(value, list) and any(has_codes(inner) for inner in value)
 
 
 def _restored(match: re.Match[str]) -> str:

@@ -55,19 +55,28 @@ class Layout(Value, frozen=True, kw_only=True):
     seal_words: str
     watermark: str
 
-    def body(self) -> str:
-        """All text of all pages in reading order, without what each page repeats."""
+    def body(self, gloss: str = "") -> str:
+        """All text of all pages in reading order, without what each page repeats.
+
+        `gloss` is what the page adds to 附记, its last row, where a character is printed by its code.
+        """
         table = "".join(row.label + "".join(row.lines) for row in self.rows)
         seal = self.authority + self.seal_words
         return (
-            f"{self.state}{self.title}{self.number}{IDENTIFIER_LABEL}{self.identifier}{table}"
+            f"{self.state}{self.title}{self.number}{IDENTIFIER_LABEL}{self.identifier}{table}{gloss}"
             f"{self.statement}{SCAN_LABEL}{CODE_LABEL}{self.code}"
             f"{seal}{AUTHORITY_LABEL}{self.authority}{self.issued_on}"
         )
 
-    def page_head(self, page: int) -> str:
-        """What page `page`, from 1, says before its body: watermark, and the number where it continues."""
-        return self.watermark + (self.number + CONTINUED if page > 1 else "")
+    def page_heads(self, page: int) -> tuple[str, ...]:
+        """What page `page`, from 1, may say before its body: watermark, and the number where it continues.
+
+        A page that begins inside a row also says of which row. Files of before it did are as good: the last.
+        """
+        if page == 1:
+            return (self.watermark,)
+        head = self.watermark + self.number + CONTINUED
+        return (*(head + row.label + CONTINUED for row in self.rows), head)
 
     def page_foot(self, page: int, pages: int) -> str:
         """What page `page` of `pages` says after its body."""

@@ -23,11 +23,12 @@ from typing import Any, ClassVar, Final
 import msgspec
 import typst
 
-from gateway.certificates.glyphs import FONT_PACKAGE, printable
+from gateway.certificates.glyphs import FONT_PACKAGE, GLOSS, has_codes, printable
 
 PDF_STANDARD: Final = "a-3b"
 ATTACHMENT_BYTES_MAX: Final = 1 << 20
 INPUT_BYTES_MAX: Final = 8 << 20
+_SUSPECTS: Final = b"/MarkInfo<</Marked true/Suspects false>>"
 
 
 class RenderError(Exception):
@@ -55,6 +56,7 @@ def typeset(
 ) -> bytes:
     """Typeset `data` with `template` and embed `attachments`; return PDF/A-3b bytes.
 
+    The template also gets `gloss`, words to print where a character is printed by its code, else "".
     `created_at` (aware) becomes the creation date. Two runs may differ in bytes. Raises RenderError.
     """
     for one in attachments:
@@ -62,9 +64,11 @@ def typeset(
             raise RenderError(
                 f"attachment {one.name} has {len(one.data)} bytes, at most {ATTACHMENT_BYTES_MAX} go in"
             )
+    values = _printable(msgspec.to_builtins(data))
     document = msgspec.json.encode(
         {
-            **_printable(msgspec.to_builtins(data)),
+            **values,
+            "gloss": GLOSS if has_codes(values) else "",
             # typst has no base64 reader; a list of byte values arrives unchanged whatever the bytes are.
             "attachments": [
                 {"name": a.name, "mime": a.mime_type, "about": a.description, "bytes": list(a.data)}
@@ -87,7 +91,18 @@ def typeset(
             raise RenderError(f"{template.name}: {error}") from error
     if not isinstance(pdf, bytes):
         raise RenderError(f"{template.name}: the compiler returned no PDF")
-    return pdf
+    return _without_suspects(pdf)
+
+
+def _without_suspects(pdf: bytes) -> bytes:
+    """The file without `/Suspects false`: it is the default (ISO 32000-1, table 321), and poppler calls it an error.
+
+    Blanks take its place, so that no offset moves. Only the catalogue, behind the last stream, is looked at: an
+    attachment keeps its bytes whatever they are.
+    """
+    start = pdf.rfind(b"endstream")
+    blanks = _SUSPECTS.replace(b"/Suspects false", b" " * len(b"/Suspects false"))
+    return pdf[:start] + pdf[start:].replace(_SUSPECTS, blanks)
 
 
 def _printable(value: Any) -> Any:

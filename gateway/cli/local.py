@@ -1,7 +1,7 @@
-"""Commands of the machine the gateway runs on: init, serve, demo, ledger verify.
+"""Commands of the machine the gateway runs on: init, serve, demo, ledger verify and rebuild.
 
-What they do is in `machine.py`, which imports the whole server: it is imported by the one that runs, so that every
-other command starts without it.
+What they do is in `machine.py` and `ledger_local.py`, which import the server: each is imported by the command that
+runs, so that every other command starts without it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The gateway's diya.toml.")]
+RegistryOption = Annotated[str, typer.Option(help="Only this registry; all of them by default.")]
 
 
 def register(app: typer.Typer, ledger: typer.Typer) -> None:
@@ -20,6 +21,7 @@ def register(app: typer.Typer, ledger: typer.Typer) -> None:
     app.command("serve")(serve)
     app.command("demo")(demo)
     ledger.command("verify")(verify)
+    ledger.command("rebuild")(rebuild)
 
 
 def init(
@@ -75,15 +77,37 @@ def demo(
 
 def verify(
     config: ConfigOption = Path("diya.toml"),
-    registry: Annotated[str, typer.Option(help="Only this registry; all of them by default.")] = "",
+    registry: RegistryOption = "",
+    views: Annotated[
+        bool, typer.Option("--views/--no-views", help="Also fold the ledger and compare every view with it.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a registry.")] = False,
 ) -> None:
-    """Check the ledger's every byte: chain, tree, every checkpoint ever signed, every part's commitment.
+    """Check the ledger's every byte, and that the register is what the ledger says (账本核验).
 
-    Read only; safe beside a running gateway. Names the first row that diverges and exits with 1.
+    Chain, tree, every checkpoint ever signed, every part's commitment; then the effects of all entries are folded
+    anew and every view (register, cases, certificates, events …) is compared with them, row by row and column by
+    column. Read only; safe beside a running gateway. Names the first row that diverges and exits with 1.
 
-    Example: diya ledger verify --config demo-out/diya.toml
+    \b
+    Example:
+      diya ledger verify --config demo-out/diya.toml
     """
-    from gateway.cli import machine  # noqa: PLC0415
+    from gateway.cli import ledger_local  # noqa: PLC0415
 
-    machine.verify(config, registry, as_json=as_json)
+    ledger_local.verify(config, registry, views=views, as_json=as_json)
+
+
+def rebuild(config: ConfigOption = Path("diya.toml"), registry: RegistryOption = "") -> None:
+    """Drop the views and make them anew from the ledger, with the server down (重建登记簿视图).
+
+    The ledger is verified first: from a broken one nothing is rebuilt. All in one transaction: until the end the old
+    views stand. Files, sealed certificates, keys and the ledger itself are not touched.
+
+    \b
+    Example:
+      diya ledger rebuild --config demo-out/diya.toml
+    """
+    from gateway.cli import ledger_local  # noqa: PLC0415
+
+    ledger_local.rebuild(config, registry)

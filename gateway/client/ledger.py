@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from gateway.client.errors import ReceiptInvalid
+from gateway.client.errors import InputError, ReceiptInvalid
 from gateway.client.receipt import verify_receipt
 from gateway.client.session import Session
 from gateway.pb.diya.v1 import ledger_service_pb2 as pb
@@ -56,19 +56,23 @@ class LedgerClient:
 
     async def entry(self, index: int) -> VerifiedEntry:
         """One entry with its proof, under the latest checkpoint. Raises RequestError,
-        ReceiptInvalid.
+        ReceiptInvalid; InputError where the published ledger ends before `index`.
         """
+        latest = await self.checkpoint()
+        size = latest.checkpoint.size
+        if not 0 <= index < size:
+            raise InputError(
+                f"there is no entry {index}: the published ledger has the entries 0 to {size - 1}",
+                f"没有第 {index} 号记录：已发布的账本只有第 0 至 {size - 1} 号记录",
+            )
         async for one in self.entries(index, page_size=1):
             data = one.entry
             break
         else:
             raise ReceiptInvalid(6, f"entry {index} did not come", f"没有收到第 {index} 号记录")
-        latest = await self.checkpoint()
         proof = await self._session.call(
             self._stub.GetInclusionProof,
-            pb.GetInclusionProofRequest(
-                parent=self._session.parent, index=index, tree_size=latest.checkpoint.size
-            ),
+            pb.GetInclusionProofRequest(parent=self._session.parent, index=index, tree_size=size),
         )
         verified = verify_receipt(
             outcome_pb2.Receipt(

@@ -39,6 +39,8 @@ _CLASSES: Final[dict[str, type[Message]]] = {
     "application/vnd.diya.supplement.v1+protobuf": acts_pb2.SupplementAct,
     "application/vnd.diya.withdrawal.v1+protobuf": acts_pb2.WithdrawalAct,
     REVIEW: acts_pb2.ReviewAct,
+    "application/vnd.diya.restriction.v1+protobuf": acts_pb2.RestrictionAct,
+    "application/vnd.diya.counter.v1+protobuf": acts_pb2.CounterAct,
     "application/vnd.diya.admin.import-register.v1+protobuf": admin_acts_pb2.ImportRegisterAct,
     "application/vnd.diya.admin.set-institution.v1+protobuf": admin_acts_pb2.SetInstitutionAct,
     "application/vnd.diya.admin.suspend-institution.v1+protobuf": (admin_acts_pb2.SuspendInstitutionAct),

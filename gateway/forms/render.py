@@ -18,8 +18,9 @@ from gateway.cases.stated import Declaration
 from gateway.cases.terms import Terms
 from gateway.certificates import wording
 from gateway.certificates.typeset import Attachment, typeset
-from gateway.forms.describe import ACTS, DECLARATION, RIGHTS, Described, describe
+from gateway.forms.describe import Described, describe
 from gateway.forms.questions import questions_for
+from gateway.forms.words import ACTS, DECLARATION, RIGHTS
 from gateway.register.model import Party, Unit, UnitKind
 
 TERMS_ATTACHMENT: Final = "terms.bin"
@@ -101,8 +102,7 @@ def render_inquiry_record(
         "matters": [one.title for one in described],
         "units": list(terms.unit_codes),
         "questions": [
-            {"code": question.code, "text": question.text, "answer": answers.get(question.code, "")}
-            for question in questions
+            {"text": question.text, "answer": answers.get(question.code, "")} for question in questions
         ],
         "digest": hashlib.sha256(terms_bytes).hexdigest(),
         "version": terms.version,

@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.cases.stated import DeclarationKind
 from gateway.kinds.applicants import CONSENT_PAPERS, has_consented, is_bound
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import named, refer
 from gateway.kinds.law import Case
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
 from gateway.register.authority import Stance
@@ -69,6 +69,7 @@ def register_findings(
         own_case=case.own_application,
         own_accepted_index=case.accepted_index,
         accepted_at=case.accepted_at,
+        feed_gap=case.feed_gap,
         rights=rights,
         applicants=frozenset(
             p.key for p in (*people, *joining) if p in obligors or p in joining or is_bound(p, case)
@@ -100,6 +101,33 @@ def register_findings(
     return found
 
 
+def pending_findings(state: UnitState, right_id: str, case: Case, field: str) -> list[Finding]:
+    """An earlier open case that names the same right goes first (RD 67; handbook 3.2).
+
+    For acts that the table of the register's states has no column for: they dispose of nothing.
+    """
+    earlier = [
+        other
+        for other in case.open_cases.get(state.unit.unit_code, ())
+        if other.application_id != case.own_application
+        and (case.accepted_index is None or other.accepted_index < case.accepted_index)
+        and right_id in other.rights
+    ]
+    if not earlier:
+        return []
+    code = state.unit.unit_code
+    return [
+        finding(
+            "S-QUEUE",
+            Severity.WAITS,
+            field=field + ".units",
+            article="RD 67",
+            zh=f"单元 {code} 上同一权利有在先受理的案件",
+            en=f"an earlier case on unit {code} names the same right",
+        )
+    ]
+
+
 def _wards(state: UnitState, operation: str, rights: tuple[str, ...], case: Case) -> list[Party]:
     """Those under guardianship whose right it is about (RD 11): owners of record; the holders of the pre-notice that is
     converted; of one that is released, its holders alone.
@@ -117,7 +145,7 @@ def _minors(state: UnitState, case: Case, field: str) -> list[Finding]:
     en = f"who holds the right on unit {code} is a minor or a ward"
     if case.profile.minors == Stance.BLOCK:
         return [_barred("R-GUARDIAN", field + ".units", "CC 35; RD 11", zh, en)]
-    return [refer(field + ".units", "CC 35; RD 11", zh, en)]
+    return [refer(field + ".units", "CC 35; RD 11", zh, en, rule="WARD_OWNER")]
 
 
 def _people(state: UnitState, obligors: tuple[Party, ...]) -> list[Party]:
@@ -148,7 +176,8 @@ def _finding(found: Bearing, state: UnitState, field: str) -> list[Finding]:
         case Verdict.REFER:
             reason = found.reason_code or "M-REFER"
             severity = Severity.BLOCKS if reason.startswith("C-") else Severity.REFERS
-            return [finding(reason, severity, field=field, article=article, zh=zh, en=en)]
+            told = finding(reason, severity, field=field, article=article, zh=zh, en=en)
+            return [named(told, f"BLOCKS_{found.state.value}") if reason == "M-REFER" else told]
         case Verdict.ALLOW_WITH_CONSENT if not found.is_met:
             if not found.missing:
                 return [_paper_wanted(found, field, article, zh, en)]

@@ -74,6 +74,7 @@ class Case(Value, frozen=True, kw_only=True):
     prior: Application | None = None  # the first phase, for a later one
     accepted_index: int | None = None  # of the case itself, once accepted
     accepted_at: dt.datetime | None = None
+    feed_gap: bool = False  # what the counter did may not be known (handbook 1.5)
     now: dt.datetime
 
     def papers_of(self, code: str) -> list[Paper]:

@@ -288,6 +288,11 @@ class Seizure(Right, tag="SEIZURE", frozen=True, kw_only=True):
     from_pre_seizure: str = (
         ""  # right id of the pre-seizure that it was before the unit was booked to its target
     )
+    share: Share | None = None  # absent: the whole unit
+    instrument: str = ""  # CFWJ
+    starts_on: dt.date | None = None  # CFQSSJ
+    proof_of_service: str = ""  # hex SHA-256 of the proof of service 送达回证
+    renewed_from: str = ""  # right id of the row that this renewal superseded (CPL 485)
 
 
 class Dissent(Right, tag="DISSENT", frozen=True, kw_only=True):
@@ -295,16 +300,25 @@ class Dissent(Right, tag="DISSENT", frozen=True, kw_only=True):
 
     applicant: Party
     matter: str
+    suit_filed_on: dt.date | None = None
+    court_case_number: str = ""
 
 
 class Habitation(Right, tag="HABITATION", frozen=True, kw_only=True):
-    """A right of habitation 居住权 (CC 366)."""
+    """A right of habitation 居住权 (CC 366). `others` hold it together with `holder`."""
 
     holder: Party
+    others: tuple[Party, ...] = ()
     until: dt.date | None = None
 
 
-AnyRight: TypeAlias = Ownership | Mortgage | PreNotice | Seizure | Dissent | Habitation
+class Easement(Right, tag="EASEMENT", frozen=True, kw_only=True):
+    """An easement 地役权 (CC 372); it lies on both units, the servient one first."""
+
+    content: str = ""
+
+
+AnyRight: TypeAlias = Ownership | Mortgage | PreNotice | Seizure | Dissent | Habitation | Easement
 
 
 class UnitState(Value, frozen=True, kw_only=True):

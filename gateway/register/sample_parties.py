@@ -78,7 +78,7 @@ JIANGYIN = SampleRegistry(
     province="苏",
     counties=(SampleCounty(code="320281", place="江阴市", street="江阴市示范一路"),),
     authority=AUTHORITY_JIANGYIN,
-    bulk_units=140,
+    bulk_units=480,
 )
 TAIZHOU = SampleRegistry(
     registry="taizhou",
@@ -88,7 +88,7 @@ TAIZHOU = SampleRegistry(
         SampleCounty(code="331003", place="台州市黄岩区", street="台州市黄岩区示范三路"),
     ),
     authority=AUTHORITY_TAIZHOU,
-    bulk_units=70,
+    bulk_units=120,
 )
 REGISTRIES = (JIANGYIN, TAIZHOU)
 

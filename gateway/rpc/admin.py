@@ -344,6 +344,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
             profile=wires.encode_profile(settings.profile),
             rule_set=wires.encode_rules(settings.rules) if settings.rules else None,
             index=await self._queries.setting_index(registry, "profile"),
+            rules=wires.encode_rule_catalogue(),
         )
 
     async def GetAuditors(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -437,7 +438,7 @@ def _import_response(result: ImportResult) -> Any:
         quarantined_rows=len({p.line for p in result.problems}) if result.is_good else 0,
         units_on_hold=len(result.quarantined),
         problems=[
-            _pb.RowProblem(line=p.line, field=p.field, code="ROW_INVALID", zh=p.zh, en=p.en)
+            _pb.RowProblem(line=p.line, field=p.field, code=p.code, zh=p.zh, en=p.en)
             for p in result.problems[:PROBLEMS_MAX]
         ],
         problem_total=len(result.problems),

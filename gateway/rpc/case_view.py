@@ -80,7 +80,7 @@ def _basic(
     wire = encode.application(row)
     if record.outcome is not None:
         bare = encode.bare_outcome(record.outcome, row.registry)
-        wire.findings.extend(bare.findings)
+        wire.findings.extend(map(encode.finding, record.outcome.findings_of(row.application_id)))
         wire.awaiting.extend(bare.awaiting)
     if record.sealed_at:
         wire.milestones.sealed_at.FromJsonString(record.sealed_at)

@@ -47,6 +47,7 @@ CODES: dict[str, grpc.StatusCode] = {
     "PERMISSION_DENIED": _C.PERMISSION_DENIED,
     "SIGNER_NOT_APPLICANT": _C.PERMISSION_DENIED,
     "SECOND_PERSON_REQUIRED": _C.PERMISSION_DENIED,
+    "OWN_CASE_FORBIDDEN": _C.PERMISSION_DENIED,
     "FILE_NOT_FOUND": _C.NOT_FOUND,
     "APPLICATION_NOT_FOUND": _C.NOT_FOUND,
     "REGISTRY_NOT_FOUND": _C.NOT_FOUND,
@@ -61,6 +62,8 @@ CODES: dict[str, grpc.StatusCode] = {
     "CLAIMED_BY_OTHER": _C.FAILED_PRECONDITION,
     "SEEN_INDEX_STALE": _C.ABORTED,
     "VERSION_CONFLICT": _C.FAILED_PRECONDITION,
+    "FEED_SEQUENCE_REUSED": _C.ALREADY_EXISTS,
+    "FEED_GAP_TOO_LARGE": _C.FAILED_PRECONDITION,
     "ENVELOPE_EXPIRED": _C.FAILED_PRECONDITION,
     "UPLOAD_INCOMPLETE": _C.ABORTED,
     "UPLOAD_STALLED": _C.ABORTED,
@@ -71,6 +74,7 @@ CODES: dict[str, grpc.StatusCode] = {
     "MESSAGE_TOO_LARGE": _C.RESOURCE_EXHAUSTED,
     "SHUTTING_DOWN": _C.UNAVAILABLE,
     "CLOCK_BEHIND": _C.UNAVAILABLE,
+    "LEDGER_DAMAGED": _C.UNAVAILABLE,
     "NOT_IMPLEMENTED_KIND": _C.UNIMPLEMENTED,
     "INTERNAL": _C.INTERNAL,
 }
@@ -137,7 +141,7 @@ def refusal_of(error: BaseException) -> Refusal:
             )
         case Unavailable():
             zh, _, en = str(error).partition(" / ")
-            return Refusal(error.reason, zh, en or zh, retry_seconds=2.0)
+            return Refusal(error.reason, zh, en or zh, retry_seconds=error.retry_seconds)
         case NotImplementedError():  # a method of the contract that no servicer of ours overrides
             return Refusal(
                 "NOT_IMPLEMENTED_KIND",

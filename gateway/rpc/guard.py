@@ -10,16 +10,22 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import grpc
 
 from gateway.config import MIB
 from gateway.rpc.callers import Callers
 from gateway.rpc.errors import Refusal, abort, refusal_of
+from gateway.rpc.names import malformed
 from gateway.rpc.rights import PUBLIC_CALLER, READING, Caller, CallerKind, may_call
 from gateway.telemetry import metrics
+
+#: A refused upload is heard out for so long, and for so many messages, before it is told.
+REFUSED_SECONDS_MAX: Final = 2.0
+REFUSED_MESSAGES_MAX: Final = 256
 
 #: The caller of the call being handled.
 caller_now: ContextVar[Caller] = ContextVar("caller", default=PUBLIC_CALLER)
@@ -94,6 +100,17 @@ async def _peek(stream: AsyncIterator[Any], idle_seconds_max: float) -> tuple[An
     return first, whole()
 
 
+async def _hear_out(stream: AsyncIterator[Any]) -> None:
+    """Read on for a moment what a refused upload still sends, and forget it.
+
+    A client that is held up in writing when its call ends is told of a broken write, not of the reason.
+    """
+    with suppress(Exception):
+        async with asyncio.timeout(REFUSED_SECONDS_MAX):
+            for _ in range(REFUSED_MESSAGES_MAX):
+                await anext(stream)
+
+
 class Guard:
     """Wraps handlers. `register(adder, servicer)` is used in place of gRPC's own registration."""
 
@@ -164,8 +181,8 @@ class Guard:
 
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = time.perf_counter()
+            first = request
             try:
-                first = request
                 if streams_in:
                     first, request = await _peek(request, self._idle_seconds_max)
                 _refuse_too_large(first)
@@ -178,6 +195,8 @@ class Guard:
             except Exception as error:
                 if isinstance(error, TimeoutError) and hasattr(request, "envelope"):
                     await self._leave_open(method, started, context)
+                if streams_in and first is not request:
+                    await _hear_out(request)
                 await self._refuse(method, started, error, context)
                 raise  # not reached: abort raises
             metrics.call_answered(method, "OK", time.perf_counter() - started)
@@ -218,6 +237,7 @@ class Guard:
         self, service: str, name: str, registry: str, context: grpc.aio.ServicerContext[Any, Any]
     ) -> Caller:
         """The registered caller behind the connection, if the rights table lets it in."""
+        self._check_registry(registry)
         caller = self._callers.of(context, registry or self._registry)
         if may_call(service, name, caller.kind) and not (caller.reads_only and not name.startswith(READING)):
             if caller.suspended:
@@ -234,6 +254,20 @@ class Guard:
                 "the connection's client certificate is not registered with this registry",
             )
         raise Refusal("PERMISSION_DENIED", "无权调用此方法", "this caller may not call this method")
+
+    def _check_registry(self, registry: str) -> None:
+        """A caller is one of a registry: without one, or with one that is not here, nobody can be known.
+
+        Which registries there are is no secret: the public listener answers for each.
+        """
+        if registry or self._registry:
+            self._callers.check_registry(registry or self._registry)
+            return
+        raise malformed(
+            "parent",
+            "须以 registries/{registry} 指明登记机构（parent 或者 name）",
+            "must name the registry as registries/{registry}, in parent or name",
+        )
 
     async def _leave_open(
         self, method: str, started: float, context: grpc.aio.ServicerContext[Any, Any]

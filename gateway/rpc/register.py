@@ -21,13 +21,15 @@ import grpc
 import msgspec
 import structlog
 
-from gateway.cases.model import QUEUED, Application, State
+from gateway.cases.model import QUEUED, Application, OpenCase, State
+from gateway.kinds.suggesting import Asked, suggest_modes
 from gateway.pb.diya.v1 import register_service_pb2, register_service_pb2_grpc
 from gateway.register.authority import Institution
-from gateway.register.identifiers import normalise_unit_code, same_certificate_number
-from gateway.register.model import AnyRight, Mortgage, PreNotice, UnitState
+from gateway.register.identifiers import normalise_unit_code, normalise_uscc, same_certificate_number
+from gateway.register.model import AnyRight, IdKind, Mortgage, Party, PreNotice, UnitState
 from gateway.rpc import encode
-from gateway.rpc.encode_register import unit_state
+from gateway.rpc.encode_register import add_counter, add_notices, unit_state
+from gateway.rpc.encode_suggestions import suggestion
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import malformed, split_name
@@ -44,6 +46,9 @@ log = structlog.get_logger(__name__)
 
 AUTHORISATION_ATTACHMENT: Final = "authorisation.txt"
 _DIGEST_BYTES: Final = 32
+
+#: Lenders of one suggestion: an operation of a phase each, and a manifest holds eight.
+LENDERS_MAX: Final = 8
 
 #: An application in one of these is open: its applicants prepare or await a booking on the unit.
 OPEN: Final = QUEUED | {State.AWAITING_PARTIES}
@@ -83,6 +88,48 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
 
     async def GetUnit(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """A unit with everything that lies on it, as far as the caller's basis reaches."""
+        registry, view = await self._look(request, "unit read")
+        caller = caller_now.get()
+        encoded = self._encoded(registry, view, caller)
+        if caller.kind is CallerKind.REGISTRAR:
+            add_notices(encoded, await self._queries.notices(registry, view.state.unit.unit_code))
+        return _pb.GetUnitResponse(
+            unit_state=encoded,
+            as_of_index=view.as_of_index,
+            as_of=encode.timestamp(view.as_of),
+        )
+
+    async def SuggestModes(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Which modes fit a unit and its lenders, and why the others do not (N29; handbook 2)."""
+        lenders = _lenders(request)
+        registry, view = await self._look(request, "modes suggested")
+        settings = self._sequencer.settings(registry)
+        if settings.profile is None:
+            raise _not_found()
+        asked = Asked(
+            registry=registry,
+            state=view.state,
+            lenders=tuple(_lender(uscc, settings) for uscc in lenders),
+            profile=settings.profile,
+            institutions=settings.institutions,
+            open_cases=tuple(
+                OpenCase(
+                    application_id=case.application_id,
+                    accepted_index=case.accepted_index or 0,
+                    rights=case.rights,
+                )
+                for case in view.open_cases
+            ),
+            now=max(self._clock(), view.as_of),
+        )
+        return _pb.SuggestModesResponse(
+            suggestions=[suggestion(one) for one in suggest_modes(asked)],
+            as_of_index=view.as_of_index,
+            as_of=encode.timestamp(view.as_of),
+        )
+
+    async def _look(self, request: Any, what: str) -> tuple[str, UnitView]:
+        """The unit that a request names, for a caller whose basis holds. Every look is logged. Raises Refusal."""
         caller = caller_now.get()
         registry, text = split_name(request.name, "units")
         wrong = Violations()
@@ -96,16 +143,10 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         reaches = view is not None and await self._has_basis(registry, view, request, caller)
         # No unit code in a log line (ARCHITECTURE): the ledger's index says of which state of the register.
         index = view.as_of_index if view is not None else None
-        log.info(
-            "unit read", registry=registry, caller=caller.id, basis=basis, granted=reaches, as_of_index=index
-        )
+        log.info(what, registry=registry, caller=caller.id, basis=basis, granted=reaches, as_of_index=index)
         if view is None or not reaches:
             raise _not_found()
-        return _pb.GetUnitResponse(
-            unit_state=self._encoded(registry, view, caller),
-            as_of_index=view.as_of_index,
-            as_of=encode.timestamp(view.as_of),
-        )
+        return registry, view
 
     async def _has_basis(self, registry: str, view: UnitView, request: Any, caller: Caller) -> bool:
         """Whether the caller's basis holds for this unit."""
@@ -163,7 +204,34 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         def own_case(case: Application) -> bool:
             return registrar or caller.id in case.institutions
 
-        return unit_state(registry, view.state, view.open_cases, whole, own_case)
+        encoded = unit_state(registry, view.state, view.open_cases, whole, own_case, self._clock())
+        add_counter(
+            encoded,
+            view.counter_cases,
+            self._sequencer.settings(registry).feed.as_of,
+            numbers=registrar,
+        )
+        return encoded
+
+
+def _lenders(request: Any) -> tuple[str, ...]:
+    """The codes of the lenders, canonical. Raises MalformedRequest."""
+    wrong = Violations()
+    codes = []
+    if len(request.lenders) > LENDERS_MAX:
+        wrong.add("lenders", f"最多 {LENDERS_MAX} 项", f"may have at most {LENDERS_MAX} items")
+    for number, uscc in enumerate(request.lenders[:LENDERS_MAX]):
+        with wrong.at(f"lenders[{number}]", "USCC_MALFORMED"):
+            codes.append(normalise_uscc(uscc))
+    wrong.refuse_if_any()
+    return tuple(dict.fromkeys(codes))
+
+
+def _lender(uscc: str, settings: Settings) -> Party:
+    """A lender by its present name; one that the registry does not know by its code."""
+    known = next((i for i in settings.institutions.values() if i.is_known_as(uscc)), None)
+    name = known.names[0] if known is not None else uscc
+    return Party(name=name, id_kind=IdKind.USCC, id_number=uscc)
 
 
 def _check_form(request: Any, caller: Caller) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from gateway.config import MIB, Config
 from gateway.pb.diya.v1 import (
@@ -14,6 +14,10 @@ from gateway.pb.diya.v1 import (
     admin_service_pb2_grpc,
     certificate_service_pb2,
     certificate_service_pb2_grpc,
+    desk_service_pb2,
+    desk_service_pb2_grpc,
+    feed_service_pb2,
+    feed_service_pb2_grpc,
     file_service_pb2,
     file_service_pb2_grpc,
     ledger_service_pb2,
@@ -29,6 +33,8 @@ from gateway.pb.diya.v1 import (
 )
 from gateway.rpc.callers import Callers
 from gateway.rpc.guard import Guard
+from gateway.rpc.standard import REFLECTION_NAMES, Health, add_reflection
+from gateway.startup import bound
 
 SERVICES: dict[str, tuple[Any, Any]] = {
     "FileService": (file_service_pb2, file_service_pb2_grpc),
@@ -36,8 +42,10 @@ SERVICES: dict[str, tuple[Any, Any]] = {
     "PartyService": (party_service_pb2, party_service_pb2_grpc),
     "ReviewService": (review_service_pb2, review_service_pb2_grpc),
     "CertificateService": (certificate_service_pb2, certificate_service_pb2_grpc),
+    "DeskService": (desk_service_pb2, desk_service_pb2_grpc),
     "RegisterService": (register_service_pb2, register_service_pb2_grpc),
     "LedgerService": (ledger_service_pb2, ledger_service_pb2_grpc),
+    "RegisterFeedService": (feed_service_pb2, feed_service_pb2_grpc),
     "AdminService": (admin_service_pb2, admin_service_pb2_grpc),
 }
 
@@ -89,26 +97,35 @@ class RpcServer:
             descriptors, module = SERVICES[name]
             guard.register(getattr(module, f"add_{name}Servicer_to_server"), servicer)
             names.append(descriptors.DESCRIPTOR.services_by_name[name].full_name)
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names += [health.SERVICE_NAME, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, self._server)
-        self._names = names
+        names.append(health.SERVICE_NAME)
+        add_reflection(self._server, names)
+        self._names = [*names, *REFLECTION_NAMES]
         self.ports: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Bind both listeners and serve. Raises RuntimeError when an address is taken."""
+        """Bind both listeners and serve. Raises ConfigError when an address is taken."""
         server = self._config.server
         pair = (server.key.read_bytes(), server.certificate.read_bytes())
         mutual = grpc.ssl_server_credentials(
             [pair], root_certificates=server.client_anchors.read_bytes(), require_client_auth=True
         )
         one_sided = grpc.ssl_server_credentials([pair])
-        self.ports["listen"] = self._server.add_secure_port(server.listen, mutual)
-        self.ports["public"] = self._server.add_secure_port(server.public, one_sided)
+        with bound("server.listen", server.listen):
+            self.ports["listen"] = self._server.add_secure_port(server.listen, mutual)
+        with bound("server.public", server.public):
+            self.ports["public"] = self._server.add_secure_port(server.public, one_sided)
         await self._server.start()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    def mark_not_serving(self) -> None:
+        """A ledger was found damaged: health says so until it was restored and the gateway started again."""
+        self._unhealthy = asyncio.ensure_future(self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING))
+
+    async def _set_health(self, status: Any) -> None:
         for name in ["", *self._names]:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self._health.set(name, status)
 
     async def stop(self) -> None:
         """Say NOT_SERVING, let calls in hand finish within the grace, then close."""

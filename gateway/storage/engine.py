@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -19,6 +21,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 #: Pages after which the writer folds the WAL back (4 KiB each).
 WAL_AUTOCHECKPOINT_PAGES = 4000
+
+#: Memory of a scratch database before it goes to a temporary file.
+SCRATCH_CACHE_KIB = 32 * 1024
 
 
 class SecondWriter(Exception):
@@ -57,6 +62,12 @@ class WriterLock:
             self._handle = None
 
 
+def database_file(url: str) -> Path | None:
+    """The file behind a SQLite URL; None for a server's database."""
+    prefix = "sqlite:///"
+    return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
+
+
 def writer_engine(url: str) -> Engine:
     """The engine of the one writing thread. SQLite: a single connection, FULL, the only checkpointer."""
     if not url.startswith("sqlite"):
@@ -80,6 +91,53 @@ def reader_engine(url: str) -> Engine:
         return create_engine(url, pool_size=8, max_overflow=8)
     engine = create_engine(url, pool_size=4, max_overflow=4, connect_args={"check_same_thread": False})
     _set_pragmas(engine, autocheckpoint=0, read_only=True)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def auditor_engine(url: str) -> Engine:
+    """The engine of whoever looks from outside, beside a serving gateway or without one.
+
+    SQLite: opened read only, so that it never creates a database, and never checkpoints when it is the last to leave.
+    """
+    path = database_file(url)
+    if path is None:
+        return create_engine(url)
+    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5
+        ),
+        poolclass=StaticPool,
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def scratch_engine() -> Engine:
+    """A private database that nobody else can open and nothing is left of: SQLite keeps it in memory while small."""
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect("", isolation_level=None, check_same_thread=False),
+        poolclass=StaticPool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=OFF")
+        cursor.execute("PRAGMA synchronous=OFF")
+        cursor.execute(f"PRAGMA cache_size=-{SCRATCH_CACHE_KIB}")
+        cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:

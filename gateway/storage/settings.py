@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from gateway.cases.effects import OperatorSet, ProfileSet, RuleSetSet, TrustSet
+from gateway.cases.feed import FeedState
 from gateway.register.authority import Institution, Profile, Registrar, RuleSet
 from gateway.storage import tables as t
 
@@ -23,6 +24,7 @@ class Settings:
     rules: RuleSet | None = None
     trust: TrustSet | None = None
     operators: OperatorSet | None = None
+    feed: FeedState = field(default_factory=FeedState)
     institutions: dict[str, Institution] = field(default_factory=dict)
     registrars: dict[str, Registrar] = field(default_factory=dict)
 
@@ -57,6 +59,8 @@ def load_settings(connection: Connection, registry: str) -> Settings:
     values: dict[str, Any] = {}
     for row in connection.execute(select(t.setting).where(t.setting.c.registry == registry)).mappings():
         values[row["name"]] = msgspec.json.decode(row["body"], type=_TYPES[row["name"]])
+    for state in _bodies(connection, t.feed, registry, FeedState):
+        values["feed"] = state
     institutions = _bodies(connection, t.institution, registry, Institution)
     registrars = _bodies(connection, t.registrar, registry, Registrar)
     return Settings(

@@ -65,6 +65,13 @@ async def test_file_that_outgrows_its_declaration_is_refused(town: Town) -> None
     await _refused(town, messages, "FILE_SIZE_MISMATCH")
 
 
+async def test_sender_in_the_middle_of_a_large_upload_is_told_why_it_was_refused(town: Town) -> None:
+    """A client held up in writing when its call ends would learn of a broken write only: it is heard out first."""
+    messages = upload_messages(b"x" * (16 * MIB), size_bytes=1024)
+    for _ in range(5):
+        await _refused(town, messages, "FILE_SIZE_MISMATCH")
+
+
 @pytest.mark.parametrize(
     "metadata",
     [{"sha256": b"short"}, {"size_bytes": 0}, {"size_bytes": -5}, {"media_type": "text/html"}],
@@ -77,8 +84,8 @@ async def test_metadata_malformed_is_refused(town: Town, metadata: dict[str, Any
 
 
 async def test_upload_without_metadata_is_refused(town: Town) -> None:
-    """A stream that begins with a chunk names no registry: nobody is known there."""
-    await _refused(town, upload_messages(b"x")[1:], "CALLER_UNKNOWN", "UNAUTHENTICATED")
+    """A stream that begins with a chunk names no registry, in which a caller could be known."""
+    await _refused(town, upload_messages(b"x")[1:], "FIELD_INVALID", "INVALID_ARGUMENT")
 
 
 async def test_second_metadata_is_refused(town: Town) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import grpc
 import pytest
 
-from gateway.app import note_signer, read_key_encryption_key, utc_now
+from gateway.app import utc_now
 from gateway.client import manifest as build
 from gateway.client.checkpoints import MemoryCheckpoints
 from gateway.client.client import DiyaClient
@@ -31,6 +31,7 @@ from gateway.client.session import Answer, Session
 from gateway.client.trust import read_trust
 from gateway.config import load_config
 from gateway.demo.stage import Stage
+from gateway.keys import note_signer, read_key_encryption_key
 from gateway.pb.diya.v1 import certificate_pb2, outcome_pb2
 from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
 from gateway.register.sample import SAMPLE

@@ -47,8 +47,10 @@ def _key(name: str, labels: dict[str, str]) -> str:
     return name + "{" + ",".join(f"{k}={v}" for k, v in sorted(labels.items())) + "}"
 
 
-async def scrape(town: Town) -> Scrape:
-    """What Prometheus would get now."""
+async def scrape(town: Town, *, settled: bool = True) -> Scrape:
+    """What Prometheus would get now; `settled`: when all parts of the gateway know what was answered."""
+    if settled:
+        await asyncio.wrap_future(town.gateway.sequencer.run(lambda connection: None))
 
     def get() -> str:
         url = f"http://127.0.0.1:{town.gateway.metrics_port}/metrics"
@@ -231,8 +233,8 @@ async def test_sequencer_queue_shows_what_waits_behind_a_slow_disk(own_folder: P
         await asyncio.to_thread(begun.wait, 10)
         done.append(asyncio.wrap_future(town.gateway.sequencer.run(lambda connection: None)))
         try:
-            first = await scrape(town)
-            second = await scrape(town)
+            first = await scrape(town, settled=False)
+            second = await scrape(town, settled=False)
         finally:
             held.set()
         assert first.of("diya_sequencer_queue_commands") == 2
@@ -240,7 +242,7 @@ async def test_sequencer_queue_shows_what_waits_behind_a_slow_disk(own_folder: P
         assert 0 < ages[0] < ages[1]
         await asyncio.gather(*done)
         await until(lambda: town.gateway.sequencer.waiting() == (0, 0.0))
-        assert (await scrape(town)).of("diya_sequencer_queue_commands") == 0
+        assert (await scrape(town, settled=False)).of("diya_sequencer_queue_commands") == 0
 
 
 async def test_checkpoint_age_and_unsealed_certificates_are_known_after_a_restart(own_folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from msgspec.structs import replace
 from sqlalchemy import Connection, insert
 from structlog.testing import capture_logs
@@ -16,6 +17,7 @@ from gateway.cases.effects import ApplicationRecorded, RightBooked, UnitRecorded
 from gateway.cases.model import Application, Kind, State
 from gateway.pb.diya.v1 import register_service_pb2
 from gateway.register.model import LoanPortion, LoanPortionKind, Party
+from gateway.rpc import register
 from gateway.rpc.errors import Refusal
 from gateway.rpc.register import RegisterService, authorisation_text
 from gateway.rpc.violations import MalformedRequest
@@ -56,7 +58,9 @@ def service(spine: Spine) -> RegisterService:
     ownership = state.ownership
     assert ownership is not None
     portion = LoanPortion(kind=LoanPortionKind.COMMERCIAL, creditor=lender(BANK_USCC), amount_fen=1)
-    first = mortgage_row(mortgagees=(lender(BANK_USCC),), debtors=(SPOUSE,), loan_portions=(portion,))
+    first = mortgage_row(
+        mortgagees=(lender(BANK_USCC),), debtors=(SPOUSE,), loan_portions=(portion,), note="附记一"
+    )
     second = mortgage_row(
         right_id="0.3",
         mortgagees=(lender(SECOND_BANK_USCC),),
@@ -64,6 +68,7 @@ def service(spine: Spine) -> RegisterService:
         rank_at_registration=2,
         priority_date=dt.datetime(2023, 1, 5, tzinfo=dt.UTC),
         loan_portions=(replace(portion, creditor=lender(SECOND_BANK_USCC)),),
+        note="附记二",
     )
     spine.enter(UnitRecorded(unit=state.unit), *(RightBooked(right=r) for r in (ownership, first, second)))
     return RegisterService(**spine.shared, trust_of=spine.trust)
@@ -90,6 +95,7 @@ async def test_unit_is_read_whole_by_a_registrar(service: RegisterService) -> No
     assert state.ownerships[0].owners[0].person.identity.number == OWNER.id_number
     assert [(m.proof.number, m.current_rank) for m in state.mortgages] == [(PROOF, 1), (SECOND_PROOF, 2)]
     assert all(m.loan_portions for m in state.mortgages)
+    assert [m.booking.note for m in state.mortgages] == ["附记一", "附记二"]
     assert answer.as_of_index == 1
 
 
@@ -103,12 +109,16 @@ async def test_unit_on_the_basis_of_an_own_right_masks_what_is_others(service: R
     assert other.mortgagors[0].identity.number == "99**************34"
     assert other.mortgagees[0].identity.number == SECOND_BANK_USCC
     assert not other.loan_portions
+    assert (own.booking.note, other.booking.note) == ("附记一", "")
     person = state.ownerships[0].owners[0].person
     assert (person.identity.number, person.phone, person.address) == ("99**************34", "", "")
 
 
-async def test_look_is_logged_without_the_units_code(service: RegisterService) -> None:
+async def test_look_is_logged_without_the_units_code(
+    service: RegisterService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every look leaves a line with caller and basis, and no unit code in it (ARCHITECTURE)."""
+    monkeypatch.setattr(register, "log", structlog.get_logger())  # one bound before keeps its processors
     with capture_logs() as lines, as_registrar():
         await get(service)
     with capture_logs() as more, as_bank():

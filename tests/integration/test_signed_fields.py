@@ -9,15 +9,18 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.client import manifest as build
+from gateway.client import operations
 from gateway.client.acts import target_of_envelope
 from gateway.client.errors import RequestError
 from gateway.client.session import Answer
 from gateway.demo.cases import Filing as Desk
+from gateway.demo.stage import INSTITUTIONS
 from gateway.pb.diya.v1 import application_pb2, codes_pb2, finding_pb2, terms_pb2
 from gateway.register.authority import Profile
 from gateway.register.sample import SAMPLE, SampleUnit
 from gateway.rpc.authority import encode_profile
 from tests.integration.test_party_service import actor, awaiting, party, upload
+from tests.support.dealing import deal
 from tests.support.filing import Filing
 from tests.support.signed_papers import paper
 from tests.support.stage import Town, town_of
@@ -33,7 +36,7 @@ async def transferred(town: Town, unit: SampleUnit, folder: Path) -> Answer:
     """Bank B files ET_COMBINED of a flat that bank A holds a mortgage on; the old bank has not joined."""
     client = await town.client("bank-b", "jiangyin")
     desk = Desk(town.stage, client, "bank-b", "bank-b", folder, town.clock())
-    return await desk.transfer(unit, town.flat().owner, 200_000_000, 100_000_000, "bank-a")
+    return await desk.transfer(unit, SAMPLE.sole_free_jiangyin.owner, 200_000_000, 100_000_000, "bank-a")
 
 
 def blocking(answer: Answer) -> set[tuple[str, str]]:
@@ -73,7 +76,7 @@ async def test_taxes_that_a_join_shows_cleared_open_the_gate(town: Town, tmp_pat
     unit = SAMPLE.unit("mortgaged_by_bank_a", "jiangyin")
     client = await town.client("bank-b", "jiangyin")
     desk = _Untaxed(town.stage, client, "bank-b", "bank-b", tmp_path, town.clock())
-    filed = await desk.transfer(unit, town.flat().owner, 200_000_000, 100_000_000, "bank-a")
+    filed = await desk.transfer(unit, SAMPLE.sole_free_jiangyin.owner, 200_000_000, 100_000_000, "bank-a")
     assert filed.result == "AWAITING_PARTIES", filed.outcome.findings
     evidence = terms_pb2.Evidence()
     for kind, taxpayer in ((codes_pb2.TAX_KIND_DEED, "buyer"), (codes_pb2.TAX_KIND_INCOME, "seller")):
@@ -126,7 +129,7 @@ async def test_application_is_replaced_by_name(town: Town) -> None:
     assert again.result == "BOOKED", again.outcome.findings
     client = await town.client("bank-a")
     assert (await client.get_application(again.outcome.application)).supersedes == first.application
-    third = town.mortgage().sign()
+    third = town.mortgage(filing.unit).sign()
     await third.upload()
     refused = await third.refused(
         "STATE_NOT_ALLOWED",
@@ -140,16 +143,26 @@ async def test_application_is_replaced_by_name(town: Town) -> None:
 @pytest.mark.parametrize("field", ["supersedes", "case"])
 async def test_application_that_is_not_the_senders_is_not_named(town: Town, field: str, which: str) -> None:
     """The same answer for unknown, somebody else's, another registry's and what is no name at all."""
-    filing = await town.mortgage().sign().upload()
+    flat = SAMPLE.sole_free_jiangyin
+    filing = await town.mortgage(flat).sign().upload()
     name = "registries/jiangyin/applications/018f0000-0000-7000-8000-00000000ffff"
     if which == "another-bank":
-        name = (await town.mortgage(channel="bank-b").submit()).outcome.application
+        name = (await town.mortgage(flat, channel="bank-b").submit()).outcome.application
     if which == "another-registry":
-        name = (await town.mortgage(registry="taizhou").submit()).outcome.application
+        other = town.mortgage(SAMPLE.sole_free_taizhou, registry="taizhou")
+        name = (await other.submit()).outcome.application
     if which == "no-name":
         name = "the one of yesterday"
-    header = {field: name} | ({"phase": 2} if field == "case" else {})
-    request = filing.request(filing.envelope(filing.manifest(**header)))
+    if field == "case":
+        proof = SAMPLE.mortgaged_by_bank_a_jiangyin.proof_number
+        step = operations.mortgage_release(proof, applicants=["A"])
+        people = {"A": INSTITUTIONS["bank-a"]}
+        filing = deal(
+            town, filing.unit, people, step, mode="ET_SEGMENTED", channel="bank-a", case=name, phase=2
+        )
+        request = filing.request()
+    else:
+        request = filing.request(filing.envelope(filing.manifest(supersedes=name)))
     refused = await filing.refused("APPLICATION_NOT_FOUND", "NOT_FOUND", request)
     assert refused.metadata == {"application": name, "field": f"header.{field}"}
 
@@ -167,7 +180,7 @@ async def test_location_other_than_of_record_is_not_accepted(town: Town) -> None
 
 async def test_separate_certificates_are_refused_not_dropped(town: Town) -> None:
     """NOT_IMPLEMENTED_KIND names the field."""
-    filing = town.mortgage()
+    filing = town.mortgage(SAMPLE.sole_free_jiangyin)
     filing.terms.separate_certificates = True
     await filing.sign().upload()
     refused = await filing.refused("NOT_IMPLEMENTED_KIND", "UNIMPLEMENTED")

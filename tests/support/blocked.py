@@ -99,6 +99,10 @@ SALE = notice(PreNoticeKind.OTHER_SALE, Y, S, 101)
 LOAN = notice(PreNoticeKind.OTHER_MORTGAGE, B, Y, 102)
 
 
+#: Every mode is on offer, and a securer who is not heard stops the change (handbook 2.2).
+PROFILE = replace(d.PROFILE, modes=tuple(MODES), securer_without_consent="BLOCK")
+
+
 class Scene(Value, frozen=True, kw_only=True):
     """What is filed, which of its steps is looked at, and what the flat carries so that it can be filed at all."""
 
@@ -112,6 +116,7 @@ class Scene(Value, frozen=True, kw_only=True):
     built: bool = True
     holds: tuple[UnitHold, ...] = ()
     taxed: bool = True
+    feed_gap: bool = False
     before: OpenCase | None = None
     declared: tuple[Declaration, ...] = ()
     bound: tuple[Party, ...] = (A, B)
@@ -140,10 +145,10 @@ class Scene(Value, frozen=True, kw_only=True):
 
     def world(self) -> World:
         """A registry that offers every mode and has this flat."""
-        here = d.world(self.state(), profile=replace(d.PROFILE, modes=tuple(MODES)))
+        here = d.world(self.state(), profile=PROFILE)
         modes = {uscc: replace(i, permitted_modes=tuple(MODES)) for uscc, i in here.institutions.items()}
         cases = {c.UNIT: (self.before,)} if self.before else {}
-        return replace(here, institutions=modes, open_cases=cases)
+        return replace(here, institutions=modes, open_cases=cases, feed_gap=self.feed_gap)
 
     def manifest(self) -> Manifest:
         """The case as B files it."""

@@ -357,6 +357,7 @@ STATES: dict[str, Callable[[Scene], Scene]] = {
     "PROHIBITED_COLLATERAL": held(UnitHold.PROHIBITED_COLLATERAL),
     "DISPUTED": held(UnitHold.DISPUTED),
     "RIGHT_EXPIRED": held(UnitHold.RIGHT_EXPIRED),
+    "DATA_FEED_GAP": lambda s: replace(s, feed_gap=True),
     "TAX_UNCLEARED": lambda s: replace(s, taxed=False),
     "CONSTRUCTION_MORTGAGE_LIVE": lambda s: s if b.BUILDING in s.rights else add(s, BUILDING_TOO),
     "UNDER_AGE_OR_INCAPABLE_OWNER": _ward,

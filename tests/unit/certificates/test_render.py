@@ -115,7 +115,7 @@ def test_title_of_one_unit_is_one_page() -> None:
 
 def test_production_certificate_has_no_watermark() -> None:
     """测试 is printed outside production, and only there."""
-    assert "测试" not in lay_out(content(test=False)).page_head(1)
+    assert "测试" not in lay_out(content(test=False)).page_heads(1)[0]
     assert assert_prints_all(content(test=False, issuer_name="江边登记中心")) == 1
 
 

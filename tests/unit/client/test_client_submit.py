@@ -215,6 +215,9 @@ async def test_ledger_entry_is_proven_under_the_latest_checkpoint(peer: Peer) ->
         ledger = LedgerClient(session_on(connection, peer.ledger.trust))
         found = await ledger.entry(2)
         assert (found.entry.index, found.checkpoint.size) == (2, 5)
+        for index in (-1, 5, 6):  # a question that has no answer is no alarm
+            with pytest.raises(InputError, match="entries 0 to 4"):
+                await ledger.entry(index)
         stranger = LedgerTrust({REGISTRY: [SampleLedger(seed=9).signer.vkey]})
         with pytest.raises(ReceiptInvalid):
             await LedgerClient(session_on(connection, stranger)).checkpoint()

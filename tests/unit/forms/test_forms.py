@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from gateway.cases.stated import Declaration, DeclarationKind, StatedUnit
 from gateway.cases.terms import MortgageFirst, MortgageRelease, OtherOperation, ReleaseGround, Terms
+from gateway.certificates.glyphs import GLOSS
 from gateway.certificates.reading import plain, read_attachments
 from gateway.forms.describe import NotOnFormError, describe
 from gateway.forms.papers import contract_pdf
@@ -23,8 +24,10 @@ from gateway.forms.render import SIGNERS_MAX, render_application_form, render_in
 from gateway.forms.signers import signers_of
 from gateway.register.model import (
     CertificateRef,
+    IdKind,
     MortgageKind,
     MortgagorRelation,
+    Owner,
     Party,
     TransferRestriction,
 )
@@ -357,3 +360,73 @@ def test_inquiry_record_of_a_pre_notice_asks_about_its_effect() -> None:
         assert {"KNOWS_PRE_NOTICE", "KNOWS_NINETY_DAYS", "PRICE_AGREES"} <= codes
         assert "KNOWS_TAX" not in codes
     assert "KNOWS_PRE_NOTICE" not in {q.code for q in questions_for(terms, deals.B)}
+
+
+def test_company_that_agrees_to_a_release_signs_the_form() -> None:
+    """RD 70: the other side of a release by agreement, or with a judgment, applies in person, a company too."""
+    developer = Party(name="示例置业", id_kind=IdKind.USCC, id_number="91320281MA1DEV001D")
+    step = replace(RELEASE, ground=ReleaseGround.AGREEMENT, applicants=(BANK, developer))
+    terms = Terms(registry="r1", operations=(step,))
+    assert signers_of(terms) == (developer,)
+    told = describe(step)
+    assert (told.obligor_role, told.obligors) == ("抵押人", (developer,))
+
+
+def test_form_names_the_agreed_restriction_and_an_existing_claim() -> None:
+    """CC 406, 420: who signs sees the words, not only that there are some."""
+    step = first(
+        restriction_text="未经书面同意不得转让",
+        kind=MortgageKind.MAXIMUM_AMOUNT,
+        claim_amount_fen=None,
+        max_claim_amount_fen=500_000_000,
+        existing_claim_fen=1_000_000,
+    )
+    facts = {fact.label: fact.value for fact in describe(step).facts}
+    assert facts["禁止或限制转让的约定内容"] == "未经书面同意不得转让"
+    assert facts["转入担保范围的已有债权"].startswith("1万元")
+
+
+def test_inquiry_record_prints_no_internal_code() -> None:
+    """The citizen reads questions and answers, not the names by which programs know them."""
+    text = words(record())
+    assert not [q.code for q in questions_for(TERMS, OWNER) if q.code in text]
+
+
+def test_heading_of_a_step_never_stands_alone_at_the_foot_of_a_page() -> None:
+    """Whatever comes before it, the heading of each step is on the page of its first row."""
+    terms = Terms(registry="r1", operations=deals.steps(), mode="ET_COMBINED")
+    first_rows = {
+        "一、转移登记": "成交价格",
+        "二、抵押权注销登记": "不动产登记证明号",
+        "三、抵押权首次登记": "抵押方式",
+    }
+    starts = set()
+    for lines in range(16):  # each longer by one line than the one before
+        buyer = replace(deals.BUYER, address="地址" * 24 * lines)
+        longer = replace(terms.operations[0], buyers=(Owner(person=buyer),))
+        pdf = form(replace(terms, operations=(longer, *terms.operations[1:])), units=None)
+        pages = [plain(page.extract_text()) for page in pypdf.PdfReader(io.BytesIO(pdf)).pages]
+        for heading, row in first_rows.items():
+            (page,) = (n for n, text in enumerate(pages) if f"{heading}{row}" in text)
+            starts.add((heading, page))
+            assert sum(text.count(heading) for text in pages[:page]) == 0
+    assert {("三、抵押权首次登记", 0), ("三、抵押权首次登记", 1), ("二、抵押权注销登记", 1)} & starts
+
+
+def test_form_explains_the_code_of_a_rare_character() -> None:
+    """Where a name is printed with a code, form and record say what it stands for."""
+    rare = replace(OWNER, name="王\U00020bb7")
+    terms = Terms(registry="r1", operations=(first(mortgagors=(rare,)),))
+    assert plain(GLOSS) in words(form(terms, signers=[rare]))
+    assert plain(GLOSS) in words(record(rare, terms))
+    assert plain(GLOSS) not in words(form())
+    assert plain(GLOSS) not in words(record())
+
+
+def test_form_keeps_the_terms_whatever_bytes_they_are() -> None:
+    """What is put right in the catalogue of the file leaves attachments alone, whatever they say."""
+    data = b"/MarkInfo<</Marked true/Suspects false>>endstream/MarkInfo<</Marked true/Suspects false>>"
+    pdf = render_application_form(TERMS, data, signers=[OWNER], registry_name=REGISTRY, created_at=NOW)
+    assert read_attachments(pdf) == {"terms.bin": [data]}
+    catalogue = pypdf.PdfReader(io.BytesIO(pdf)).root_object
+    assert catalogue["/MarkInfo"] == {"/Marked": True}

@@ -41,7 +41,6 @@ CONSENTS = (
 #: States that no operation can be filed in yet, with the reason; their cells are looked at in the register.
 FACTS_ONLY = {
     "EASEMENT": "the register of this version keeps no easements (handbook 1.1: read only)",
-    "DATA_FEED_GAP": "the counter's feed is not among a world's facts yet (handbook 1.5)",
 }
 
 
@@ -239,7 +238,6 @@ def _in_the_register(row: dict[str, str]) -> None:
     kinds = {"KIND_1": PreNoticeKind.PRESALE_SALE, "SALE": PreNoticeKind.OTHER_SALE}
     context = Context(
         now=c.NOW,
-        feed_gap=row["state_code"] == "DATA_FEED_GAP",
         easement=row["state_code"] == "EASEMENT",
         own_share=row["variant"].endswith("OWN_SHARE"),
         adds_burden=False,

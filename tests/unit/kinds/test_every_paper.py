@@ -76,7 +76,8 @@ def _new_debtor() -> Scene:
         items=(ChangeItem.DEBTOR,),
         content=b.content(secured, debtors=(Y,)),
     )
-    return Scene(steps=(step,), rights=(secured,), bound=(A, B, Y))
+    scene = Scene(steps=(step,), rights=(secured,), bound=(A, B, Y))
+    return s.consented(scene, "GUARANTOR_CONSENT", S)
 
 
 def _restriction_changed() -> Scene:
@@ -97,7 +98,8 @@ def _two_banks() -> Scene:
 def _secured_deal() -> Scene:
     """The seller's debt was secured by a third person's flat too: ET_CHANGE moves the debt to the buyer."""
     secured = replace(b.M1, mortgagors=(b.THIRD,), mortgagor_relation=MortgagorRelation.THIRD_PARTY)
-    return _deal("ET_CHANGE", _rewritten(secured), rights=(secured,))
+    scene = _deal("ET_CHANGE", _rewritten(secured), rights=(secured,))
+    return s.consented(scene, "SECURER_CONSENT", b.THIRD)
 
 
 def _cured(scene: Scene, rule: str) -> Scene:
@@ -207,7 +209,6 @@ COMES_AS: dict[tuple[str, str], tuple[str, ...]] = {
     ("MORTGAGE_CHANGE", "RESTRICTION_CHANGE"): ("RESTRICTION_CHANGE", "CHANGE_AGREEMENT"),
     ("ENCUMBERED_TRANSFER", "MORTGAGE_CHANGE_AGREEMENT"): ("CHANGE_AGREEMENT",),
     ("ENCUMBERED_TRANSFER", "MORTGAGE_SETUP_AGREEMENT"): ("MORTGAGE_CONTRACT",),
-    ("ENCUMBERED_TRANSFER", "SECURER_CONSENT"): ("GUARANTOR_CONSENT",),
 }
 
 #: Papers whose lack is told as a condition of the register, by its rule and not by the file.
@@ -217,6 +218,8 @@ BY_RULE = {
     ("*", "PRE_NOTICE_HOLDER_CONSENT"): "R-PRE_NOTICE",
     ("MORTGAGE_CHANGE", "OTHER_MORTGAGEE_CONSENT"): "R-OTHER_MORTGAGEE",
     ("OWNERSHIP_TRANSFER", "MORTGAGEE_JOINT"): "R-PRE_CODE_MORTGAGE",
+    ("MORTGAGE_CHANGE", "GUARANTOR_CONSENT"): "R-SECURER",
+    ("ENCUMBERED_TRANSFER", "SECURER_CONSENT"): "R-SECURER",
 }
 
 #: Rows that no case of this version asks for, each with its reason.

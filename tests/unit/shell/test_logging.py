@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.rpc.errors import refusal_of
 from gateway.telemetry import configure_logging
 
 ID_NUMBER = "999999199003071234"
@@ -37,3 +38,17 @@ def test_log_of_an_exception_hides_its_values(capsys: pytest.CaptureFixture[str]
     assert "test_logging.py" in line
     if as_json:
         assert json.loads(line)["event"] == "not read"
+
+
+@pytest.mark.usefixtures("_root_restored")
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "plain"])
+def test_log_line_of_a_defect_carries_its_incident(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
+    """The id that the caller is told is in the line, or nobody finds the one by the other; other extras are not."""
+    configure_logging(json=as_json)
+    refusal = refusal_of(RuntimeError(ID_NUMBER))
+    logging.getLogger("diya.test").warning("x", extra={"name_of_owner": ID_NUMBER})
+    lines = capsys.readouterr().err
+    assert refusal.metadata["incident"] in lines
+    assert refusal.metadata["incident"] in refusal.en
+    assert ID_NUMBER not in lines
+    assert "RuntimeError" in lines

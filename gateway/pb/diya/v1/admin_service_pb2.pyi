@@ -159,7 +159,11 @@ class RowProblem(_message.Message):
     field: _builtins.str
     """字段 · Field name of the heading, such as "BDCDYH"."""
     code: _builtins.str
-    """代码 · Code, such as "UNIT_CODE_MALFORMED"."""
+    """代码 · Code; the list grows. Of the file: FILE_UNREADABLE, HEADING_INVALID, TOO_MANY_ROWS. Of one field:
+    FIELD_REQUIRED, FIELD_INVALID, CODE_UNKNOWN (not in its code list), UNIT_CODE_MALFORMED, USCC_MALFORMED,
+    CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED. Of the register: COUNTY_NOT_OURS, UNIT_UNKNOWN (no row tells
+    the unit), UNIT_WITHOUT_OWNER (a mortgage where nobody owns), ROWS_CONTRADICT (another row says otherwise).
+    """
     zh: _builtins.str
     """中文说明 · Text in Chinese."""
     en: _builtins.str
@@ -688,7 +692,9 @@ class GetProfileRequest(_message.Message):
     parent: _builtins.str
     """登记机构 · Parent, `registries/{registry}`."""
     version: _builtins.int
-    """版本 · Version wanted; 0 means the one in force."""
+    """版本 · The version that the caller takes for the one in force; FIELD_INVALID when it is not, with the one that is.
+    0 asks for whichever it is. Versions before it stand in the ledger alone, each in the entry that set it.
+    """
     def __init__(
         self,
         *,
@@ -712,6 +718,7 @@ class GetProfileResponse(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     RULE_SET_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """最近变更序号 · Index of the ledger entry that set the profile."""
     @_builtins.property
@@ -722,16 +729,21 @@ class GetProfileResponse(_message.Message):
     def rule_set(self) -> _authority_pb2.RuleSet:
         """规则集 · The rule set in force; absent without one."""
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.Rule]:
+        """规则目录 · Every rule that this gateway knows, with its words: what the ids of the rule set mean."""
+
     def __init__(
         self,
         *,
         profile: _authority_pb2.Profile | None = ...,
         rule_set: _authority_pb2.RuleSet | None = ...,
         index: _builtins.int = ...,
+        rules: _abc.Iterable[_authority_pb2.Rule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "rule_set", b"rule_set"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "profile", b"profile", "rule_set", b"rule_set"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "profile", b"profile", "rule_set", b"rule_set", "rules", b"rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,8 +29,8 @@ class AdminServiceStub:
     """运维服务 · Import, institutions, registrars, profile, rules, trust. Caller: an operator (TLS key of one); no part of
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
-    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those
-    named at the method. An act sent again gives the stored answer.
+    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     def __init__(self, channel):
@@ -110,8 +110,8 @@ class AdminServiceServicer:
     """运维服务 · Import, institutions, registrars, profile, rules, trust. Caller: an operator (TLS key of one); no part of
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
-    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those
-    named at the method. An act sent again gives the stored answer.
+    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     def ImportRegister(self, request_iterator, context):
@@ -192,7 +192,7 @@ class AdminServiceServicer:
 
     def GetProfile(self, request, context):
         """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-        PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -302,8 +302,8 @@ class AdminService:
     """运维服务 · Import, institutions, registrars, profile, rules, trust. Caller: an operator (TLS key of one); no part of
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
-    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those
-    named at the method. An act sent again gives the stored answer.
+    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     @staticmethod

@@ -32,8 +32,8 @@ class AdminServiceStub:
     """运维服务 · Import, institutions, registrars, profile, rules, trust. Caller: an operator (TLS key of one); no part of
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
-    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those
-    named at the method. An act sent again gives the stored answer.
+    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     @_typing.overload
@@ -82,7 +82,7 @@ class AdminServiceStub:
     """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
     """
     GetAuditors: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -102,8 +102,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """运维服务 · Import, institutions, registrars, profile, rules, trust. Caller: an operator (TLS key of one); no part of
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
-    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those
-    named at the method. An act sent again gives the stored answer.
+    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -149,7 +149,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
     GetProfile: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]  # type: ignore[assignment]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
     """
     GetAuditors: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]  # type: ignore[assignment]
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -168,8 +168,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """运维服务 · Import, institutions, registrars, profile, rules, trust. Caller: an operator (TLS key of one); no part of
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
-    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those
-    named at the method. An act sent again gives the stored answer.
+    ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     @_abc_1.abstractmethod
@@ -273,7 +273,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetProfileResponse, _abc.Awaitable[_admin_service_pb2.GetProfileResponse]]:
         """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-        PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
         """
 
     @_abc_1.abstractmethod

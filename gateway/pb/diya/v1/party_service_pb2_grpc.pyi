@@ -32,7 +32,8 @@ class PartyServiceStub:
     CHANNEL_NOT_AUTHORISED, ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*,
     KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE, HEADER_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, FILE_NOT_FOUND,
     FILE_SIZE_MISMATCH, CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND, STATE_NOT_ALLOWED, MANIFEST_MISMATCH,
-    REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
+    REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL.
     """
 
     @_typing.overload
@@ -55,7 +56,7 @@ class PartyServiceStub:
     """同意 · Consents, or states a payoff, an undertaking or a payout (ConsentAct).
     Caller: an institution whose consent is awaited or that holds a right on the unit; key role CONSENT.
     States: AWAITING_PARTIES, ACCEPTED, IN_REVIEW, SUPPLEMENT_REQUESTED, SUSPENDED, AWAITING_TAX,
-    AWAITING_PAYOFF; PAID_OUT also in BOOKED.
+    AWAITING_PAYOFF; PAID_OUT, FUNDS_HELD and FUNDS_RELEASED also in BOOKED.
     Leaves: the state it was in, or the next when it opened a gate.
     Results: DONE, ACCEPTED, BOOKED, AWAITING_PARTIES. Errors: see the service.
     """
@@ -81,7 +82,8 @@ class PartyServiceAsyncStub(PartyServiceStub):
     CHANNEL_NOT_AUTHORISED, ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*,
     KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE, HEADER_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, FILE_NOT_FOUND,
     FILE_SIZE_MISMATCH, CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND, STATE_NOT_ALLOWED, MANIFEST_MISMATCH,
-    REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
+    REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -101,7 +103,7 @@ class PartyServiceAsyncStub(PartyServiceStub):
     """同意 · Consents, or states a payoff, an undertaking or a payout (ConsentAct).
     Caller: an institution whose consent is awaited or that holds a right on the unit; key role CONSENT.
     States: AWAITING_PARTIES, ACCEPTED, IN_REVIEW, SUPPLEMENT_REQUESTED, SUSPENDED, AWAITING_TAX,
-    AWAITING_PAYOFF; PAID_OUT also in BOOKED.
+    AWAITING_PAYOFF; PAID_OUT, FUNDS_HELD and FUNDS_RELEASED also in BOOKED.
     Leaves: the state it was in, or the next when it opened a gate.
     Results: DONE, ACCEPTED, BOOKED, AWAITING_PARTIES. Errors: see the service.
     """
@@ -126,7 +128,8 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
     CHANNEL_NOT_AUTHORISED, ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*,
     KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE, HEADER_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, FILE_NOT_FOUND,
     FILE_SIZE_MISMATCH, CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND, STATE_NOT_ALLOWED, MANIFEST_MISMATCH,
-    REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL.
+    REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    INTERNAL.
     """
 
     @_abc_1.abstractmethod
@@ -162,7 +165,7 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
         """同意 · Consents, or states a payoff, an undertaking or a payout (ConsentAct).
         Caller: an institution whose consent is awaited or that holds a right on the unit; key role CONSENT.
         States: AWAITING_PARTIES, ACCEPTED, IN_REVIEW, SUPPLEMENT_REQUESTED, SUSPENDED, AWAITING_TAX,
-        AWAITING_PAYOFF; PAID_OUT also in BOOKED.
+        AWAITING_PAYOFF; PAID_OUT, FUNDS_HELD and FUNDS_RELEASED also in BOOKED.
         Leaves: the state it was in, or the next when it opened a gate.
         Results: DONE, ACCEPTED, BOOKED, AWAITING_PARTIES. Errors: see the service.
         """

@@ -22,12 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gateway.pb.diya.v1 import codes_pb2 as diya_dot_v1_dot_codes__pb2
+from gateway.pb.diya.v1 import finding_pb2 as diya_dot_v1_dot_finding__pb2
 from gateway.pb.diya.v1 import register_pb2 as diya_dot_v1_dot_register__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64iya/v1/register_service.proto\x12\x07\x64iya.v1\x1a\x16\x64iya/v1/register.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"y\n\x0eGetUnitRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x42\x07\n\x05\x62\x61sis\"y\n\x0fGetUnitResponse\x12&\n\nunit_state\x18\x01 \x01(\x0b\x32\x12.diya.v1.UnitState\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2O\n\x0fRegisterService\x12<\n\x07GetUnit\x12\x17.diya.v1.GetUnitRequest\x1a\x18.diya.v1.GetUnitResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64iya/v1/register_service.proto\x12\x07\x64iya.v1\x1a\x13\x64iya/v1/codes.proto\x1a\x15\x64iya/v1/finding.proto\x1a\x16\x64iya/v1/register.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"y\n\x0eGetUnitRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x42\x07\n\x05\x62\x61sis\"\x8f\x01\n\x13SuggestModesRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x0f\n\x07lenders\x18\x05 \x03(\tB\x07\n\x05\x62\x61sis\"\x84\x01\n\x14SuggestModesResponse\x12,\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x17.diya.v1.ModeSuggestion\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x01\n\x0eModeSuggestion\x12-\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.diya.v1.EncumberedTransferMode\x12\x0c\n\x04\x66its\x18\x02 \x01(\x08\x12!\n\x07reasons\x18\x03 \x03(\x0b\x32\x10.diya.v1.Finding\x12 \n\x06needed\x18\x04 \x03(\x0b\x32\x10.diya.v1.Finding\x12\"\n\x08\x63\x61utions\x18\x05 \x03(\x0b\x32\x10.diya.v1.Finding\x12\'\n\x06phases\x18\x06 \x03(\x0b\x32\x17.diya.v1.SuggestedPhase\"\xa0\x01\n\x0eSuggestedPhase\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12%\n\x05steps\x18\x02 \x03(\x0b\x32\x16.diya.v1.SuggestedStep\x12\'\n\x06papers\x18\x03 \x03(\x0b\x32\x17.diya.v1.SuggestedPaper\x12\r\n\x05gates\x18\x04 \x03(\t\x12\x1f\n\x05taxes\x18\x05 \x03(\x0e\x32\x10.diya.v1.TaxKind\"\xa2\x01\n\rSuggestedStep\x12)\n\toperation\x18\x01 \x01(\x0e\x32\x16.diya.v1.OperationKind\x12\x0c\n\x04step\x18\x02 \x01(\t\x12/\n\napplicants\x18\x03 \x03(\x0b\x32\x1b.diya.v1.SuggestedApplicant\x12\'\n\x06papers\x18\x04 \x03(\x0b\x32\x17.diya.v1.SuggestedPaper\"U\n\x12SuggestedApplicant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07role_zh\x18\x02 \x01(\t\x12\x0f\n\x07role_en\x18\x03 \x01(\t\x12\x0f\n\x07\x61rticle\x18\x04 \x01(\t\"h\n\x0eSuggestedPaper\x12\x12\n\npaper_code\x18\x01 \x01(\t\x12\x0f\n\x07name_zh\x18\x02 \x01(\t\x12\x0f\n\x07name_en\x18\x03 \x01(\t\x12\x0f\n\x07\x61rticle\x18\x04 \x01(\t\x12\x0f\n\x07signers\x18\x05 \x03(\t\"y\n\x0fGetUnitResponse\x12&\n\nunit_state\x18\x01 \x01(\x0b\x32\x12.diya.v1.UnitState\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x9c\x01\n\x0fRegisterService\x12<\n\x07GetUnit\x12\x17.diya.v1.GetUnitRequest\x1a\x18.diya.v1.GetUnitResponse\x12K\n\x0cSuggestModes\x12\x1c.diya.v1.SuggestModesRequest\x1a\x1d.diya.v1.SuggestModesResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,10 +39,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\ncn.diya.v1P\001'
   _globals['_GETUNITREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETUNITREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
-  _globals['_GETUNITREQUEST']._serialized_start=133
-  _globals['_GETUNITREQUEST']._serialized_end=254
-  _globals['_GETUNITRESPONSE']._serialized_start=256
-  _globals['_GETUNITRESPONSE']._serialized_end=377
-  _globals['_REGISTERSERVICE']._serialized_start=379
-  _globals['_REGISTERSERVICE']._serialized_end=458
+  _globals['_SUGGESTMODESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_SUGGESTMODESREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_GETUNITREQUEST']._serialized_start=177
+  _globals['_GETUNITREQUEST']._serialized_end=298
+  _globals['_SUGGESTMODESREQUEST']._serialized_start=301
+  _globals['_SUGGESTMODESREQUEST']._serialized_end=444
+  _globals['_SUGGESTMODESRESPONSE']._serialized_start=447
+  _globals['_SUGGESTMODESRESPONSE']._serialized_end=579
+  _globals['_MODESUGGESTION']._serialized_start=582
+  _globals['_MODESUGGESTION']._serialized_end=805
+  _globals['_SUGGESTEDPHASE']._serialized_start=808
+  _globals['_SUGGESTEDPHASE']._serialized_end=968
+  _globals['_SUGGESTEDSTEP']._serialized_start=971
+  _globals['_SUGGESTEDSTEP']._serialized_end=1133
+  _globals['_SUGGESTEDAPPLICANT']._serialized_start=1135
+  _globals['_SUGGESTEDAPPLICANT']._serialized_end=1220
+  _globals['_SUGGESTEDPAPER']._serialized_start=1222
+  _globals['_SUGGESTEDPAPER']._serialized_end=1326
+  _globals['_GETUNITRESPONSE']._serialized_start=1328
+  _globals['_GETUNITRESPONSE']._serialized_end=1449
+  _globals['_REGISTERSERVICE']._serialized_start=1452
+  _globals['_REGISTERSERVICE']._serialized_end=1608
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,13 @@ class RegisterServiceStub:
     unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
     PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
     """
+    SuggestModes: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.SuggestModesRequest, _register_service_pb2.SuggestModesResponse]
+    """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
+    register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
+    place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+    institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+    FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class RegisterServiceAsyncStub(RegisterServiceStub):
@@ -52,6 +59,13 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     application on it, or the owner's signed authorisation. What the basis does not cover is left out. An unknown
     unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
     PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
+    """
+    SuggestModes: _aio.UnaryUnaryMultiCallable[_register_service_pb2.SuggestModesRequest, _register_service_pb2.SuggestModesResponse]  # type: ignore[assignment]
+    """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
+    register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
+    place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+    institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+    FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
     """
 
 class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -68,6 +82,19 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         application on it, or the owner's signed authorisation. What the basis does not cover is left out. An unknown
         unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
         PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
+        """
+
+    @_abc_1.abstractmethod
+    def SuggestModes(
+        self,
+        request: _register_service_pb2.SuggestModesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.SuggestModesResponse, _abc.Awaitable[_register_service_pb2.SuggestModesResponse]]:
+        """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
+        register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
+        place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+        institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+        FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
         """
 
 def add_RegisterServiceServicer_to_server(servicer: RegisterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

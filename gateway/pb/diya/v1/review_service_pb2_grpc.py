@@ -30,8 +30,8 @@ class ReviewServiceStub:
     files with DownloadFile and units with GetUnit. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
     ENVELOPE_EXPIRED, FIELD_INVALID, APPLICATION_NOT_FOUND, STATE_NOT_ALLOWED, MANIFEST_MISMATCH, REQUEST_ID_REUSED,
-    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those named at the
-    method.
+    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, INTERNAL, and those
+    named at the method.
     """
 
     def __init__(self, channel):
@@ -80,6 +80,11 @@ class ReviewServiceStub:
                 request_serializer=diya_dot_v1_dot_review__service__pb2.ResumeRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_review__service__pb2.ResumeResponse.FromString,
                 _registered_method=True)
+        self.ReplayApplication = channel.unary_unary(
+                '/diya.v1.ReviewService/ReplayApplication',
+                request_serializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -87,8 +92,8 @@ class ReviewServiceServicer:
     files with DownloadFile and units with GetUnit. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
     ENVELOPE_EXPIRED, FIELD_INVALID, APPLICATION_NOT_FOUND, STATE_NOT_ALLOWED, MANIFEST_MISMATCH, REQUEST_ID_REUSED,
-    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those named at the
-    method.
+    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, INTERNAL, and those
+    named at the method.
     """
 
     def ListQueue(self, request, context):
@@ -140,7 +145,7 @@ class ReviewServiceServicer:
         Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
         booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
         Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-        SECOND_PERSON_REQUIRED.
+        SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +181,17 @@ class ReviewServiceServicer:
         States: SUSPENDED, claimed by the caller.
         Leaves: IN_REVIEW.
         Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayApplication(self, request, context):
+        """复演 · Decides every act of a case once more, on the register as the ledger had it just before, with the payload,
+        the papers, the time and the draws that were kept; tells where the outcome or the effects differ from the entry.
+        Nothing is entered, and nothing of the case's content is told.
+        Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
+        Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,6 +240,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     request_deserializer=diya_dot_v1_dot_review__service__pb2.ResumeRequest.FromString,
                     response_serializer=diya_dot_v1_dot_review__service__pb2.ResumeResponse.SerializeToString,
             ),
+            'ReplayApplication': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayApplication,
+                    request_deserializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'diya.v1.ReviewService', rpc_method_handlers)
@@ -237,8 +258,8 @@ class ReviewService:
     files with DownloadFile and units with GetUnit. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
     ENVELOPE_EXPIRED, FIELD_INVALID, APPLICATION_NOT_FOUND, STATE_NOT_ALLOWED, MANIFEST_MISMATCH, REQUEST_ID_REUSED,
-    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those named at the
-    method.
+    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, INTERNAL, and those
+    named at the method.
     """
 
     @staticmethod
@@ -447,6 +468,33 @@ class ReviewService:
             '/diya.v1.ReviewService/Resume',
             diya_dot_v1_dot_review__service__pb2.ResumeRequest.SerializeToString,
             diya_dot_v1_dot_review__service__pb2.ResumeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayApplication(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.ReviewService/ReplayApplication',
+            diya_dot_v1_dot_review__service__pb2.ReplayApplicationRequest.SerializeToString,
+            diya_dot_v1_dot_review__service__pb2.ReplayApplicationResponse.FromString,
             options,
             channel_credentials,
             insecure,

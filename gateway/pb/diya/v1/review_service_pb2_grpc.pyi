@@ -31,8 +31,8 @@ class ReviewServiceStub:
     files with DownloadFile and units with GetUnit. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
     ENVELOPE_EXPIRED, FIELD_INVALID, APPLICATION_NOT_FOUND, STATE_NOT_ALLOWED, MANIFEST_MISMATCH, REQUEST_ID_REUSED,
-    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those named at the
-    method.
+    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, INTERNAL, and those
+    named at the method.
     """
 
     @_typing.overload
@@ -72,7 +72,7 @@ class ReviewServiceStub:
     Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
     booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
     Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-    SECOND_PERSON_REQUIRED.
+    SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
     """
     Refuse: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.RefuseRequest, _review_service_pb2.RefuseResponse]
     """不予登记 · Refuses in writing, with at least one R- finding.
@@ -97,6 +97,13 @@ class ReviewServiceStub:
     Leaves: IN_REVIEW.
     Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
     """
+    ReplayApplication: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ReplayApplicationRequest, _review_service_pb2.ReplayApplicationResponse]
+    """复演 · Decides every act of a case once more, on the register as the ledger had it just before, with the payload,
+    the papers, the time and the draws that were kept; tells where the outcome or the effects differ from the entry.
+    Nothing is entered, and nothing of the case's content is told.
+    Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
+    Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
+    """
 
 @_typing.type_check_only
 class ReviewServiceAsyncStub(ReviewServiceStub):
@@ -104,8 +111,8 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     files with DownloadFile and units with GetUnit. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
     ENVELOPE_EXPIRED, FIELD_INVALID, APPLICATION_NOT_FOUND, STATE_NOT_ALLOWED, MANIFEST_MISMATCH, REQUEST_ID_REUSED,
-    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those named at the
-    method.
+    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, INTERNAL, and those
+    named at the method.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -142,7 +149,7 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
     booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
     Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-    SECOND_PERSON_REQUIRED.
+    SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
     """
     Refuse: _aio.UnaryUnaryMultiCallable[_review_service_pb2.RefuseRequest, _review_service_pb2.RefuseResponse]  # type: ignore[assignment]
     """不予登记 · Refuses in writing, with at least one R- finding.
@@ -167,14 +174,21 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     Leaves: IN_REVIEW.
     Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
     """
+    ReplayApplication: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ReplayApplicationRequest, _review_service_pb2.ReplayApplicationResponse]  # type: ignore[assignment]
+    """复演 · Decides every act of a case once more, on the register as the ledger had it just before, with the payload,
+    the papers, the time and the draws that were kept; tells where the outcome or the effects differ from the entry.
+    Nothing is entered, and nothing of the case's content is told.
+    Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
+    Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
+    """
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     """审核服务 · Review, for registrars of the registry. A registrar reads the dossier with GetApplication (view FULL),
     files with DownloadFile and units with GetUnit. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
     ENVELOPE_EXPIRED, FIELD_INVALID, APPLICATION_NOT_FOUND, STATE_NOT_ALLOWED, MANIFEST_MISMATCH, REQUEST_ID_REUSED,
-    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, INTERNAL, and those named at the
-    method.
+    DEADLINE_PASSED, OVERLOADED, MESSAGE_TOO_LARGE, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, INTERNAL, and those
+    named at the method.
     """
 
     @_abc_1.abstractmethod
@@ -239,7 +253,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
         booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
         Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-        SECOND_PERSON_REQUIRED.
+        SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
         """
 
     @_abc_1.abstractmethod
@@ -281,6 +295,19 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         States: SUSPENDED, claimed by the caller.
         Leaves: IN_REVIEW.
         Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayApplication(
+        self,
+        request: _review_service_pb2.ReplayApplicationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_service_pb2.ReplayApplicationResponse, _abc.Awaitable[_review_service_pb2.ReplayApplicationResponse]]:
+        """复演 · Decides every act of a case once more, on the register as the ledger had it just before, with the payload,
+        the papers, the time and the draws that were kept; tells where the outcome or the effects differ from the entry.
+        Nothing is entered, and nothing of the case's content is told.
+        Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
+        Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
         """
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

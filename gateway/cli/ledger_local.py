@@ -1,0 +1,231 @@
+"""`diya ledger verify` and `diya ledger rebuild`: on the database itself, on the gateway's own machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DatabaseError
+
+from gateway.cli import outcomes
+from gateway.config import Config, ConfigError, RegistryConfig, load_config
+from gateway.startup import check_database, check_ledger_keys
+from gateway.storage.engine import SecondWriter, WriterLock, auditor_engine, database_file, writer_engine
+from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
+from gateway.storage.view_audit import ViewReport, audit_views
+from ledger.checkpoint import NoteSigner
+from ledger.errors import LedgerError, RegistryUnknownError
+from ledger.report import Divergence, Report
+from ledger.store import Ledger
+from ledger.vault import Vault
+from ledger.verify import verify_ledger
+
+#: Divergences printed of each registry.
+SHOWN_MAX = 20
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+def verify(config: Path, registry: str, *, views: bool, as_json: bool) -> None:
+    """Check the ledgers of a gateway, or one of them; exits with 1 when one is broken."""
+    settings, chosen, key, signers = _opened(config, registry)
+    good = True
+    engine = auditor_engine(settings.storage.database)
+    try:
+        for one in chosen:
+            audit = _Audit(engine, one, signers[one.id], Vault(key))
+            audit.run(views=views)
+            audit.tell(as_json=as_json)
+            good = good and audit.ok
+    finally:
+        engine.dispose()
+    if not good:
+        raise typer.Exit(outcomes.FAILED)
+
+
+def rebuild(config: Path, registry: str) -> None:
+    """Make the views of the ledgers anew, with the server down."""
+    settings, chosen, key, signers = _opened(config, registry)
+    path = database_file(settings.storage.database)
+    lock = WriterLock(path) if path is not None else None
+    if lock is not None:
+        try:
+            lock.acquire()
+        except SecondWriter as error:
+            raise _refused(str(error), outcomes.FAILED) from error
+    engine = writer_engine(settings.storage.database)
+    try:
+        for one in chosen:
+            audit = _Audit(engine, one, signers[one.id], Vault(key))
+            audit.run(views=False)
+            if not audit.ok:
+                audit.tell(as_json=False)
+                raise _refused(f"{one.id}: from a broken ledger nothing is rebuilt; restore it first", 1)
+        with engine.begin() as connection:
+            _rebuild(connection, Ledger(Vault(key)), [one.id for one in chosen])
+    except (NotFolded, LedgerError, DatabaseError) as error:
+        raise _refused(f"not rebuilt, nothing was changed: {error}", outcomes.FAILED) from error
+    finally:
+        engine.dispose()
+        if lock is not None:
+            lock.release()
+
+
+def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> None:
+    before = {registry: digest_views(connection, registry) for registry in registries}
+    with _bar("rebuilding") as progress:
+        rebuild_views(connection, ledger, registries, progress)
+    for registry in registries:
+        after = digest_views(connection, registry)
+        for name, (rows, digest) in after.items():
+            if before[registry].get(name) != (rows, digest):
+                _out.print(Text(f"{registry}: {name} was wrong, has {rows} rows now", style="yellow"))
+        total = sum(rows for rows, _ in after.values())
+        _out.print(Text(f"{registry}: rebuilt, {total} rows in {len(after)} views", style="green"))
+
+
+class _Audit:
+    """What is found of one registry."""
+
+    def __init__(self, engine: Engine, registry: RegistryConfig, signer: NoteSigner, vault: Vault) -> None:
+        self._engine = engine
+        self._registry = registry.id
+        self._vkey = signer.vkey
+        self._vault = vault
+        self.report: Report | None = None
+        self.views: ViewReport | None = None
+        self.unread: list[Divergence] = []  # where the database itself gave out
+
+    @property
+    def divergences(self) -> list[Divergence]:
+        """All of them, the ledger's first."""
+        found = list(self.unread)
+        found += self.report.divergences if self.report else ()
+        found += self.views.divergences if self.views else ()
+        return found
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that was to be looked at was read, and nothing diverges."""
+        return not self.divergences
+
+    def run(self, *, views: bool) -> None:
+        """Look at the ledger, and at the views if wanted."""
+        with self._reading("ledger_head"), _bar(self._registry) as progress:
+            self.report = self._verified(progress)
+        if views and self.report is not None:
+            with self._reading("views"), _bar(f"{self._registry} views") as progress:
+                self.views = audit_views(self._engine, Ledger(self._vault), self._registry, progress)
+
+    def _verified(self, progress: Callable[[int, int], None]) -> Report:
+        with self._engine.connect() as connection:
+
+            def step(done: int, total: int) -> None:
+                """Between chunks no snapshot is held: on a live server the WAL can be reset."""
+                connection.rollback()
+                progress(done, total)
+
+            return verify_ledger(connection, self._registry, self._vkey, vault=self._vault, progress=step)
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except RegistryUnknownError:
+            self.unread.append(Divergence("ledger_head", "-", "HEAD_MISSING", "its row is missing"))
+        except DatabaseError as error:
+            self.unread.append(Divergence("database", "-", "DATABASE_UNREADABLE", str(error.orig)))
+        except LedgerError as error:
+            self.unread.append(Divergence(what, "-", error.reason, str(error)))
+
+    def tell(self, *, as_json: bool) -> None:
+        """Print what was found."""
+        if as_json:
+            typer.echo(json.dumps(self._as_json(), ensure_ascii=False))
+        elif self.ok:
+            _out.print(Text.assemble((f"{self._registry}: whole", "green"), f" — {self._seen()}"))
+        else:
+            first, *others = self.divergences
+            _out.print(Text.assemble((f"{self._registry}: BROKEN", "red"), f" — {first}"), soft_wrap=True)
+            for divergence in others[: SHOWN_MAX - 1]:
+                _out.print(Text(f"  then: {divergence}"), soft_wrap=True)
+            self._tell_counts(more=len(others) >= SHOWN_MAX)
+
+    def _tell_counts(self, *, more: bool) -> None:
+        if more:
+            _out.print("  and more")
+        for name, count in (self.views.diverging if self.views else {}).items():
+            _out.print(Text(f"  {name}: {count} row{'s' * (count > 1)} diverge{'s' * (count == 1)}"))
+        if self.report is not None and self.report.ok and self.views is not None and not self.views.ok:
+            _out.print("  The ledger itself is whole. With the server down: diya ledger rebuild")
+
+    def _seen(self) -> str:
+        report = self.report
+        assert report is not None
+        seen = (
+            f"{report.entries} entries, {report.parts_opened} parts opened, {report.checkpoints} checkpoints, "
+            f"{report.published_size} entries under the last one"
+        )
+        if self.views is not None:
+            seen += f", {sum(self.views.rows.values())} rows in {len(self.views.rows)} views compared"
+        return seen
+
+    def _as_json(self) -> dict[str, Any]:
+        whole: dict[str, Any] = {"registry": self._registry}
+        if self.report is not None:
+            whole |= dataclasses.asdict(self.report)
+        if self.views is not None:
+            whole["views"] = dataclasses.asdict(self.views)
+        unread = [dataclasses.asdict(one) for one in self.unread]
+        return whole | {"divergences": unread + list(whole.get("divergences", ())), "ok": self.ok}
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=_err,
+    ) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _opened(config: Path, registry: str) -> tuple[Config, list[RegistryConfig], bytes, dict[str, NoteSigner]]:
+    """The settings, the registries asked for, the key-encryption key, each registry's signer; or an exit with 2."""
+    settings = load(config)
+    known = [one.id for one in settings.registries]
+    if registry and registry not in known:
+        raise _refused(f"no registry {registry} in {config}; it has {', '.join(known)}", outcomes.USAGE)
+    try:
+        check_database(settings)
+        key, signers = check_ledger_keys(settings)
+    except ConfigError as error:
+        raise _refused(f"{config}: {error}", outcomes.USAGE) from error
+    chosen = [one for one in settings.registries if registry in ("", one.id)]
+    return settings, chosen, key, signers
+
+
+def load(path: Path) -> Config:
+    """Read the settings, or say what is wrong with them and exit with 2."""
+    try:
+        return load_config(path)
+    except ConfigError as error:
+        raise _refused(str(error), outcomes.USAGE) from error
+
+
+def _refused(message: str, status: int) -> typer.Exit:
+    _err.print(Text(message, style="red"), soft_wrap=True)
+    return typer.Exit(status)

@@ -1,0 +1,233 @@
+"""What must be true before a gateway serves: settings that fit each other, a database that is there, ledgers that hold.
+
+Each refusal is one line that names the setting, what is wrong with it and what to do. Only the newest stretch of a
+ledger is read here (`Publisher.check_newest`), so that a start stays quick; `diya ledger verify` reads all of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.x509 import Certificate, load_pem_x509_certificates
+from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import DatabaseError
+
+from gateway.config import Config, ConfigError, RegistryConfig
+from gateway.keys import note_signer, read_key_encryption_key
+from gateway.storage import tables
+from gateway.storage.engine import database_file
+from ledger.checkpoint import NoteSigner
+from ledger.errors import LedgerError, RegistryUnknownError, SignerMismatchError, WrongKeyError
+from ledger.publish import Publisher, SignedCheckpoint
+from ledger.store import Ledger
+from ledger.tables import metadata as ledger_metadata
+
+PORT_MAX: Final = 65_535
+
+
+class LedgerRefused(ConfigError):
+    """A stored ledger does not hold, or its views are not there: nothing is served from it. `cure`: what to run."""
+
+    def __init__(self, message: str, cure: str) -> None:
+        super().__init__(f"{message}. Nothing is served; run `{cure}`")
+        self.what = message
+        self.cure = cure
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+def check_settings(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
+    """Read every file that the settings name; the key-encryption key, and each registry's signer.
+
+    Raises ConfigError with the setting's name.
+    """
+    server = config.server
+    _check_address("server.listen", server.listen)
+    _check_address("server.public", server.public)
+    if server.metrics:
+        _check_address("server.metrics", server.metrics)
+    _check_pair("server.certificate", server.certificate, "server.key", server.key)
+    _certificates("server.client_anchors", server.client_anchors)
+    for registry in config.registries:
+        if config.sealing:
+            _check_pair(
+                _setting(registry, "seal_certificate"),
+                registry.seal_certificate,
+                _setting(registry, "seal_key"),
+                registry.seal_key,
+            )
+    return check_ledger_keys(config)
+
+
+def check_ledger_keys(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
+    """The key-encryption key, and each registry's signer. Raises ConfigError."""
+    _check_ids(config.registries)
+    storage = config.storage
+    with _named("storage.key_encryption_key", storage.key_encryption_key):
+        key = read_key_encryption_key(storage.key_encryption_key)
+    signers: dict[str, NoteSigner] = {}
+    for registry in config.registries:
+        with _named(_setting(registry, "ledger_key"), registry.ledger_key):
+            signers[registry.id] = note_signer(registry.origin, registry.ledger_key)
+    return key, signers
+
+
+def _setting(registry: RegistryConfig, name: str) -> str:
+    return f"registries ({registry.id}) {name}"
+
+
+@contextmanager
+def _named(setting: str, path: Path) -> Iterator[None]:
+    """Whatever goes wrong with a file, under the name of the setting that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{setting}: {path}: {error.strerror or error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{setting}: {error}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{setting}: {path}: not in PEM, or not of a kind that is known") from error
+
+
+def _check_address(setting: str, address: str) -> None:
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) <= PORT_MAX):
+        raise ConfigError(f"{setting}: {address} is not HOST:PORT with a port of 0 to {PORT_MAX}")
+
+
+def _check_ids(registries: list[RegistryConfig]) -> None:
+    if not registries:
+        raise ConfigError("registries: there is none; a gateway serves one at least")
+    value, count = Counter(registry.id for registry in registries).most_common(1)[0]
+    if count > 1:
+        raise ConfigError(f"registries: {count} of them have the id {value}; each has its own")
+
+
+def _certificates(setting: str, path: Path) -> list[Certificate]:
+    with _named(setting, path):
+        return load_pem_x509_certificates(path.read_bytes())
+
+
+def _check_pair(certificate_setting: str, certificate: Path, key_setting: str, key: Path) -> None:
+    """The key must be that of the first certificate, or every handshake and every seal would fail."""
+    chain = _certificates(certificate_setting, certificate)
+    with _named(key_setting, key):
+        public = load_pem_private_key(key.read_bytes(), password=None).public_key()
+    if _spki(public) != _spki(chain[0].public_key()):
+        raise ConfigError(f"{key_setting}: {key} is not the key of {certificate_setting} {certificate}")
+
+
+@contextmanager
+def bound(setting: str, address: str) -> Iterator[None]:
+    """An address that cannot be listened on, under the name of its setting."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(
+            f"{setting}: cannot listen on {address}: it is taken, or not of this machine ({error})"
+        ) from error
+
+
+def _spki(public_key: Any) -> bytes:
+    return bytes(public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+# -- the store ---------------------------------------------------------------------------------------------------------
+
+
+def check_database(config: Config) -> None:
+    """Raise ConfigError unless the database is there: only `diya init` makes one."""
+    path = database_file(config.storage.database)
+    if path is not None and not path.is_file():
+        raise ConfigError(
+            f"storage.database: no such database: {path}; only `diya init` makes one, see that the path is right"
+        )
+
+
+def check_tables(engine: Engine, database: str) -> None:
+    """Create tables beside ledger and views where an older version had none; raise where one of those is missing.
+
+    An empty ledger or an empty register in place of a lost one is not ours to make.
+    """
+    try:
+        there = inspect(engine)
+        names = set(there.get_table_names())
+        missing = sorted(ledger_metadata.tables.keys() - names)
+        if missing:
+            raise LedgerRefused(
+                f"storage.database: {database} has no table {missing[0]}", "diya ledger verify"
+            )
+        for table in tables.VIEWS:
+            held = {c["name"] for c in there.get_columns(table.name)} if table.name in names else set()
+            lost = [column.name for column in table.columns if column.name not in held]
+            if lost:
+                what = f"column {lost[0]} in view" if held else "view"
+                raise LedgerRefused(
+                    f"storage.database: {database} has no {what} {table.name}", "diya ledger rebuild"
+                )
+        with engine.begin() as connection:
+            others = [t for t in tables.metadata.sorted_tables if t not in tables.VIEWS]
+            tables.metadata.create_all(connection, tables=others)
+    except DatabaseError as error:
+        raise LedgerRefused(
+            f"storage.database: {database} cannot be read: {error.orig}", "diya ledger verify"
+        ) from error
+
+
+def take_over(
+    config: Config, engine: Engine, ledger: Ledger, publisher: Publisher
+) -> Mapping[str, SignedCheckpoint | None]:
+    """Check the newest stretch of every ledger, and publish what a crash left unpublished; the last checkpoints.
+
+    Raises ConfigError where the settings are not those of the ledger, LedgerRefused where it does not hold.
+    """
+    newest: dict[str, SignedCheckpoint | None] = {}
+    for registry in config.registries:
+        with _judged(config, registry), engine.begin() as connection:
+            ledger.check_key(connection, registry.id)
+            _check_origin(connection, ledger, registry)
+            head = publisher.check_newest(connection, registry.id)
+            newest[registry.id] = publisher.publish(connection, registry.id) if head.size else None
+    return newest
+
+
+def _check_origin(connection: Connection, ledger: Ledger, registry: RegistryConfig) -> None:
+    origin = ledger.head(connection, registry.id, for_update=False).origin
+    if origin != registry.origin:
+        raise ConfigError(
+            f"{_setting(registry, 'origin')}: is {registry.origin}, but the ledger was begun as {origin}, "
+            f"and keeps that name for ever: put it back"
+        )
+
+
+@contextmanager
+def _judged(config: Config, registry: RegistryConfig) -> Iterator[None]:
+    """What the ledger says of itself, as what an operator can do about it."""
+    try:
+        yield
+    except WrongKeyError as error:
+        path = config.storage.key_encryption_key
+        raise ConfigError(f"storage.key_encryption_key: {path}: {error}") from error
+    except RegistryUnknownError as error:
+        raise ConfigError(f"{_setting(registry, 'id')}: {error}") from error
+    except SignerMismatchError as error:
+        raise ConfigError(
+            f"{_setting(registry, 'ledger_key')}: {registry.ledger_key}: {error.rule}. Either this is the key of "
+            f"another ledger: put the right one back; or that checkpoint was changed: "
+            f"run `diya ledger verify --registry {registry.id}`"
+        ) from error
+    except LedgerError as error:
+        what = str(error).removesuffix("; signing has stopped, run a full verification").removesuffix(".")
+        raise LedgerRefused(what, f"diya ledger verify --registry {registry.id}") from error
+    except DatabaseError as error:
+        raise LedgerRefused(
+            f"storage.database: the ledger of {registry.id} cannot be read: {error.orig}",
+            f"diya ledger verify --registry {registry.id}",
+        ) from error

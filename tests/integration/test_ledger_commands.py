@@ -1,0 +1,278 @@
+"""`diya ledger verify`, `diya ledger rebuild` and `diya serve` on a database that is not as it should be."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from gateway.cli.app import build_app
+from gateway.storage import tables
+from gateway.storage.engine import WriterLock, auditor_engine
+from gateway.storage.rebuild import digest_views
+from tests.support.played import copied, database, opened
+from tests.support.stage import REGISTRIES
+
+VIEWS = [table.name for table in tables.VIEWS]
+
+
+@pytest.fixture
+def folder(played: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return copied(played, tmp_path)
+
+
+def diya(folder: Path, *words: str) -> Result:
+    """Run a command with the folder's settings."""
+    # Rich tells less to a terminal that is narrow.
+    runner = CliRunner(env={"COLUMNS": "200"})
+    return runner.invoke(build_app(), [*words, "--config", str(folder / "diya.toml")])
+
+
+def verified(folder: Path, *words: str) -> Result:
+    """`diya ledger verify`."""
+    return diya(folder, "ledger", "verify", *words)
+
+
+def digests(folder: Path) -> dict[str, dict[str, tuple[int, str]]]:
+    """Rows and digest of every view, of both registries."""
+    engine = auditor_engine(f"sqlite:///{database(folder)}")
+    with engine.begin() as connection:
+        found = {registry: digest_views(connection, registry) for registry in REGISTRIES}
+    engine.dispose()
+    return found
+
+
+def schema(folder: Path) -> set[tuple[Any, ...]]:
+    """Tables and indexes."""
+    with opened(folder) as connection:
+        return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall())
+
+
+def run(folder: Path, *statements: str) -> None:
+    """Change the database past the gateway."""
+    with opened(folder) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+# -- verify ------------------------------------------------------------------------------------------------------------
+
+
+def test_whole_ledger_is_whole(folder: Path) -> None:
+    """Both registries, their views too; the database is as it was."""
+    before = database(folder).read_bytes()
+    result = verified(folder)
+    assert result.exit_code == 0, result.output
+    for registry in REGISTRIES:
+        assert f"{registry}: whole" in result.output
+    assert (
+        "rows in 14 views compared" in result.output
+        or f"rows in {len(VIEWS)} views compared" in result.output
+    )
+    assert database(folder).read_bytes() == before
+
+
+def test_unknown_registry_is_no_success(folder: Path) -> None:
+    """A typing error: status 2, and which registries there are; with --json too."""
+    for words in (("--registry", "nope"), ("--registry", "nope", "--json")):
+        result = verified(folder, *words)
+        assert result.exit_code == 2
+        assert "no registry nope" in result.output
+        assert "jiangyin, taizhou" in result.output
+
+
+def test_changed_register_is_told_with_its_cure(folder: Path) -> None:
+    """The views alone diverge: table, key, column, how many rows, and the command that makes them anew."""
+    run(folder, "UPDATE unit_right SET live = 1 - live WHERE registry = 'jiangyin'")
+    result = verified(folder, "--registry", "jiangyin")
+    assert result.exit_code == 1
+    assert "jiangyin: BROKEN — unit_right unit_code=" in result.output
+    assert "column live is not what the entries say" in result.output
+    assert "rows diverge" in result.output
+    assert "diya ledger rebuild" in result.output
+    assert verified(folder, "--registry", "jiangyin", "--no-views").exit_code == 0
+    report = json.loads(verified(folder, "--registry", "jiangyin", "--json").stdout)
+    assert report["ok"] is False
+    assert report["divergences"] == []
+    assert report["views"]["divergences"][0]["table"] == "unit_right"
+    assert report["views"]["diverging"]["unit_right"] > 20
+
+
+def _garbage(folder: Path) -> None:
+    database(folder).write_bytes(b"garbage " * 1000)
+
+
+def _half(folder: Path) -> None:
+    whole = database(folder).read_bytes()
+    database(folder).write_bytes(whole[: len(whole) // 2])
+
+
+BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "head row gone": (lambda f: run(f, "DELETE FROM ledger_head"), "ledger_head -: its row is missing"),
+    "parts gone": (lambda f: run(f, "DROP TABLE ledger_part"), "no such table: ledger_part"),
+    "garbage": (_garbage, "not a database"),
+    "half a file": (_half, "malformed"),
+    "an entry": (
+        lambda f: run(f, "UPDATE ledger_entry SET entry = x'00' WHERE entry_index = 3"),
+        "ledger_entry 3",
+    ),
+    "effects": (
+        lambda f: run(
+            f, "UPDATE ledger_part SET sealed = zeroblob(99) WHERE entry_index = 3 AND name = 'effects'"
+        ),
+        "ledger_part 3 effects",
+    ),
+    "a view gone": (lambda f: run(f, "DROP TABLE counter"), "no such table: counter"),
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_broken_database_is_broken_not_a_crash(folder: Path, what: str) -> None:
+    """Status 1 and a line that says what; as JSON too."""
+    breaks, told = BREAKS[what]
+    breaks(folder)
+    result = verified(folder, "--registry", "jiangyin")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "jiangyin: BROKEN" in result.output
+    assert told in result.output
+    report = json.loads(verified(folder, "--registry", "jiangyin", "--json").stdout)
+    assert report["registry"] == "jiangyin"
+    assert report["ok"] is False
+
+
+@pytest.mark.parametrize("command", [("ledger", "verify"), ("ledger", "rebuild"), ("serve",)])
+def test_missing_database_is_not_made(folder: Path, command: tuple[str, ...]) -> None:
+    """Status 2: the path is wrong."""
+    database(folder).unlink()
+    result = diya(folder, *command)
+    assert result.exit_code == 2
+    assert "no such database" in result.output
+    assert not database(folder).exists()
+
+
+@pytest.mark.parametrize("command", [("ledger", "verify"), ("serve",)])
+def test_missing_key_is_named(folder: Path, command: tuple[str, ...]) -> None:
+    """Status 2, the setting and the file."""
+    (folder / "keys" / "kek").unlink()
+    result = diya(folder, *command)
+    assert result.exit_code == 2
+    assert "storage.key_encryption_key" in result.output
+    assert "No such file" in result.output
+
+
+def test_serve_on_a_broken_ledger_says_what_to_run(folder: Path) -> None:
+    """Status 1, the row, and the command with the settings' path, ready to be copied."""
+    run(folder, "UPDATE ledger_entry SET entry = x'00' WHERE entry_index = 3")
+    result = diya(folder, "serve")
+    assert result.exit_code == 1
+    assert "ledger_entry 3" in result.output
+    command = f"diya ledger verify --registry jiangyin --config {folder / 'diya.toml'}"
+    assert command in result.output.replace("\n", "")
+
+
+# -- rebuild -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [(), ("--registry", "jiangyin")])
+def test_rebuild_restores_every_view(folder: Path, words: tuple[str, ...]) -> None:
+    """Whatever was changed, deleted or put in: each view comes out with its old digest."""
+    before = digests(folder)
+    with opened(folder) as connection:
+        for table in tables.VIEWS:
+            connection.execute(f"DELETE FROM \"{table.name}\" WHERE registry = 'jiangyin' AND rowid % 2 = 0")
+        connection.execute("UPDATE unit_right SET live = 1 - live WHERE registry = 'jiangyin'")
+        connection.execute("INSERT INTO counter (registry, name, value) VALUES ('jiangyin', 'forged', 7)")
+    assert digests(folder)["jiangyin"] != before["jiangyin"]
+    result = diya(folder, "ledger", "rebuild", *words)
+    assert result.exit_code == 0, result.output
+    assert "jiangyin: unit_right was wrong" in result.output
+    assert "taizhou: unit" not in result.output
+    assert digests(folder) == before
+    assert verified(folder).exit_code == 0
+
+
+def test_rebuild_of_whole_views_changes_nothing(folder: Path) -> None:
+    """Dropped and folded anew, rows, columns and indexes are the same."""
+    before, made = digests(folder), schema(folder)
+    result = diya(folder, "ledger", "rebuild")
+    assert result.exit_code == 0, result.output
+    assert "was wrong" not in result.output
+    assert digests(folder) == before
+    assert schema(folder) == made
+
+
+def test_rebuild_makes_tables_that_are_gone_or_of_an_older_version(folder: Path) -> None:
+    """A view without a column, a view that is not there, an index that is gone."""
+    before, made = digests(folder), schema(folder)
+    run(
+        folder,
+        "DROP TABLE application",
+        "DROP INDEX certificate_by_number",
+        "ALTER TABLE event DROP COLUMN certificate",
+    )
+    result = diya(folder, "ledger", "rebuild")
+    assert result.exit_code == 0, result.output
+    assert digests(folder) == before
+    assert schema(folder) == made
+
+
+def test_rebuild_beside_a_server_is_refused(folder: Path) -> None:
+    """While somebody holds the writer's lock nothing is touched."""
+    run(folder, "DELETE FROM counter")
+    lock = WriterLock(database(folder))
+    lock.acquire()
+    try:
+        result = diya(folder, "ledger", "rebuild")
+    finally:
+        lock.release()
+    assert result.exit_code == 1
+    assert "already writes to this database" in result.output
+    with closing(sqlite3.connect(database(folder))) as connection:
+        assert connection.execute("SELECT count(*) FROM counter").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE ledger_entry SET entry = x'00' WHERE entry_index = 3 AND registry = 'taizhou'",
+        "UPDATE ledger_part SET sealed = zeroblob(99) WHERE entry_index = 3 AND registry = 'taizhou'",
+    ],
+)
+def test_rebuild_from_a_broken_ledger_is_refused(folder: Path, damage: str) -> None:
+    """Nothing is folded from entries that do not hold; the views stay as they are, of both registries."""
+    before = digests(folder)
+    run(folder, damage)
+    result = diya(folder, "ledger", "rebuild")
+    assert result.exit_code == 1
+    assert "taizhou: BROKEN" in result.output
+    assert "nothing is rebuilt" in result.output
+    assert digests(folder) == before
+
+
+def test_rebuild_is_all_or_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An effect that does not fold, in the second registry: the first one's views stand as before too."""
+    from gateway.storage import rebuild
+
+    before, made = digests(folder), schema(folder)
+    grow = rebuild.Fold.grow
+
+    def fails(fold: Any, source: Any, stop: int) -> None:
+        grow(fold, source, stop)
+        if fold._registry == "taizhou":
+            raise rebuild.NotFolded(fold.size, "a defect")
+
+    monkeypatch.setattr(rebuild.Fold, "grow", fails)
+    result = diya(folder, "ledger", "rebuild")
+    assert result.exit_code == 1
+    assert "nothing was changed" in result.output
+    assert digests(folder) == before
+    assert schema(folder) == made

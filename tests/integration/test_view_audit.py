@@ -1,0 +1,217 @@
+"""Whatever somebody changes in a view past the gateway is found, and named: table, row and column."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, text
+from sqlalchemy.exc import OperationalError
+
+from gateway.config import load_config
+from gateway.storage import tables
+from gateway.storage.engine import auditor_engine
+from gateway.storage.rebuild import key_columns
+from gateway.storage.view_audit import ViewReport
+from tests.support.played import audited, copied, opened
+from tests.support.stage import REGISTRIES, town_of
+
+VIEWS = {table.name: table for table in tables.VIEWS}
+COLUMNS = [
+    (table.name, column.name) for table in tables.VIEWS for column in table.columns if not column.primary_key
+]
+KEYS = [(table.name, column.name) for table in tables.VIEWS for column in key_columns(table)]
+
+
+@pytest.fixture
+def folder(played: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return copied(played, tmp_path)
+
+
+def some_row(connection: sqlite3.Connection, name: str) -> tuple[str, dict[str, Any]]:
+    """The registry and the key of the row in the middle of a view."""
+    keys = [column.name for column in key_columns(VIEWS[name])]
+    for registry in REGISTRIES:
+        rows = connection.execute(
+            f'SELECT {", ".join(keys)} FROM "{name}" WHERE registry = ? ORDER BY {", ".join(keys)}',
+            (registry,),
+        ).fetchall()
+        if rows:
+            return registry, dict(zip(keys, rows[len(rows) // 2], strict=True))
+    raise AssertionError(f"nothing in {name}: the test would show nothing")
+
+
+def other(value: Any, column: Any) -> Any:
+    """Another value of the kind."""
+    kind = column.type.python_type
+    if value is None:
+        return {bytes: b"{}", str: "x", int: 1}[kind]
+    if kind is bool:
+        return 1 - value
+    if isinstance(value, int):
+        return value + 1_000_000
+    if isinstance(value, bytes):
+        middle = len(value) // 2
+        return value[:middle] + bytes([value[middle] ^ 1]) + value[middle + 1 :]
+    return value[:-1] + ("x" if value[-1:] != "x" else "y")
+
+
+def change(connection: sqlite3.Connection, name: str, key: dict[str, Any], registry: str, column: str) -> Any:
+    """Change one column of one row; its new value."""
+    where = " AND ".join(f"{k} = ?" for k in ("registry", *key))
+    values = (registry, *key.values())
+    (old,) = connection.execute(f'SELECT "{column}" FROM "{name}" WHERE {where}', values).fetchone()
+    new = other(old, VIEWS[name].c[column])
+    assert (
+        connection.execute(f'UPDATE "{name}" SET "{column}" = ? WHERE {where}', (new, *values)).rowcount == 1
+    )
+    return new
+
+
+def told(key: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in key.items())
+
+
+def lines(report: ViewReport) -> list[tuple[str, str, str]]:
+    return [(d.table, d.row, d.reason) for d in report.divergences]
+
+
+def test_untouched_views_are_whole(folder: Path) -> None:
+    """Every view has rows, all were compared, none diverges: for both registries."""
+    reports = [audited(folder, registry) for registry in REGISTRIES]
+    assert [report.divergences for report in reports] == [(), ()]
+    with opened(folder) as connection:
+        for name in VIEWS:
+            (rows,) = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+            assert rows == sum(report.rows[name] for report in reports) > 0, name
+
+
+@pytest.mark.parametrize(("name", "column"), COLUMNS)
+def test_changed_column_is_named(folder: Path, name: str, column: str) -> None:
+    """One value of one row: its table, its key and its column, and nothing else."""
+    with opened(folder) as connection:
+        registry, key = some_row(connection, name)
+        change(connection, name, key, registry, column)
+    report = audited(folder, registry)
+    assert lines(report) == [(name, told(key), "VIEW_ROW_CHANGED")]
+    assert report.divergences[0].rule == f"column {column} is not what the entries say"
+    assert report.diverging == {name: 1}
+
+
+@pytest.mark.parametrize(("name", "column"), KEYS)
+def test_changed_key_is_a_row_too_few_and_one_too_many(folder: Path, name: str, column: str) -> None:
+    """A row under another key is missed where it belongs and noticed where it lies."""
+    with opened(folder) as connection:
+        registry, key = some_row(connection, name)
+        new = change(connection, name, key, registry, column)
+    assert sorted(lines(audited(folder, registry))) == sorted(
+        [(name, told(key), "VIEW_ROW_MISSING"), (name, told({**key, column: new}), "VIEW_ROW_UNKNOWN")]
+    )
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_deleted_row_is_missed(folder: Path, name: str) -> None:
+    """A row that is gone, in the middle of a view or the view's only one."""
+    with opened(folder) as connection:
+        registry, key = some_row(connection, name)
+        where = " AND ".join(f"{k} = ?" for k in ("registry", *key))
+        connection.execute(f'DELETE FROM "{name}" WHERE {where}', (registry, *key.values()))
+    assert lines(audited(folder, registry)) == [(name, told(key), "VIEW_ROW_MISSING")]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_inserted_row_is_noticed(folder: Path, name: str) -> None:
+    """A copy of a row under a key of its own, behind all the others."""
+    table: Table = VIEWS[name]
+    with opened(folder) as connection:
+        registry, key = some_row(connection, name)
+        forged = {k: v + "~" if isinstance(v, str) else v + 1_000_000 for k, v in key.items()}
+        columns = ", ".join(f'"{c}"' for c in table.columns.keys())
+        values = ", ".join("?" if c in key else f'"{c}"' for c in table.columns.keys())
+        where = " AND ".join(f"{k} = ?" for k in ("registry", *key))
+        connection.execute(
+            f'INSERT INTO "{name}" ({columns}) SELECT {values} FROM "{name}" WHERE {where}',
+            (*forged.values(), registry, *key.values()),
+        )
+    assert lines(audited(folder, registry)) == [(name, told(forged), "VIEW_ROW_UNKNOWN")]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_emptied_view_is_missed_row_by_row(folder: Path, name: str) -> None:
+    """All rows gone: as many diverge as there were, also where they fill more than a page."""
+    with opened(folder) as connection:
+        registry, _ = some_row(connection, name)
+        count = connection.execute(f'DELETE FROM "{name}" WHERE registry = ?', (registry,)).rowcount
+    report = audited(folder, registry)
+    assert report.diverging == {name: count}
+    assert {d.reason for d in report.divergences} == {"VIEW_ROW_MISSING"}
+
+
+def test_value_of_another_kind_is_noticed(folder: Path) -> None:
+    """SQLite takes a text where a number belongs, in a key too, and 2 for a truth: nothing of it passes."""
+    with opened(folder) as connection:
+        connection.execute("UPDATE unit_right SET live = 2 WHERE rowid = (SELECT min(rowid) FROM unit_right)")
+        connection.execute("UPDATE event SET sequence = 'first' WHERE sequence = 1")
+        connection.execute("UPDATE unit SET body = CAST(body AS TEXT) WHERE rowid = 1")
+    found: dict[str, int] = {}
+    for registry in REGISTRIES:
+        for name, count in audited(folder, registry).diverging.items():
+            found[name] = found.get(name, 0) + count
+    assert found["unit_right"] == 1
+    assert found["unit"] == 1
+    assert found["event"] >= 2
+
+
+def test_view_that_is_gone_is_named(folder: Path) -> None:
+    """A dropped table diverges as a whole, and the others are still compared."""
+    with opened(folder) as connection:
+        connection.execute("DROP TABLE paper")
+    (found,) = audited(folder, "jiangyin").divergences
+    assert (found.table, found.reason) == ("paper", "VIEW_UNREADABLE")
+    assert audited(folder, "jiangyin").rows["event"]
+
+
+def test_effects_that_do_not_open_end_the_comparison(folder: Path) -> None:
+    """Without an entry's effects nothing can be said of the views: the entry is named."""
+    with opened(folder) as connection:
+        connection.execute(
+            "UPDATE ledger_part SET sealed = zeroblob(100) WHERE registry = 'jiangyin' AND entry_index = 7 "
+            "AND name = 'effects'"
+        )
+    (found,) = audited(folder, "jiangyin").divergences
+    assert (found.table, found.row, found.reason) == ("ledger_part", "7 effects", "EFFECTS_NOT_FOLDED")
+
+
+def test_auditor_cannot_write_and_makes_no_database(folder: Path) -> None:
+    """The audit's connection is read only, and of a database that is not there it makes none."""
+    engine = auditor_engine(load_config(folder / "diya.toml").storage.database)
+    with pytest.raises(OperationalError, match="readonly"), engine.begin() as connection:
+        connection.execute(text("DELETE FROM paper"))
+    engine.dispose()
+    absent = auditor_engine(f"sqlite:///{folder}/absent.db")
+    with pytest.raises(OperationalError), absent.begin():
+        pass
+    absent.dispose()
+    assert not (folder / "absent.db").exists()
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_serving_gateway_is_whole_while_it_books(own_folder: Path) -> None:
+    """Entries come in between the pages of an audit: each page is compared with the fold of its own instant."""
+    async with town_of(own_folder) as town:
+        loop, before = asyncio.get_running_loop(), town.ledger_size()
+        booked: list[int] = []
+
+        def progress(done: int, total: int) -> None:
+            if len(booked) < 6:
+                booked.append(done)
+                asyncio.run_coroutine_threadsafe(town.booked(), loop).result(30)
+
+        report = await asyncio.to_thread(audited, own_folder, "jiangyin", progress)
+        assert report.ok, report.divergences
+        assert booked[0] == before
+        assert report.entries == town.ledger_size() == before + 6
