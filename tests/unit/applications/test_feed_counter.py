@@ -323,7 +323,7 @@ def test_gap_refers_what_a_rule_would_have_booked() -> None:
     assert c.decide(here, what).outcome.state is State.BOOKED
     gapped = c.decide(replace(here, feed_gap=True), what)
     assert gapped.outcome.state is State.ACCEPTED
-    assert ("M-REFER", "") in c.codes(gapped)
+    assert ("M-REFER", "BLOCKS_DATA_FEED_GAP") in c.codes(gapped)
 
 
 def test_open_case_of_the_counter_keeps_ours_waiting() -> None:
