@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SUDO_APT = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench serve proto pages lock clean
+.PHONY: help setup demo test test-long check bench serve proto pages lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ test: $(STAMP) ## Run every test
 	  [ -n "$(SUDO_APT)" ] && apt-get update -qq && apt-get install -y -qq poppler-utils libnss3-tools; } || \
 	  echo 'pdfsig or certutil is missing, and what needs them will be skipped. Run as root: apt-get install poppler-utils libnss3-tools' >&2
 	$(BIN)/python -m pytest -q
+
+test-long: $(STAMP) ## Simulate 20,000 cities against the oracle of the law (tens of minutes)
+	$(BIN)/python -m tests.simulation --seeds 20000
 
 check: $(STAMP) ## Lint, types, layers, contract, pages of the law
 	$(BIN)/ruff format --check .

@@ -107,13 +107,13 @@ def consenter_findings(
     return findings, awaiting
 
 
-def has_consented(party: Party, case: Case) -> bool:
-    """A consent under the institution's own signature, or a paper signed by this person (CC 221, 406, 409)."""
+def has_consented(party: Party, case: Case, papers: Sequence[str] = CONSENT_PAPERS) -> bool:
+    """A consent under the institution's own signature, or one of these papers with this person's (CC 221, 406, 409)."""
     if party.is_institution and _is_one_of(party, case.consenting_institutions, case):
         return True
     return any(
         is_signed_for(paper, party, case) and not paper.problems
-        for code in CONSENT_PAPERS
+        for code in papers
         for paper in case.papers_of(code)
     )
 

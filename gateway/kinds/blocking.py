@@ -6,10 +6,11 @@ Before acceptance a bar is N-BARRED with the R- code it would be as its rule; th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.cases.stated import DeclarationKind
-from gateway.kinds.applicants import has_consented, is_bound
+from gateway.kinds.applicants import CONSENT_PAPERS, has_consented, is_bound
 from gateway.kinds.clean import named, refer
 from gateway.kinds.law import CHINA, Case
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
@@ -24,6 +25,17 @@ from gateway.register.states import is_under_guardianship
 _WARD: Final = UnitStateCode.UNDER_AGE_OR_INCAPABLE_OWNER
 _BENEFIT: Final = DeclarationKind.WARD_BENEFIT
 _RISK: Final = DeclarationKind.DISSENT_RISK
+
+#: The paper on which a state's people consent: it is a consent to nothing else (documents.csv).
+_CONSENTS: Final[Mapping[UnitStateCode, Sequence[str]]] = {
+    UnitStateCode.PN_SALE_LIVE: ("PRE_NOTICE_HOLDER_CONSENT",),
+    UnitStateCode.PN_MORTGAGE_LIVE: ("PRE_NOTICE_HOLDER_CONSENT",),
+    UnitStateCode.ADVERSE_TO_OTHER_MORTGAGEE: ("OTHER_MORTGAGEE_CONSENT",),
+    UnitStateCode.MORTGAGE_RESTRICTED: ("MORTGAGEE_JOINT",),
+    UnitStateCode.MORTGAGE_PRE_2021: ("MORTGAGEE_JOINT",),
+    UnitStateCode.MORTGAGE_UNRECORDED: ("MORTGAGEE_JOINT",),
+    UnitStateCode.CO_OWNED_BY_SHARES: CONSENT_PAPERS,
+}
 
 
 def register_findings(
@@ -48,7 +60,7 @@ def register_findings(
     table takes their act for granted, and the case is not accepted before it is there (applicants.py, `awaited`).
     """
     people = _people(state, obligors)
-    wards = _wards(state, case)
+    wards = _wards(state, operation, rights, case)
     guardians = tuple(ward.guardian for ward in wards if ward.guardian is not None)
     people += guardians
     context = Context(
@@ -62,9 +74,11 @@ def register_findings(
         applicants=frozenset(
             p.key for p in (*people, *joining) if p in obligors or p in joining or is_bound(p, case)
         ),
-        consenting=frozenset(
-            p.key for p in (*people, *consenters) if p in consenters or has_consented(p, case)
-        ),
+        consenting=frozenset(p.key for p in consenters),
+        consenting_to={
+            code: frozenset(p.key for p in people if has_consented(p, case, papers_of_it))
+            for code, papers_of_it in _CONSENTS.items()
+        },
         obligors=frozenset(p.key for p in obligors),
         transferees=frozenset(p.key for p in transferees),
         pre_notice_kind=pre_notice_kind,
@@ -150,16 +164,21 @@ def pending_findings(state: UnitState, right_id: str, case: Case, field: str) ->
     ]
 
 
-def _wards(state: UnitState, case: Case) -> list[Party]:
-    """Owners of record under guardianship (RD 11)."""
-    owners = state.ownership.owners if state.ownership else ()
-    return [o.person for o in owners if is_under_guardianship(o.person, case.now)]
+def _wards(state: UnitState, operation: str, rights: tuple[str, ...], case: Case) -> list[Party]:
+    """Those under guardianship whose right it is about (RD 11): owners of record; the holders of the pre-notice that is
+    converted; of one that is released, its holders alone.
+    """
+    people = [p for notice in state.pre_notices if notice.right_id in rights for p in notice.holders]
+    if operation != "PRE_NOTICE_RELEASE" and state.ownership is not None:
+        people += [owner.person for owner in state.ownership.owners]
+    return [p for p in people if is_under_guardianship(p, case.now)]
 
 
 def _minors(state: UnitState, case: Case, field: str) -> list[Finding]:
     """What the place makes of it: never a rule's to decide (handbook 1.4); with BLOCK it does not pass here at all."""
     code = state.unit.unit_code
-    zh, en = f"单元 {code} 的权利人未成年或者行为能力受限", f"an owner of unit {code} is a minor or a ward"
+    zh = f"单元 {code} 的权利人未成年或者行为能力受限"
+    en = f"who holds the right on unit {code} is a minor or a ward"
     if case.profile.minors == Stance.BLOCK:
         return [_barred("R-GUARDIAN", field + ".units", "CC 35; RD 11", zh, en)]
     return [refer(field + ".units", "CC 35; RD 11", zh, en, rule="WARD_OWNER")]

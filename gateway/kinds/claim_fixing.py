@@ -64,7 +64,13 @@ def conditions(op: ClaimFixing, states: Sequence[UnitState], case: Case, field: 
     found += _can_be_fixed(op, old, case, field)
     for state in states:
         found += register_findings(
-            state, operation_name(op), case, field, rights=(old.right_id,), joining=op.mortgagees
+            state,
+            operation_name(op),
+            case,
+            field,
+            rights=(old.right_id,),
+            obligors=op.mortgagors,
+            joining=op.mortgagees,
         )
     return found
 

@@ -23,6 +23,7 @@ from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     CertificateRef,
+    CoOwnership,
     LoanPortion,
     Mortgage,
     MortgageKind,
@@ -255,13 +256,19 @@ def issue_proof(
 
 
 def _owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> list[Finding]:
-    """Every co-owner mortgages, and nobody else does (CC 301, 395; RD 10)."""
+    """Every co-owner mortgages, and nobody else does (CC 301, 395; RD 10).
+
+    Owners by shares mortgage with two thirds of them: whether enough do is the table's question (CO_OWNED_BY_SHARES).
+    """
     if state.ownership is None:
         return []  # NOT_FIRST_REGISTERED blocks it, in the table
     owners = {o.person.key: o.person for o in state.ownership.owners}
+    by_shares = state.ownership.co_ownership is CoOwnership.BY_SHARES
     named = {p.key: p for p in op.mortgagors}
     found = []
     for key, owner in owners.items():
+        if key not in named and by_shares:
+            continue
         if key not in named:
             found.append(
                 finding(

@@ -351,13 +351,17 @@ def _own_name_is_ones_own(op: MortgageChange, old: Mortgage, field: str) -> list
     )
 
 
+#: A third party's consent to the new debtor: under either name of the table of papers (documents.csv).
+_SECURERS_CONSENT = ("GUARANTOR_CONSENT", "SECURER_CONSENT")
+
+
 def _securers_agree(op: MortgageChange, old: Mortgage, case: Case, field: str) -> list[Finding]:
     """A third party that secured the debt agrees to the new debtor, or the creditor gives that security up (CC 391).
 
     Without either it would be freed: whether that stops the change, or a person weighs it, is the place's
     (handbook 2.2).
     """
-    missing = [p for p in _securers(op, old) if not has_consented(p, case)]
+    missing = [p for p in _securers(op, old) if not has_consented(p, case, _SECURERS_CONSENT)]
     given_up = all(has_declared(p, DeclarationKind.SECURITY_GIVEN_UP, case) for p in op.content.mortgagees)
     if not missing or given_up:
         return []

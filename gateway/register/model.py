@@ -384,11 +384,17 @@ def in_order_of_rank(mortgages: Iterable[Mortgage]) -> tuple[tuple[Mortgage, ...
     return tuple(tuple(them) for them in order)
 
 
-def _priority(mortgage: Mortgage) -> tuple[dt.datetime, int, dt.datetime, str]:
+def _priority(
+    mortgage: Mortgage,
+) -> tuple[dt.datetime, int, dt.datetime, tuple[int, ...], str]:
+    """Of one instant (a batch reads the clock once) the entry that came first goes first: ids are `<entry>.<n>`."""
+    parts = mortgage.right_id.split(".")
+    entry = tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
     return (
         mortgage.priority_date,
         mortgage.rank_at_registration,
         mortgage.booked_at,
+        entry,
         mortgage.right_id,
     )
 
