@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SUDO_APT = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench serve proto lock clean
+.PHONY: help setup demo test test-long check bench serve proto pages lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,12 +31,16 @@ test: $(STAMP) ## Run every test
 	  echo 'pdfsig or certutil is missing, and what needs them will be skipped. Run as root: apt-get install poppler-utils libnss3-tools' >&2
 	$(BIN)/python -m pytest -q
 
-check: $(STAMP) ## Lint, types, layers, contract
+test-long: $(STAMP) ## Simulate 20,000 cities against the oracle of the law (tens of minutes)
+	$(BIN)/python -m tests.simulation --seeds 20000
+
+check: $(STAMP) ## Lint, types, layers, contract, pages of the law
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check --lint --breaking
+	$(BIN)/python -m gateway.lawbook --check
 
 bench: $(STAMP) ## Measure, as ratios beside each limit, in one run
 	$(BIN)/python -m tests.bench
@@ -46,6 +50,9 @@ serve: $(STAMP) ## Serve the demo's gateway (run `make demo` first)
 
 proto: $(STAMP) ## Regenerate gateway/pb from proto/
 	$(BIN)/python proto/generate.py
+
+pages: $(STAMP) ## Write docs/law.md, docs/law/ and docs/reasons.md from the code
+	$(BIN)/python -m gateway.lawbook
 
 lock: ## Compile requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -o requirements.lock

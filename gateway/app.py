@@ -18,10 +18,13 @@ from gateway.certificates.seal import CertificateSealer
 from gateway.certificates.seal_protocol import SealKey
 from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
+from gateway.feed_watch import FeedWatch
 from gateway.readings import Readings, served
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
+from gateway.rpc.desk import DeskService
+from gateway.rpc.feed import FeedService
 from gateway.rpc.files import FileService
 from gateway.rpc.ledger import LedgerService
 from gateway.rpc.party import PartyService
@@ -69,6 +72,7 @@ class Gateway:
         """Open the store, finish what a crash left, then listen."""
         config = self.config
         signers = self._open_store()
+        self._signers = signers
         self._vkeys = {registry: signer.vkey for registry, signer in signers.items()}
         self.files = FileStore(config.storage.files)
         swept = self.files.sweep()
@@ -94,8 +98,14 @@ class Gateway:
         self.sequencer.coming = self._verifier.is_busy
         self._checker = FileChecker(TrustStore({}), now=self._clock, workers=config.limits.check_workers)
         await self._checker.start()
+        self.feed_watch = FeedWatch(self.sequencer.settings, self._clock)
+        self.feed_watch.start(registries)
         self.clockwork = Clockwork(
-            sequencer=self.sequencer, queries=self.queries, trust_of=self.trust, clock=self._clock
+            sequencer=self.sequencer,
+            queries=self.queries,
+            trust_of=self.trust,
+            clock=self._clock,
+            also=self.feed_watch.look_at_all,
         )
         self._readings = Readings(sequencer=self.sequencer, queries=self.queries, clock=self._clock)
         await self._readings.start(registries)
@@ -117,6 +127,7 @@ class Gateway:
     async def _start_sealing(self, registries: Sequence[str], vkeys: Mapping[str, str]) -> None:
         """Processes that render and seal, and the queue before them; off where the configuration says so."""
         self.sealing: Sealing | None = None
+        self._seals: CertificateSealer | None = None
         if not self.config.sealing:
             return
         seals = {
@@ -132,6 +143,7 @@ class Gateway:
             workers=workers,
         )
         await self._sealer.start()
+        self._seals = self._sealer
         self.sealing = Sealing(
             sequencer=self.sequencer,
             queries=self.queries,
@@ -192,13 +204,17 @@ class Gateway:
             ),
             "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),
-            "CertificateService": CertificateService(**shared, files=self.files, limits=limits),
             "RegisterService": RegisterService(
                 **shared, trust_of=self.trust, sealer=self._sealer if self.sealing is not None else None
             ),
+            "CertificateService": CertificateService(
+                **shared, files=self.files, limits=limits, seals=self._seals
+            ),
+            "DeskService": DeskService(**shared, seals=self._seals),
             "LedgerService": LedgerService(
                 queries=self.queries, limits=limits, vkey_of=self._vkeys.__getitem__
             ),
+            "RegisterFeedService": FeedService(**shared, **verifying, signer_of=self._signers.__getitem__),
             "AdminService": AdminService(**shared, **verifying, files=self.files),
         }
 
@@ -210,6 +226,7 @@ class Gateway:
         self.watch.move(registry)
         self._readings.committed(registry, effects)
         self.clockwork.committed(registry, effects)
+        self.feed_watch.look(registry)
         if self.sealing is not None:
             self.sealing.committed(registry, effects)
 

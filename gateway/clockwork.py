@@ -18,25 +18,25 @@ from typing import Final
 import msgspec
 
 from gateway.applications.accepting import QUEUE, Answered
-from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
+from gateway.applications.deadlines import decide_breached, decide_recomputed
+from gateway.applications.expiry import NothingDue, decide_reconsidered, decide_woken
 from gateway.applications.later import Dossier
+from gateway.applications.limits import breached_from, with_deadlines
 from gateway.cases.decision import Decision
-from gateway.cases.effects import AnyEffect, ApplicationRecorded
+from gateway.cases.effects import AnyEffect, ApplicationRecorded, CalendarSet, CounterCaseRecorded
 from gateway.cases.errors import ApplicationNotFound
-from gateway.cases.model import CLOSED, Application, Moment, State
+from gateway.cases.model import CLOSED, QUEUED, Application, Moment, Paper, State
 from gateway.commands import Command
 from gateway.rpc.acts import Filed, dossier_of, filed_of
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.working import Working, instant
+from gateway.term_clock import CLOCKWORK_TYPE, TermClock
 from gateway.world import wants_of_case
 from signing.envelope import pae
 from signing.trust import TrustStore
 
 log = logging.getLogger(__name__)
-
-#: Payload type of an internal command.
-CLOCKWORK_TYPE: Final = "application/vnd.diya.clockwork.v1+json"
 
 #: The task looks at the clock at least this often, whatever is due: clocks are set, machines sleep.
 LOOK_SECONDS_MAX: Final = 60.0
@@ -44,15 +44,24 @@ LOOK_SECONDS_MAX: Final = 60.0
 #: What could not be entered is tried again after this.
 RETRY_SECONDS: Final = 5.0
 
-_DUE_STATES: Final = (
-    State.AWAITING_PARTIES,
-    State.SUPPLEMENT_REQUESTED,
-    State.AWAITING_TAX,
-    State.AWAITING_PAYOFF,
-)
+#: Something falls due in each of these: the state's own end, or the limit of IR 20.
+_DUE_STATES: Final = (State.AWAITING_PARTIES, *sorted(QUEUED))
+
+#: Why a case is looked at: its state has run out, or its limit has passed.
+_OVERDUE: Final = "OVERDUE"
+_LATE: Final = "LATE"
 
 _encode = msgspec.json.Encoder().encode
 _Decide = Callable[[Dossier, Answered, Moment], Decision]
+
+
+#: How each prompt is decided; a replay takes it from here.
+PROMPTS: Final[dict[str, _Decide]] = {
+    _OVERDUE: decide_woken,
+    _LATE: decide_breached,
+    "CALENDAR": decide_recomputed,
+    "TURN": decide_reconsidered,
+}
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -61,6 +70,12 @@ class Prompt(msgspec.Struct, frozen=True):
     application: str
     prompt: str
     since: str
+
+
+class ClockworkEvidence(msgspec.Struct, frozen=True):
+    """What an internal command looked at, kept with its entry."""
+
+    papers: tuple[Paper, ...]
 
 
 class Clockwork:
@@ -74,21 +89,32 @@ class Clockwork:
         trust_of: Callable[[str], TrustStore],
         clock: Callable[[], dt.datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        also: Callable[[], None] = lambda: None,
     ) -> None:
+        """`also` is called whenever the clock is looked at: what else may have come with the time."""
+        self._also = also
         self._sequencer = sequencer
         self._queries = queries
         self._trust_of = trust_of
         self._clock = clock
         self._sleep = sleep
-        self._due: list[tuple[dt.datetime, str, str]] = []  # heap of (instant, registry, application)
+        self._due: list[
+            tuple[dt.datetime, str, str, str]
+        ] = []  # heap of (instant, registry, application, why)
+        self._recalendared: list[str] = []  # registries whose calendar may be newer than their cases' limits
         self._freed: list[tuple[str, tuple[str, ...]]] = []  # (registry, units on which a case ended)
+        self._terms = TermClock(sequencer=sequencer, queries=queries, clock=clock)
         self._poked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, registries: Sequence[str]) -> None:
         """Find what is due or waits, then work."""
+        self._recalendared = list(registries)
+        self._terms.start(registries)
         for registry in registries:
             for row in await self._queries.applications_in(registry, [s.value for s in _DUE_STATES]):
+                self._expect(row)
+            for row in await self._queries.payoffs_watched(registry):
                 self._expect(row)
             for row in await self._queries.applications_in(registry, [State.SUSPENDED.value]):
                 if row.suspension == QUEUE:
@@ -103,7 +129,15 @@ class Clockwork:
 
     def committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
         """Note what a commit made due, and on which units a place became free."""
+        if self._terms.committed(registry, effects):
+            self._poked.set()
         for effect in effects:
+            if isinstance(effect, CalendarSet):
+                self._recalendared.append(registry)
+                self._poked.set()
+            if isinstance(effect, CounterCaseRecorded) and not effect.case.is_open:
+                self._freed.append((registry, tuple(effect.case.places)))
+                self._poked.set()
             if not isinstance(effect, ApplicationRecorded):
                 continue
             row = effect.application
@@ -117,9 +151,12 @@ class Clockwork:
         self._poked.set()
 
     def _expect(self, row: Application) -> None:
-        if row.due_at is None:
-            return
-        item = (row.due_at, row.registry, row.application_id)
+        for at, why in ((row.wakes_at, _OVERDUE), (breached_from(row), _LATE)):
+            if at is not None:
+                self._push(at, row.registry, row.application_id, why)
+
+    def _push(self, at: dt.datetime, registry: str, application_id: str, why: str) -> None:
+        item = (at, registry, application_id, why)
         heapq.heappush(self._due, item)
         if self._due[0] == item:
             self._poked.set()
@@ -130,7 +167,10 @@ class Clockwork:
         while True:
             self._poked.clear()
             try:
+                self._also()
+                await self._recompute()
                 await self._end_overdue()
+                await self._terms.work()
                 await self._give_turns()
             except Exception:
                 log.exception("clockwork")
@@ -140,8 +180,9 @@ class Clockwork:
     async def _rest(self) -> None:
         """Until the next due instant, or until something is told."""
         seconds = LOOK_SECONDS_MAX
-        if self._due:
-            seconds = min(seconds, max((self._due[0][0] - self._clock()).total_seconds(), 0.0))
+        for at in (self._due[0][0] if self._due else None, self._terms.next_at):
+            if at is not None:
+                seconds = min(seconds, max((at - self._clock()).total_seconds(), 0.0))
         sleeping = asyncio.ensure_future(self._sleep(seconds))
         poked = asyncio.ensure_future(self._poked.wait())
         try:
@@ -151,18 +192,36 @@ class Clockwork:
             poked.cancel()
 
     async def _end_overdue(self) -> None:
-        """Every case whose time has run out."""
+        """Every case whose time has run out, and every one that is late."""
         while self._due and self._due[0][0] <= self._clock():
-            _, registry, application_id = heapq.heappop(self._due)
+            _, registry, application_id, why = heapq.heappop(self._due)
             row = await self._queries.application(registry, application_id)
-            if row is None or row.due_at is None or row.due_at > self._clock():
+            if row is None:
                 continue
-            request_id = f"due/{application_id}/{int(row.due_at.timestamp())}"
-            prompt = Prompt(row.name, "OVERDUE", instant(row.due_at))
-            if not await self._prompt(row, request_id, prompt, decide_overdue):
+            due = row.wakes_at if why == _OVERDUE else breached_from(row)
+            if due is None or due > self._clock():
+                continue
+            request_id = f"{'due' if why == _OVERDUE else 'late'}/{application_id}/{int(due.timestamp())}"
+            if not await self._prompt(row, request_id, Prompt(row.name, why, instant(due)), PROMPTS[why]):
                 again = self._clock() + dt.timedelta(seconds=RETRY_SECONDS)
-                heapq.heappush(self._due, (again, registry, application_id))
+                self._push(again, registry, application_id, why)
                 return
+
+    async def _recompute(self) -> None:
+        """The limits of open cases under a calendar that was imported, or came with the software (handbook 10)."""
+        while self._recalendared:
+            registry = self._recalendared[0]
+            for row in await self._queries.applications_in(registry, [s.value for s in QUEUED]):
+                calendar = self._sequencer.settings(registry).calendar_in_force
+                if with_deadlines(row, calendar) == row:
+                    continue
+                request_id = f"deadline/{row.application_id}/{row.last_index}"
+                prompt = Prompt(row.name, "CALENDAR", str(row.last_index))
+                if not await self._prompt(row, request_id, prompt, decide_recomputed):
+                    await self._sleep(RETRY_SECONDS)
+                    self._poked.set()
+                    return
+            self._recalendared.pop(0)
 
     async def _give_turns(self) -> None:
         """Cases that waited for an earlier one on the same units, in order of acceptance (RD 67)."""
@@ -200,8 +259,12 @@ def _command(
         kind="application.turn_came", institution="", request_id=request_id, payload_sha256=digest
     )
 
+    found: list[tuple[Paper, ...]] = []
+
     def decided(working: Working, moment: Moment) -> Decision:
-        return decide(dossier_of(working, filed, trust, moment), answered, moment)
+        dossier = dossier_of(working, filed, trust, moment)
+        found.append(dossier.all_papers)
+        return decide(dossier, answered, moment)
 
     wants = wants_of_case(filed.manifest, filed.row, now)
     wants.requests = {("", request_id)}
@@ -211,7 +274,7 @@ def _command(
         request_id=request_id,
         payload_sha256=digest,
         payload=payload,
-        evidence=lambda: b"{}",
+        evidence=lambda: _encode(ClockworkEvidence(found[-1])),
         wants=wants,
         decide=decided,
     )

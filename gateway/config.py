@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -108,7 +108,10 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path}: no such file; `diya init` writes one") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    except ValueError as error:
+    except ValidationError as error:  # without its links to somebody else's web pages
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ConfigError(f"{path}: {wrong}") from error
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
     return _resolved(config, path.resolve().parent)
 

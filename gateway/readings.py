@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from gateway.cases.effects import AnyEffect, ApplicationRecorded, CertificateNumbered, CertificateSealed
 from gateway.cases.model import Application, State
+from gateway.register.states import CHINA
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.telemetry import metrics
@@ -101,7 +102,33 @@ class Readings(Collector):
             "Time since the acceptance of the oldest case that waits for a registrar; 0 when none does",
             oldest,
         )
+        today = now.astimezone(CHINA).date()
+        calendars = {r: self._sequencer.settings(r).calendar_in_force for r in self._registries}
+        yield self._family(
+            "diya_calendar_remaining_days",
+            "Days until the tables of working days end; negative when they have",
+            {registry: float(c.days_until_table_end(today)) for registry, c in calendars.items()},
+        )
+        yield self._family(
+            "diya_calendar_ending",
+            "1 from 90 days before the tables of working days end: import the next year",
+            {registry: int(c.is_table_ending(today)) for registry, c in calendars.items()},
+        )
         yield self._family("diya_certificates_unsealed", "Certificates numbered and not yet sealed", unsealed)
+        yield from self._feeds(now)
+
+    def _feeds(self, now: dt.datetime) -> Iterator[Metric]:
+        """Silence is a gap too, so it is computed now; a place without a feed has no age."""
+        gaps: dict[str, float] = {}
+        ages: dict[str, float] = {}
+        for registry in self._registries:
+            settings = self._sequencer.settings(registry)
+            lag = settings.profile.counter_feed_max_lag_minutes if settings.profile else 0
+            gaps[registry] = float(settings.feed.is_gap(lag, now))
+            if settings.feed.as_of is not None:
+                ages[registry] = max((now - settings.feed.as_of).total_seconds(), 0.0)
+        yield self._family("diya_feed_gap", "1 while the counter's feed stops automatic decisions", gaps)
+        yield self._family("diya_feed_age_seconds", "Time since the counter is not known any more", ages)
 
     def _family(self, name: str, text: str, values: dict[str, int] | dict[str, float]) -> Metric:
         family = GaugeMetricFamily(name, text, labels=["registry"])

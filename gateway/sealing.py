@@ -23,7 +23,9 @@ from gateway.certificates.content import decode_content
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import CertificateSealer
 from gateway.commands import Command
+from gateway.kinds.funds_due import due_now
 from gateway.sequencer import Sequencer
+from gateway.storage import tables as t
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.working import Wants, Working
@@ -125,7 +127,7 @@ def _command(seal: Seal) -> Command:
     def decide(working: Working, moment: Moment) -> Decision:
         known = [u for u in seal.institutions if u in working.settings.institutions]
         counters = {counter_name(u): working.counter(counter_name(u)) for u in known}
-        return decide_sealed(seal, counters, digest, moment.now)
+        return decide_sealed(seal, counters, digest, moment.now, leg_due=_is_leg_due(working, seal))
 
     return Command(
         registry=seal.registry,
@@ -134,6 +136,21 @@ def _command(seal: Seal) -> Command:
         payload_sha256=digest,
         payload=payload,
         evidence=lambda: b"{}",
-        wants=Wants(certificates={seal.identifier}, counters={counter_name(u) for u in seal.institutions}),
+        wants=Wants(
+            certificates={seal.identifier},
+            applications={seal.application_id},
+            counters={counter_name(u) for u in seal.institutions},
+        ),
         decide=decide,
+    )
+
+
+def _is_leg_due(working: Working, seal: Seal) -> bool:
+    """Whether this seal is the last that a leg of the funds plan waited for."""
+    row = working.application(seal.application_id)
+    if row is None or not due_now(row, sealed=True):
+        return False
+    others = [one for one in row.certificates if one != seal.identifier]
+    return all(
+        (found := working.row(t.certificate, one)) is not None and found["sealed_at"] for one in others
     )

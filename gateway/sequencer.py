@@ -26,6 +26,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine
 
+from gateway.applications.deadlines import BREACHED
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, ApplicationRecorded, encode_effects
 from gateway.cases.errors import CommandRefused, RequestIdReused
@@ -459,6 +460,8 @@ def _count(batch: _Batch) -> None:
         outcome = decision.outcome
         codes = [finding.code for finding in outcome.findings]
         metrics.outcome(kinds[0] if kinds else "NONE", decision.kind, outcome.result.value, codes)
+        if decision.kind == BREACHED:
+            metrics.deadline_breached(batch.registry, kinds[0])
     if batch.appended:
         metrics.grown(batch.registry, batch.appended[-1].index + 1)
 

@@ -48,6 +48,12 @@ class Metrics:
         self._findings = counter(
             "diya_findings_total", "Findings given, by kind of request and code", "kind", "code"
         )
+        self._late = counter(
+            "diya_deadline_breached_total",
+            "Cases whose deadline passed undecided, once each",
+            "registry",
+            "kind",
+        )
         self._batch = histogram(
             "diya_batch_commands", "Commands and rows of uploads in one commit", _BATCH_COMMANDS
         )
@@ -105,6 +111,10 @@ class Metrics:
         self._outcomes.labels(kind, act, result).inc()
         for code in codes:
             self._findings.labels(kind, code if code in REASONS else OTHER).inc()
+
+    def deadline_breached(self, registry: str, kind: str) -> None:
+        """A case's last day is over, and it is not decided."""
+        self._late.labels(registry, kind).inc()
 
     def batch_committed(self, commands: int, seconds: float) -> None:
         """One group commit."""

@@ -101,6 +101,7 @@ def world_of(
         registry=working.registry,
         profile=settings.profile,
         rules=settings.rules,
+        calendar=settings.calendar_in_force,
         units=units,
         related=related,
         open_cases=open_cases,
@@ -109,6 +110,7 @@ def world_of(
         certificates_by_number=certificates,
         certificate_holders=holders,
         named={name: row for name, row in named.items() if row is not None},
+        feed_gap=settings.feed.is_gap(settings.profile.counter_feed_max_lag_minutes, now),
     )
 
 

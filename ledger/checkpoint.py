@@ -92,6 +92,19 @@ def open_checkpoint(note: bytes, vkey: str) -> Checkpoint:
     Extension lines are skipped, unknown signatures too. Raises CheckpointError: malformed note or
     vkey, no signature by that key, or one that does not hold.
     """
+    return _parse_text(open_note(note, vkey))
+
+
+def sign_note(text: bytes, signer: NoteSigner) -> bytes:
+    """Return a signed note of any text, which must end with a newline and hold no empty line."""
+    return text + b"\n" + signer.signature_line(text)
+
+
+def open_note(note: bytes, vkey: str) -> str:
+    """Return the text of `note` after its signature by `vkey` was checked.
+
+    Unknown signatures are skipped. Raises CheckpointError as `open_checkpoint` does.
+    """
     name, key_id, public_key = _parse_vkey(vkey)
     text, lines = _split_note(note)
     signatures = [
@@ -106,7 +119,7 @@ def open_checkpoint(note: bytes, vkey: str) -> Checkpoint:
             public_key.verify(signature, text.encode())
         except InvalidSignature as error:
             raise CheckpointError(f"the signature by {name} does not hold") from error
-    return _parse_text(text)
+    return text
 
 
 def check_vkey(vkey: str) -> str:

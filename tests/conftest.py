@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.founding import founded, own_folder, town
+from tests.support.founding import fed_town, founded, own_folder, town
 from tests.support.played import played
 
-__all__ = ["founded", "own_folder", "played", "town"]
+__all__ = ["fed_town", "founded", "own_folder", "played", "town"]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from math import ceil
 
 from msgspec.structs import replace
 
 from gateway.applications import events
 from gateway.applications.booking import BookedPhase, Settled, book_or_wait
+from gateway.applications.limits import promised_days, provisional_date, with_deadlines
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     AnyEffect,
@@ -40,24 +39,12 @@ from gateway.cases.model import (
 )
 from gateway.kinds.law import CHINA, Case
 from gateway.kinds.papers import REUSABLE_PAPERS
-from gateway.register.authority import Profile
-from gateway.register.calendar import add_working_days
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import format_case_number
 from gateway.register.model import Value
 
-#: IR 20: every registration within 30 working days from acceptance.
-STATUTORY_WORKING_DAYS = 30
-
-#: Half a working day is promised as 4 hours (authority.proto, ServicePromise).
-HOURS_A_DAY = 8
-
 #: Why a case is SUSPENDED when no registrar suspended it: an earlier case on the unit (handbook 3.6).
 QUEUE = "S-QUEUE"
-
-#: The same few dates are asked for all day.
-_add_working_days = lru_cache(maxsize=256)(add_working_days)
-
 
 #: A claimed time may be ahead of ours by this much.
 CLOCK_SKEW = dt.timedelta(minutes=5)
@@ -93,11 +80,13 @@ def case_of(
         institutions=world.institutions,
         profile=world.profile,
         rules=world.rules,
+        calendar=world.calendar,
         open_cases=world.open_cases,
         own_application=row.application_id,
         prior=world.named.get(row.case),
         accepted_index=row.accepted_index,
         accepted_at=row.accepted_at,
+        feed_gap=world.feed_gap,
         now=now,
     )
 
@@ -119,28 +108,17 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
     """
     serial = world.counters.get("case", 0) + 1
     today = moment.now.astimezone(CHINA).date()
-    promised = [_promised_days(world.profile, operation) for operation in draft.operations]
-    deadline, provisional = _add_working_days(today, min(max(promised), STATUTORY_WORKING_DAYS))
-    return replace(
+    accepted = replace(
         draft,
+        promised_days=promised_days(world.profile, draft.mode, draft.operations),
         accepted_at=moment.now,
         accepted_by=world.rules.officer if world.rules is not None else "",
         accepted_index=moment.index,
         case_number=format_case_number(today, draft.units[0][:6], serial),
-        deadline=deadline,
-        deadline_provisional=provisional,
         parties_expire_at=None,
         awaiting=(),
     )
-
-
-def _promised_days(profile: Profile, operation: str) -> int:
-    """Working days after acceptance; hours beyond them end on a working day too: half a day is the next one's."""
-    days = profile.promised_working_days.get(operation)
-    hours = profile.promised_working_hours.get(operation, 0)
-    if days is None and not hours:
-        return STATUTORY_WORKING_DAYS
-    return (days or 0) + ceil(hours / HOURS_A_DAY)
+    return with_deadlines(accepted, world.calendar)
 
 
 def state_for_a_person(row: Application) -> State:
@@ -182,6 +160,7 @@ def record(
     moment: Moment,
     *,
     findings: Sequence[Finding] | None = None,
+    remarks: Sequence[Finding] = (),
     awaiting: tuple[Awaited, ...] = (),
     binds: Sequence[Paper] = (),
     frees: Sequence[Paper] = (),
@@ -191,11 +170,14 @@ def record(
 ) -> Decision:
     """The decision of one act. `tells` is the event for the institutions of the case: "" that of its state, None none.
 
-    Without `findings` those that stood go on standing; `()` says that none stand any more.
+    Without `findings` those that stood go on standing; `()` says that none stand any more. `remarks` are told by this
+    answer beside them.
     """
     stands = row.findings_index if findings is None else moment.index
     closed_at = row.closed_at or (moment.now if row.state in CLOSED else None)
     row = replace(row, last_index=moment.index, findings_index=stands, closed_at=closed_at)
+    if row.accepted_index == moment.index and row.state not in CLOSED:
+        remarks = (*remarks, *provisional_date(row))
     counters = {**(counted or {}), **(booked.counters if booked else {})}
     if row.accepted_index == moment.index:
         counters["case"] = world.counters.get("case", 0) + 1
@@ -217,6 +199,8 @@ def record(
     if tells is not None:
         told, counters = events.tell(world, row, moment, counters, kind=tells)
         effects += told
+    told, counters = events.tell_due(world, row, moment, counters, booked=booked is not None)
+    effects += told
     if booked:
         told, counters = events.tell_holders(world, row, moment, counters, booked.effects)
         effects += told
@@ -225,13 +209,15 @@ def record(
         result=result,
         application=row.name,
         state=row.state,
-        findings=tuple(findings or ()),
+        findings=(*(findings or ()), *remarks),
         certificates=booked.issued if booked else (),
         awaiting=awaiting,
         case_number=row.case_number,
         accepted_at=row.accepted_at,
         deadline=row.deadline,
         deadline_provisional=row.deadline_provisional,
+        statutory_deadline=row.statutory_deadline,
+        statutory_provisional=row.statutory_provisional,
         booked_at=row.booked_at,
         parties_expire_at=row.parties_expire_at if row.state is State.AWAITING_PARTIES else None,
     )

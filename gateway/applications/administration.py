@@ -16,6 +16,7 @@ from gateway.applications.accepting import CLOCK_SKEW
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     AnyEffect,
+    CalendarSet,
     InstitutionSet,
     OperatorSet,
     ProfileSet,
@@ -28,7 +29,9 @@ from gateway.cases.effects import (
 )
 from gateway.cases.errors import CommandRefused, EnvelopeExpired
 from gateway.cases.model import Moment, Outcome, Result
+from gateway.kinds.rules import RULES_OF, Rule, Standing
 from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
+from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
 
 #: Whose request ids the acts of operators are: one name space a registry, whichever operator signs.
@@ -177,13 +180,71 @@ def decide_rules(
     """Put a new rule set in force; the officer who answers for it is a registrar who may book (handbook 1.4)."""
     _check_version("rule set", rules.version, before.version if before else 0)
     officer = registrars.get(rules.officer)
-    if officer is None or officer.suspended or not officer.may_book:
+    if officer is None or officer.suspended or officer.feeds or not officer.may_book:
         raise ActInvalid(
             f"责任登簿人 {rules.officer} 不是可登簿的登记人员；请先登记该人员",
             f"officer {rules.officer} is not a registrar who may book: register that person first",
             field="rule_set.officer",
         )
+    _check_listed(rules)
     return _done("rules.set", RuleSetSet(rules=rules), act, moment)
+
+
+def _check_listed(rules: RuleSet) -> None:
+    """The set lists rules of the table only, and leaves out none that may not be left out (handbook 1.4)."""
+    listed = {line.operation: line.rules for line in rules.holds}
+    waived = {(waiver.operation, waiver.rule) for waiver in rules.waivers}
+    for operation, ids in listed.items():
+        known = {rule.id: rule for rule in RULES_OF.get(operation, ())}
+        for unknown in (rule_id for rule_id in ids if rule_id not in known):
+            raise ActInvalid(
+                f"{operation} 没有规则 {unknown[:100]}；规则目录见 GetProfile",
+                f"{operation} has no rule {unknown[:100]}: GetProfile gives the catalogue",
+                field="rule_set.rules",
+            )
+        for rule in known.values():
+            if rule.id not in ids:
+                _check_left_out(operation, rule, waived)
+    for operation, rule_id in sorted(waived):
+        rules_here = {rule.id: rule for rule in RULES_OF.get(operation, ())}
+        left_out = operation in listed and rule_id not in listed[operation]
+        if rule_id not in rules_here or rules_here[rule_id].standing is not Standing.CLEAN or not left_out:
+            raise ActInvalid(
+                f"豁免 {operation} / {rule_id[:100]} 不对应任何已略去的必要条件",
+                f"the waiver of {rule_id[:100]} for {operation} is of no CLEAN rule that the set leaves out",
+                field="rule_set.waivers",
+            )
+
+
+def _check_left_out(operation: str, rule: Rule, waived: set[tuple[str, str]]) -> None:
+    if rule.standing is Standing.FIXED:
+        raise ActInvalid(
+            f"{operation} 的规则 {rule.id}（{rule.article}）不得略去",
+            f"rule {rule.id} ({rule.article}) of {operation} cannot be left out",
+            field="rule_set.rules",
+        )
+    if rule.standing is Standing.CLEAN and (operation, rule.id) not in waived:
+        raise ActInvalid(
+            f"略去 {operation} 的必要条件 {rule.id}（{rule.article}）须在 waivers 中写明依据",
+            f"leaving out {rule.id} ({rule.article}) of {operation}, which is called clean, needs a waiver with its "
+            "source",
+            field="rule_set.waivers",
+        )
+
+
+def decide_calendar(
+    year: int, table: dict[dt.date, bool], before: Calendar | None, act: OperatorAct, moment: Moment
+) -> Decision:
+    """Put the table of one year in force, over what was known of it. Deadlines that it moves are computed anew in
+    entries of their own (`deadlines.decide_recomputed`).
+    """
+    known = before or Calendar()
+    if known.years.get(year) == table:
+        raise ActInvalid(
+            f"{year} 年的日历表与现行的相同", f"the table of {year} is in force already", field="table"
+        )
+    imported = known.with_years(Calendar(years={year: table}))
+    return _done("calendar.set", CalendarSet(calendar=imported), act, moment)
 
 
 def decide_trust(trust: TrustSet, act: OperatorAct, moment: Moment) -> Decision:

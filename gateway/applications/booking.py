@@ -19,6 +19,7 @@ from gateway.kinds.deal import new_mortgagees
 from gateway.kinds.gating import closed_gates
 from gateway.kinds.law import Booking, Case, NotBookable
 from gateway.kinds.laws import law_of
+from gateway.kinds.payoff_deadline import payoff_until
 from gateway.register.findings import Finding
 from gateway.register.model import UnitState, Value
 
@@ -121,6 +122,7 @@ def book_or_wait(world: World, case: Case, row: Application, moment: Moment, off
         booked_at=moment.now,
         booked_by=officer,
         certificates=tuple(c.identifier for c in booked.contents),
+        payoff_until=payoff_until(decided, world.profile, world.calendar, moment.now),
     )
     return Settled(row=done, result=Result.BOOKED, booked=booked)
 

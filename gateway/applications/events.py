@@ -6,12 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.cases.effects import AnyEffect, CertificateEnded, EventRecorded
 from gateway.cases.model import Application, Moment, State, World
+from gateway.kinds.funds_due import due_by_phase, due_now
 
 #: Event kind of each state an application can be left in.
 KIND_OF_STATE = {state: f"APPLICATION_{state.value}" for state in State}
 
 #: Event of a certificate that no longer proves a live right.
 CERTIFICATE_ENDED = "CERTIFICATE_ENDED"
+
+#: Event of a leg of the funds plan that became payable.
+FUNDS_LEG_DUE = "FUNDS_LEG_DUE"
 
 
 def tell(
@@ -39,6 +43,25 @@ def tell_holders(
         holders = world.certificate_holders.get(ended.identifier, ())
         found, moved = _each(world, row, moment, moved, holders, CERTIFICATE_ENDED, ended.identifier)
         told += found
+    return told, moved
+
+
+def tell_due(
+    world: World, row: Application, moment: Moment, counters: Mapping[str, int], *, booked: bool
+) -> tuple[list[AnyEffect], dict[str, int]]:
+    """One event for each registered institution where this entry makes a leg of a funds plan payable.
+
+    The plan may be that of the first phase of the case: a later one can bring the release that it waits for.
+    """
+    told: list[AnyEffect] = []
+    moved = dict(counters)
+    if due_now(row, accepted=row.accepted_index == moment.index, booked=booked):
+        told, moved = _each(world, row, moment, moved, row.institutions, FUNDS_LEG_DUE)
+    first = world.named.get(row.case) if booked else None
+    if first is not None and due_by_phase(first, row):
+        both = [uscc for uscc in first.institutions if uscc in row.institutions]
+        more, moved = _each(world, first, moment, moved, both, FUNDS_LEG_DUE)
+        told += more
     return told, moved
 
 

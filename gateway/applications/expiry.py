@@ -15,6 +15,7 @@ from gateway.applications.later import (
     standing_disputes,
     to_a_person,
 )
+from gateway.applications.payoff_watch import decide_payoff
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused
@@ -56,6 +57,16 @@ def decide_overdue(dossier: Dossier, answered: Answered, moment: Moment) -> Deci
         frees=dossier.papers if progress.row.state in CLOSED else (),
         tells="",
     )
+
+
+def decide_woken(dossier: Dossier, answered: Answered, moment: Moment) -> Decision:
+    """What the clock brings: a state that has run out, or a booked phase's payoff. Raises NothingDue."""
+    row = dossier.row
+    if row.state is not State.BOOKED:
+        return decide_overdue(dossier, answered, moment)
+    if row.wakes_at is None or moment.now < row.wakes_at:
+        raise NothingDue
+    return decide_payoff(dossier.world, row, answered, moment)
 
 
 _KINDS = {

@@ -25,6 +25,7 @@ from gateway.applications.accepting import (
 from gateway.applications.booking import BookedPhase, book_or_wait
 from gateway.applications.gates import in_the_way
 from gateway.applications.insisting import insisted
+from gateway.applications.limits import clock_goes_on
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound, CommandRefused, NotPermitted, StateNotAllowed
@@ -261,12 +262,13 @@ def advance(dossier: Dossier, row: Application, moment: Moment) -> Progress:
 def through_gates(dossier: Dossier, row: Application, moment: Moment) -> Progress:
     """A decided case that waits at a gate: examined again, then booked, or waiting on, or back to a person (EX 23).
 
-    What a rule decided goes back also for what only a person may decide by now.
+    What a rule decided goes back also for what only a person may decide by now; and while the counter's feed has a gap
+    nothing is booked by a gate that opens (handbook 1.5).
     """
     world = dossier.world
     case = dossier.case(row, moment.now)
     stands = in_the_way(world, case)
-    if row.rules_version is not None:
+    if row.rules_version is not None or world.feed_gap:
         stands += tuple(f for f in examine(world, case)[0] if f.severity is Severity.REFERS)
     if stands or row.disputes:
         return to_a_person(row, (*stands, *standing_disputes(row)))
@@ -359,6 +361,6 @@ def disputed(
 ) -> Decision:
     """An objection: an accepted case goes to a person; one that is suspended, once it goes on."""
     if row.state not in (State.AWAITING_PARTIES, State.SUSPENDED):
-        row = to_a_person(row, ()).row
+        row = to_a_person(clock_goes_on(row, moment.now, dossier.world.calendar), ()).row
     progress = Progress(row=row, result=Result.DONE, findings=findings)
     return moved(dossier, act, kind, progress, event, moment)

@@ -50,6 +50,7 @@ from gateway.cases.model import (
 )
 from gateway.cases.terms import Evidence, MortgageRelease
 from gateway.kinds.applicants import is_bound
+from gateway.kinds.funds_due import escrow_banks
 from gateway.register.authority import KeyRole
 from gateway.register.findings import Severity
 from gateway.register.model import Party
@@ -58,6 +59,10 @@ from gateway.register.model import Party
 OPEN: Final = (State.AWAITING_PARTIES, *(s for s in State if s in QUEUED))
 
 _DECLINABLE: Final = tuple(s for s in OPEN if s not in (State.SUSPENDED, State.AWAITING_TAX))
+
+
+#: Statements that money was moved, by whoever moved it: before the booking or after it, and never taken back.
+_OF_MONEY: Final = frozenset({ConsentKind.PAID_OUT, ConsentKind.FUNDS_HELD, ConsentKind.FUNDS_RELEASED})
 
 
 class Join(LaterAct, frozen=True, kw_only=True):
@@ -144,7 +149,7 @@ def _check_joins(dossier: Dossier, act: Join) -> None:
 def decide_consent(dossier: Dossier, act: Consent, moment: Moment) -> Decision:
     """A consent is recorded; what it was the last to be missing for goes on."""
     row = dossier.row
-    allowed = (*OPEN, State.BOOKED) if act.kind is ConsentKind.PAID_OUT else OPEN
+    allowed = (*OPEN, State.BOOKED) if act.kind in _OF_MONEY else OPEN
     check_act(dossier, act, "Consent", allowed, moment, holder=True)
     check_role(act, KeyRole.CONSENT)
     check_named(dossier, act, act.parties)
@@ -193,6 +198,10 @@ def _check_may_say(dossier: Dossier, act: Consent, moment: Moment) -> None:
         case ConsentKind.PAID_OUT:
             lenders = (dossier.row.applicant_institution, *dossier.row.bound_institutions)
             may = any(is_same(dossier.world, act.institution, code) for code in lenders)
+        case ConsentKind.FUNDS_HELD | ConsentKind.FUNDS_RELEASED:
+            may = any(
+                is_same(dossier.world, act.institution, code) for code in escrow_banks(dossier.manifest.terms)
+            )
         case _:
             check_statement(case, act.institution, act.kind)
             may = True
@@ -215,8 +224,8 @@ def _after_consent(dossier: Dossier, row: Application, moment: Moment) -> Progre
 
 def _told(kind: ConsentKind) -> str:
     """The event of a consent."""
-    if kind is ConsentKind.PAID_OUT:
-        return "PAID_OUT"
+    if kind in _OF_MONEY:
+        return kind.value
     confirmed = (ConsentKind.PAYOFF_CONFIRMED, ConsentKind.PAYOFF_UNDERTAKING_ACCEPTED)
     return "PAYOFF_CONFIRMED" if kind in confirmed else "CONSENTED"
 
@@ -254,7 +263,7 @@ def decide_revoke(dossier: Dossier, act: Revoke, moment: Moment) -> Decision:
         ),
         None,
     )
-    if given is None or given.kind is ConsentKind.PAID_OUT:
+    if given is None or given.kind in _OF_MONEY:
         raise ConsentNotFound
     _check_no_applicant(dossier, act, moment)
     relied = any(c.kind is ConsentKind.PAID_OUT and c.index > given.index for c in row.consents)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from gateway.applications.accepting import check_in_time
 from gateway.applications.named import check_named
+from gateway.applications.prediction import Prediction, predict
 from gateway.applications.submit import Submission, decide_submission, unknown_unit
 from gateway.cases.errors import KindNotAvailable
 from gateway.cases.model import Awaited, Moment, Result, World
@@ -33,6 +34,7 @@ class Rehearsed(Value, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     awaiting: tuple[Awaited, ...] = ()
     as_of_index: int
+    prediction: Prediction | None = None  # None where it is withheld, or nothing could come of the submission
 
     @property
     def is_withheld(self) -> bool:
@@ -45,12 +47,16 @@ def rehearse(world: World, submission: Submission, moment: Moment) -> Rehearsed:
 
     Raises as `decide_submission`.
     """
+    would_be: Result | None
+    prediction: Prediction | None
     if _has_basis(world, submission):
         outcome = decide_submission(world, submission, moment).outcome
         findings, awaiting, would_be = outcome.findings, outcome.awaiting, outcome.result
+        known = all(code in world.units for code in submission.manifest.terms.unit_codes)
+        prediction = predict(world, submission.manifest, moment) if known else None
     else:
         findings, awaiting = _from_the_filing(world, submission, moment)
-        would_be = None
+        would_be, prediction = None, None
     blocked = any(f.severity is Severity.BLOCKS for f in findings)
     return Rehearsed(
         result=Result.NOT_ACCEPTED if blocked else Result.VALID,
@@ -58,6 +64,7 @@ def rehearse(world: World, submission: Submission, moment: Moment) -> Rehearsed:
         findings=findings,
         awaiting=awaiting,
         as_of_index=moment.index - 1,
+        prediction=prediction,
     )
 
 
@@ -107,6 +114,7 @@ def _from_the_filing(
         institutions=world.institutions,
         profile=world.profile,
         rules=world.rules,
+        calendar=world.calendar,
         now=moment.now,
     )
     findings: list[Finding] = []
@@ -123,7 +131,7 @@ def _from_the_filing(
         ]
         blank = [blank_unit(code) for code in operation.units]
         for found, awaited in (
-            applicant_findings(law.applicants(operation, blank), case, field),
+            applicant_findings(law.applicants(operation, blank), operation, case, field),
             consenter_findings(operation.consenters, case, field),
         ):
             findings += found

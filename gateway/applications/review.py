@@ -22,6 +22,7 @@ from gateway.applications.accepting import (
     state_for_a_person,
 )
 from gateway.applications.gates import in_the_way
+from gateway.applications.own_case import check_not_own
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused, StateNotAllowed
 from gateway.cases.model import Application, Manifest, Moment, Paper, Result, State, World
@@ -77,6 +78,7 @@ class Act(Value, frozen=True, kw_only=True):
     payload_sha256: str
     created_at: dt.datetime
     not_after: dt.datetime
+    signer_numbers: tuple[str, ...] = ()  # identity numbers in the certificates that signed
 
 
 class ManifestMismatch(CommandRefused):
@@ -126,6 +128,9 @@ def decide_review(
     """
     check_in_time(act.created_at, act.not_after, moment.now)
     _check_possible(registrar, row, act, units_index)
+    if act.verb is not Verb.UNCLAIM:  # whoever has to keep away must be able to give the case back
+        books = act.verb is Verb.APPROVE and act.book
+        check_not_own(world, registrar, row, manifest, act.signer_numbers, books=books)
     match act.verb:
         case Verb.CLAIM:
             return _handed(world, registrar, row, registrar.registrar_id, act, moment)

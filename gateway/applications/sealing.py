@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
-from gateway.applications.events import counter_name
+from gateway.applications.events import FUNDS_LEG_DUE, counter_name
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     AnyEffect,
@@ -30,8 +30,18 @@ class Seal(Value, frozen=True, kw_only=True):
     size_bytes: int
 
 
-def decide_sealed(seal: Seal, counters: Mapping[str, int], payload_sha256: str, now: dt.datetime) -> Decision:
-    """Record the seal and tell each registered institution of the case; `counters` names exactly those."""
+def decide_sealed(
+    seal: Seal,
+    counters: Mapping[str, int],
+    payload_sha256: str,
+    now: dt.datetime,
+    *,
+    leg_due: bool = False,
+) -> Decision:
+    """Record the seal and tell each registered institution of the case; `counters` names exactly those.
+
+    `leg_due`: it is the last certificate of the application, and a leg of its funds plan waited for that.
+    """
     effects: list[AnyEffect] = [
         RequestAnswered(
             institution="", request_id=request_id(seal.identifier), payload_sha256=payload_sha256
@@ -44,19 +54,21 @@ def decide_sealed(seal: Seal, counters: Mapping[str, int], payload_sha256: str, 
         name = counter_name(uscc)
         if name not in counters:
             continue
-        sequence = counters[name] + 1
-        effects.append(
-            EventRecorded(
-                institution=uscc,
-                sequence=sequence,
-                kind="SEALED",
-                application_id=seal.application_id,
-                state="BOOKED",
-                at=now,
-                certificate=seal.identifier,
-                case_number=seal.case_number,
+        sequence = counters[name]
+        for kind in ("SEALED", FUNDS_LEG_DUE) if leg_due else ("SEALED",):
+            sequence += 1
+            effects.append(
+                EventRecorded(
+                    institution=uscc,
+                    sequence=sequence,
+                    kind=kind,
+                    application_id=seal.application_id,
+                    state="BOOKED",
+                    at=now,
+                    certificate=seal.identifier if kind == "SEALED" else "",
+                    case_number=seal.case_number,
+                )
             )
-        )
         effects.append(CounterMoved(name=name, value=sequence))
     outcome = Outcome(
         result=Result.DONE, application=f"registries/{seal.registry}/applications/{seal.application_id}"

@@ -39,7 +39,8 @@ from gateway.cases.model import (
     World,
 )
 from gateway.cases.terms import AnyOperation, Operation, operation_name
-from gateway.kinds.applicants import applicant_findings, consenter_findings, is_bound
+from gateway.kinds.applicants import agent_findings, applicant_findings, consenter_findings, is_bound
+from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
@@ -75,7 +76,9 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         institutions=world.institutions,
         profile=world.profile,
         rules=world.rules,
+        calendar=world.calendar,
         open_cases=world.open_cases,
+        feed_gap=world.feed_gap,
         prior=world.named.get(header.case),
         now=moment.now,
     )
@@ -129,8 +132,14 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
     if composition is not None:
         findings += paper_findings(composition.papers(manifest), case, "terms")
         findings += composition.conditions(case, world.units)
-    findings += stated_findings(manifest, world.units)
-    return _each_paper_once(findings), tuple(dict.fromkeys(awaiting))
+    findings += stated_findings(manifest, world.units) + agent_findings(case)
+    return _by_version(world, _each_paper_once(findings)), tuple(dict.fromkeys(awaiting))
+
+
+def _by_version(world: World, findings: list[Finding]) -> list[Finding]:
+    """Each referral with the version of the rule set by which it was found; 0 where none is in force."""
+    version = world.rules.version if world.rules is not None else 0
+    return [replace(f, rule_version=version) if f.code == "M-REFER" else f for f in findings]
 
 
 def _examine_step(
@@ -145,7 +154,7 @@ def _examine_step(
         return unknown, []
     here = [states[code] for code in operation.units]
     wanted = law.applicants(operation, here)
-    findings, awaiting = applicant_findings(wanted, case, field)
+    findings, awaiting = applicant_findings(wanted, operation, case, field)
     asked, consenting = consenter_findings(operation.consenters, case, field)
     findings += _not_named(wanted, operation, case, field)
     findings += asked
@@ -194,13 +203,12 @@ def _only_a_person(world: World, found: list[Finding], operation: Operation, fie
     if rules is None or name not in rules.decides or name not in world.profile.instant:
         found = [
             *found,
-            finding(
-                "M-REFER",
-                Severity.REFERS,
-                field=field,
-                article="OBE 47",
-                zh=f"本登记机构对 {name} 不作自动决定，由登记员决定",
-                en=f"this registry lets no rule decide {name}: a registrar decides",
+            refer(
+                field,
+                "OBE 47",
+                f"本登记机构对 {name} 不作自动决定",
+                f"this registry lets no rule decide {name}",
+                rule="OPERATION_PUBLISHED",
             ),
         ]
     return found
@@ -264,6 +272,9 @@ def _draft(world: World, submission: Submission, moment: Moment) -> Application:
         terms_version=terms.version,
         loan_kind=terms.loan_kind.value,
         counted=counted_of(world, terms),
+        funds=tuple(dict.fromkeys(leg.trigger.value for leg in terms.funds_plan.legs))
+        if terms.funds_plan
+        else (),
         state=State.NOT_ACCEPTED,
         submitted_at=moment.now,
         submitted_index=moment.index,

@@ -6,7 +6,6 @@ keeps its place and its clock stands still until they come: the deadline moves b
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Final
 
 from msgspec.structs import replace
@@ -29,14 +28,13 @@ from gateway.applications.later import (
     through_gates,
     with_evidence,
 )
+from gateway.applications.limits import clock_goes_on, provisional_date
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused, NotPermitted
 from gateway.cases.model import Application, Moment, Result, State
 from gateway.cases.terms import Evidence
-from gateway.kinds.law import CHINA
 from gateway.register.authority import KeyRole
-from gateway.register.calendar import add_working_days, is_working_day
 
 STATES: Final = (
     State.AWAITING_PARTIES,
@@ -121,26 +119,13 @@ def _check_applicant(dossier: Dossier, act: Supplement) -> None:
 
 def _back_to_review(dossier: Dossier, row: Application, moment: Moment) -> Progress:
     """To the registrar who asked, with what the machine sees now; the clock goes on."""
-    deadline, provisional = row.deadline, row.deadline_provisional
-    today = moment.now.astimezone(CHINA).date()
-    if deadline is not None and row.clock_stopped_on is not None:
-        stood = _working_days_between(row.clock_stopped_on, today)
-        if stood:
-            deadline, provisional = add_working_days(deadline, stood)
     row = replace(
         row,
         state=state_for_a_person(row),
         supplement_asked="",
         supplement_until=None,
-        clock_stopped_on=None,
-        deadline=deadline,
-        deadline_provisional=provisional,
     )
+    row = clock_goes_on(row, moment.now, dossier.world.calendar)
     findings, _ = examine(dossier.world, dossier.case(row, moment.now))
-    told = (*as_refusals(findings), *standing_disputes(row))
+    told = (*as_refusals(findings), *standing_disputes(row), *provisional_date(row))
     return Progress(row=row, result=Result.ACCEPTED, findings=told)
-
-
-def _working_days_between(first: dt.date, last: dt.date) -> int:
-    """Working days after `first` up to and with `last` (CC 201: the first day is not counted)."""
-    return sum(is_working_day(first + dt.timedelta(days=n + 1)) for n in range((last - first).days))

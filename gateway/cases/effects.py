@@ -11,8 +11,10 @@ from typing import TypeAlias
 
 import msgspec
 
+from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application
 from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
+from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
 
 
@@ -72,6 +74,15 @@ class RightEnded(Effect, tag="right.ended.v1", frozen=True, kw_only=True):
     by: str = ""
 
 
+class PreNoticeTermMoved(Effect, tag="pre_notice.term.v1", frozen=True, kw_only=True):
+    """Where the 90 days of a live pre-notice stand from this entry on (CC 221): noted beside its row, which stays."""
+
+    right_id: str
+    registrable_from: dt.date | None = None
+    warned_days: int = 0
+    lapse_presumed_on: dt.date | None = None
+
+
 class CertificateNumbered(Effect, tag="certificate.numbered.v1", frozen=True, kw_only=True):
     """A certificate exists: number, content and digest are fixed. Its content is the part `certificate/n`."""
 
@@ -112,6 +123,7 @@ class EventRecorded(Effect, tag="event.recorded.v1", frozen=True, kw_only=True):
     state: str
     at: dt.datetime
     certificate: str = ""
+    unit_code: str = ""  # of an event on a unit
     case_number: str = ""
 
 
@@ -146,6 +158,12 @@ class RuleSetSet(Effect, tag="rules.set.v1", frozen=True, kw_only=True):
     rules: RuleSet
 
 
+class CalendarSet(Effect, tag="calendar.set.v1", frozen=True, kw_only=True):
+    """The years whose table of working days was imported, all of them, as they stand from this entry on."""
+
+    calendar: Calendar
+
+
 class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
     """Trust anchors and revocation lists in force from this entry on: purpose -> DER certificates; DER CRLs."""
 
@@ -177,6 +195,53 @@ class QueryRecorded(Effect, tag="query.recorded.v1", frozen=True, kw_only=True):
     at: dt.datetime
 
 
+class FeedTaken(Effect, tag="feed.taken.v1", frozen=True, kw_only=True):
+    """An act of the counter's feed came. `held` is one that has effect only once the hole before it is closed."""
+
+    sequence: int
+    payload_sha256: str
+    held: AnyFeedAct | None = None
+
+
+class FeedApplied(Effect, tag="feed.applied.v1", frozen=True, kw_only=True):
+    """An act that was held has effect from this entry on."""
+
+    sequence: int
+
+
+class FeedMoved(Effect, tag="feed.moved.v1", frozen=True, kw_only=True):
+    """Where the feed stands from this entry on."""
+
+    state: FeedState
+
+
+class CounterCaseRecorded(Effect, tag="counter.case.recorded.v1", frozen=True, kw_only=True):
+    """A case of the counter as it stands after this entry; an open one holds its places in the queue."""
+
+    case: CounterCase
+
+
+class LenderTold(Effect, tag="lender.told.v1", frozen=True, kw_only=True):
+    """A lender was told of a seizure by event `sequence` of its own; `maximum_amount`: its claim grows no more from
+    then on (CC 423(4); EX 25).
+    """
+
+    right_id: str
+    unit_code: str
+    institution: str
+    sequence: int
+    told_at: dt.datetime
+    maximum_amount: bool = False
+
+
+class LenderRead(Effect, tag="lender.read.v1", frozen=True, kw_only=True):
+    """The lender stated that it has read that event."""
+
+    right_id: str
+    institution: str
+    read_at: dt.datetime
+
+
 AnyEffect: TypeAlias = (
     RequestAnswered
     | ApplicationRecorded
@@ -185,15 +250,23 @@ AnyEffect: TypeAlias = (
     | UnitRecorded
     | RightBooked
     | RightEnded
+    | PreNoticeTermMoved
     | CertificateNumbered
     | CertificateSealed
     | CertificateEnded
     | EventRecorded
     | CounterMoved
+    | FeedTaken
+    | FeedApplied
+    | FeedMoved
+    | CounterCaseRecorded
+    | LenderTold
+    | LenderRead
     | InstitutionSet
     | RegistrarSet
     | ProfileSet
     | RuleSetSet
+    | CalendarSet
     | TrustSet
     | OperatorSet
     | QueryRecorded

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gateway.cases.terms import Evidence, Terms
 from gateway.register.authority import Institution, Profile, RuleSet
+from gateway.register.calendar import PACKAGED, Calendar
 from gateway.register.findings import Finding
 from gateway.register.model import UnitState, Value
 
@@ -170,6 +171,8 @@ class ConsentKind(StrEnum):
     PAYOFF_UNDERTAKING = "PAYOFF_UNDERTAKING"
     PAYOFF_UNDERTAKING_ACCEPTED = "PAYOFF_UNDERTAKING_ACCEPTED"
     PAID_OUT = "PAID_OUT"
+    FUNDS_HELD = "FUNDS_HELD"
+    FUNDS_RELEASED = "FUNDS_RELEASED"
 
 
 class ConsentGiven(Value, frozen=True, kw_only=True):
@@ -232,6 +235,21 @@ class Counted(Value, frozen=True, kw_only=True):
     lenders: Lenders | None = None  # where an old loan meets a new one
 
 
+#: Events of the payoff watch, in the order in which they come.
+PAYOFF_NEARS = "PAYOFF_NEARS"
+PAYOFF_OVERDUE = "PAYOFF_OVERDUE"
+
+#: So long before the day of a payoff its lenders are reminded.
+PAYOFF_NEARS_DAYS = 5
+
+
+class ClockStop(Value, frozen=True, kw_only=True):
+    """The clock stood still: papers were asked for on day `since` and were there on day `until`, days in China."""
+
+    since: dt.date
+    until: dt.date
+
+
 class Application(Value, frozen=True, kw_only=True):
     """One application as the views keep it: no name and no identity number in it (they are evidence)."""
 
@@ -254,6 +272,7 @@ class Application(Value, frozen=True, kw_only=True):
     terms_version: int = 1
     loan_kind: str = "NONE"
     counted: Counted = Counted()
+    funds: tuple[str, ...] = ()  # triggers of the legs of the funds plan, once each
     state: State
     submitted_at: dt.datetime
     submitted_index: int
@@ -261,8 +280,13 @@ class Application(Value, frozen=True, kw_only=True):
     accepted_at: dt.datetime | None = None
     accepted_index: int | None = None
     case_number: str = ""
-    deadline: dt.date | None = None
+    promised_days: int | None = None  # working days in which the place promised to decide it, at acceptance
+    deadline: dt.date | None = None  # of that promise, or of the statute where none is shorter
     deadline_provisional: bool = False
+    statutory_deadline: dt.date | None = None  # of IR 20
+    statutory_provisional: bool = False
+    clock_stops: tuple[ClockStop, ...] = ()
+    breached_at: dt.datetime | None = None  # when it was recorded that the deadline passed undecided
     parties_expire_at: dt.datetime | None = None
     claimed_by: str = ""
     reviewed_by: str = ""
@@ -274,6 +298,9 @@ class Application(Value, frozen=True, kw_only=True):
     booked_at: dt.datetime | None = None
     booked_by: str = ""
     closed_at: dt.datetime | None = None  # when it came to its final state
+    payoff_until: dt.datetime | None = None  # by when a booked phase is to see the old mortgage released
+    payoff_told: str = ""  # the last event of the payoff watch
+    payoff_settled: bool = False  # the old mortgage was gone when it was looked at
     rules_version: int | None = None
     profile_version: int | None = None
     certificates: tuple[str, ...] = ()
@@ -306,6 +333,18 @@ class Application(Value, frozen=True, kw_only=True):
                 return self.gate_expires_at
         return None
 
+    @property
+    def wakes_at(self) -> dt.datetime | None:
+        """The instant at which the case is to be looked at with nobody's request; None without one."""
+        if self.state is not State.BOOKED or self.payoff_until is None or self.payoff_settled:
+            return self.due_at
+        match self.payoff_told:
+            case "":
+                return self.payoff_until - dt.timedelta(days=PAYOFF_NEARS_DAYS)
+            case "PAYOFF_NEARS":
+                return self.payoff_until
+        return None
+
 
 class IssuedCertificate(Value, frozen=True, kw_only=True):
     """A certificate that an outcome numbered."""
@@ -336,9 +375,17 @@ class Outcome(Value, frozen=True, kw_only=True):
     accepted_at: dt.datetime | None = None
     deadline: dt.date | None = None
     deadline_provisional: bool = False
+    statutory_deadline: dt.date | None = None
+    statutory_provisional: bool = False
     booked_at: dt.datetime | None = None
     parties_expire_at: dt.datetime | None = None
     as_of_index: int | None = None
+    #: What an act that is on no case has to say of cases that it stopped, by application id.
+    about: dict[str, tuple[Finding, ...]] = {}
+
+    def findings_of(self, application_id: str) -> tuple[Finding, ...]:
+        """What this answer says of one case."""
+        return self.about.get(application_id, self.findings)
 
 
 class World(Value, frozen=True, kw_only=True):
@@ -347,6 +394,7 @@ class World(Value, frozen=True, kw_only=True):
     registry: str
     profile: Profile
     rules: RuleSet | None
+    calendar: Calendar = PACKAGED  # as it stands for this registry
     units: dict[str, UnitState]
     related: dict[
         str, UnitState
@@ -355,6 +403,7 @@ class World(Value, frozen=True, kw_only=True):
     institutions: dict[str, Institution] = {}
     counters: dict[str, int] = {}
     certificates_by_number: dict[str, str] = {}  # live e-certificates: number -> identifier
+    feed_gap: bool = False  # the counter's feed has a hole or is stale (handbook 1.5)
     certificate_holders: dict[str, tuple[str, ...]] = {}  # of those: identifier -> institutions to be told
     named: dict[str, Application] = {}  # applications that the header names, by resource name
 

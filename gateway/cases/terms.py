@@ -456,16 +456,17 @@ class PowerForm(StrEnum):
 
 
 class PowerOfAttorney(Value, frozen=True, kw_only=True):
-    """A power of attorney 授权委托书."""
+    """A power of attorney 授权委托书; `agency` is what the agent works for 代理机构."""
 
     principal: Party
     agent: Party
     acts: tuple[str, ...]
-    unit_code: str = ""
+    unit_codes: tuple[str, ...] = ()
     valid_until: dt.date | None = None
     form: PowerForm
     deed_no: str = ""
     revoked: bool = False
+    agency: str = ""
 
 
 class Terms(Value, frozen=True, kw_only=True):
@@ -495,9 +496,11 @@ class Terms(Value, frozen=True, kw_only=True):
 
     @property
     def institution_codes(self) -> tuple[str, ...]:
-        """Code of every institution that takes part in a step, or whose old loan the deal pays off, once."""
+        """Code of every institution of a step, whose old loan is paid off, or that holds escrow, once."""
         sides = ("mortgagees", "assignors", "assignees", "holders", "applicants", "consenters")
         steps = [one for op in self.operations for one in (op, mortgage_in(op), getattr(op, "content", None))]
         parties = [p for step in steps for side in sides for p in getattr(step, side, ())]
         parties += [statement.mortgagee for statement in self.payoff_statements]
+        legs = self.funds_plan.legs if self.funds_plan else ()
+        parties += [p for leg in legs if leg.purpose is FundsPurpose.ESCROW for p in (leg.payer, leg.payee)]
         return tuple(dict.fromkeys(p.id_number for p in parties if p.is_institution))

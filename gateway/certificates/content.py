@@ -104,11 +104,17 @@ class Issue(TypedDict):
 
 
 def mortgage_proof(
-    mortgage: Mortgage, units: Sequence[Unit], titles: Sequence[str], **issue: Unpack[Issue]
+    mortgage: Mortgage,
+    units: Sequence[Unit],
+    titles: Sequence[str],
+    *,
+    replaces: str = "",
+    **issue: Unpack[Issue],
 ) -> CertificateContent:
     """不动产登记证明 of a mortgage (handbook 5.1).
 
-    `units` in the mortgage's order; `titles` are the numbers of the title certificates of these units.
+    `units` in the mortgage's order; `titles` are the numbers of the title certificates of these units; `replaces` is
+    the proof that this one takes the place of.
     Raises ValueError without a unit, or where the amount of the mortgage's kind is missing.
     """
     maximum = mortgage.kind is MortgageKind.MAXIMUM_AMOUNT
@@ -130,6 +136,9 @@ def mortgage_proof(
             wording.RESTRICTION[mortgage.transfer_restriction],
         ),
     ]
+    if mortgage.restriction_text:
+        lines.append(_line("禁止或限制转让的约定内容", mortgage.restriction_text))
+    lines += _construction_lines(mortgage)
     if mortgage.mortgagor_relation is MortgagorRelation.THIRD_PARTY or (
         [p.key for p in mortgage.debtors] != [p.key for p in mortgage.mortgagors]
     ):
@@ -138,13 +147,55 @@ def mortgage_proof(
     for n, portion in enumerate(portions, start=1):
         label = "贷款组成" if len(portions) == 1 else f"贷款组成（{n}）"
         lines.append(_line(label, wording.loan_portion(portion, mortgage.currency)))
+    lines += _history_lines(mortgage, replaces)
     return _proof(mortgage, units, "抵押权", mortgage.mortgagees, mortgage.mortgagors, lines, issue)
 
 
+def _construction_lines(mortgage: Mortgage) -> list[Line]:
+    """Where and how far a building under construction is mortgaged: ZJJZWZL, ZJJZWDYFW (RD 75-77; fields.csv)."""
+    named = (
+        ("在建建筑物坐落", mortgage.construction_location),
+        ("在建建筑物抵押范围", mortgage.construction_scope),
+    )
+    return [_line(label, value) for label, value in named if value]
+
+
+def _history_lines(mortgage: Mortgage, replaces: str) -> list[Line]:
+    """What a mortgage was before: its fixing (ZGZQQDSS; CC 423), its pre-notice (SIG 52), its first registration.
+
+    The first registration says which law its transfer is under (N54), the pre-notice from when its rank counts.
+    """
+    lines = []
+    if mortgage.fixing_fact:
+        lines.append(_line("最高债权确定事实和数额", _fixed(mortgage)))
+    if mortgage.from_pre_notice:
+        counts = wording.date(mortgage.priority_date.astimezone(wording.CHINA).date())
+        lines.append(_line("预告登记转本登记", f"顺位自预告登记之日{counts}起算"))
+    if replaces:
+        lines.append(_line("原不动产登记证明号", replaces))
+        first = wording.date(mortgage.first_registered_at.astimezone(wording.CHINA).date())
+        lines.append(_line("首次登记日期", first))
+    return lines
+
+
+def _fixed(mortgage: Mortgage) -> str:
+    if mortgage.claim_amount_fen is None:
+        return mortgage.fixing_fact
+    return f"{mortgage.fixing_fact}，{wording.wan_yuan(mortgage.claim_amount_fen, mortgage.currency)}"
+
+
 def pre_notice_proof(
-    pre_notice: PreNotice, units: Sequence[Unit], titles: Sequence[str] = (), **issue: Unpack[Issue]
+    pre_notice: PreNotice,
+    units: Sequence[Unit],
+    titles: Sequence[str] = (),
+    *,
+    replaces: str = "",
+    **issue: Unpack[Issue],
 ) -> CertificateContent:
-    """不动产登记证明 of a pre-notice (handbook 5.1): `titles` are the certificates or proofs it rests on."""
+    """不动产登记证明 of a pre-notice (handbook 5.1).
+
+    `titles` are the certificates or proofs that it rests on; `replaces` is the proof that this one takes the place of.
+    """
     mortgage = pre_notice.kind in (PreNoticeKind.PRESALE_MORTGAGE, PreNoticeKind.OTHER_MORTGAGE)
     lines = [_line("预告登记种类", wording.PRE_NOTICE_KIND[pre_notice.kind])]
     if titles:
@@ -162,6 +213,8 @@ def pre_notice_proof(
         lines.append(_line("合同编号", pre_notice.contract_number))
     if pre_notice.registrable_from is not None:
         lines.append(_line("可以申请本登记之日", wording.date(pre_notice.registrable_from)))
+    if replaces:
+        lines.append(_line("原不动产登记证明号", replaces))
     return _proof(pre_notice, units, "预告登记", pre_notice.holders, pre_notice.obligors, lines, issue)
 
 

@@ -33,6 +33,10 @@ EXTRACT_PART: Final = "extract/1"
 EXTRACT_ATTACHMENT: Final = "extract.json"
 
 
+#: What stands for the operation of a case of the authority's own counter.
+COUNTER_CASE: Final = "COUNTER"
+
+
 class Reader(Value, frozen=True, kw_only=True):
     """Who asked 查询人, on which ground and what for."""
 

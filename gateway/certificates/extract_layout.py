@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.certificates import wording
-from gateway.certificates.extract import ExtractContent
+from gateway.certificates.extract import COUNTER_CASE, ExtractContent
 from gateway.certificates.layout import (
     CONTINUED,
     SEAL_WORDS,
@@ -21,6 +21,7 @@ from gateway.certificates.layout import (
 from gateway.register.model import (
     AnyRight,
     Dissent,
+    Easement,
     Habitation,
     Mortgage,
     Ownership,
@@ -64,6 +65,7 @@ OPERATION: Final = {
     "PRE_NOTICE_RELEASE": "预告登记注销",
     "OWNERSHIP_TRANSFER": "转移登记",
     "CORRECTION": "更正登记",
+    COUNTER_CASE: "登记窗口受理的登记",
     "REISSUE": "证书（证明）换发、补发",
 }
 SEIZURE_KIND: Final = {
@@ -148,6 +150,7 @@ def _right_rows(content: ExtractContent) -> list[Row]:
         ("查封登记", Seizure),
         ("异议登记", Dissent),
         ("居住权", Habitation),
+        ("地役权", Easement),
     )
     for label, kind in kinds:
         found = [r for r in rights if isinstance(r, kind)]
@@ -204,7 +207,9 @@ def _matter(right: AnyRight, rank: int) -> list[str]:
             return [f"申请人：{_people([right.applicant])}", f"异议事项：{right.matter}"]
         case Habitation():
             until = wording.date(right.until) if right.until else wording.UNRECORDED
-            return [f"居住权人：{_people([right.holder])}", f"期限：至{until}"]
+            return [f"居住权人：{_people([right.holder, *right.others])}", f"期限：至{until}"]
+        case Easement():
+            return [f"地役权内容：{right.content or wording.UNRECORDED}"]
 
 
 def _mortgage(right: Mortgage, rank: int) -> list[str]:

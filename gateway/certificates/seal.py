@@ -32,6 +32,8 @@ from gateway.certificates.seal_protocol import (
     Request,
     Sealed,
     SealKey,
+    Sign,
+    Signed,
     frame,
 )
 from signing.trust import TrustStore
@@ -134,18 +136,30 @@ class CertificateSealer:
 
         Raises SealingRefusedError with the worker's reason; SealerError where two workers in a row failed.
         """
-        order = Make(content=content, proof=proof, at=at)
+        answer = await self._answer(Make(content=content, proof=proof, at=at))
+        assert isinstance(answer, Sealed)  # what a Make is answered by
+        return answer.pdf
+
+    async def sign(self, registry: str, payload_type: str, payload: bytes, *, at: dt.datetime) -> bytes:
+        """A statement in a DSSE envelope (JSON), signed with the registry's seal. Raises as `make`."""
+        order = Sign(registry=registry, payload_type=payload_type, payload=payload, at=at)
+        answer = await self._answer(order)
+        assert isinstance(answer, Signed)  # what a Sign is answered by
+        return answer.envelope
+
+    async def _answer(self, order: Make | Sign) -> Answer:
+        """The answer to an order that is not a refusal."""
         for _ in range(ATTEMPTS):
             answer = await self._ask(order)
-            if isinstance(answer, Sealed):
-                return answer.pdf
             if isinstance(answer, Failed):
                 raise SealingRefusedError(answer.reason, answer.message)
+            if answer is not None:
+                return answer
         raise SealerError(
             f"{ATTEMPTS} sealing processes in a row ended or hung; look at the machine, try again"
         )
 
-    async def _ask(self, order: Make) -> Answer | None:
+    async def _ask(self, order: Make | Sign) -> Answer | None:
         """One order to one worker; None where the worker was lost."""
         worker = await self._take()
         try:

@@ -45,6 +45,15 @@ class Make(msgspec.Struct, frozen=True, kw_only=True, tag="make"):
     at: dt.datetime
 
 
+class Sign(msgspec.Struct, frozen=True, kw_only=True, tag="sign"):
+    """Sign a statement of the registry's with its seal key, check at `at` (aware). Answered by `Signed` or `Failed`."""
+
+    registry: str
+    payload_type: str
+    payload: bytes
+    at: dt.datetime
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The worker is warm and configured."""
 
@@ -55,6 +64,12 @@ class Sealed(msgspec.Struct, frozen=True, tag="sealed"):
     pdf: bytes
 
 
+class Signed(msgspec.Struct, frozen=True, tag="signed"):
+    """A DSSE envelope in JSON that passed the worker's own verification."""
+
+    envelope: bytes
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """Nothing was made; the worker goes on. `reason` is UPPER_SNAKE."""
 
@@ -62,8 +77,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     message: str
 
 
-Request = Configure | Make
-Answer = Ready | Sealed | Failed
+Request = Configure | Make | Sign
+Answer = Ready | Sealed | Signed | Failed
 
 REQUESTS: Final[msgspec.msgpack.Decoder[Request]] = msgspec.msgpack.Decoder(Request)
 ANSWERS: Final[msgspec.msgpack.Decoder[Answer]] = msgspec.msgpack.Decoder(Answer)

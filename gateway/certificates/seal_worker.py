@@ -2,8 +2,8 @@
 
 Rendering, sealing and checking take some 100 ms of processor time that the server's loop must not spend. The
 seal keys are read here, from the paths of the configuration, and live nowhere else. Every certificate is
-verified by the code that banks use before it leaves: one that does not hold is never handed out. Nothing is
-logged, for what passes here is personal.
+verified by the code that banks use before it leaves, and so is every statement that is signed here (a payout check, a
+day's statement): one that does not hold is never handed out. Nothing is logged, for what passes here is personal.
 """
 
 from __future__ import annotations
@@ -38,14 +38,18 @@ from gateway.certificates.seal_protocol import (
     Ready,
     Sealed,
     SealKey,
+    Sign,
+    Signed,
     frame,
 )
 from gateway.certificates.typeset import RenderError
 from gateway.certificates.verify import verify_certificate
+from signing.envelope import envelope_to_json
 from signing.errors import SigningError
 from signing.seal import SEAL_FIELD, seal_pdf
-from signing.signer import LocalSigner
-from signing.trust import TrustStore
+from signing.signer import LocalSigner, sign_envelope
+from signing.trust import Purpose, TrustStore
+from signing.verify import verify_envelope
 
 SEAL_REASON: Final = "签发不动产电子证照"
 EXTRACT_REASON: Final = "出具不动产登记查询结果"
@@ -122,6 +126,18 @@ class Workshop:
             return Failed("CERTIFICATE_SELF_CHECK", f"the sealed certificate does not hold: {found}")
         return Sealed(pdf)
 
+    def sign(self, order: Sign) -> Signed | Failed:
+        """Sign one statement, and verify it as its reader will."""
+        signer = self._signers.get(order.registry)
+        if signer is None:
+            return Failed("SEAL_UNKNOWN", f"no seal of registry {order.registry} is configured: add its key")
+        try:
+            envelope = sign_envelope(order.payload_type, order.payload, [signer])
+            verify_envelope(envelope, Purpose.REGISTRY, self._trust, order.at)
+        except SigningError as error:
+            return Failed(error.reason, str(error))
+        return Signed(envelope_to_json(envelope))
+
 
 def main() -> int:
     """Answer requests until the input ends; exit status 0 then."""
@@ -145,6 +161,8 @@ def main() -> int:
                     answer = Failed("SIGNER_UNUSABLE", f"a seal's key or certificate cannot be read: {error}")
             elif workshop is None:
                 answer = Failed("SEALER_NOT_CONFIGURED", "send the configuration first")
+            elif isinstance(request, Sign):
+                answer = workshop.sign(request)
             else:
                 answer = workshop.make(request)
             sink.write(frame(answer))

@@ -124,6 +124,23 @@ class CertificateVerdict(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the certificate says that it was issued outside production."""
         return self.content is not None and self.content.test
 
+    def answered(self, state: str) -> CertificateVerdict:
+        """The verdict with check 11 made: `state` is what the authority answered of this very file, now.
+
+        A right lives while its certificate is SEALED; what is CANCELLED or SUPERSEDED was issued and lives no more.
+        """
+        last = self.of(Step.LIVE_STATUS)
+        lives = state == "SEALED"
+        made = msgspec.structs.replace(
+            last,
+            result=Result.HOLDS if lives else Result.FAILS,
+            code="" if lives else "NOT_LIVE",
+            why_zh="" if lives else f"登记机构答复：该证照当前状态为 {state}",
+            why_en="" if lives else f"the authority answers that the certificate is {state} now",
+        )
+        checks = tuple(made if one is last else one for one in self.checks)
+        return msgspec.structs.replace(self, checks=checks)
+
     def of(self, step: Step) -> Check:
         """The check of a step."""
         return next(c for c in self.checks if c.step is step)

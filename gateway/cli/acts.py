@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import shlex
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -11,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.cli import outcomes, show
-from gateway.client.errors import RequestError
+from gateway.client.errors import InputError, RequestError
+from gateway.client.local_files import make_folder
 from gateway.client.payloads import header_of
 from gateway.client.receipt_file import KeptAct, write_act
 from gateway.client.session import Answer
@@ -32,6 +35,7 @@ def finish(work: Coroutine[Any, Any, Answer], receipts: Path, *, as_json: bool) 
         show.print_json(show.answer_to_dict(answer))
     else:
         show.print_answer(answer)
+        show_pending(answer, receipts / f"{answer.request_id}.json")
     raise typer.Exit(show.exit_status_of(answer))
 
 
@@ -40,13 +44,47 @@ async def _kept(work: Coroutine[Any, Any, Answer], receipts: Path) -> Answer:
     sent again with the same bytes (`diya submit resend`).
     """
     try:
+        make_folder(receipts)  # before anything is sent: afterwards it would be too late
+    except InputError:
+        work.close()
+        raise
+    try:
         answer = await work
     except RequestError as error:
-        if error.envelope is not None and (error.is_outcome_unknown or error.may_retry):
+        if error.envelope is not None and _to_be_sent_again(error):
             path = receipts / f"{header_of(error.envelope).request_id}.json"
             write_act(path, KeptAct(error.envelope))
-            again = f"已签内容已存档，可重发 / what was signed is kept: diya submit resend {path}"
-            Console(stderr=True, highlight=False, soft_wrap=True).print(Text(again))
+            _say_resend(error, path)
         raise
     write_act(receipts / f"{answer.request_id}.json", KeptAct.of_answer(answer))
     return answer
+
+
+@contextmanager
+def resendable(path: Path) -> Iterator[None]:
+    """Send what is kept in `path`: where nobody knows whether it was taken, say how it is sent again."""
+    try:
+        yield
+    except RequestError as error:
+        if _to_be_sent_again(error):
+            _say_resend(error, path)
+        raise
+
+
+def show_pending(answer: Answer, path: Path) -> None:
+    """Where the receipt is yet to come, say how it is fetched."""
+    if answer.is_pending:
+        wait = "回执尚未发布，稍后补取 / the receipt is to come, fetch it later:"
+        show.console().print(Text(f"  {wait} diya receipt complete {shlex.quote(str(path))}", style="yellow"))
+
+
+def _to_be_sent_again(error: RequestError) -> bool:
+    return error.is_outcome_unknown or error.may_retry
+
+
+def _say_resend(error: RequestError, path: Path) -> None:
+    """Before the error itself: the command for people, the file for programs."""
+    error.metadata["kept"] = str(path)
+    again = "已签内容已存档，请原样重发 / what was signed is kept, send it again: "
+    command = f"diya submit resend {shlex.quote(str(path))}"
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(again + command))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,17 @@ import typer
 from gateway.cli import (
     application,
     auditor,
+    calendar,
     certificate,
+    desk,
     extract,
+    feed,
     forms,
     institution,
     ledger,
     outcomes,
     party,
+    payout,
     receipt,
     register,
     review,
@@ -48,14 +53,19 @@ def build_app() -> typer.Typer:
     app.add_typer(submit.app, name="submit")
     app.command("forms")(forms.forms)
     app.command("watch")(watch.watch)
+    app.command("suggest-modes")(register.suggest_modes)
     app.add_typer(application.app, name="application")
     app.add_typer(party.app, name="party")
     app.add_typer(review.app, name="review")
     app.add_typer(receipt.app, name="receipt")
     app.add_typer(certificate.app, name="certificate")
     app.add_typer(extract.app, name="extract")
+    app.add_typer(payout.app, name="payout")
+    app.add_typer(desk.app, name="desk")
     app.add_typer(register.app, name="register")
+    app.add_typer(calendar.app, name="calendar")
     app.add_typer(institution.app, name="institution")
+    app.add_typer(feed.app, name="feed")
     app.add_typer(auditor.app, name="auditor")
     app.add_typer(ledger.app, name="ledger")
     if importlib.util.find_spec("gateway.cli.local"):
@@ -66,10 +76,19 @@ def build_app() -> typer.Typer:
     return app
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"diya {metadata.version('diya')}")
+        raise typer.Exit
+
+
 def _root(
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", help="Connection settings for the command that follows."),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and end.")
+    ] = False,
 ) -> None:
     ROOT_CONFIG.set(config)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import ParseDict, ParseError
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
 from gateway.cli.acts import RECEIPTS, NameArgument, ReceiptsOption, finish
 from gateway.cli.application_file import PaperFile, parse_file_option
 from gateway.cli.papers import upload
+from gateway.cli.reading import read_message
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.dossier import open_dossier
 from gateway.client.errors import InputError
@@ -35,7 +34,7 @@ app = typer.Typer(
 @app.command("get")
 def get(
     name: Annotated[str, typer.Argument(help="Resource name, or the id at its end.")],
-    full: Annotated[bool, typer.Option("--full", help="With the dossier; only with --json.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Everything, with the dossier.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,18 +53,24 @@ def get(
     if as_json:
         show.print_json(show.to_dict(found))
         return
+    if full:
+        show.print_fields(show.whole_case(found))
+        return
     out = show.console()
     out.print(Text(f"{found.name}  {show.state_name(found.state)}", style="bold"))
     for label, value in (
         ("case number 业务号", found.case_number),
         ("units 单元", "、".join(found.unit_codes)),
-        ("accepted 受理", show.time_text(found.milestones.accepted_at)),
-        ("booked 登簿", show.time_text(found.milestones.booked_at)),
+        ("accepted 受理", show.china_time(found.milestones.accepted_at)),
+        ("booked 登簿", show.china_time(found.milestones.booked_at)),
         ("decided by 登簿人", found.booked_by),
         ("certificates 证书", "、".join(found.certificates)),
     ):
         if value:
             out.print(Text(f"  {label:<18} {value}"))
+    for leg in found.funds_legs:
+        state = application_pb2.FundsLegStanding.State.Name(leg.state).removeprefix("STATE_")
+        out.print(Text(f"  {'leg 付款':<17} {leg.leg}. {state}  {leg.reason_zh}  {leg.reason_en}"))
     show.print_findings(found.findings)
 
 
@@ -205,12 +210,4 @@ def _papers(options: list[str] | None) -> list[PaperFile]:
 
 def _evidence(path: Path | None) -> terms_pb2.Evidence | None:
     """Facts that came up later. Raises InputError naming the file and the first fault."""
-    if path is None:
-        return None
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise ValueError("an object is expected")
-        return ParseDict(data, terms_pb2.Evidence())
-    except (OSError, ValueError, ParseError) as error:
-        raise InputError(f"{path}: {error}", f"{path}：不是办理证据的 JSON") from error
+    return None if path is None else read_message(path, terms_pb2.Evidence())

@@ -17,20 +17,22 @@ relative to the file.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import ParseDict
 
+from gateway.cli.reading import FAULTS, read_file, read_json
 from gateway.cli.settings import ClientSettings
 from gateway.client.errors import InputError
+from gateway.client.local_files import not_such_a_file
 from gateway.client.manifest import VALID_FOR, instant, section, terms_bytes
 from gateway.pb.diya.v1 import codes_pb2, envelope_pb2, registration_service_pb2, terms_pb2
 
 _OWN: Final = ("terms", "files", "sections", "answers")
+_SHAPE: Final = ("an application file (docs/client.md shows one)", "申请文件（样例见 docs/client.md）")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,9 @@ class ApplicationFile:
 
 def read_application(path: Path) -> ApplicationFile:
     """Read and parse the file. Raises InputError naming the file and the first fault."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", f"{path}：无法读取") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}", f"{path} 不是 JSON：{error}") from error
+    data = read_json(path, *_SHAPE)
     if not isinstance(data, dict) or not isinstance(data.get("terms"), dict):
-        raise InputError(f'{path}: an object with "terms" is expected', f"{path}：应为含有 terms 的对象")
+        raise not_such_a_file(path, ValueError('an object with an object "terms" is expected'), *_SHAPE)
     try:
         return ApplicationFile(
             ParseDict(
@@ -78,8 +75,10 @@ def read_application(path: Path) -> ApplicationFile:
                 ParseDict(one, registration_service_pb2.InquiryAnswer()) for one in data.get("answers", ())
             ),
         )
-    except (ParseError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: {error}", f"{path}：{error}") from error
+    except InputError as error:  # a section's own file
+        raise InputError(f"{path}: {error.en}", f"{path}：{error.zh}") from error
+    except FAULTS as error:
+        raise not_such_a_file(path, error, *_SHAPE) from error
 
 
 def parse_file_option(text: str) -> PaperFile:
@@ -157,8 +156,4 @@ def _section(
     data: dict[str, Any], folder: Path
 ) -> tuple[envelope_pb2.SectionReference, envelope_pb2.Section]:
     path = folder / str(data["path"])
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from error
-    return section(str(data["name"]), content, tuple(map(str, data.get("readers", ()))))
+    return section(str(data["name"]), read_file(path), tuple(map(str, data.get("readers", ()))))

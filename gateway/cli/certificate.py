@@ -59,9 +59,9 @@ def verify(
     live = None
     if online:
         live = outcomes.run(_ask(data, config), as_json=as_json)
+        verdict = verdict.answered(certificate_pb2.Certificate.State.Name(live.state).removeprefix("STATE_"))
     _print_verdict(verdict, live, as_json=as_json)
-    is_live = live is None or live.state == certificate_pb2.Certificate.STATE_SEALED
-    raise typer.Exit(outcomes.OK if verdict.sound and is_live else outcomes.FAILED)
+    raise typer.Exit(outcomes.FAILED if verdict.failed or not verdict.sound else outcomes.OK)
 
 
 @app.command("download")
@@ -86,13 +86,8 @@ def download(
         async with opening.open_client(load_settings(config)) as client:
             number = "" if out else (await client.get_certificate(name)).certificate.number
             target = out or Path(f"{number.replace('/', '_')}.pdf")
-            with show.transfer_progress(hidden=as_json) as bars:
-                task = bars.add_task(target.name, total=None)
-                got = await client.download_certificate(
-                    name,
-                    target,
-                    progress=lambda done, total: bars.update(task, completed=done, total=total),
-                )
+            with show.Transfers(hidden=as_json) as transfers:
+                got = await client.download_certificate(name, target, progress=transfers.bar(target.name))
             return got, target
 
     got, target = outcomes.run(work(), as_json=as_json)

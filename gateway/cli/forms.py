@@ -11,6 +11,7 @@ from rich.text import Text
 from gateway.cli import opening, outcomes, show
 from gateway.cli.application_file import read_application, terms_of
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
+from gateway.client.local_files import make_folder
 
 
 def forms(
@@ -41,9 +42,9 @@ def forms(
         settings = load_settings(config)
         read = read_application(application)
         terms = terms_of(read, settings)
+        make_folder(out)
         async with opening.open_client(settings) as client:
             rendered = await client.render_forms(terms, parties=party or (), answers=read.answers)
-        out.mkdir(parents=True, exist_ok=True)
         (out / "terms.bin").write_bytes(terms)
         written: list[dict[str, Any]] = []
         for number, form in enumerate(rendered, start=1):

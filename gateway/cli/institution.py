@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import ParseDict, ParseError
 from rich.table import Table
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.reading import read_file, read_message
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.admin import Done
 from gateway.client.errors import InputError
@@ -84,11 +83,7 @@ def set_institution(
     """
 
     async def work() -> Done[authority_pb2.Institution]:
-        try:
-            read = json.loads(file.read_text(encoding="utf-8"))
-            institution = ParseDict(read, authority_pb2.Institution())
-        except (OSError, ValueError, ParseError) as error:
-            raise InputError(f"{file}: {error}", f"{file}：不是机构的 JSON") from error
+        institution = read_message(file, authority_pb2.Institution())
         signing = (
             authority_pb2.KEY_ROLE_SUBMIT,
             authority_pb2.KEY_ROLE_CONSENT,
@@ -163,6 +158,8 @@ def _key_text(key: authority_pb2.RegisteredKey) -> str:
 def key_id_of(path: Path) -> str:
     """The key id of a certificate in a PEM file. Raises InputError."""
     try:
-        return parse_certificate(certificates_from_pem(path.read_bytes())[0]).key_id
-    except (OSError, SigningError) as error:
-        raise InputError(f"{path}: {error}", f"{path}：不是 PEM 证书") from error
+        return parse_certificate(certificates_from_pem(read_file(path))[0]).key_id
+    except SigningError as error:
+        raise InputError(
+            f"{path} is not a PEM certificate: {error.message}", f"{path} 不是 PEM 证书：{error.zh}"
+        ) from error

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from gateway.app import Gateway, utc_now
 from gateway.cli import ledger_local, outcomes
+from gateway.client.local_files import not_written
 from gateway.config import Config, ConfigError
 from gateway.setup import SetupRefused, initialise
 from gateway.startup import LedgerRefused
@@ -35,6 +36,8 @@ def init(folder: Path) -> None:
     except SetupRefused as error:
         _err.print(f"[red]{error}[/red]")
         raise typer.Exit(2) from error
+    except OSError as error:
+        raise _not_written(error) from error
     _out.print(f"{folder}/diya.toml written; registries: {', '.join(r.id for r in config.registries)}")
     _out.print(
         "[bold]The keys and certificates made here are for development only[/bold] (开发用，不得用于生产)."
@@ -93,3 +96,12 @@ def demo(out: Path, port: int) -> None:
     except DemoFailed as error:
         _err.print(Text(f"The demo failed 演示失败: {error}", style="red"))
         raise typer.Exit(1) from error
+    except OSError as error:
+        raise _not_written(error) from error
+
+
+def _not_written(error: OSError) -> typer.Exit:
+    """The end of a command that cannot write its folder. Raises the error where it is about no file."""
+    if error.filename is None:
+        raise error
+    return outcomes.fail(not_written(Path(error.filename), error))

@@ -1,8 +1,8 @@
 """What a command ends with: exit statuses, and errors shown in both languages.
 
 0 success · 1 a proof that does not hold, or any other failure · 2 bad usage or settings · 3 the
-law's no (NOT_ACCEPTED, REFUSED) · 4 the gateway did not take the call · 5 the gateway cannot be
-reached or is overloaded.
+law's no (NOT_ACCEPTED, REFUSED) · 4 the gateway did not take the call · 5 nobody knows or not yet: the
+gateway cannot be reached, is overloaded or has a defect, and the same bytes are to be sent again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import typer
@@ -23,8 +24,10 @@ from gateway.client.errors import (
     Overloaded,
     OwnCertificateRefused,
     RequestError,
+    ServerDefect,
     Unavailable,
 )
+from gateway.client.local_files import not_read
 from signing.errors import SigningError
 
 OK: Final = 0
@@ -38,7 +41,8 @@ HELP: Final = (
     "Exit status: 0 success; 1 a proof that does not hold, or any other failure; "
     "2 bad usage or settings; 3 NOT_ACCEPTED or REFUSED; "
     "4 not taken by the gateway (malformed, not allowed, wrong state …); "
-    "5 gateway unreachable or overloaded, try again."
+    "5 gateway unreachable, overloaded or defective: whether it took an act is unknown, "
+    "so send the same bytes again (diya submit resend)."
 )
 
 Result = TypeVar("Result")
@@ -49,7 +53,7 @@ def exit_status(error: Exception) -> int:
     match error:
         case InputError() | OwnCertificateRefused() | SigningError():
             return USAGE
-        case Unavailable() | DeadlinePassed():
+        case Unavailable() | DeadlinePassed() | ServerDefect():
             return UNAVAILABLE
         case Overloaded() if error.may_retry:
             return UNAVAILABLE
@@ -64,6 +68,10 @@ def run(work: Coroutine[Any, Any, Result], *, as_json: bool = False) -> Result:
         return asyncio.run(work)
     except (DiyaError, SigningError) as error:
         raise fail(error, as_json=as_json) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise fail(not_read(Path(error.filename), error), as_json=as_json) from error
 
 
 def fail(error: DiyaError | SigningError, *, as_json: bool = False) -> typer.Exit:
@@ -71,7 +79,7 @@ def fail(error: DiyaError | SigningError, *, as_json: bool = False) -> typer.Exi
     raise.
     """
     en, zh = (error.en, error.zh) if isinstance(error, DiyaError) else (error.message, error.zh)
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)  # a command in it is to be copied
     console.print(Text(f"{error.reason}  {zh}", style="red"))
     if en != zh:
         console.print(Text(en))

@@ -62,7 +62,7 @@ def list_pending(config: ConfigOption = None, as_json: JsonOption = False) -> No
             one.application.name,
             show.state_name(one.application.state),
             ", ".join(role.removeprefix("PARTY_ROLE_") for role in roles),
-            show.time_text(one.application.parties_expire_at),
+            show.china_time(one.application.parties_expire_at),
         )
     show.console().print(table)
 
@@ -117,7 +117,8 @@ def consent(
         str,
         typer.Option(
             "--kind",
-            help="TO_TERMS, PAYOFF_CONFIRMED, PAYOFF_UNDERTAKING, PAYOFF_UNDERTAKING_ACCEPTED, PAID_OUT.",
+            help="TO_TERMS, PAYOFF_CONFIRMED, PAYOFF_UNDERTAKING, PAYOFF_UNDERTAKING_ACCEPTED, PAID_OUT, "
+            "FUNDS_HELD, FUNDS_RELEASED.",
         ),
     ] = "TO_TERMS",
     party: PartyOption = None,
@@ -143,13 +144,15 @@ def consent(
           --amount-fen 60000000 --happened-on 2026-11-20
     """
 
+    try:
+        value = _consent_kind(kind)
+    except InputError as error:
+        raise outcomes.fail(error, as_json=as_json) from error
+
     async def act(client: PartyClient, case: Dossier) -> Answer:
-        value = f"CONSENT_KIND_{kind.upper()}"
-        if value not in acts_pb2.ConsentKind.keys():  # noqa: SIM118  # an enum wrapper is no mapping
-            raise InputError(f"--kind {kind}: see --help", f"--kind {kind}：取值见 --help")
         return await client.consent(
             case.target,
-            acts_pb2.ConsentKind.Value(value),
+            value,
             parties=party or (),
             amount_fen=amount_fen,
             happened_on=happened_on.date() if happened_on else None,
@@ -246,3 +249,13 @@ def _consent_digest(consent: Path | None, digest: str) -> bytes:
         return bytes.fromhex(digest)
     except ValueError as error:
         raise InputError("--digest must be hexadecimal", "--digest 应为十六进制摘要") from error
+
+
+def _consent_kind(text: str) -> acts_pb2.ConsentKind.ValueType:
+    """A kind of consent by its name without prefix. Raises InputError listing all of them."""
+    kinds = acts_pb2.ConsentKind
+    name = f"CONSENT_KIND_{text.upper().replace('-', '_')}"
+    if name not in kinds.keys()[1:]:
+        known = ", ".join(one.removeprefix("CONSENT_KIND_") for one in kinds.keys()[1:])
+        raise InputError(f"--kind {text}: one of {known}", f"--kind {text}：应为 {known} 之一")
+    return kinds.Value(name)

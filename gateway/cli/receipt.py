@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.acts import show_pending
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.errors import InputError, ReceiptInvalid
 from gateway.client.receipt import CHECKS, VerifiedReceipt
@@ -61,7 +63,7 @@ def verify(
         show.print_json({"verified": True, **facts})
         return
     _print_checks(None, as_json=False)
-    for name, value in facts.items():
+    for name, value in (facts | {"time": show.china_text(verified.entry.time)}).items():
         show.console().print(Text(f"  {name:<16} {value}"))
 
 
@@ -83,6 +85,13 @@ def complete(file: FileArgument, config: ConfigOption = None, as_json: JsonOptio
                 f"{file} has no answer yet: diya submit resend {file}",
                 f"{file} 尚无答复：请执行 diya submit resend {file}",
             )
+        if act.receipt is None:
+            raise InputError(
+                f"{file} is of a rehearsal, which is not in the ledger and has no receipt",
+                f"{file} 是仅校验的请求，不入账本，没有回执",
+            )
+        if not answer.is_pending:
+            return dataclasses.replace(answer, receipt=act.verify(trust_of(None, config)))
         async with opening.open_client(load_settings(config)) as client:
             completed = await client.complete(answer)
         write_act(file, KeptAct.of_answer(completed, act.sections))
@@ -91,6 +100,9 @@ def complete(file: FileArgument, config: ConfigOption = None, as_json: JsonOptio
     answer = outcomes.run(work(), as_json=as_json)
     if as_json:
         show.print_json(show.answer_to_dict(answer))
+    elif answer.is_pending:
+        show.print_receipt(answer)
+        show_pending(answer, file)
     else:
         show.print_answer(answer)
     if answer.is_pending:

@@ -15,7 +15,6 @@ from sqlalchemy.exc import DatabaseError
 
 from gateway.cli import outcomes
 from gateway.cli.ledger_local import bar, opened, refused
-from gateway.register.calendar import is_working_day
 from gateway.reports.chart import as_png, as_svg
 from gateway.reports.figures import CHINA, Figures, figures_of
 from gateway.reports.reading import tally_ledger
@@ -59,7 +58,7 @@ def report(
             figures = figures_of(
                 tally,
                 one.id,
-                is_working_day,
+                tally.calendar.is_working_day,
                 start=start,
                 stop=stop,
                 cost_before=costs[0],

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import ParseDict
+from rich.table import Table
 
 from gateway.cli import opening, outcomes, show
 from gateway.cli.acts import RECEIPTS, NameArgument, ReceiptsOption, finish
 from gateway.cli.application import parse_state
+from gateway.cli.reading import FAULTS, read_json
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.dossier import Dossier
 from gateway.client.errors import InputError
+from gateway.client.local_files import not_such_a_file
+from gateway.client.replay import replay_application
 from gateway.client.review import ReviewClient
 from gateway.client.session import Answer
-from gateway.pb.diya.v1 import application_pb2, finding_pb2
+from gateway.pb.diya.v1 import application_pb2, finding_pb2, outcome_pb2, review_service_pb2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,6 +40,10 @@ FindingsOption = Annotated[
     Path | None,
     typer.Option("--findings", help="JSON array of findings (protobuf JSON), with zh, en and cures."),
 ]
+_FINDINGS: Final = (
+    "an array of findings (protobuf JSON of diya.v1.Finding)",
+    "审查意见的 JSON 数组（diya.v1.Finding 的 protobuf JSON）",
+)
 Act = Callable[[ReviewClient, Dossier], Awaitable[Answer]]
 
 
@@ -89,8 +97,7 @@ def show_case(name: NameArgument, config: ConfigOption = None, as_json: JsonOpti
     if as_json:
         show.print_json(data)
         return
-    data["dossier"].pop("manifest")
-    show.print_fields({**data, "terms": show.to_dict(found.terms)})
+    show.print_fields(show.whole_case(found.application))
 
 
 @app.command("claim")
@@ -239,6 +246,89 @@ def resume(
     _act(act, name, receipts, config, as_json)
 
 
+@app.command("replay")
+def replay(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Decide every act of a case once more, as of then, and compare with the ledger (复演).
+
+    For registrars and auditors; signs nothing. Exits with 1 when a decision comes out otherwise, or
+    cannot be made again.
+
+    \b
+    Example:
+      diya review replay 0192f0c1-…
+    """
+
+    async def work() -> Sequence[review_service_pb2.ReplayedDecision]:
+        async with opening.open_session(load_settings(config)) as session:
+            return await replay_application(session, name)
+
+    found = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json([show.to_dict(one) for one in found])
+    else:
+        show.console().print(_replay_table(found))
+    if not all(one.same for one in found):
+        raise typer.Exit(outcomes.FAILED)
+
+
+def _replay_table(found: Sequence[review_service_pb2.ReplayedDecision]) -> Table:
+    table = Table("Entry 记录", "Kind 种类", "Result 结果", "Rules 规则集", "Replay 复演")
+    for one in found:
+        told = one.not_replayed or "\n".join(one.differences) or "same 一致"
+        result = outcome_pb2.OutcomeResult.Name(one.result).removeprefix("OUTCOME_RESULT_")
+        table.add_row(str(one.index), one.kind, result, str(one.rule_version or "-"), told)
+    return table
+
+
+@app.command("confirm-lapse")
+def confirm_lapse(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="A unit of the pre-notice, 28 characters.")],
+    right: Annotated[str, typer.Argument(metavar="RIGHT", help="Its right id, as GetUnit tells it.")],
+    opinion: OpinionOption = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Confirm that a pre-notice past its 90 days has lapsed; it ends (确认预告登记失效).
+
+    \b
+    Example:
+      diya review confirm-lapse 320281001001GB00001F00010001 57.2 --opinion "逾期未申请本登记"
+    """
+
+    async def work() -> Answer:
+        async with opening.open_review(load_settings(config)) as review:
+            return await review.confirm_lapse(unit, right, opinion=opinion)
+
+    finish(work(), receipts, as_json=as_json)
+
+
+@app.command("registrable")
+def registrable(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="A unit of the pre-notice, 28 characters.")],
+    right: Annotated[str, typer.Argument(metavar="RIGHT", help="Its right id, as GetUnit tells it.")],
+    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="Day in China.")],
+    evidence: Annotated[str, typer.Option("--evidence", help="What it rests on.")],
+    opinion: OpinionOption = "",
+    receipts: ReceiptsOption = RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """State from when the final registration is possible: a pre-notice's 90 days run from it (可申请登记之日).
+
+    \b
+    Example:
+      diya review registrable 320281001001GB00001F00010001 57.2 --from 2026-07-03 \\
+          --evidence "首次登记 20260703…"
+    """
+
+    async def work() -> Answer:
+        async with opening.open_review(load_settings(config)) as review:
+            return await review.registrable(unit, right, since.date(), evidence, opinion=opinion)
+
+    finish(work(), receipts, as_json=as_json)
+
+
 def _act(act: Act, name: str, receipts: Path, config: Path | None, as_json: bool) -> None:
     async def work() -> Answer:
         async with opening.open_review(load_settings(config)) as review:
@@ -251,11 +341,13 @@ def _findings(options: list[str] | None, path: Path | None) -> list[finding_pb2.
     """Findings of --finding and --findings together. Raises InputError when there is none."""
     found = []
     if path is not None:
+        listed = read_json(path, *_FINDINGS)
         try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(listed, list):
+                raise ValueError("an array […] is expected")
             found += [ParseDict(one, finding_pb2.Finding()) for one in listed]
-        except (OSError, ValueError, TypeError, ParseError) as error:
-            raise InputError(f"{path}: {error}", f"{path}：不是审查意见的 JSON 数组") from error
+        except FAULTS as error:
+            raise not_such_a_file(path, error, *_FINDINGS) from error
     for option in options or ():
         code, equals, text = option.partition("=")
         if not equals or not text:

@@ -15,7 +15,9 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.cli.reading import read_file
 from gateway.client.errors import InputError
+from gateway.client.local_files import not_read, not_such_a_file
 
 DEFAULT_FILE: Final = Path("diya-client.toml")
 ROOT_CONFIG: Final[ContextVar[Path | None]] = ContextVar("root_config", default=None)
@@ -99,13 +101,10 @@ class ClientSettings(BaseSettings):
 
     def read(self, name: str) -> bytes:
         """The bytes of a file that this command needs. Raises InputError."""
-        path = self.path(name)
         try:
-            return path.read_bytes()
-        except OSError as error:
-            raise InputError(
-                f"setting {name}: {path}: {error.strerror}", f"设置 {name}：{path} 无法读取"
-            ) from error
+            return read_file(self.path(name))
+        except InputError as error:
+            raise InputError(f"setting {name}: {error.en}", f"设置 {name}：{error.zh}") from error
 
 
 def load_settings(config: Path | None) -> ClientSettings:
@@ -119,9 +118,15 @@ def load_settings(config: Path | None) -> ClientSettings:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         if config is not None:
-            raise InputError(f"{path}: no such file", f"{path}：文件不存在") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not valid TOML: {error}", f"{path} 不是有效的 TOML") from error
+            raise not_read(path, error) from error
+    except OSError as error:
+        raise not_read(path, error) from error
+    except ValueError as error:
+        shape, shape_zh = (
+            "settings in TOML (docs/client.md shows them)",
+            " TOML 设置文件（样例见 docs/client.md）",
+        )
+        raise not_such_a_file(path, error, shape, shape_zh) from error
     base = path.resolve().parent
     for name, field in ClientSettings.model_fields.items():
         if field.annotation == (Path | None) and isinstance(values.get(name), str):
@@ -129,9 +134,12 @@ def load_settings(config: Path | None) -> ClientSettings:
     try:
         return ClientSettings(**values)
     except ValidationError as error:
-        names = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
+        wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+        told = "; ".join(f"{name} ({why})" for name, why in wrong)
+        names = "、".join(name for name, _ in wrong)
         raise InputError(
-            f"{path}: unknown or invalid settings: {names}", f"{path}：设置无效：{names}"
+            f"{path} or the environment: unknown or invalid settings: {told}",
+            f"{path} 或者环境变量中的设置无效：{names}",
         ) from error
 
 

@@ -5,27 +5,40 @@ JSON.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final, Self
 
 import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from gateway.cli import outcomes
+from gateway.client.files import ProgressCallback
 from gateway.client.session import Answer
 from gateway.pb.diya.v1 import (
     application_pb2,
     certificate_pb2,
     codes_pb2,
+    envelope_pb2,
     finding_pb2,
     outcome_pb2,
+    terms_pb2,
 )
 
 RESULTS_ZH: Final = {
@@ -37,6 +50,8 @@ RESULTS_ZH: Final = {
     "VALID": "校验通过",
     "DONE": "已办",
 }
+_CHINA: Final = timezone(timedelta(hours=8))
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 PIPE_WIDTH: Final = 200
 VALUE_WIDTH: Final = 500
 _STYLES: Final = {
@@ -71,6 +86,15 @@ def print_fields(data: Any) -> None:
         out.print(Text(line))
 
 
+def whole_case(application: application_pb2.Application) -> dict[str, Any]:
+    """A case with its dossier for people: the terms that the manifest holds in the place of its bytes."""
+    data = to_dict(application)
+    if data.get("dossier", {}).pop("manifest", None) is not None:
+        manifest = envelope_pb2.Manifest.FromString(application.dossier.manifest)
+        data["terms"] = to_dict(terms_pb2.Terms.FromString(manifest.terms))
+    return data
+
+
 def _field_lines(data: Any, indent: str = "") -> Iterator[str]:
     named = data.items() if isinstance(data, dict) else (("-", one) for one in data)
     for name, value in named:
@@ -79,9 +103,14 @@ def _field_lines(data: Any, indent: str = "") -> Iterator[str]:
             yield f"{indent}{label}"
             yield from _field_lines(value, indent + "  ")
         else:
-            text = str(value)
+            text = _told(str(value))
             rest = f" … ({len(text)} characters; whole with --json)" if len(text) > VALUE_WIDTH else ""
             yield f"{indent}{label} {text[:VALUE_WIDTH]}{rest}"
+
+
+def _told(text: str) -> str:
+    """A value for people: an instant in China time, anything else as it is."""
+    return china_text(datetime.fromisoformat(text)) if _INSTANT.fullmatch(text) else text
 
 
 def to_dict(message: Message) -> dict[str, Any]:
@@ -125,8 +154,8 @@ def print_answer(answer: Answer) -> None:
         ("application 申请", outcome.application),
         ("case number 业务号", outcome.case_number),
         ("state 状态", state_name(outcome.state)),
-        ("accepted 受理", time_text(outcome.accepted_at)),
-        ("booked 登簿", time_text(outcome.booked_at)),
+        ("accepted 受理", china_time(outcome.accepted_at)),
+        ("booked 登簿", china_time(outcome.booked_at)),
     ]
     if outcome.HasField("receipt"):
         rows.append(("ledger 账本", f"index {outcome.receipt.index}, {receipt_state(answer)}"))
@@ -134,10 +163,36 @@ def print_answer(answer: Answer) -> None:
     for awaited in outcome.awaiting:
         role = finding_pb2.PartyRole.Name(awaited.role).removeprefix("PARTY_ROLE_")
         rows.append(("awaiting 待办", f"{awaited.name or awaited.institution.uscc} ({role})"))
+    rows += _prediction(outcome)
     for label, value in rows:
         if value:
             out.print(Text(f"  {label:<18} {value}"))
     print_findings(outcome.findings)
+
+
+def print_receipt(answer: Answer) -> None:
+    """Where an act stands in the ledger, without the answer again."""
+    outcome = answer.outcome
+    console().print(
+        Text(f"{outcome.application}  index {outcome.receipt.index}, {receipt_state(answer)}", style="bold")
+    )
+
+
+def _prediction(outcome: outcome_pb2.Outcome) -> list[tuple[str, str]]:
+    """What a rehearsal foresees; empty where it says nothing."""
+    if not outcome.HasField("prediction"):
+        return []
+    told = outcome.prediction
+    day = told.deadline
+    rows = [
+        ("before it 在先", str(told.cases_before)),
+        ("decided by 承诺", f"{day.year:04d}-{day.month:02d}-{day.day:02d}"),
+    ]
+    rows += [
+        ("rank 顺位", f"{one.unit_code}: {one.rank} (at worst 最低 {one.rank_at_worst})")
+        for one in told.ranks
+    ]
+    return rows
 
 
 def print_findings(findings: Iterable[finding_pb2.Finding]) -> None:
@@ -191,7 +246,7 @@ def certificates_table(certificates: Iterable[certificate_pb2.Certificate]) -> T
             one.number,
             certificate_pb2.CertificateKind.Name(one.kind).removeprefix("CERTIFICATE_KIND_"),
             certificate_pb2.Certificate.State.Name(one.state).removeprefix("STATE_"),
-            time_text(one.booked_at),
+            china_time(one.booked_at),
         )
     return table
 
@@ -200,7 +255,7 @@ def event_line(event: outcome_pb2.Event) -> Text:
     """An event on one line."""
     kind = outcome_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_")
     about = event.certificate or event.application or event.unit_code
-    return Text(f"{event.sequence:>6}  {time_text(event.time)}  {kind:<22} {about}")
+    return Text(f"{event.sequence:>6}  {china_time(event.time)}  {kind:<22} {about}")
 
 
 def state_name(state: application_pb2.Application.State.ValueType) -> str:
@@ -209,17 +264,59 @@ def state_name(state: application_pb2.Application.State.ValueType) -> str:
 
 
 def time_text(stamp: Timestamp) -> str:
-    """An instant as RFC 3339 in UTC; empty when absent."""
+    """An instant for programs, RFC 3339 in UTC; empty when absent."""
     return stamp.ToJsonString() if stamp.seconds else ""
 
 
-def transfer_progress(*, hidden: bool) -> Progress:
-    """A progress display of transfers, on standard error."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=Console(stderr=True),
-        disable=hidden,
-    )
+def china_time(stamp: Timestamp) -> str:
+    """An instant for people, see `china_text`; empty when absent."""
+    return china_text(stamp.ToDatetime(tzinfo=UTC)) if stamp.seconds else ""
+
+
+def china_text(instant: datetime) -> str:
+    """An instant for people: China time to the second, with its offset, as the certificates print it. Programs get RFC
+    3339 in UTC with --json.
+    """
+    return instant.astimezone(_CHINA).isoformat(sep=" ", timespec="seconds")
+
+
+class Transfers:
+    """Progress of transfers on standard error, one bar each, from the first byte on: what fails before it, or needs
+    none, shows none. Nothing at all where standard error is no terminal.
+    """
+
+    def __init__(self, *, hidden: bool) -> None:
+        self.console = Console(stderr=True)
+        self._hidden = hidden or not self.console.is_terminal
+        self._bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), _Speed(), console=self.console
+        )
+
+    def bar(self, description: str) -> ProgressCallback:
+        """The progress callback of one transfer."""
+        task: TaskID | None = None
+
+        def update(done: int, total: int) -> None:
+            nonlocal task
+            if self._hidden:
+                return
+            if task is None:
+                self._bars.start()
+                task = self._bars.add_task(description, total=total)
+            self._bars.update(task, completed=done, total=total)
+
+        return update
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._bars.live.is_started:
+            self._bars.stop()
+
+
+class _Speed(TransferSpeedColumn):
+    """The speed while there is one: a file that was there already moved no byte."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.finished_speed or task.speed else Text()

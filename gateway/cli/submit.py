@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from google.protobuf.message import DecodeError
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.acts import resendable, show_pending
 from gateway.cli.application_file import (
     ApplicationFile,
     build_manifest,
@@ -17,14 +19,17 @@ from gateway.cli.application_file import (
     terms_of,
 )
 from gateway.cli.papers import upload
+from gateway.cli.reading import read_file
 from gateway.cli.settings import ClientSettings, ConfigOption, JsonOption, load_settings
 from gateway.client.acts import send_act
 from gateway.client.errors import InputError
+from gateway.client.local_files import make_folder
 from gateway.client.manifest import sign_submission
 from gateway.client.payloads import MANIFEST
 from gateway.client.receipt_file import KeptAct, read_act, write_act
 from gateway.client.session import Answer
 from gateway.client.submissions import KINDS, Submission
+from gateway.pb.diya.v1 import envelope_pb2, terms_pb2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -139,7 +144,7 @@ def encumbered_transfer(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Submit one phase of an encumbered transfer (带押过户).
+    """Submit the first phase of an encumbered transfer (带押过户).
 
     \b
     Example:
@@ -155,6 +160,47 @@ def encumbered_transfer(
         receipts,
         config,
         as_json,
+    )
+
+
+@app.command("advance")
+def advance(
+    application: ApplicationArgument,
+    case: Annotated[
+        str, typer.Option("--case", help="Application of the first phase, when the file leaves it out.")
+    ] = "",
+    phase: Annotated[
+        int, typer.Option("--phase", min=2, help="Phase of the case, when the file leaves it out.")
+    ] = 2,
+    file: FileOption = None,
+    terms: TermsOption = None,
+    validate_only: RehearsalOption = False,
+    request_id: RequestIdOption = "",
+    receipts: ReceiptsOption = DEFAULT_RECEIPTS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """File the next phase of an encumbered transfer (案件推进).
+
+    The first phase must be booked. The old bank files a phase that only releases its mortgage by
+    itself, and may sign it with a key for releases.
+
+    \b
+    Example:
+      diya submit advance release.json --case registries/jiangyin/applications/0192… \\
+          --phase 2 --file EXTINCTION=settled.pdf
+    """
+    _submit(
+        "encumbered-transfer",
+        application,
+        file,
+        terms,
+        validate_only,
+        request_id,
+        receipts,
+        config,
+        as_json,
+        later=(case, phase),
     )
 
 
@@ -177,10 +223,11 @@ def resend(
     async def work() -> Answer:
         act = read_act(kept)
         async with opening.open_client(load_settings(config)) as client:
-            if act.envelope.payload_type == MANIFEST:
-                answer = await client.submit(act.envelope, act.sections)
-            else:
-                answer = await send_act(client.session, act.envelope, act.sections)
+            with resendable(kept):
+                if act.envelope.payload_type == MANIFEST:
+                    answer = await client.submit(act.envelope, act.sections)
+                else:
+                    answer = await send_act(client.session, act.envelope, act.sections)
         write_act(kept, KeptAct.of_answer(answer, act.sections))
         return answer
 
@@ -197,10 +244,14 @@ def _submit(
     receipts: Path,
     config: Path | None,
     as_json: bool,
+    later: tuple[str, int] | None = None,
 ) -> None:
     async def work() -> tuple[Answer, Path]:
         settings = load_settings(config)
+        make_folder(receipts)
         read = read_application(application)
+        if later is not None:
+            _name_phase(read.manifest.header, *later)
         papers = (*read.files, *map(parse_file_option, file or ()))
         signed_terms = _signed_terms(read, settings, terms)
         signer = opening.open_signer(settings)
@@ -220,12 +271,24 @@ def _submit(
             submission = Submission(envelope, tuple(content for _, content in read.sections))
             path = receipts / f"{manifest.header.request_id}.json"
             write_act(path, KeptAct(envelope, submission.sections))
-            answer = await client.submit(envelope, submission.sections)
+            with resendable(path):
+                answer = await client.submit(envelope, submission.sections)
             write_act(path, KeptAct.of_answer(answer, submission.sections))
             return answer, path
 
     answer, path = outcomes.run(work(), as_json=as_json)
     _finish(answer, path, as_json=as_json)
+
+
+def _name_phase(header: envelope_pb2.Header, case: str, phase: int) -> None:
+    """The case and phase of a later phase; what the file states wins over the options. Raises InputError."""
+    header.case = header.case or case
+    header.phase = header.phase or phase
+    if not header.case or header.phase < 2:
+        raise InputError(
+            "a later phase names its case: --case, or header.case of the file, and header.phase from 2 on",
+            "第二阶段起须写明所属案件：用 --case 或者文件的 header.case，且 header.phase 不小于 2",
+        )
 
 
 def _finish(answer: Answer, path: Path, *, as_json: bool) -> None:
@@ -234,13 +297,21 @@ def _finish(answer: Answer, path: Path, *, as_json: bool) -> None:
     else:
         show.print_answer(answer)
         show.console().print(Text(f"  {'kept 存档':<18} {path}"))
+        show_pending(answer, path)
     raise typer.Exit(show.exit_status_of(answer))
 
 
 def _signed_terms(read: ApplicationFile, settings: ClientSettings, terms: Path | None) -> bytes:
     if terms is None:
         return terms_of(read, settings)
+    data = read_file(terms)
     try:
-        return terms.read_bytes()
-    except OSError as error:
-        raise InputError(f"{terms}: {error.strerror}", f"{terms}：无法读取") from error
+        registry = terms_pb2.Terms.FromString(data).registry
+    except DecodeError:
+        registry = ""
+    if not registry:  # what no serialization of ours lacks
+        raise InputError(
+            f"{terms} is not serialized terms: name the terms.bin that `diya forms` wrote beside the forms",
+            f"{terms} 不是序列化的申请内容：请指定 diya forms 与表单一同生成的 terms.bin",
+        )
+    return data

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.reading import read_file
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.errors import InputError
+from gateway.client.identifiers import is_uscc
 
 
 def watch(
-    after: Annotated[int, typer.Option("--after", help="Last sequence that was handled.")] = 0,
+    after: Annotated[int, typer.Option("--after", min=0, help="Last sequence that was handled.")] = 0,
     catch_up_only: Annotated[
         bool,
         typer.Option("--catch-up-only", "--catch-up", help="End when no more events are there."),
@@ -39,6 +41,11 @@ def watch(
     """
 
     async def work() -> None:
+        if institution and not is_uscc(institution):
+            raise InputError(
+                f"--institution {institution} is not a USCC: 18 characters with a check character (GB 32100)",
+                f"--institution {institution} 不是统一社会信用代码：应为18位，含校验码（GB 32100）",
+            )
         start = _read(state) if state and state.exists() else after
         async with opening.open_client(load_settings(config)) as client:
             async for event in client.watch_events(
@@ -59,6 +66,12 @@ def watch(
 
 def _read(state: Path) -> int:
     try:
-        return int(state.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{state} holds no sequence number", f"{state} 中没有事件序号") from error
+        sequence = int(read_file(state))
+    except ValueError:
+        sequence = -1
+    if sequence < 0:
+        raise InputError(
+            f"{state} holds no sequence number: write the last one handled into it, or remove it to begin anew",
+            f"{state} 中没有事件序号：请写入最后处理的序号，或者删除该文件从头开始",
+        )
+    return sequence

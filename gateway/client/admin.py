@@ -152,6 +152,17 @@ class AdminClient:
         envelope, response = await self._send(self._stub.SetTrust, pb.SetTrustRequest, act)
         return await self._done(tuple(response.trust), envelope, response.receipt)
 
+    async def import_calendar(self, table: bytes, source: str = "") -> Done[pb.ImportCalendarResponse]:
+        """Put the State Council's table of one year in force (导入工作日历). table: the CSV, as it is."""
+        act = admin_acts_pb2.ImportCalendarAct(header=self._session.header(None), table=table, source=source)
+        envelope, response = await self._send(self._stub.ImportCalendar, pb.ImportCalendarRequest, act)
+        return await self._done(response, envelope, response.receipt)
+
+    async def get_calendar(self) -> pb.GetCalendarResponse:
+        """The years of which a table is known, and until when. Raises RequestError."""
+        request = pb.GetCalendarRequest(parent=self._session.parent)
+        return await self._session.call(self._stub.GetCalendar, request)
+
     async def get_profile(self, version: int = 0) -> pb.GetProfileResponse:
         """The profile (0: the one in force) and the rule set in force. Raises RequestError."""
         request = pb.GetProfileRequest(parent=self._session.parent, version=version)

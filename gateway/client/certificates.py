@@ -15,9 +15,12 @@ from gateway.client.errors import ProtocolBroken, ReceiptInvalid
 from gateway.client.files import ProgressCallback, receive
 from gateway.client.receipt import VerifiedReceipt, verify_part
 from gateway.client.session import Session
+from gateway.client.statements import verify_payout
 from gateway.pb.diya.v1 import certificate_pb2
 from gateway.pb.diya.v1 import certificate_service_pb2 as pb
 from gateway.pb.diya.v1.certificate_service_pb2_grpc import CertificateServiceStub
+from gateway.statements.payout import PayoutStatement
+from signing.trust import TrustStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,14 @@ class VerifiedCertificate:
 
     certificate: certificate_pb2.Certificate
     receipt: VerifiedReceipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPayout:
+    """A payout statement that verified, with the envelope to keep."""
+
+    statement: PayoutStatement
+    envelope: bytes
 
 
 class Certificates:
@@ -123,6 +134,45 @@ class Certificates:
 
         await receive(self._session, name, to, chunks, expected, progress)
         return await self.get(name)
+
+    async def check_payout(
+        self,
+        anchors: TrustStore,
+        *,
+        certificate: str = "",
+        application: str = "",
+        expected_amount_fen: int = 0,
+        expected_rank: int = 0,
+    ) -> tuple[CheckedPayout, ...]:
+        """Whether a loan may be paid out now: the registry's signed answer, verified under `anchors`.
+
+        certificate: resource name or identifier. application: of a booked application, every proof
+        that it brought of a right of yours. Pay out where `statement.safe`, and keep the envelope.
+        Raises RequestError, StatementInvalid.
+        """
+        request = pb.CheckPayoutRequest(
+            parent=self._session.parent,
+            expected_amount_fen=expected_amount_fen,
+            expected_rank=expected_rank,
+        )
+        if certificate:
+            request.certificate = self._session.name("certificates", certificate)
+        elif application:
+            request.application = self._session.name("applications", application)
+        response = await self._session.call(self._stub.CheckPayout, request)
+        return tuple(
+            CheckedPayout(
+                verify_payout(
+                    one.statement,
+                    anchors,
+                    self._session.clock(),
+                    registry=self._session.registry,
+                    certificate=certificate or one.certificate,
+                ),
+                one.statement,
+            )
+            for one in response.checks
+        )
 
     async def verify(
         self, *, identifier: str = "", code: str = "", pdf_sha256: bytes = b""

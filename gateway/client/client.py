@@ -14,12 +14,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from gateway.client import events
 from gateway.client.acts import send_act
-from gateway.client.certificates import Certificates, VerifiedCertificate
-from gateway.client.errors import ProtocolBroken, ReceiptInvalid
+from gateway.client.certificates import Certificates, CheckedPayout, VerifiedCertificate
+from gateway.client.errors import InputError, ProtocolBroken, ReceiptInvalid
 from gateway.client.files import FileTransfer, ProgressCallback, UploadedFile
 from gateway.client.manifest import instant
 from gateway.client.payloads import header_of, sign_payload
@@ -44,6 +43,7 @@ from gateway.pb.diya.v1.register_service_pb2_grpc import RegisterServiceStub
 from gateway.pb.diya.v1.registration_service_pb2_grpc import RegistrationServiceStub
 from signing.envelope import Envelope
 from signing.signer import Signer
+from signing.trust import TrustStore
 
 Sections = Sequence[envelope_pb2.Section]
 
@@ -110,7 +110,18 @@ class DiyaClient:
         return await self._submit("pre-notice", envelope, sections)
 
     async def submit_encumbered_transfer(self, envelope: Envelope, sections: Sections = ()) -> Answer:
-        """One phase of an encumbered transfer. As `submit`."""
+        """The first phase of an encumbered transfer. As `submit`."""
+        return await self._submit("encumbered-transfer", envelope, sections)
+
+    async def advance_case(self, envelope: Envelope, sections: Sections = ()) -> Answer:
+        """The next phase of an encumbered transfer: the header names `case` and `phase`, from 2 on.
+        A phase that only releases may be signed with a key for releases. As `submit`.
+        """
+        if not Submission(envelope).is_later_phase:
+            raise InputError(
+                "the header names no phase from 2 on: a first phase is submitted by submit_encumbered_transfer",
+                "信头未注明第二阶段起的 phase：第一阶段请用 submit_encumbered_transfer",
+            )
         return await self._submit("encumbered-transfer", envelope, sections)
 
     async def _submit(self, kind: str, envelope: Envelope, sections: Sections) -> Answer:
@@ -289,6 +300,24 @@ class DiyaClient:
         """The live state of any certificate; see `Certificates.verify`."""
         return await self.certificates.verify(identifier=identifier, code=code, pdf_sha256=pdf_sha256)
 
+    async def check_payout(
+        self,
+        anchors: TrustStore,
+        *,
+        certificate: str = "",
+        application: str = "",
+        expected_amount_fen: int = 0,
+        expected_rank: int = 0,
+    ) -> tuple[CheckedPayout, ...]:
+        """Whether a loan may be paid out now, signed; see `Certificates.check_payout`."""
+        return await self.certificates.check_payout(
+            anchors,
+            certificate=certificate,
+            application=application,
+            expected_amount_fen=expected_amount_fen,
+            expected_rank=expected_rank,
+        )
+
     async def get_unit(
         self,
         unit_code: str,
@@ -308,6 +337,24 @@ class DiyaClient:
         if response.unit_state.unit.unit_code not in ("", unit_code.rpartition("/")[2]):
             raise ProtocolBroken(f"another unit than {unit_code} came", "答复的不动产单元不符")
         return response
+
+    async def suggest_modes(
+        self,
+        unit_code: str,
+        lenders: Sequence[str] = (),
+        *,
+        own_right: str = "",
+        application: str = "",
+        authorisation_sha256: bytes = b"",
+    ) -> register_service_pb2.SuggestModesResponse:
+        """Which modes of encumbered transfer fit a unit and its new lenders (USCCs, none for a buyer
+        without a loan), and why the others do not. The basis is that of `get_unit`. Raises
+        RequestError.
+        """
+        name = self.session.name("units", unit_code)
+        request = register_service_pb2.SuggestModesRequest(name=name, lenders=lenders)
+        self._state_basis(request, own_right, application, authorisation_sha256)
+        return await self.session.call(self._register.SuggestModes, request)
 
     async def get_extract(
         self,
@@ -347,7 +394,13 @@ class DiyaClient:
         return await self.session.call(self._register.SearchUnits, request)
 
     def _state_basis(
-        self, request: Any, own_right: str, application: str, authorisation_sha256: bytes
+        self,
+        request: register_service_pb2.GetUnitRequest
+        | register_service_pb2.SuggestModesRequest
+        | register_service_pb2.GetExtractRequest,
+        own_right: str,
+        application: str,
+        authorisation_sha256: bytes,
     ) -> None:
         if own_right:
             request.own_right = own_right

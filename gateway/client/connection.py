@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,7 +17,7 @@ import grpc
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gateway.client.errors import OwnCertificateRefused
+from gateway.client.errors import InputError, OwnCertificateRefused
 from gateway.pb.diya.v1 import (
     admin_service_pb2,
     certificate_service_pb2,
@@ -36,6 +36,7 @@ SEND_BYTES_MAX: Final = 8 * 1024 * 1024
 KEEPALIVE_MILLISECONDS: Final = 60_000
 KEEPALIVE_TIMEOUT_MILLISECONDS: Final = 20_000
 _RECONNECT_MAX_MILLISECONDS: Final = 10_000
+_CHINA: Final = timezone(timedelta(hours=8))
 
 Clock = Callable[[], datetime]
 
@@ -104,8 +105,9 @@ def connect(
     gateway's certificate when it is not the host of `target`. Nothing is dialled before the first
     call.
 
-    Raises OwnCertificateRefused when the own certificate could not work.
+    Raises OwnCertificateRefused when the own certificate could not work, InputError for roots that are none.
     """
+    check_roots(server_roots)
     check_own_certificate(certificate_chain, private_key, clock())
     credentials = grpc.ssl_channel_credentials(server_roots, private_key, certificate_chain)
     return Connection(_channel(target, credentials, server_name), deadlines)
@@ -122,8 +124,24 @@ def connect_public(
 
     server_roots: PEM anchors; None means those of this machine.
     """
+    if server_roots is not None:
+        check_roots(server_roots)
     credentials = grpc.ssl_channel_credentials(server_roots)
     return Connection(_channel(target, credentials, server_name), deadlines)
+
+
+def check_roots(server_roots: bytes) -> None:
+    """Raise InputError unless these are PEM certificates: gRPC would fail with them as if the gateway were at fault."""
+    try:
+        if certificates_from_pem(server_roots):
+            return
+        why, why_zh = "it holds no certificate", "其中没有证书"
+    except SigningError as error:
+        why, why_zh = error.message, error.zh
+    raise InputError(
+        f"the roots of the gateway's certificate are no PEM certificates: {why}; use the authority's",
+        f"网关的根证书不是 PEM 证书：{why_zh}；请使用登记机构提供的根证书",
+    )
 
 
 def check_own_certificate(certificate_chain: bytes, private_key: bytes, now: datetime) -> None:
@@ -139,17 +157,17 @@ def check_own_certificate(certificate_chain: bytes, private_key: bytes, now: dat
     if now > own.not_after:
         raise OwnCertificateRefused(
             "CERTIFICATE_EXPIRED",
-            f"own client certificate of {own.subject!r} expired at {own.not_after.isoformat()}; "
+            f"own client certificate of {own.subject!r} expired at {_china(own.not_after)}; "
             "have a new one issued and register its key",
-            f"本方客户端证书（{own.subject}）已于 {own.not_after.isoformat()} 过期；请换发并登记新密钥",
+            f"本方客户端证书（{own.subject}）已于 {_china(own.not_after)} 过期；请换发并登记新密钥",
             metadata={"notAfter": own.not_after.isoformat()},
         )
     if now < own.not_before:
         raise OwnCertificateRefused(
             "CERTIFICATE_NOT_YET_VALID",
-            f"own client certificate of {own.subject!r} begins at {own.not_before.isoformat()}; "
+            f"own client certificate of {own.subject!r} begins at {_china(own.not_before)}; "
             "check this machine's clock",
-            f"本方客户端证书（{own.subject}）自 {own.not_before.isoformat()} 起生效；请检查本机时钟",
+            f"本方客户端证书（{own.subject}）自 {_china(own.not_before)} 起生效；请检查本机时钟",
             metadata={"notBefore": own.not_before.isoformat()},
         )
     try:
@@ -166,6 +184,11 @@ def check_own_certificate(certificate_chain: bytes, private_key: bytes, now: dat
             f"own private key does not belong to the client certificate of {own.subject!r}",
             f"本方私钥与客户端证书（{own.subject}）不匹配",
         )
+
+
+def _china(instant: datetime) -> str:
+    """An instant for people, in China time with its offset."""
+    return instant.astimezone(_CHINA).isoformat(sep=" ", timespec="seconds")
 
 
 def _channel(target: str, credentials: grpc.ChannelCredentials, server_name: str) -> grpc.aio.Channel:

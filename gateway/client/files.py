@@ -19,6 +19,7 @@ from gateway.client.errors import (
     ProtocolBroken,
     RequestError,
 )
+from gateway.client.local_files import not_read, not_written
 from gateway.client.manifest import file_reference
 from gateway.client.session import Session, translated
 from gateway.pb.diya.v1 import envelope_pb2, file_pb2, file_service_pb2
@@ -181,9 +182,11 @@ def hash_file(path: Path) -> tuple[bytes, int]:
             digest = hashlib.file_digest(file, "sha256").digest()
             size = file.tell()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", f"{path}：无法读取") from error
+        raise not_read(path, error) from error
     if size == 0:
-        raise InputError(f"{path} is empty", f"{path} 是空文件")
+        raise InputError(
+            f"{path} is empty; name the signed paper itself", f"{path} 是空文件；请指定已签署的材料文件"
+        )
     return digest, size
 
 
@@ -203,9 +206,13 @@ async def receive(
     known.
 
     The bytes go to `<name>.part` first and get their name when the digest holds. Raises
-    DownloadInvalid, ProtocolBroken, RequestError.
+    DownloadInvalid, ProtocolBroken, RequestError, InputError (not to be written there).
     """
     part = to.with_name(to.name + ".part")
+    try:
+        part.touch()
+    except OSError as error:
+        raise not_written(to, error) from error
     digest = hashlib.sha256()
     done = 0
     with part.open("wb") as file:
@@ -236,7 +243,11 @@ async def receive(
             f"{done} bytes with SHA-256 {digest.hexdigest()}, declared were {size} with {sha256.hex()}",
             "下载内容的大小或者摘要与声明不符，文件未保留",
         )
-    part.replace(to)
+    try:
+        part.replace(to)
+    except OSError as error:  # a folder of that name
+        part.unlink(missing_ok=True)
+        raise not_written(to, error) from error
 
 
 async def _messages(

@@ -39,6 +39,9 @@ _CLASSES: Final[dict[str, type[Message]]] = {
     "application/vnd.diya.supplement.v1+protobuf": acts_pb2.SupplementAct,
     "application/vnd.diya.withdrawal.v1+protobuf": acts_pb2.WithdrawalAct,
     REVIEW: acts_pb2.ReviewAct,
+    "application/vnd.diya.pre-notice-term.v1+protobuf": acts_pb2.PreNoticeTermAct,
+    "application/vnd.diya.restriction.v1+protobuf": acts_pb2.RestrictionAct,
+    "application/vnd.diya.counter.v1+protobuf": acts_pb2.CounterAct,
     "application/vnd.diya.admin.import-register.v1+protobuf": admin_acts_pb2.ImportRegisterAct,
     "application/vnd.diya.admin.set-institution.v1+protobuf": admin_acts_pb2.SetInstitutionAct,
     "application/vnd.diya.admin.suspend-institution.v1+protobuf": (admin_acts_pb2.SuspendInstitutionAct),
@@ -48,6 +51,7 @@ _CLASSES: Final[dict[str, type[Message]]] = {
     "application/vnd.diya.admin.set-profile.v1+protobuf": admin_acts_pb2.SetProfileAct,
     "application/vnd.diya.admin.set-rule-set.v1+protobuf": admin_acts_pb2.SetRuleSetAct,
     "application/vnd.diya.admin.set-trust.v1+protobuf": admin_acts_pb2.SetTrustAct,
+    "application/vnd.diya.admin.import-calendar.v1+protobuf": admin_acts_pb2.ImportCalendarAct,
 }
 _TYPES: Final = {of: payload_type for payload_type, of in _CLASSES.items()}
 

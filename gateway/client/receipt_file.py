@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
-from gateway.client.errors import InputError, ReceiptInvalid
+from gateway.client.errors import ReceiptInvalid
+from gateway.client.local_files import make_folder, not_read, not_such_a_file, not_written
 from gateway.client.payloads import header_of
 from gateway.client.receipt import VerifiedReceipt, verify_answer, verify_receipt
 from gateway.client.session import Answer
@@ -83,7 +84,7 @@ class KeptAct:
 
 
 def write_act(path: Path, act: KeptAct) -> None:
-    """Write the file, replacing an older one in one step. Its folder is made when missing."""
+    """Write the file, replacing an older one in one step. Its folder is made when missing. Raises InputError."""
     header = header_of(act.envelope)
     data: dict[str, Any] = {
         "schema": SCHEMA,
@@ -94,10 +95,13 @@ def write_act(path: Path, act: KeptAct) -> None:
         "outcome": None if act.outcome is None else MessageToDict(act.outcome),
         "receipt": None if act.receipt is None else MessageToDict(act.receipt),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    try:
+        fresh.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise not_written(path, error) from error
 
 
 def read_act(path: Path) -> KeptAct:
@@ -119,6 +123,10 @@ def read_act(path: Path) -> KeptAct:
             None if receipt is None else ParseDict(receipt, outcome_pb2.Receipt()),
         )
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", f"{path}：无法读取") from error
+        raise not_read(path, error) from error
     except (KeyError, TypeError, ValueError, ParseError, EnvelopeMalformed) as error:
-        raise InputError(f"{path} is not a {SCHEMA} file: {error}", f"{path} 不是 {SCHEMA} 文件") from error
+        shape, shape_zh = (
+            f"a {SCHEMA} file, as `diya submit` keeps them",
+            f" {SCHEMA} 文件（diya submit 存档的文件）",
+        )
+        raise not_such_a_file(path, error, shape, shape_zh) from error

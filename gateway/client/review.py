@@ -7,12 +7,13 @@ whoever decides on less than there is gets SEEN_INDEX_STALE, looks again and sig
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from gateway.client.acts import send_act
 from gateway.client.dossier import Dossier, open_dossier
-from gateway.client.manifest import instant
-from gateway.client.payloads import sign_payload
+from gateway.client.errors import RequestError
+from gateway.client.manifest import day, instant
+from gateway.client.payloads import envelope_to_wire, sign_payload
 from gateway.client.session import Answer, Session
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, codes_pb2, finding_pb2
 from gateway.pb.diya.v1 import review_service_pb2 as pb
@@ -20,6 +21,7 @@ from gateway.pb.diya.v1.review_service_pb2_grpc import ReviewServiceStub
 from signing.signer import Signer
 
 _Act = acts_pb2.ReviewAct
+_Term = acts_pb2.PreNoticeTermAct
 
 
 class ReviewClient:
@@ -102,6 +104,36 @@ class ReviewClient:
     async def resume(self, dossier: Dossier, *, opinion: str = "") -> Answer:
         """End a suspension (恢复)."""
         return await self._send(_Act(resume=_Act.Resume(), opinion=opinion), dossier)
+
+    async def confirm_lapse(self, unit_code: str, right_id: str, *, opinion: str = "") -> Answer:
+        """A pre-notice past its 90 days has lapsed (确认失效): it ends, its proof is void."""
+        return await self._state(
+            _Term(unit_code=unit_code, right_id=right_id, opinion=opinion, confirm_lapse=_Term.ConfirmLapse())
+        )
+
+    async def registrable(
+        self, unit_code: str, right_id: str, registrable_from: date, evidence: str, *, opinion: str = ""
+    ) -> Answer:
+        """From when the final registration is possible (可申请登记): a pre-notice's 90 days run from that day."""
+        arm = _Term.Registrable(registrable_from=day(registrable_from), evidence=evidence)
+        return await self._state(
+            _Term(unit_code=unit_code, right_id=right_id, opinion=opinion, registrable=arm)
+        )
+
+    async def _state(self, act: acts_pb2.PreNoticeTermAct) -> Answer:
+        act.header.CopyFrom(self._session.header(None))
+        envelope = sign_payload(self._signer, act)
+        request = pb.StatePreNoticeTermRequest(
+            parent=self._session.parent,
+            request_id=act.header.request_id,
+            envelope=envelope_to_wire(envelope),
+        )
+        try:
+            response = await self._session.act(self._stub.StatePreNoticeTerm, request)
+        except RequestError as error:
+            error.envelope = envelope
+            raise
+        return await self._session.answer(envelope, response.outcome)
 
     async def _send(self, act: acts_pb2.ReviewAct, dossier: Dossier) -> Answer:
         act.header.CopyFrom(self._session.header(None))

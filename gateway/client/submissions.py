@@ -1,4 +1,4 @@
-"""A signed submission and the four calls that take one. Outer fields are copied from the signed
+"""A signed submission and the five calls that take one. Outer fields are copied from the signed
 header.
 """
 
@@ -39,13 +39,19 @@ class Submission:
         """The manifest, parsed. Raises InputError."""
         return manifest_of(self.envelope)
 
+    @property
+    def is_later_phase(self) -> bool:
+        """Whether it goes on with a case, by AdvanceCase, rather than begin one. Raises InputError."""
+        return self.manifest.header.phase > 1
+
 
 async def submit(
     session: Session,
     submission: Submission,
     kind: codes_pb2.ApplicationKind.ValueType | None = None,
 ) -> Answer:
-    """Send a submission by the call of its kind. kind: demanded, when given.
+    """Send a submission by the call of its kind, a later phase by AdvanceCase. kind: demanded, when
+    given.
 
     Raises InputError, RequestError, ReceiptInvalid, ProtocolBroken.
     """
@@ -75,6 +81,8 @@ async def _send(
     if kind == codes_pb2.APPLICATION_KIND_PRE_NOTICE:
         return (await session.act(stub.SubmitPreNotice, _pre_notice(submission))).outcome
     if kind == codes_pb2.APPLICATION_KIND_ENCUMBERED_TRANSFER:
+        if submission.is_later_phase:
+            return (await session.act(stub.AdvanceCase, _advance(submission))).outcome
         return (await session.act(stub.SubmitEncumberedTransfer, _transfer(submission))).outcome
     raise _no_kind()
 
@@ -89,6 +97,8 @@ def stream_request(correlation: int, submission: Submission) -> pb.SubmitStreamR
         request.mortgage_release.CopyFrom(_release(submission))
     elif kind == codes_pb2.APPLICATION_KIND_PRE_NOTICE:
         request.pre_notice.CopyFrom(_pre_notice(submission))
+    elif kind == codes_pb2.APPLICATION_KIND_ENCUMBERED_TRANSFER and submission.is_later_phase:
+        request.advance.CopyFrom(_advance(submission))
     elif kind == codes_pb2.APPLICATION_KIND_ENCUMBERED_TRANSFER:
         request.encumbered_transfer.CopyFrom(_transfer(submission))
     else:
@@ -156,6 +166,17 @@ def _pre_notice(submission: Submission) -> pb.SubmitPreNoticeRequest:
 def _transfer(submission: Submission) -> pb.SubmitEncumberedTransferRequest:
     outer = _outer(submission)
     return pb.SubmitEncumberedTransferRequest(
+        parent=outer.parent,
+        request_id=outer.request_id,
+        validate_only=outer.validate_only,
+        envelope=outer.envelope,
+        sections=outer.sections,
+    )
+
+
+def _advance(submission: Submission) -> pb.AdvanceCaseRequest:
+    outer = _outer(submission)
+    return pb.AdvanceCaseRequest(
         parent=outer.parent,
         request_id=outer.request_id,
         validate_only=outer.validate_only,

@@ -12,6 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gateway.client.errors import InputError
+from gateway.client.local_files import fault_of, not_read
+from ledger.checkpoint import check_vkey
+from ledger.errors import CheckpointError
 
 SUFFIX = ".vkey"
 
@@ -33,16 +36,41 @@ class LedgerTrust:
 
 
 def read_trust(folder: Path) -> LedgerTrust:
-    """The trust in a folder. Raises InputError when the folder is missing or holds no vkey."""
-    vkeys = {}
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-        keys = [line for line in lines if line and not line.startswith("#")]
-        if keys:
-            vkeys[path.name.removesuffix(SUFFIX)] = keys
+    """The trust in a folder. Raises InputError when the folder is missing or holds no vkey, and for a file in it that
+    is none: passed over in silence it would look like a ledger that nobody trusts.
+    """
+    vkeys = {path.name.removesuffix(SUFFIX): _read_vkeys(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}
     if not vkeys:
         raise InputError(
             f"{folder} holds no <registry>{SUFFIX} file; ask the authority for its ledger's key",
             f"{folder} 中没有 <登记机构>{SUFFIX} 文件；请向登记机构索取账本公钥",
         )
     return LedgerTrust(vkeys)
+
+
+def _read_vkeys(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise not_read(path, error) from error
+    except ValueError as error:
+        raise _no_vkey(path, *fault_of(error)) from error
+    keys = []
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
+        if not line or line.startswith("#"):
+            continue
+        try:
+            check_vkey(line)
+        except CheckpointError as error:
+            raise _no_vkey(path, f"line {number}: {error}", f"第 {number} 行不是账本公钥") from error
+        keys.append(line)
+    if not keys:
+        raise _no_vkey(path, "it holds no key", "其中没有公钥")
+    return keys
+
+
+def _no_vkey(path: Path, why: str, why_zh: str) -> InputError:
+    return InputError(
+        f"{path} is not a verifier key of a ledger: {why}; ask the authority for it again, by a way you trust",
+        f"{path} 不是账本公钥：{why_zh}；请通过可信途径向登记机构重新索取",
+    )

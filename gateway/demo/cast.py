@@ -15,6 +15,12 @@ REGISTRAR = Party(
 )
 REGISTRAR_ID = "zhou"
 
+#: Who answers for the key of the authority's own counter system.
+COUNTER = Party(
+    name="大厅系统", id_kind=IdKind.RESIDENT_ID, id_number=made_up_citizen_id(dt.date(1980, 8, 8), 15)
+)
+COUNTER_ID = "counter"
+
 #: Who answers for what the institutions send.
 CLERK_NAME, CLERK_NUMBER = "经办员", "D-001"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.app import utc_now
 from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER
-from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
+from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
 from gateway.kinds.law import CHINA
 
 #: Whose settings are written, and which registry they call.
@@ -22,6 +22,7 @@ CLIENTS = {
     "fund-centre": "taizhou",
     REGISTRAR_KEY: "taizhou",
     OPERATOR_KEY: "jiangyin",
+    COUNTER_KEY: "taizhou",
 }
 
 
@@ -105,7 +106,8 @@ are the answers with their ledger receipts; `papers/` are the signed papers; `tr
 check them: anchors, revocation lists, the ledgers' verifier keys; `client-….toml` are everybody's settings of `diya`.
 Everybody in here is made up, every key is for development only.
 
-Ten commands to try next. Run them in the folder above this one, with `diya` on your PATH:
+Ten commands to try next. Beside what `make demo` needs, only the first (`pdfsig`) and the ninth (`grpcurl`) want a
+program more. Run them in the folder above this one, with `diya` on your PATH:
 
 ```sh
 export PATH={bin}:"$PATH"
@@ -139,12 +141,12 @@ export PATH={bin}:"$PATH"
    diya ledger verify --config {out}/diya.toml
    ```
 
-5. Change one row in a copy, and check again: it names the row and exits with 1.
+5. Change one row of one ledger in a copy, and check again: it names the row and exits with 1, the other is whole.
 
    ```sh
    rm -rf {broken} && cp -r {out} {broken}
    python3 -c "import sqlite3; db = sqlite3.connect('{broken}/data/diya.db'); \\
-   db.execute(\\"update ledger_entry set entry = x'00' where entry_index = 3\\"); db.commit()"
+   db.execute(\\"update ledger_entry set entry = x'00' where registry = 'taizhou' and entry_index = 3\\"); db.commit()"
    diya ledger verify --config {broken}/diya.toml
    ```
 
@@ -167,7 +169,8 @@ export PATH={bin}:"$PATH"
    diya --config {out}/client-bank-b.toml certificate verify {certificate} --online
    ```
 
-9. Ask what you like over gRPC, without our client (grpcurl).
+9. Ask what you like over gRPC, without our client. `grpcurl` is a program of its own (github.com/fullstorydev/grpcurl);
+   any other gRPC tool will do.
 
    ```sh
    grpcurl -cacert {out}/trust/server-roots.pem -cert {out}/clients/bank-b/tls.pem \\

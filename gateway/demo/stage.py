@@ -14,7 +14,7 @@ from gateway.client.connection import connect
 from gateway.client.session import Session
 from gateway.client.trust import read_trust
 from gateway.config import Config, load_config
-from gateway.demo.cast import REGISTRAR, sample_seeds
+from gateway.demo.cast import COUNTER, REGISTRAR, sample_seeds
 from gateway.register.model import Party
 from gateway.register.sample import SAMPLE
 from gateway.setup import SetupRefused, initialise
@@ -29,6 +29,7 @@ INSTITUTIONS: dict[str, Party] = {
 }
 REGISTRAR_KEY = "registrar"
 OPERATOR_KEY = "operator"
+COUNTER_KEY = "counter"
 
 #: Of this gateway, what stays behind serves on these: banks, the public, metrics.
 PORTS = (7443, 7444, 7445)
@@ -110,6 +111,8 @@ def prepare(folder: Path, *, now: dt.datetime, ports: tuple[int, int, int] = POR
         pki.issue_tls_client(party.id_number, party.name).write(folder / "clients" / key, "tls")
     pki.issue_registrar(REGISTRAR.id_number, REGISTRAR.name).write(folder / "clients" / REGISTRAR_KEY, "sign")
     pki.issue_tls_client("000000000000000000", "registrar").write(folder / "clients" / REGISTRAR_KEY, "tls")
+    pki.issue_registrar(COUNTER.id_number, COUNTER.name).write(folder / "clients" / COUNTER_KEY, "sign")
+    pki.issue_tls_client("000000000000000000", "counter").write(folder / "clients" / COUNTER_KEY, "tls")
 
 
 def set_ports(folder: Path, old: tuple[int, int, int], new: tuple[int, int, int]) -> None:

@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.table import Table
 
@@ -25,6 +26,7 @@ from gateway.client.receipt_file import KeptAct, write_act
 from gateway.client.review import ReviewClient
 from gateway.client.session import Actor, Answer
 from gateway.client.trust import read_trust
+from gateway.demo import feeding
 from gateway.demo.cases import Filing
 from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER, REGISTRAR, REGISTRAR_ID
 from gateway.demo.readme import Left, write_readme
@@ -55,6 +57,22 @@ _ROLES = (
 #: A case that a person decides: accepted, and perhaps taken up already.
 _FOR_A_PERSON = ("ACCEPTED", "IN_REVIEW")
 
+#: The longest names of states: they are not to be broken in two.
+_STATE_WIDTH = len("AWAITING_PARTIES")
+
+#: A long certificate number, 浙(2026)台州椒江区不动产证明第0000001号, in columns; on a terminal that is not wide it
+#: takes two lines. Both widths are fixed, because a table that is squeezed drops characters.
+_NUMBER_WIDTH = 40
+_WIDE = 110
+
+#: Who is who in the table, for people: one name each.
+_NAMES = {
+    "bank-a": "bank A",
+    "bank-a-branch": "bank A for its branch",
+    "bank-b": "bank B",
+    "fund-centre": "fund centre",
+}
+
 #: A seal takes well under a second; whoever waits so long waits for nothing.
 _SEAL_SECONDS_MAX = 60.0
 
@@ -69,22 +87,44 @@ class Board:
 
     rows: list[tuple[str, ...]] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
+    is_whole: bool = False
 
-    def add(self, who: str, what: str, state: str, index: int | str = "", number: str = "") -> None:
-        """One more line."""
-        self.rows.append((who, what, state, str(index), number))
+    def add(self, who: str, what: str, state: str, ledger: str = "", number: str = "") -> None:
+        """One more line. `ledger`: whose, and the index there."""
+        self.rows.append((who, what, state, ledger, number))
 
-    def __rich__(self) -> Table:
-        table = Table(title="Diya 抵押 · demo", title_justify="left")
-        for name, style in (
-            ("who", ""),
-            ("what", ""),
-            ("state", "bold"),
-            ("ledger", "cyan"),
-            ("certificate", "green"),
-        ):
-            table.add_column(name, style=style, overflow="fold")
-        for row in self.rows:
+    def __enter__(self) -> None:
+        """The play begins."""
+
+    def __exit__(self, *raised: object) -> None:
+        """The play is over, whatever came of it: all that there is to see is shown."""
+        self.is_whole = True
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """All rows once it is whole; before, as many of the newest as the terminal has lines for."""
+        shown = len(self.rows)
+        if console.is_terminal and not self.is_whole:
+            lines = console.size.height - 1
+            shown = min(shown, lines)
+            while (
+                shown > 1
+                and len(console.render_lines(self._table(shown, options.max_width), options, pad=False))
+                > lines
+            ):
+                shown -= 1
+        yield self._table(shown, options.max_width)
+
+    def _table(self, shown: int, columns: int) -> Table:
+        left_out = len(self.rows) - shown
+        title = "Diya 抵押 · demo" + (f" · {left_out} rows above" if left_out else "")
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("who", overflow="fold")
+        table.add_column("what", overflow="fold")
+        table.add_column("state", style="bold", width=_STATE_WIDTH)
+        table.add_column("ledger", style="cyan", no_wrap=True)
+        lines = 1 if columns >= _WIDE else 2
+        table.add_column("certificate", style="green", width=_NUMBER_WIDTH // lines, overflow="fold")
+        for row in self.rows[left_out:]:
             table.add_row(*row)
         return table
 
@@ -96,7 +136,7 @@ async def play(folder: Path, console: Console, ports: tuple[int, int, int] = POR
     """
     await asyncio.to_thread(clear, folder)
     board = Board()
-    with Live(board, console=console, refresh_per_second=8):
+    with Live(board, console=console, refresh_per_second=8, vertical_overflow="visible"), board:
         now = utc_now()
         await asyncio.to_thread(prepare, folder, now=now - dt.timedelta(minutes=5), ports=(0, 0, 0))
         async with AsyncExitStack() as stack:
@@ -108,6 +148,7 @@ async def play(folder: Path, console: Console, ports: tuple[int, int, int] = POR
             await _portfolio(stage, board)
             await _transfer(stage, board)
             await _not_accepted(stage, board)
+            await _seized(stage, board)
             await _released(stage, board, number)
             await _verified(stage, board)
     set_ports(folder, (0, 0, 0), ports)
@@ -123,16 +164,22 @@ async def _set_up(stage: Stage, board: Board) -> None:
         )
         for key in INSTITUTIONS:
             await admin.set_institution(_institution(stage, key))
+        await admin.set_registrar(feeding.counter(stage))
         done = await admin.set_registrar(_registrar(stage))
-        board.add("operator", f"{registry.registry}: institutions, registrar", "SET", _index(done.wire.index))
+        board.add(
+            "operator",
+            "institutions, registrar",
+            "SET",
+            f"{registry.registry} {done.wire.index}",
+        )
         path = stage.folder / f"register-{registry.registry}.csv"
         rows = _write_register(registry, path)
         imported = await admin.import_register(path, source="sample")
         board.add(
             "operator",
-            f"{registry.registry}: register of {rows} rows",
+            f"register of {rows} rows",
             "IMPORTED",
-            _index(imported.wire.index),
+            f"{registry.registry} {imported.wire.index}",
         )
 
 
@@ -226,7 +273,7 @@ async def _joined(
     """A co-applicant reads the terms, agrees, and joins with its own key."""
     party = await _party(stage, key, registry)
     joined = await party.join(target_of_envelope(answer.outcome.application, answer.envelope), parties)
-    _told(stage, board, INSTITUTIONS[key].name, "joined on the same terms", joined, *_FOR_A_PERSON)
+    _told(stage, board, _NAMES[key], "joined on the same terms", joined, *_FOR_A_PERSON)
 
 
 async def _party(stage: Stage, key: str, registry: str) -> PartyClient:
@@ -245,12 +292,36 @@ async def _not_accepted(stage: Stage, board: Board) -> None:
         raise DemoFailed(f"mortgage of a seized flat: expected the ground R-SEIZED, came {findings}")
 
 
+async def _seized(stage: Stage, board: Board) -> None:
+    """A court's seizure comes from the counter while a case waits: it stops there and then, and nothing is undone."""
+    client = await stage.client("bank-b", "taizhou")
+    filing = Filing(stage, client, "bank-b", "bank-b", stage.folder / "papers" / "mortgage-raced", utc_now())
+    flat = SAMPLE.free("taizhou")[2]
+    answer = await filing.mortgage(flat, 60_000_000)
+    _told(stage, board, "bank B", "mortgage, to a registrar", answer, *_FOR_A_PERSON)
+    entered = await feeding.seize(stage, "taizhou", flat)
+    board.add(
+        "counter",
+        "seizure of that flat, by the feed",
+        "ENTERED",
+        f"taizhou {entered.outcome.receipt.index}",
+    )
+    write_act(stage.folder / "receipts" / _receipt_name(entered), KeptAct.of_answer(entered))
+    case = await client.get_application(answer.outcome.application)
+    found = [f.code for f in case.findings]
+    board.add("bank B", f"the case that waited: {'; '.join(found)}", "STOPPED")
+    if found != ["R-SEIZED"]:
+        raise DemoFailed(f"a case that a seizure met: expected R-SEIZED, came {found}")
+    stated = await feeding.what_came_first(stage, "taizhou", flat, stage.folder / "order.json")
+    board.add("anyone, offline", f"order.json: {len(stated.lines)} facts, in the order of law", "VALID")
+
+
 async def _released(stage: Stage, board: Board, proof_number: str) -> None:
     """The loan is paid: the mortgagee releases alone, at once, and its proof is void."""
     client = await stage.client("bank-a", "jiangyin")
     filing = Filing(stage, client, "bank-a", "bank-a-branch", stage.folder / "papers" / "release", utc_now())
     answer = await filing.release(SAMPLE.sole_free_jiangyin, proof_number)
-    _told(stage, board, "bank A for its branch", f"release of {proof_number}", answer, "BOOKED")
+    _told(stage, board, "bank A for its branch", "mortgage released", answer, "BOOKED")
     states = []
     async for one in client.certificates.list(number=proof_number):
         states.append(one.State.Name(one.state).removeprefix("STATE_"))
@@ -269,7 +340,7 @@ async def _verified(stage: Stage, board: Board) -> None:
         verdict = await asyncio.to_thread(
             verify_certificate, path.read_bytes(), trust=trust, vkeys=vkeys, at=utc_now()
         )
-        board.add("anyone, offline", path.name, "VALID" if verdict.sound else "INVALID")
+        board.add("anyone", "verified offline", "VALID" if verdict.sound else "INVALID", number=path.stem)
         if verdict.sound:
             sound.append(path.stem)
     unproven = sorted(set(board.numbers) - set(sound))
@@ -293,7 +364,8 @@ async def _sealed(stage: Stage, board: Board, filing: Filing, answer: Answer) ->
                 if number:
                     await filing.client.download_certificate(event.certificate, folder / f"{number}.pdf")
                     told = "e-certificate sealed and downloaded"
-                    board.add(filing.mortgagee.name, told, "SEALED", event.index, number)
+                    ledger = f"{answer.outcome.receipt.registry} {event.index}"
+                    board.add(_NAMES[filing.applicant], told, "SEALED", ledger, number)
                 if not wanted:
                     return
     except TimeoutError as error:
@@ -309,7 +381,8 @@ def _told(stage: Stage, board: Board, who: str, what: str, answer: Answer, *expe
     numbers = [c.number for c in answer.outcome.certificates]
     state = application_pb2.Application.State.Name(answer.outcome.state).removeprefix("STATE_")
     came = answer.result if answer.result == state else f"{answer.result} {state}"
-    board.add(who, what, came, answer.outcome.receipt.index, "、".join(numbers))
+    receipt = answer.outcome.receipt
+    board.add(who, what, came, f"{receipt.registry} {receipt.index}", "、".join(numbers))
     board.numbers += numbers
     write_act(stage.folder / "receipts" / _receipt_name(answer), KeptAct.of_answer(answer))
     if state not in expected:
@@ -364,7 +437,3 @@ def _tls_key_id(stage: Stage, key: str) -> str:
 def _write_register(registry: SampleRegistry, path: Path) -> int:
     with path.open("w", encoding="utf-8", newline="") as stream:
         return write_register_csv(registry, stream)
-
-
-def _index(value: int) -> int | str:
-    return value if value >= 0 else ""

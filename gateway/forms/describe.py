@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from gateway.cases.stated import DeclarationKind
 from gateway.cases.terms import (
     AnyOperation,
     ChangeItem,
@@ -25,73 +24,11 @@ from gateway.cases.terms import (
     PreNoticeCreate,
     PreNoticeRelease,
     Reissue,
-    ReissueGround,
-    ReleaseGround,
-    TransferGround,
     operation_name,
 )
 from gateway.certificates import wording
+from gateway.forms import words
 from gateway.register.model import MortgageKind, Party, Value
-
-RIGHTS: Final = ("国有建设用地使用权", "房屋所有权", "抵押权", "居住权", "地役权", "其他")
-ACTS: Final = ("首次登记", "转移登记", "变更登记", "注销登记", "更正登记", "异议登记", "预告登记", "其他")
-
-RELEASE_GROUND: Final = {
-    ReleaseGround.CLAIM_SETTLED: "主债权消灭（债务已结清）",
-    ReleaseGround.WAIVED: "抵押权人放弃抵押权",
-    ReleaseGround.REALISED: "抵押权已经实现",
-    ReleaseGround.JUDGMENT: "生效法律文书",
-    ReleaseGround.AGREEMENT: "抵押人与抵押权人协商一致",
-    ReleaseGround.UNDERTAKING: "债务将以新贷款结清，抵押权人承诺结清后注销",
-    ReleaseGround.OTHER: "法律规定抵押权消灭的其他情形",
-}
-
-#: The same grounds as a pre-notice ends on them (CC 221; RD 89).
-_NOTICE_ENDS: Final = RELEASE_GROUND | {
-    ReleaseGround.CLAIM_SETTLED: "债权消灭",
-    ReleaseGround.WAIVED: "预告登记权利人放弃预告登记",
-    ReleaseGround.AGREEMENT: "当事人协商一致",
-    ReleaseGround.OTHER: "法律规定预告登记失效的其他情形",
-}
-
-DECLARATION: Final = {
-    DeclarationKind.DISSENT_RISK: "知悉异议登记，自愿承担因此产生的风险",
-    DeclarationKind.WARD_BENEFIT: "作为监护人，保证本次处分为被监护人的利益",
-    DeclarationKind.MORTGAGEE_TOLD: "已将转让抵押不动产一事通知抵押权人",
-    DeclarationKind.SECURITY_GIVEN_UP: "放弃第三人提供的担保",
-    DeclarationKind.HABITATION_KNOWN: "知悉不动产上设有居住权",
-}
-
-_RELEASE_PAPER: Final = {
-    ReleaseGround.WAIVED: "放弃抵押权的声明",
-    ReleaseGround.UNDERTAKING: "结清后注销承诺",
-}
-
-
-CHANGE_ITEM: Final = {
-    ChangeItem.MORTGAGOR: "抵押人",
-    ChangeItem.DEBTOR: "债务人",
-    ChangeItem.AMOUNT: "债权数额",
-    ChangeItem.TERM: "债务履行期限",
-    ChangeItem.SECURED_SCOPE: "担保范围",
-    ChangeItem.TRANSFER_RESTRICTION: "禁止或限制转让的约定",
-    ChangeItem.RANK: "抵押顺位",
-    ChangeItem.NAME_OR_IDENTITY: "姓名、名称或者证件",
-    ChangeItem.UNITS: "抵押财产",
-}
-
-TRANSFER_GROUND: Final = {
-    TransferGround.CLAIM_ASSIGNMENT: "主债权转让",
-    TransferGround.MERGER: "抵押权人合并",
-    TransferGround.JUDGMENT: "生效法律文书",
-}
-
-REISSUE_GROUND: Final = {
-    ReissueGround.DAMAGED: "证书破损、污损",
-    ReissueGround.LOST: "证书遗失、灭失（已声明作废）",
-    ReissueGround.MEDIUM: "介质转换",
-    ReissueGround.LEGACY: "旧证换新证",
-}
 
 
 class NotOnFormError(ValueError):
@@ -110,7 +47,7 @@ class Fact(Value, frozen=True, kw_only=True):
 class Described(Value, frozen=True, kw_only=True):
     """One operation as the form prints it.
 
-    `right` is one of RIGHTS and `act` one of ACTS; `holders` and `obligors` carry the role each is named by.
+    `right` and `act` are of words.RIGHTS and words.ACTS; `holders` and `obligors` carry the role each is named by.
     """
 
     title: str
@@ -155,6 +92,10 @@ def _mortgage_first(op: MortgageFirst) -> Described:
         _fact("是否存在禁止或限制转让抵押不动产的约定", wording.RESTRICTION[op.transfer_restriction]),
         _fact("债务人", wording.names(op.debtors)),
     ]
+    if op.restriction_text:
+        facts.insert(5, _fact("禁止或限制转让的约定内容", op.restriction_text))
+    if op.existing_claim_fen:
+        facts.append(_fact("转入担保范围的已有债权", _amount(op.existing_claim_fen, op.currency)))
     if op.agreed_rank is not None:
         facts.append(_fact("约定抵押顺位", f"第{op.agreed_rank}顺位"))
     portions: Sequence[str] = [wording.loan_portion(p, op.currency) for p in op.loan_portions]
@@ -191,30 +132,35 @@ def _mortgage_first(op: MortgageFirst) -> Described:
 
 def _mortgage_change(op: MortgageChange) -> Described:
     after = _mortgage_first(op.content)
+    own_name = set(op.items) == {ChangeItem.NAME_OR_IDENTITY}
     return replace(
         after,
-        title="抵押权变更登记",
+        title="在建建筑物抵押权变更登记" if op.construction else "抵押权变更登记",
         act="变更登记",
         units=op.units,
         facts=(
             _fact("不动产登记证明号", op.proof.number),
-            _fact("变更事项", "、".join(CHANGE_ITEM[item] for item in op.items)),
+            _fact("变更事项", "、".join(words.CHANGE_ITEM[item] for item in op.items)),
             *(replace(fact, label=f"变更后{fact.label}") for fact in after.facts),
         ),
         ground="抵押权变更",
-        papers=("抵押权变更协议", "不动产登记证明"),
+        papers=(
+            "姓名、名称或者证件变更的证明" if own_name else "抵押权变更协议",
+            "不动产登记证明",
+        ),
     )
 
 
 def _mortgage_transfer(op: MortgageTransfer) -> Described:
-    facts = [_fact("不动产登记证明号", op.proof.number), _fact("转移原因", TRANSFER_GROUND[op.ground])]
+    facts = [_fact("不动产登记证明号", op.proof.number), _fact("转移原因", words.TRANSFER_GROUND[op.ground])]
     if op.assigned_fen is not None:
         facts.append(_fact("转让的债权数额", _amount(op.assigned_fen, "CNY")))
     if op.debtor_told_on is not None:
         facts.append(_fact("通知债务人日期", wording.date(op.debtor_told_on)))
-    merger = op.ground is TransferGround.MERGER
+    if op.follows_part:
+        facts.append(_fact("最高额抵押权的转移", "部分债权转移，约定抵押权随同转移"))
     return Described(
-        title="抵押权转移登记",
+        title="在建建筑物抵押权转移登记" if op.construction else "抵押权转移登记",
         right="抵押权",
         act="转移登记",
         units=op.units,
@@ -223,12 +169,13 @@ def _mortgage_transfer(op: MortgageTransfer) -> Described:
         obligor_role="抵押权转让人",
         obligors=op.assignors,
         facts=tuple(facts),
-        ground=TRANSFER_GROUND[op.ground],
-        papers=("合并的证明",) if merger else ("主债权转让协议", "已通知债务人的材料"),
+        ground=words.TRANSFER_GROUND[op.ground],
+        papers=words.TRANSFER_PAPERS[op.ground],
     )
 
 
 def _claim_fixing(op: ClaimFixing) -> Described:
+    ends = [_fact("债务履行期限止", wording.date(op.term_end))] if op.term_end is not None else []
     return Described(
         title="最高额抵押权确定登记",
         right="抵押权",
@@ -243,6 +190,7 @@ def _claim_fixing(op: ClaimFixing) -> Described:
             _fact("最高债权确定事实", op.fixing_fact),
             _fact("确定日期", wording.date(op.fixed_on)),
             _fact("确定的债权数额", _amount(op.fixed_fen, "CNY")),
+            *ends,
         ),
         ground="债权确定",
         papers=("债权已确定的材料", "不动产登记证明"),
@@ -262,7 +210,7 @@ def _pre_notice_convert(op: PreNoticeConvert) -> Described:
 
 
 def _pre_notice_release(op: PreNoticeRelease) -> Described:
-    facts = [_fact("预告登记证明号", op.proof.number), _fact("注销原因", _NOTICE_ENDS[op.ground])]
+    facts = [_fact("预告登记证明号", op.proof.number), _fact("注销原因", words.NOTICE_ENDS[op.ground])]
     if op.ended_on is not None:
         facts.append(_fact("注销原因发生日期", wording.date(op.ended_on)))
     return Described(
@@ -273,7 +221,7 @@ def _pre_notice_release(op: PreNoticeRelease) -> Described:
         holder_role="预告登记权利人",
         holders=op.holders,
         facts=tuple(facts),
-        ground=_NOTICE_ENDS[op.ground],
+        ground=words.NOTICE_ENDS[op.ground],
         papers=("预告登记证明", "债权消灭或者放弃预告登记的材料"),
     )
 
@@ -304,28 +252,32 @@ def _reissue(op: Reissue) -> Described:
         units=op.units,
         holder_role="申请人",
         holders=op.applicants,
-        facts=(_fact("原证书（证明）号", op.proof.number), _fact("原因", REISSUE_GROUND[op.ground])),
-        ground=REISSUE_GROUND[op.ground],
+        facts=(_fact("原证书（证明）号", op.proof.number), _fact("原因", words.REISSUE_GROUND[op.ground])),
+        ground=words.REISSUE_GROUND[op.ground],
         papers=("原不动产权证书或者不动产登记证明（遗失的为声明）",),
     )
 
 
 def _mortgage_release(op: MortgageRelease) -> Described:
-    facts = [_fact("不动产登记证明号", op.proof.number), _fact("注销原因", RELEASE_GROUND[op.ground])]
+    facts = [_fact("不动产登记证明号", op.proof.number), _fact("注销原因", words.RELEASE_GROUND[op.ground])]
     if op.settled_on is not None:
         facts.append(_fact("结清日期", wording.date(op.settled_on)))
     if op.partial:
-        facts.append(_fact("注销范围", "部分注销，仅限本申请所列单元"))
+        facts.append(_fact("注销范围", "部分注销，仅限本申请所列单元：" + "、".join(op.units)))
+    mortgagees = {p.key for p in op.mortgagees}
+    mortgagors = tuple(p for p in op.applicants if p.key not in mortgagees)
     return Described(
-        title="抵押权注销登记",
+        title="在建建筑物抵押权注销登记" if op.construction else "抵押权注销登记",
         right="抵押权",
         act="注销登记",
         units=op.units,
         holder_role="抵押权人",
         holders=op.mortgagees,
+        obligor_role="抵押人" if mortgagors else "",
+        obligors=mortgagors,
         facts=tuple(facts),
-        ground=RELEASE_GROUND[op.ground],
-        papers=("不动产登记证明", _RELEASE_PAPER.get(op.ground, "抵押权消灭的材料")),
+        ground=words.RELEASE_GROUND[op.ground],
+        papers=("不动产登记证明", words.RELEASE_PAPER.get(op.ground, "抵押权消灭的材料")),
     )
 
 
@@ -361,6 +313,8 @@ def _pre_notice(op: PreNoticeCreate) -> Described:
         facts += _sale_facts(op)
         papers = ("不动产转让合同",)
         debtors = ()
+    if op.sale_proof is not None:
+        facts.append(_fact("买卖预告登记证明号", op.sale_proof.number))
     if op.registrable_from is not None:
         facts.append(_fact("可以申请本登记之日", wording.date(op.registrable_from)))
     return Described(

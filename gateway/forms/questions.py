@@ -12,11 +12,14 @@ from typing import Final
 
 from gateway.cases.terms import (
     AnyOperation,
+    ClaimFixing,
+    Correction,
     MortgageChange,
     MortgageFirst,
     MortgageRelease,
     OwnershipTransfer,
     PreNoticeCreate,
+    PreNoticeRelease,
     Terms,
     mortgage_in,
     transfer_in,
@@ -100,6 +103,18 @@ _RELEASE: Final = (
     ),
 )
 
+_FIXING: Final = Question(
+    code="FIXING_TRUE",
+    text="申请书所载的债权确定事实、确定日期和确定的债权数额是否属实，是否知悉此后发生的债权不再受该抵押权担保？",
+)
+_NOTICE_ENDED: Final = Question(
+    code="PRE_NOTICE_ENDED",
+    text="申请注销的预告登记，其债权是否确已消灭或者由您放弃，您是否知悉注销后不再受预告登记保护？",
+)
+_CORRECTION: Final = Question(
+    code="CORRECTION_TRUE", text="登记簿的记载是否确有错误，申请书所载的更正内容是否属实？"
+)
+
 _SELLER: Final = (
     Question(
         code="SALE_OWNERSHIP",
@@ -161,6 +176,12 @@ def questions_for(terms: Terms, respondent: Party) -> tuple[Question, ...]:
             asked += _about_sale(respondent, operation.sellers, operation.buying, transfer=True)
         elif isinstance(operation, PreNoticeCreate):
             asked += _about_pre_notice(operation, respondent)
+        elif isinstance(operation, ClaimFixing):
+            asked.append(_FIXING)
+        elif isinstance(operation, PreNoticeRelease):
+            asked.append(_NOTICE_ENDED)
+        elif isinstance(operation, Correction):
+            asked.append(_CORRECTION)
     return tuple({question.code: question for question in asked}.values())
 
 

@@ -18,8 +18,9 @@ from gateway.cases.stated import Declaration
 from gateway.cases.terms import Terms
 from gateway.certificates import wording
 from gateway.certificates.typeset import Attachment, typeset
-from gateway.forms.describe import ACTS, DECLARATION, RIGHTS, Described, describe
+from gateway.forms.describe import Described, describe
 from gateway.forms.questions import questions_for
+from gateway.forms.words import ACTS, DECLARATION, RIGHTS
 from gateway.register.model import Party, Unit, UnitKind
 
 TERMS_ATTACHMENT: Final = "terms.bin"

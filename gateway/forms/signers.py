@@ -48,7 +48,9 @@ def _in_person(operation: Operation) -> tuple[Party, ...]:
         case PreNoticeRelease():
             return _natural(operation.holders + operation.applicants)
         case MortgageRelease():
-            return _natural(operation.mortgagees + operation.applicants)
+            mortgagees = {p.key for p in operation.mortgagees}
+            others = tuple(p for p in operation.applicants if p.key not in mortgagees)
+            return _natural(operation.mortgagees) + others
         case MortgageTransfer():
             return _natural(operation.assignors + operation.assignees)
     return _natural(operation.applicants)

@@ -2,15 +2,19 @@
 
 An institution is bound by its signed envelope (the submission's, or a Join of its own), a natural person (or a
 company that mortgages) by its signature on the application form that embeds the very bytes of the terms. Named but
-not yet bound: the case awaits the party. Consents are given by an envelope too, or by a signed paper.
+not yet bound: the case awaits the party. Consents are given by an envelope too, or by a signed paper. An agent's
+signature counts where the power does (powers.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gateway.cases.model import Awaited
+from gateway.cases.model import Awaited, Paper
+from gateway.cases.terms import AnyOperation
+from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
+from gateway.kinds.powers import is_signed_for, power_findings
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party
 from gateway.register.reasons import finding
@@ -24,6 +28,7 @@ CONSENT_PAPERS = (
     "OTHER_MORTGAGEE_CONSENT",
     "MORTGAGEE_JOINT",
     "GUARANTOR_CONSENT",
+    "SECURER_CONSENT",
 )
 
 #: `Awaited.role` of somebody who is to consent, not to apply.
@@ -31,17 +36,18 @@ CONSENTER = "consenter"
 
 
 def applicant_findings(
-    wanted: Sequence[Applicant], case: Case, field: str
+    wanted: Sequence[Applicant], operation: AnyOperation, case: Case, field: str
 ) -> tuple[list[Finding], list[Awaited]]:
-    """Findings on the applicants, and those whose act is still to come."""
+    """Findings on the applicants of one operation, and those whose act is still to come."""
     findings: list[Finding] = []
     awaiting: list[Awaited] = []
     for applicant in wanted:
-        if is_bound(applicant.party, case):
-            continue
         party = applicant.party
-        if not party.is_institution and _is_acted_for(party, case):
-            findings.append(_power_refused(applicant, field))
+        if _applies_itself(party, case):
+            continue
+        powers = power_findings(party, operation, case, (applicant.role_zh, applicant.role_en))
+        findings += [found for found in powers if found not in findings]
+        if any(found.severity is Severity.BLOCKS for found in powers) or is_bound(party, case):
             continue
         awaiting.append(
             Awaited(
@@ -61,6 +67,21 @@ def applicant_findings(
             )
         )
     return findings, awaiting
+
+
+def agent_findings(case: Case) -> list[Finding]:
+    """Whoever acts by an agent is for a person to look at (handbook 1.4); not an institution that applied itself."""
+    return [
+        refer(
+            f"terms.powers_of_attorney[{number}]",
+            "RD 12(3); handbook 1.4",
+            f"{power.principal.name}由代理人{power.agent.name}办理",
+            f"agent {power.agent.name} acts for {power.principal.name}",
+            rule="NO_AGENT",
+        )
+        for number, power in enumerate(case.manifest.terms.powers_of_attorney)
+        if not _applies_by_envelope(power.principal, case)
+    ]
 
 
 def consenter_findings(
@@ -86,28 +107,40 @@ def consenter_findings(
     return findings, awaiting
 
 
-def has_consented(party: Party, case: Case) -> bool:
-    """A consent under the institution's own signature, or a paper signed by this person (CC 221, 406, 409)."""
+def has_consented(party: Party, case: Case, papers: Sequence[str] = CONSENT_PAPERS) -> bool:
+    """A consent under the institution's own signature, or one of these papers with this person's (CC 221, 406, 409)."""
     if party.is_institution and _is_one_of(party, case.consenting_institutions, case):
         return True
     return any(
-        paper.is_signed_by(party.id_number) and not paper.problems
-        for code in CONSENT_PAPERS
+        is_signed_for(paper, party, case) and not paper.problems
+        for code in papers
         for paper in case.papers_of(code)
     )
 
 
 def is_bound(party: Party, case: Case) -> bool:
-    """Whether this party has applied for exactly these terms."""
-    if party.is_institution and _is_one_of(
-        party, (case.applying_institution, *case.bound_institutions), case
-    ):
+    """Whether this party has applied for exactly these terms, itself or by an agent whose power stands."""
+    if _applies_by_envelope(party, case):
         return True
-    return any(
-        paper.is_signed_by(party.id_number) and paper.terms_sha256 == case.manifest.terms_sha256
-        for paper in case.papers_of(APPLICATION_FORM)
-        if not paper.problems
-    )
+    return any(is_signed_for(paper, party, case) for paper in _bound_forms(case))
+
+
+def _applies_itself(party: Party, case: Case) -> bool:
+    """Whether this party has applied with nobody acting for it: a power is then of no matter."""
+    if _applies_by_envelope(party, case):
+        return True
+    return any(paper.is_signed_by(party.id_number) for paper in _bound_forms(case))
+
+
+def _applies_by_envelope(party: Party, case: Case) -> bool:
+    applied = (case.applying_institution, *case.bound_institutions)
+    return party.is_institution and _is_one_of(party, applied, case)
+
+
+def _bound_forms(case: Case) -> list[Paper]:
+    """Application forms that embed exactly these terms."""
+    forms = [paper for paper in case.papers_of(APPLICATION_FORM) if not paper.problems]
+    return [paper for paper in forms if paper.terms_sha256 == case.manifest.terms_sha256]
 
 
 def _is_one_of(party: Party, codes: Iterable[str], case: Case) -> bool:
@@ -117,21 +150,3 @@ def _is_one_of(party: Party, codes: Iterable[str], case: Case) -> bool:
         if party.id_number == code or (institution is not None and institution.is_known_as(party.id_number)):
             return True
     return False
-
-
-def _is_acted_for(party: Party, case: Case) -> bool:
-    """Whether the terms say that somebody acts for this person."""
-    return any(p.principal.key == party.key for p in case.manifest.terms.powers_of_attorney)
-
-
-def _power_refused(applicant: Applicant, field: str) -> Finding:
-    """A natural person who disposes acts by an agent only on a power of the right form (RD 12(3))."""
-    return finding(
-        "N-AUTHORISATION",
-        Severity.BLOCKS,
-        field="terms.powers_of_attorney",
-        article="IR 16(2); RD 12(3)",
-        zh=f"{applicant.role_zh}{applicant.party.name}的代理申请须由登记员在登记机构办理，或由本人签署",
-        en=f"{applicant.role_en} {applicant.party.name} must sign in person: an agent's application is taken at the "
-        "authority",
-    )

@@ -6,24 +6,36 @@ Before acceptance a bar is N-BARRED with the R- code it would be as its rule; th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.cases.stated import DeclarationKind
-from gateway.kinds.applicants import has_consented, is_bound
-from gateway.kinds.clean import refer
-from gateway.kinds.law import Case
+from gateway.kinds.applicants import CONSENT_PAPERS, has_consented, is_bound
+from gateway.kinds.clean import named, refer
+from gateway.kinds.law import CHINA, Case
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
 from gateway.register.authority import Stance
 from gateway.register.bearing import Bearing, Context, bearing
 from gateway.register.blocks import UnitStateCode, Verdict
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Ownership, Party, PreNoticeKind, UnitState
+from gateway.register.model import Dissent, Ownership, Party, PreNotice, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
 from gateway.register.states import is_under_guardianship
 
 _WARD: Final = UnitStateCode.UNDER_AGE_OR_INCAPABLE_OWNER
 _BENEFIT: Final = DeclarationKind.WARD_BENEFIT
 _RISK: Final = DeclarationKind.DISSENT_RISK
+
+#: The paper on which a state's people consent: it is a consent to nothing else (documents.csv).
+_CONSENTS: Final[Mapping[UnitStateCode, Sequence[str]]] = {
+    UnitStateCode.PN_SALE_LIVE: ("PRE_NOTICE_HOLDER_CONSENT",),
+    UnitStateCode.PN_MORTGAGE_LIVE: ("PRE_NOTICE_HOLDER_CONSENT",),
+    UnitStateCode.ADVERSE_TO_OTHER_MORTGAGEE: ("OTHER_MORTGAGEE_CONSENT",),
+    UnitStateCode.MORTGAGE_RESTRICTED: ("MORTGAGEE_JOINT",),
+    UnitStateCode.MORTGAGE_PRE_2021: ("MORTGAGEE_JOINT",),
+    UnitStateCode.MORTGAGE_UNRECORDED: ("MORTGAGEE_JOINT",),
+    UnitStateCode.CO_OWNED_BY_SHARES: CONSENT_PAPERS,
+}
 
 
 def register_findings(
@@ -48,7 +60,7 @@ def register_findings(
     table takes their act for granted, and the case is not accepted before it is there (applicants.py, `awaited`).
     """
     people = _people(state, obligors)
-    wards = _wards(state, case)
+    wards = _wards(state, operation, rights, case)
     guardians = tuple(ward.guardian for ward in wards if ward.guardian is not None)
     people += guardians
     context = Context(
@@ -57,13 +69,16 @@ def register_findings(
         own_case=case.own_application,
         own_accepted_index=case.accepted_index,
         accepted_at=case.accepted_at,
+        feed_gap=case.feed_gap,
         rights=rights,
         applicants=frozenset(
             p.key for p in (*people, *joining) if p in obligors or p in joining or is_bound(p, case)
         ),
-        consenting=frozenset(
-            p.key for p in (*people, *consenters) if p in consenters or has_consented(p, case)
-        ),
+        consenting=frozenset(p.key for p in consenters),
+        consenting_to={
+            code: frozenset(p.key for p in people if has_consented(p, case, papers_of_it))
+            for code, papers_of_it in _CONSENTS.items()
+        },
         obligors=frozenset(p.key for p in obligors),
         transferees=frozenset(p.key for p in transferees),
         pre_notice_kind=pre_notice_kind,
@@ -80,25 +95,93 @@ def register_findings(
     for borne in bearing(state, operation, context):
         if borne.verdict is Verdict.WARN and is_known(borne, case, obligors, told):
             continue
+        over = _presumed_over(borne, case, field + ".units")
+        if over is not None:
+            found.append(over)
+            continue
         if borne.state is _WARD:
             found += _minors(state, case, field)
         found += _finding(borne, state, field)
     return found
 
 
-def _wards(state: UnitState, case: Case) -> list[Party]:
-    """Owners of record under guardianship (RD 11)."""
-    owners = state.ownership.owners if state.ownership else ()
-    return [o.person for o in owners if is_under_guardianship(o.person, case.now)]
+def _presumed_over(borne: Bearing, case: Case, field: str) -> Finding | None:
+    """A right whose term has run out, which no registrar has confirmed yet: neither a bar nor nothing.
+
+    A pre-notice past its 90 days (CC 221), and a dissent past its 15 without a suit on record (CC 220): whether one was
+    filed at the last moment the register does not know by itself.
+    """
+    right = borne.right
+    passes = borne.verdict is Verdict.ALLOW or (borne.verdict is Verdict.ALLOW_WITH_CONSENT and borne.is_met)
+    if passes:
+        return None
+    if isinstance(right, PreNotice) and right.lapse_presumed_on is not None:
+        since = right.lapse_presumed_on
+        return refer(
+            field,
+            "CC 221; handbook 3.5",
+            f"预告登记自 {since} 起推定失效，尚未确认",
+            f"a pre-notice is presumed to have lapsed on {since}, which nobody has confirmed yet",
+            rule="LAPSE_CONFIRMED",
+        )
+    if isinstance(right, Dissent) and right.suit_filed_on is None:
+        last, _ = case.calendar.suit_due_on(right.booked_at.astimezone(CHINA).date())
+        if case.now.astimezone(CHINA).date() > last:
+            return refer(
+                field,
+                "CC 220",
+                f"异议登记后至 {last} 未见起诉记载，异议推定失效，尚未确认",
+                f"no suit over a dissent is on record until {last}: it is presumed to have lapsed, unconfirmed",
+                rule="LAPSE_CONFIRMED",
+            )
+    return None
+
+
+def pending_findings(state: UnitState, right_id: str, case: Case, field: str) -> list[Finding]:
+    """An earlier open case that names the same right goes first (RD 67; handbook 3.2).
+
+    For acts that the table of the register's states has no column for: they dispose of nothing.
+    """
+    earlier = [
+        other
+        for other in case.open_cases.get(state.unit.unit_code, ())
+        if other.application_id != case.own_application
+        and (case.accepted_index is None or other.accepted_index < case.accepted_index)
+        and right_id in other.rights
+    ]
+    if not earlier:
+        return []
+    code = state.unit.unit_code
+    return [
+        finding(
+            "S-QUEUE",
+            Severity.WAITS,
+            field=field + ".units",
+            article="RD 67",
+            zh=f"单元 {code} 上同一权利有在先受理的案件",
+            en=f"an earlier case on unit {code} names the same right",
+        )
+    ]
+
+
+def _wards(state: UnitState, operation: str, rights: tuple[str, ...], case: Case) -> list[Party]:
+    """Those under guardianship whose right it is about (RD 11): owners of record; the holders of the pre-notice that is
+    converted; of one that is released, its holders alone.
+    """
+    people = [p for notice in state.pre_notices if notice.right_id in rights for p in notice.holders]
+    if operation != "PRE_NOTICE_RELEASE" and state.ownership is not None:
+        people += [owner.person for owner in state.ownership.owners]
+    return [p for p in people if is_under_guardianship(p, case.now)]
 
 
 def _minors(state: UnitState, case: Case, field: str) -> list[Finding]:
     """What the place makes of it: never a rule's to decide (handbook 1.4); with BLOCK it does not pass here at all."""
     code = state.unit.unit_code
-    zh, en = f"单元 {code} 的权利人未成年或者行为能力受限", f"an owner of unit {code} is a minor or a ward"
+    zh = f"单元 {code} 的权利人未成年或者行为能力受限"
+    en = f"who holds the right on unit {code} is a minor or a ward"
     if case.profile.minors == Stance.BLOCK:
         return [_barred("R-GUARDIAN", field + ".units", "CC 35; RD 11", zh, en)]
-    return [refer(field + ".units", "CC 35; RD 11", zh, en)]
+    return [refer(field + ".units", "CC 35; RD 11", zh, en, rule="WARD_OWNER")]
 
 
 def _people(state: UnitState, obligors: tuple[Party, ...]) -> list[Party]:
@@ -129,7 +212,8 @@ def _finding(found: Bearing, state: UnitState, field: str) -> list[Finding]:
         case Verdict.REFER:
             reason = found.reason_code or "M-REFER"
             severity = Severity.BLOCKS if reason.startswith("C-") else Severity.REFERS
-            return [finding(reason, severity, field=field, article=article, zh=zh, en=en)]
+            told = finding(reason, severity, field=field, article=article, zh=zh, en=en)
+            return [named(told, f"BLOCKS_{found.state.value}") if reason == "M-REFER" else told]
         case Verdict.ALLOW_WITH_CONSENT if not found.is_met:
             if not found.missing:
                 return [_paper_wanted(found, field, article, zh, en)]

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from gateway.cases.terms import ClaimFixing, operation_name
 from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import CHINA, Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import issue_proof
 from gateway.kinds.named import holders_agree, mortgage_named, no_such_right, once, units_agree
@@ -63,14 +64,20 @@ def conditions(op: ClaimFixing, states: Sequence[UnitState], case: Case, field: 
     found += _can_be_fixed(op, old, case, field)
     for state in states:
         found += register_findings(
-            state, operation_name(op), case, field, rights=(old.right_id,), joining=op.mortgagees
+            state,
+            operation_name(op),
+            case,
+            field,
+            rights=(old.right_id,),
+            obligors=op.mortgagors,
+            joining=op.mortgagees,
         )
     return found
 
 
 def only_a_person(op: ClaimFixing, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: whether the claim is fixed is a question of fact (CC 423)."""
-    return [refer(field, "CC 423", "最高额抵押权确定登记", "the fixing of a claim")]
+    return unclean(operation_name(op), Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: ClaimFixing, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -99,7 +106,7 @@ def book(op: ClaimFixing, booking: Booking) -> None:
         proof=draft.reference,
     )
     booking.supersede(old, new, FIXED)
-    issue_proof(new, booking, draft)
+    issue_proof(new, booking, draft, old.proof)
 
 
 def _can_be_fixed(op: ClaimFixing, old: Mortgage, case: Case, field: str) -> list[Finding]:

@@ -17,12 +17,14 @@ from gateway.cases.terms import Correction, CorrectionItem
 from gateway.certificates import wording
 from gateway.certificates.content import CertificateKind
 from gateway.kinds import mortgage, pre_notice
-from gateway.kinds.clean import refer
+from gateway.kinds.blocking import pending_findings
+from gateway.kinds.clean import refer, unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.named import holders_of, keys, no_such_right, right_named, units_agree
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Mortgage, Party, PreNotice, UnitState
+from gateway.register.model import Mortgage, Party, PreNotice, Seizure, UnitState
 from gateway.register.reasons import finding
 
 #: Why the old row is historical, as the register says it.
@@ -79,6 +81,10 @@ _NOTICE_FIELDS: Final[Mapping[str, tuple[str, Callable[[str, Any], Any]]]] = {
 }
 
 
+#: Fields of a claim, a ceiling or a price.
+_AMOUNTS: Final = frozenset({"BDBZZQSE", "ZGZQSE", "QDJG"})
+
+
 def applicants(op: Correction, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
     """Whom the terms name: the holder of the right, or somebody interested (CC 220; RD 79)."""
     return tuple(
@@ -111,6 +117,8 @@ def conditions(op: Correction, states: Sequence[UnitState], case: Case, field: s
         found.append(_wrong("N-NOT_APPLICANT", field + ".applicants", "须列明申请人", "name who applies"))
     for number, item in enumerate(op.items):
         found += _item(right, item, f"{field}.correction.items[{number}]")
+    for state in states:
+        found += pending_findings(state, right.right_id, case, field) + _weighed(op, right, state, field)
     if not keys(op.applicants) & keys(holders_of(right)) and not case.papers_of("OTHER_MORTGAGEE_CONSENT"):
         found.append(
             refer(
@@ -118,6 +126,7 @@ def conditions(op: Correction, states: Sequence[UnitState], case: Case, field: s
                 "CC 220",
                 "申请人不是权利人，须权利人书面同意或者有证据",
                 "the applicant is not the holder",
+                rule="HOLDER_APPLIES",
             )
         )
     return found
@@ -125,7 +134,7 @@ def conditions(op: Correction, states: Sequence[UnitState], case: Case, field: s
 
 def only_a_person(op: Correction, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: whether the register is wrong is for a registrar to see (CC 220; RD 81)."""
-    return [refer(field, "CC 220; RD 81", "更正登记", "a correction")]
+    return unclean("CORRECTION", Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: Correction, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -151,9 +160,27 @@ def book(op: Correction, booking: Booking) -> None:
     new = replace(right, **changed, right_id=booking.new_right_id(), proof=draft.reference)
     booking.supersede(right, new, CORRECTED)
     if isinstance(new, Mortgage):
-        mortgage.issue_proof(new, booking, draft)
+        mortgage.issue_proof(new, booking, draft, right.proof)
     else:
-        pre_notice.issue_proof(new, booking, draft)
+        pre_notice.issue_proof(new, booking, draft, right.proof)
+
+
+def _weighed(op: Correction, right: Mortgage | PreNotice, state: UnitState, field: str) -> list[Finding]:
+    """What others on the unit have at stake where the recorded amount is put right (CC 220, 399(5), 409)."""
+    raised = any(item.field in _AMOUNTS for item in op.items)
+    others = [r for r in state.rights if isinstance(r, Mortgage | PreNotice | Seizure) and r != right]
+    if not raised or not others:
+        return []
+    code = state.unit.unit_code
+    return [
+        refer(
+            field,
+            "CC 220, 409; EX 24",
+            f"更正债权数额，单元 {code} 上另有抵押权、预告登记或者查封",
+            f"the amount is corrected while unit {code} carries another mortgage, a pre-notice or a seizure",
+            rule="NOBODY_ELSE_AT_STAKE",
+        )
+    ]
 
 
 def _fields(right: Mortgage | PreNotice) -> Mapping[str, tuple[str, Callable[[str, Any], Any]]]:

@@ -98,10 +98,11 @@ def conditions(case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
     """The mode may be used, this phase is due, its steps are there in order, the old loan is regular and covered."""
     manifest = case.manifest
     mode, terms = MODES[manifest.terms.mode], manifest.terms
-    found = _on_offer(mode, case) + _phase_is_due(mode, case)
+    found = on_offer(mode, case) + _phase_is_due(mode, case)
     phase = _phase(manifest)
     if phase is not None:
         found += _steps_in_order(mode, phase, terms.operations)
+        found += _old_mortgagee_joins(mode, phase, terms)
     found += _one_deal(terms)
     if mode.of_n29 and _looks_at_the_old_loan(manifest):
         found += _old_loans(mode, case, units) + _price_covers(terms) + _others_stay(terms, units)
@@ -122,7 +123,7 @@ def _looks_at_the_old_loan(manifest: Manifest) -> bool:
     return manifest.header.phase == 1 or Gate.PAYOFF in gates(manifest)
 
 
-def _on_offer(mode: Mode, case: Case) -> list[Finding]:
+def on_offer(mode: Mode, case: Case) -> list[Finding]:
     """The registry offers the mode, and its agreement with the applicant covers it (handbook 1.3, 12.8)."""
     found = []
     if mode.code not in case.profile.modes:
@@ -242,6 +243,25 @@ def _steps_in_order(mode: Mode, phase: Phase, operations: Sequence[AnyOperation]
     return found
 
 
+def _old_mortgagee_joins(mode: Mode, phase: Phase, terms: Terms) -> list[Finding]:
+    """Where the mode has the old mortgagee among the applicants, the terms name it there (HH)."""
+    if not phase.old_joins:
+        return []
+    named = keys([p for op in terms.operations for p in op.applicants])
+    return [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            field="terms.operations[0].applicants",
+            article=mode.source,
+            zh=f"{mode.zh}须由原抵押权人{party.name}共同申请",
+            en=f"in {mode.code} the old mortgagee {party.name} is co-applicant",
+        )
+        for party in old_mortgagees(terms)
+        if party.key not in named
+    ]
+
+
 def _one_deal(terms: Terms) -> list[Finding]:
     """The steps are about one sale: what is released, changed or mortgaged lies on a unit that is sold."""
     sold = set(units_sold(terms))
@@ -339,7 +359,13 @@ def _old_mortgage(
 def _expired(statement: PayoffStatement, case: Case, path: str) -> Finding:
     """Before acceptance a new statement is needed; one that ran out while the case waited is a person's to weigh."""
     if case.accepted_index is not None:
-        return refer(path, "N29", "还款确认书已过有效期", "the payoff statement has run out")
+        return refer(
+            path,
+            "N29",
+            "还款确认书已过有效期",
+            "the payoff statement has run out",
+            rule="STATEMENT_IN_TIME",
+        )
     return finding(
         "N-INCOMPLETE",
         Severity.BLOCKS,
@@ -382,6 +408,7 @@ def _others_stay(terms: Terms, units: Mapping[str, UnitState]) -> list[Finding]:
                     "CC 406, 414",
                     f"单元 {code} 上另有抵押权不在本次办理之列",
                     f"unit {code} carries another mortgage that this deal is not about",
+                    rule="ALL_MORTGAGES_IN_DEAL",
                 )
             )
     return found

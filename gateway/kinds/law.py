@@ -18,6 +18,7 @@ from gateway.cases.model import Application, Manifest, OpenCase, Paper
 from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent, CertificateKind, Issue
 from gateway.register.authority import Institution, Profile, RuleSet
+from gateway.register.calendar import PACKAGED, Calendar
 from gateway.register.findings import Finding
 from gateway.register.identifiers import format_certificate_number, make_certificate_identifier
 from gateway.register.model import (
@@ -69,11 +70,13 @@ class Case(Value, frozen=True, kw_only=True):
     institutions: Mapping[str, Institution]
     profile: Profile
     rules: RuleSet | None
+    calendar: Calendar = PACKAGED
     open_cases: Mapping[str, tuple[OpenCase, ...]] = {}
     own_application: str = ""
     prior: Application | None = None  # the first phase, for a later one
     accepted_index: int | None = None  # of the case itself, once accepted
     accepted_at: dt.datetime | None = None
+    feed_gap: bool = False  # what the counter did may not be known (handbook 1.5)
     now: dt.datetime
 
     def papers_of(self, code: str) -> list[Paper]:

@@ -36,10 +36,11 @@ class Step(Value, frozen=True, kw_only=True):
 
 
 class Phase(Value, frozen=True, kw_only=True):
-    """One phase: what is booked together, what gates it, and what the register shows afterwards."""
+    """One phase: what is booked together, who applies besides the sides, what gates it, what it leaves behind."""
 
     steps: tuple[Step, ...]
     gates: frozenset[Gate] = frozenset()
+    old_joins: bool = False  # the old mortgagee applies with the sides, whatever its restriction says
     after_zh: str
     after_en: str
 
@@ -242,6 +243,7 @@ ET_CASH_PRE_NOTICE: Final = Mode(
     phases=(
         Phase(
             steps=(_NOTE_SALE,),
+            old_joins=True,
             after_zh="原抵押权第1顺位；买卖预告登记",
             after_en="old mortgage rank 1; pre-notice of the sale",
         ),

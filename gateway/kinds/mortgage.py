@@ -15,12 +15,15 @@ from typing import TypedDict
 from gateway.cases.terms import MortgageFirst, operation_name, transfer_in
 from gateway.certificates.content import CertificateKind, mortgage_proof
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer, unclean_mortgagees, unclean_owner, unclean_unit
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
-from gateway.kinds.named import keys, once
+from gateway.kinds.named import once
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
+    CertificateRef,
+    CoOwnership,
     LoanPortion,
     Mortgage,
     MortgageKind,
@@ -129,37 +132,29 @@ def agreement(op: MortgageFirst, states: Sequence[UnitState], case: Case, field:
     """The owners mortgage, and the titles cited are those of record (CC 395; OS 14.1.4)."""
     found: list[Finding] = []
     for state in states:
-        if op.construction is None:
-            found += _owners_are_mortgagors(op, state, field)
+        found += _owners_are_mortgagors(op, state, field)
         found += _titles_agree(op, state, case, field)
     return found
 
 
 def only_a_person(op: MortgageFirst, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """A rule may decide only what is clean (handbook 1.4; S15)."""
-    found = unclean_mortgagees([(p.id_number, p.name) for p in op.mortgagees], case, field)
-    if op.kind is not MortgageKind.ORDINARY:
-        found.append(refer(field + ".kind", "CC 420", "最高额抵押", "a maximum-amount mortgage"))
-    if len(op.mortgagees) != 1:
-        found.append(refer(field + ".mortgagees", "RD 67", "多个抵押权人", "several mortgagees"))
-    if op.agreed_rank is not None:
-        found.append(refer(field + ".agreed_rank", "RD 67; CC 409", "约定顺位", "an agreed rank"))
-    if len(states) != 1:
-        found.append(refer(field + ".units", "RD 66", "多个不动产单元", "several units"))
-    if op.construction is not None:
-        found.append(refer(field + ".construction", "RD 75", "在建建筑物", "a building under construction"))
-    if op.mortgagor_relation is not MortgagorRelation.DEBTOR or keys(op.mortgagors) != keys(op.debtors):
-        found.append(
-            refer(
-                field + ".debtors",
-                "CC 391",
-                "抵押人与债务人不是同一人",
-                "mortgagor and debtor are not one person",
-            )
-        )
-    for state in states:
-        found += unclean_owner(state, case, field) + unclean_unit(state, case, field)
-    return found
+    asked = Asked(
+        case=case,
+        states=tuple(states),
+        field=field,
+        owner_side="mortgagors",
+        loan=field,
+        lender_side="mortgagees",
+        lenders=op.mortgagees,
+        debtors=op.debtors,
+        obligors=op.mortgagors,
+        is_own_debt=op.mortgagor_relation is MortgagorRelation.DEBTOR,
+        is_maximum_amount=op.kind is not MortgageKind.ORDINARY,
+        has_agreed_rank=op.agreed_rank is not None,
+        is_construction=op.construction is not None,
+    )
+    return unclean(operation_name(op), asked)
 
 
 def names_rights(op: MortgageFirst, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -242,27 +237,38 @@ def content_of(op: MortgageFirst) -> Content:
     )
 
 
-def issue_proof(mortgage: Mortgage, booking: Booking, draft: DraftCertificate) -> None:
-    """Its registration proof 不动产登记证明, naming the titles of its units (handbook 5.1)."""
+def issue_proof(
+    mortgage: Mortgage, booking: Booking, draft: DraftCertificate, replaces: CertificateRef | None = None
+) -> None:
+    """Its registration proof 不动产登记证明, naming the titles of its units and the proof that it replaces, if any
+    (handbook 5.1).
+    """
     states = [booking.states[code] for code in mortgage.units]
     booking.issue(
         mortgage_proof(
             mortgage,
             [state.unit for state in states],
             [state.ownership.title.number for state in states if state.ownership],
+            replaces=replaces.number if replaces else "",
             **booking.imprint(draft),
         )
     )
 
 
 def _owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> list[Finding]:
-    """Every co-owner mortgages, and nobody else does (CC 301, 395; RD 10)."""
+    """Every co-owner mortgages, and nobody else does (CC 301, 395; RD 10).
+
+    Owners by shares mortgage with two thirds of them: whether enough do is the table's question (CO_OWNED_BY_SHARES).
+    """
     if state.ownership is None:
         return []  # NOT_FIRST_REGISTERED blocks it, in the table
     owners = {o.person.key: o.person for o in state.ownership.owners}
+    by_shares = state.ownership.co_ownership is CoOwnership.BY_SHARES
     named = {p.key: p for p in op.mortgagors}
     found = []
     for key, owner in owners.items():
+        if key not in named and by_shares:
+            continue
         if key not in named:
             found.append(
                 finding(

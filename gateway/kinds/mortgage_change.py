@@ -13,14 +13,28 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from gateway.cases.stated import DeclarationKind
 from gateway.cases.terms import ChangeItem, MortgageChange, operation_name
 from gateway.certificates.content import CertificateKind
+from gateway.kinds.applicants import has_consented
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import refer, unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import Content, content_of, issue_proof
-from gateway.kinds.named import holders_agree, keys, mortgage_named, no_such_right, once, units_agree
+from gateway.kinds.named import (
+    holders_agree,
+    keys,
+    mortgage_named,
+    no_such_right,
+    once,
+    sort_fits,
+    strangers,
+    units_agree,
+)
 from gateway.kinds.papers import forms_of
+from gateway.kinds.stated import has_declared
+from gateway.register.authority import Stance
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgagorRelation, Party, TransferRestriction, UnitState
 from gateway.register.rank import current_ranks
@@ -31,6 +45,9 @@ CHANGED: Final = "变更登记"
 
 #: A change of nothing but this may be applied for by the person concerned alone (OS 14.2).
 _OWN_NAME: Final = frozenset({ChangeItem.NAME_OR_IDENTITY})
+
+#: Fields that stand as recorded where the terms say nothing of them.
+_NEED_NOT_BE_REPEATED: Final = ("loan_portions", "contract_number", "restriction_text")
 
 #: The fields of the row that each item is about.
 _FIELDS_OF: Final[Mapping[ChangeItem, tuple[str, ...]]] = {
@@ -89,18 +106,6 @@ def papers(op: MortgageChange, states: Sequence[UnitState]) -> tuple[PaperRule, 
             also=("MORTGAGE_CHANGE_AGREEMENT", "ASSIGN_AND_CHANGE_AGREEMENT"),
         ),
     ]
-    if old is not None and _securers(op, old):
-        rules.append(
-            PaperRule(
-                code="GUARANTOR_CONSENT",
-                zh="第三人担保人书面同意",
-                en="written consent of the third party that secured the debt",
-                article="CC 391",
-                signers=_securers(op, old),
-                also=("SECURER_CONSENT",),
-                rule="R-SECURER",
-            )
-        )
     if ChangeItem.TRANSFER_RESTRICTION in op.items:
         rules.append(
             PaperRule(
@@ -121,6 +126,8 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
     if old is None:
         return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "RD 68; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 68")
+    found += sort_fits(construction=op.construction is not None, mortgage=old, field=field)
+    found += _own_name_is_ones_own(op, old, field) + _securers_agree(op, old, case, field)
     if ChangeItem.NAME_OR_IDENTITY not in op.items:
         found += holders_agree(
             op.content.mortgagees,
@@ -154,7 +161,7 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
 
 def only_a_person(op: MortgageChange, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: the unit carries a mortgage, so the case is not clean (handbook 1.4)."""
-    return [refer(field, "RD 68; handbook 1.4", "抵押权变更登记", "a change of a mortgage")]
+    return unclean(operation_name(op), Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: MortgageChange, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -173,6 +180,8 @@ def book(op: MortgageChange, booking: Booking) -> None:
         raise NotBookable("a unit that the change adds is not among those of the case")
     draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[units[0]].unit.county_code)
     changed: dict[str, Any] = dict(content_of(op.content))
+    for name in _NEED_NOT_BE_REPEATED:
+        changed[name] = changed[name] or getattr(old, name)
     new = replace(
         old,
         **changed,
@@ -186,7 +195,7 @@ def book(op: MortgageChange, booking: Booking) -> None:
         proof=draft.reference,
     )
     booking.supersede(old, new, CHANGED)
-    issue_proof(new, booking, draft)
+    issue_proof(new, booking, draft, old.proof)
 
 
 def is_own_name(op: MortgageChange) -> bool:
@@ -195,14 +204,22 @@ def is_own_name(op: MortgageChange) -> bool:
 
 
 def adds_burden(op: MortgageChange, old: Mortgage) -> bool:
-    """Whether the units bear more afterwards: a larger, longer or wider claim, a restriction, more units, a rank."""
+    """Whether the units bear more afterwards, or somebody new bears it (blocks.csv ADDS_BURDEN)."""
+    new = op.content
+    steps_in = ChangeItem.MORTGAGOR in op.items and not keys(new.mortgagors) <= keys(old.mortgagors)
+    return (
+        steps_in or _is_restricted_anew(new.transfer_restriction, old.transfer_restriction) or grows(op, old)
+    )
+
+
+def grows(op: MortgageChange, old: Mortgage) -> bool:
+    """Whether what it takes before others grows: a larger, longer, wider claim, more units, a rank (CC 409; RD 68)."""
     new = op.content
     return (
         _amount(new.claim_amount_fen, new.max_claim_amount_fen)
         > _amount(old.claim_amount_fen, old.max_claim_amount_fen)
         or new.term_end > old.term_end
         or new.secured_scope != old.secured_scope
-        or _is_restricted_anew(new.transfer_restriction, old.transfer_restriction)
         or (ChangeItem.UNITS in op.items and not set(new.units) <= set(old.units))
         or (ChangeItem.RANK in op.items and new.agreed_rank is not None)
     )
@@ -253,9 +270,7 @@ def _is_different(name: str, new: Content, old: Mortgage) -> bool:
     recorded = getattr(old, name)
     if name in ("mortgagors", "debtors"):
         return keys(value) != keys(recorded)
-    if name == "loan_portions" and not value:
-        return False  # the terms need not repeat the portions of record
-    if name in ("contract_number", "restriction_text") and not value:
+    if name in _NEED_NOT_BE_REPEATED and not value:
         return False
     return bool(value != recorded) and not (name == "contract_number" and not recorded)
 
@@ -313,13 +328,63 @@ def _new_mortgagors_own(
 
 def _harmed(op: MortgageChange, old: Mortgage, state: UnitState) -> tuple[Mortgage, ...]:
     """Other mortgages beside or behind a burden that grows, or that a new agreed rank passes (CC 409; RD 68)."""
-    if not adds_burden(op, old):
+    if not grows(op, old):
         return ()
     ranks = current_ranks(state.mortgages)
     own = ranks.get(old.right_id, 1)
     if ChangeItem.RANK in op.items and op.content.agreed_rank is not None:
         own = min(own, op.content.agreed_rank)
     return tuple(m for m in state.mortgages if m.right_id != old.right_id and ranks[m.right_id] >= own)
+
+
+def _own_name_is_ones_own(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
+    """Alone one applies for one's own name or document, not for another's (IR 14; OS 14.2)."""
+    if not is_own_name(op):
+        return []
+    return strangers(
+        op.applicants,
+        (*old.mortgagors, *old.mortgagees, *old.debtors),
+        field,
+        "IR 14; OS 14.2",
+        "单方申请姓名、名称或者证件变更的须为该抵押权的当事人",
+        "a party of the mortgage applies for its own name or document",
+    )
+
+
+#: A third party's consent to the new debtor: under either name of the table of papers (documents.csv).
+_SECURERS_CONSENT = ("GUARANTOR_CONSENT", "SECURER_CONSENT")
+
+
+def _securers_agree(op: MortgageChange, old: Mortgage, case: Case, field: str) -> list[Finding]:
+    """A third party that secured the debt agrees to the new debtor, or the creditor gives that security up (CC 391).
+
+    Without either it would be freed: whether that stops the change, or a person weighs it, is the place's
+    (handbook 2.2).
+    """
+    missing = [p for p in _securers(op, old) if not has_consented(p, case, _SECURERS_CONSENT)]
+    given_up = all(has_declared(p, DeclarationKind.SECURITY_GIVEN_UP, case) for p in op.content.mortgagees)
+    if not missing or given_up:
+        return []
+    names = "、".join(p.name for p in missing)
+    zh, en = f"{names}尚未书面同意债务转移", f"{names} has not agreed in writing to the new debtor"
+    match Stance(case.profile.securer_without_consent):
+        case Stance.BLOCK:
+            return [
+                finding(
+                    "N-INCOMPLETE",
+                    Severity.BLOCKS,
+                    rule="R-SECURER",
+                    field=field,
+                    file="GUARANTOR_CONSENT",
+                    article="CC 391",
+                    zh=zh,
+                    en=en,
+                )
+            ]
+        case Stance.WARN | Stance.ALLOW:
+            return [finding("R-SECURER", Severity.WARNS, field=field, article="CC 391", zh=zh, en=en)]
+        case _:
+            return [refer(field, "CC 391", zh, en, rule="SECURER_AGREES")]
 
 
 def _securers(op: MortgageChange, old: Mortgage) -> tuple[Party, ...]:

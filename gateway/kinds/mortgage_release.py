@@ -15,15 +15,24 @@ from gateway.cases.model import Kind
 from gateway.cases.terms import MortgageRelease, ReleaseGround, operation_name
 from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import issue_proof
-from gateway.kinds.named import holders_agree, keys, mortgage_named, no_such_right, once, units_agree
+from gateway.kinds.named import (
+    holders_agree,
+    keys,
+    mortgage_named,
+    no_such_right,
+    once,
+    sort_fits,
+    strangers,
+    units_agree,
+)
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, Party, UnitState
 from gateway.register.reasons import finding
-from gateway.register.states import CONSTRUCTION_COLLATERAL
 
 
 def applicants(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
@@ -81,7 +90,11 @@ def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, fie
     mortgage = mortgage_named(op.proof, states)
     if mortgage is None:
         return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "OS 4.8; RD 70")]
-    found = _undertaking(op, case, field) + _units_fit(op, mortgage, field) + _sort_fits(op, mortgage, field)
+    found = (
+        _undertaking(op, case, field)
+        + _units_fit(op, mortgage, field)
+        + sort_fits(construction=op.construction, mortgage=mortgage, field=field)
+    )
     found += _judgment_entitles(op, mortgage, field)
     found += holders_agree(
         op.mortgagees, mortgage.mortgagees, field + ".mortgagees", "RD 70; IR 14", "抵押权人", "mortgagees"
@@ -93,24 +106,15 @@ def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, fie
 
 def only_a_person(op: MortgageRelease, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Settlement and waiver are the mortgagee's own word; any other ground is for a person (CC 393)."""
-    found = []
-    if op.partial:
-        found.append(refer(field, "RD 70", "部分注销", "a release of some units"))
-    if op.construction:
-        found.append(refer(field, "RD 77", "在建建筑物抵押权", "a construction mortgage"))
-    if op.ground in (ReleaseGround.CLAIM_SETTLED, ReleaseGround.WAIVED):
-        return found
-    return [
-        *found,
-        finding(
-            "M-REFER",
-            Severity.REFERS,
-            field=field + ".ground",
-            article="CC 393",
-            zh="注销原因不是债权消灭或者放弃，由登记员决定",
-            en="the ground is neither settlement nor waiver: a registrar decides",
-        ),
-    ]
+    asked = Asked(
+        case=case,
+        states=tuple(states),
+        field=field,
+        is_partial=op.partial,
+        is_construction=op.construction,
+        is_own_word=op.ground in (ReleaseGround.CLAIM_SETTLED, ReleaseGround.WAIVED),
+    )
+    return unclean(operation_name(op), asked)
 
 
 def names_rights(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -145,7 +149,7 @@ def book(op: MortgageRelease, booking: Booking) -> None:
         proof=draft.reference,
     )
     booking.supersede(mortgage, goes_on, op.ground.value)
-    issue_proof(goes_on, booking, draft)
+    issue_proof(goes_on, booking, draft, mortgage.proof)
 
 
 def _units_fit(op: MortgageRelease, mortgage: Mortgage, field: str) -> list[Finding]:
@@ -168,40 +172,18 @@ def _units_fit(op: MortgageRelease, mortgage: Mortgage, field: str) -> list[Find
     ]
 
 
-def _sort_fits(op: MortgageRelease, mortgage: Mortgage, field: str) -> list[Finding]:
-    """A construction mortgage is released as such, any other as what it is (RD 77)."""
-    if op.construction is (mortgage.collateral_kind == CONSTRUCTION_COLLATERAL):
-        return []
-    return [
-        finding(
-            "C-MISMATCH",
-            Severity.BLOCKS,
-            rule="R-CONFLICT",
-            field=field + ".proof",
-            article="RD 70, 77",
-            zh="在建建筑物抵押权与其他抵押权须以各自的登记类型注销",
-            en="a construction mortgage is released as one, any other mortgage as a mortgage",
-        )
-    ]
-
-
 def _judgment_entitles(op: MortgageRelease, mortgage: Mortgage, field: str) -> list[Finding]:
     """With a judgment the mortgagor, or the mortgagee, may apply; nobody else (OS 14.4)."""
-    sides = keys((*mortgage.mortgagors, *mortgage.mortgagees))
-    strangers = [p for p in op.applicants if p.key not in sides]
-    if op.ground is not ReleaseGround.JUDGMENT or not strangers:
+    if op.ground is not ReleaseGround.JUDGMENT:
         return []
-    return [
-        finding(
-            "N-NOT_APPLICANT",
-            Severity.BLOCKS,
-            field=field + ".applicants",
-            article="OS 14.4; IR 14(2)(3)",
-            zh="凭生效法律文书申请的须为抵押人或者抵押权人：" + "、".join(p.name for p in strangers),
-            en="with a judgment the mortgagor or the mortgagee applies, not "
-            + ", ".join(p.name for p in strangers),
-        )
-    ]
+    return strangers(
+        op.applicants,
+        (*mortgage.mortgagors, *mortgage.mortgagees),
+        field,
+        "OS 14.4; IR 14(2)(3)",
+        "凭生效法律文书申请的须为抵押人或者抵押权人",
+        "with a judgment the mortgagor or the mortgagee applies",
+    )
 
 
 def _undertaking(op: MortgageRelease, case: Case, field: str) -> list[Finding]:

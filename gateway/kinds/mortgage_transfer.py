@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from gateway.cases.terms import MortgageChange, MortgageTransfer, TransferGround, operation_name
 from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import issue_proof
-from gateway.kinds.named import is_proof_of, keys, mortgage_named, no_such_right, once, units_agree
+from gateway.kinds.named import is_proof_of, keys, mortgage_named, no_such_right, once, sort_fits, units_agree
 from gateway.register.blocks import UnitStateCode
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgageKind, Party, UnitState
@@ -94,6 +95,7 @@ def conditions(op: MortgageTransfer, states: Sequence[UnitState], case: Case, fi
     if old is None:
         return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "RD 69; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 69")
+    found += sort_fits(construction=op.construction, mortgage=old, field=field)
     found += (
         _assignors_hold(op, old, field) + _assignees_differ(op, old, field) + _amount_fits(op, old, field)
     )
@@ -116,7 +118,7 @@ def conditions(op: MortgageTransfer, states: Sequence[UnitState], case: Case, fi
 
 def only_a_person(op: MortgageTransfer, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: the unit carries a mortgage, so the case is not clean (handbook 1.4)."""
-    return [refer(field, "RD 69; handbook 1.4", "抵押权转移登记", "a transfer of a mortgage")]
+    return unclean(operation_name(op), Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: MortgageTransfer, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -148,7 +150,7 @@ def book(op: MortgageTransfer, booking: Booking) -> None:
     draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[old.units[0]].unit.county_code)
     new = replace(new, proof=draft.reference)
     booking.supersede(old, new, TRANSFERRED)
-    issue_proof(new, booking, draft)
+    issue_proof(new, booking, draft, old.proof)
 
 
 def _is_changed_later(op: MortgageTransfer, booking: Booking) -> bool:
@@ -159,8 +161,10 @@ def _is_changed_later(op: MortgageTransfer, booking: Booking) -> bool:
 
 
 def moves_whole(op: MortgageTransfer, mortgage: Mortgage) -> bool:
-    """Whether the whole claim moves. Of an unfixed maximum-amount mortgage a stated amount is a part (CC 421)."""
-    if op.assigned_fen is None:
+    """Whether the whole claim moves: in a merger always (Company Law 221); of an unfixed maximum-amount mortgage a
+    stated amount is a part (CC 421).
+    """
+    if op.assigned_fen is None or op.ground is TransferGround.MERGER:
         return True
     return mortgage.kind is MortgageKind.ORDINARY and op.assigned_fen == mortgage.claim_amount_fen
 

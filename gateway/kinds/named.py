@@ -11,6 +11,7 @@ from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import CertificateRef, Mortgage, Party, PreNotice, UnitState
 from gateway.register.reasons import finding
+from gateway.register.states import CONSTRUCTION_COLLATERAL
 
 
 def mortgage_named(proof: CertificateRef, states: Sequence[UnitState]) -> Mortgage | None:
@@ -66,6 +67,43 @@ def units_agree(named: Sequence[str], recorded: Sequence[str], field: str, artic
             article=article,
             zh="须列明该权利的全部不动产单元，且不得列其他单元：" + "、".join(recorded),
             en="the step names every unit of the right and no other: " + ", ".join(recorded),
+        )
+    ]
+
+
+def sort_fits(*, construction: bool, mortgage: Mortgage, field: str) -> list[Finding]:
+    """A mortgage of a building under construction is dealt with as one, any other as what it is (RD 75-77)."""
+    if construction is (mortgage.collateral_kind == CONSTRUCTION_COLLATERAL):
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".proof",
+            article="RD 75-77",
+            zh="在建建筑物抵押权与其他抵押权须以各自的登记类型办理",
+            en="a construction mortgage is dealt with as one, any other mortgage as a mortgage",
+        )
+    ]
+
+
+def strangers(
+    applicants: Sequence[Party], concerned: Sequence[Party], field: str, article: str, zh: str, en: str
+) -> list[Finding]:
+    """Whoever applies alone is a party of record of the right, under the number or under the name of record."""
+    known, names = keys(concerned), {p.name for p in concerned}
+    others = [p for p in applicants if p.key not in known and p.name not in names]
+    if not others:
+        return []
+    return [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            field=field + ".applicants",
+            article=article,
+            zh=f"{zh}：" + "、".join(p.name for p in others),
+            en=f"{en}, not " + ", ".join(p.name for p in others),
         )
     ]
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from gateway.cases.terms import OwnershipTransfer
 from gateway.certificates.content import CertificateKind, title_certificate
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.papers import forms_of
 from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
@@ -82,7 +83,7 @@ def only_a_person(
     op: OwnershipTransfer, states: Sequence[UnitState], case: Case, field: str
 ) -> list[Finding]:
     """Always: the unit carries the old mortgage, so the case is not clean (handbook 1.4)."""
-    return [refer(field, "handbook 1.4; N29", "转移登记", "a transfer of ownership")]
+    return unclean(OPERATION, Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gateway.cases.model import Paper
 from gateway.kinds.applicants import APPLICATION_FORM
 from gateway.kinds.law import Case, PaperRule
+from gateway.kinds.powers import is_signed_for
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party
 from gateway.register.reasons import finding
@@ -134,7 +135,7 @@ def _unsigned(rule: PaperRule, case: Case) -> list[Finding]:
     found = []
     for signer in rule.signers:
         papers = _papers_of(rule, case)
-        if any(paper.is_signed_by(signer.id_number) for paper in papers):
+        if any(is_signed_for(paper, signer, case) for paper in papers):
             continue
         if rule.code == APPLICATION_FORM and not any(_revoked(p.signatures, signer) for p in papers):
             continue  # the applicants' rule awaits this party

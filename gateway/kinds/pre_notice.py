@@ -12,16 +12,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from gateway.cases.terms import MortgageFirst, PreNoticeCreate, SaleContract, Terms
+from msgspec.structs import replace
+
+from gateway.cases.terms import PreNoticeCreate, SaleContract, Terms
 from gateway.certificates.content import CertificateKind, pre_notice_proof
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer, unclean_mortgagees, unclean_owner, unclean_persons, unclean_unit
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
 from gateway.kinds.named import keys, once, pre_notice_named
 from gateway.kinds.papers import forms_of
 from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
+    CertificateRef,
     MortgageKind,
     Party,
     PreNotice,
@@ -121,21 +125,32 @@ def conditions(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, fie
 
 
 def only_a_person(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
-    """A rule may decide only what is clean (handbook 1.4; S15): adults, one unit, nothing else on it."""
-    if op.kind in _PRE_SALE:
-        return [refer(field + ".kind", "RD 86; GZ", "预购商品房", "a pre-sold unit")]
-    found = unclean_persons(op.obligors, case, field + ".obligors")
-    if len(states) != 1:
-        found.append(refer(field + ".units", "RD 87", "多个不动产单元", "several units"))
-    if op.mortgage is not None:
-        found += _unclean_mortgage(op, op.mortgage, case, field)
-    else:
-        found += unclean_persons(op.holders, case, field + ".holders")
+    """A rule may decide only what is clean (handbook 1.4; S15): adults, one unit, nothing else on it.
+
+    A mortgage's pre-notice rests on the sale's of the same case, which therefore does not count as another right.
+    """
     sale = _sale_before(op, case.manifest.terms)
-    for state in states:
-        here = state if sale is None else _without(state, sale)
-        found += unclean_owner(here, case, field, side="obligors") + unclean_unit(here, case, field)
-    return found
+    asked = Asked(
+        case=case,
+        states=tuple(state if sale is None else _without(state, sale) for state in states),
+        field=field,
+        persons=((field + ".obligors", op.obligors),),
+        owner_side="obligors",
+        is_pre_sale=op.kind in _PRE_SALE,
+    )
+    if op.mortgage is None:
+        asked = replace(asked, persons=(*asked.persons, (field + ".holders", op.holders)))
+    else:
+        asked = replace(
+            asked,
+            loan=field + ".mortgage",
+            lender_side="holders",
+            lenders=op.holders,
+            debtors=op.mortgage.debtors,
+            obligors=op.obligors,
+            is_maximum_amount=op.mortgage.kind is not MortgageKind.ORDINARY,
+        )
+    return unclean(OPERATION, asked)
 
 
 def names_rights(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -171,7 +186,9 @@ def book(op: PreNoticeCreate, booking: Booking) -> None:
     issue_proof(notice, booking, draft)
 
 
-def issue_proof(notice: PreNotice, booking: Booking, draft: DraftCertificate) -> None:
+def issue_proof(
+    notice: PreNotice, booking: Booking, draft: DraftCertificate, replaces: CertificateRef | None = None
+) -> None:
     """Its registration proof: it rests on the sale pre-notice, for a mortgage's, or on the titles (handbook 5.1)."""
     states = [booking.states[code] for code in notice.units]
     sales = [
@@ -182,7 +199,13 @@ def issue_proof(notice: PreNotice, booking: Booking, draft: DraftCertificate) ->
     ]
     rests_on = sales or [state.ownership.title.number for state in states if state.ownership]
     booking.issue(
-        pre_notice_proof(notice, [state.unit for state in states], rests_on, **booking.imprint(draft))
+        pre_notice_proof(
+            notice,
+            [state.unit for state in states],
+            rests_on,
+            replaces=replaces.number if replaces else "",
+            **booking.imprint(draft),
+        )
     )
 
 
@@ -353,25 +376,6 @@ def _risk_told(op: PreNoticeCreate, case: Case, field: str) -> list[Finding]:
             en=f"the risk notice acknowledged by {names} is missing",
         )
     ]
-
-
-def _unclean_mortgage(op: PreNoticeCreate, mortgage: MortgageFirst, case: Case, field: str) -> list[Finding]:
-    """The noted mortgage is an ordinary one, of one registered mortgagee, for the buyer's own debt."""
-    found = unclean_mortgagees([(p.id_number, p.name) for p in op.holders], case, field)
-    if mortgage.kind is not MortgageKind.ORDINARY:
-        found.append(refer(field + ".mortgage.kind", "CC 420", "最高额抵押", "a maximum-amount mortgage"))
-    if len(op.holders) != 1:
-        found.append(refer(field + ".holders", "RD 88", "多个抵押权人", "several mortgagees"))
-    if keys(mortgage.debtors) != keys(op.obligors):
-        found.append(
-            refer(
-                field + ".mortgage.debtors",
-                "CC 391",
-                "抵押人与债务人不是同一人",
-                "mortgagor and debtor are not one person",
-            )
-        )
-    return found
 
 
 def _amount(op: PreNoticeCreate) -> int:

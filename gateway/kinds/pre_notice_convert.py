@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from gateway.cases.terms import MortgageFirst, OwnershipTransfer, PreNoticeConvert
 from gateway.kinds import mortgage, ownership_transfer
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import refer, unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import CHINA, Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.named import keys, no_such_right, pre_notice_named, units_agree
-from gateway.register.calendar import lapses_after
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import PreNotice, Seizure, SeizureKind, UnitState
 from gateway.register.reasons import finding
@@ -66,7 +66,7 @@ def conditions(op: PreNoticeConvert, states: Sequence[UnitState], case: Case, fi
 
 def only_a_person(op: PreNoticeConvert, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """A conversion books a transfer, or follows one; the unit carries the pre-notice (handbook 1.4)."""
-    return [refer(field, "RD 85; handbook 1.4", "预告转本登记", "the conversion of a pre-notice")]
+    return unclean(OPERATION, Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: PreNoticeConvert, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -141,6 +141,7 @@ def _final(
                 "法发〔2004〕5号",
                 "被预查封的权利人设定抵押",
                 "the pre-seized holder would mortgage the unit",
+                rule="NOT_PRE_SEIZED",
             )
         )
     return [
@@ -203,7 +204,7 @@ def _lapsed(notice: PreNotice, case: Case, field: str) -> list[Finding]:
     """Ninety days after the registration became possible, rolled to a working day, it has lapsed (CC 203, 221)."""
     if notice.registrable_from is None:
         return []
-    last, provisional = lapses_after(notice.registrable_from)
+    last, provisional = case.calendar.lapses_after(notice.registrable_from)
     today = case.now.astimezone(CHINA).date()
     if today <= last or (case.accepted_at is not None and case.accepted_at.astimezone(CHINA).date() <= last):
         return []
@@ -214,6 +215,7 @@ def _lapsed(notice: PreNotice, case: Case, field: str) -> list[Finding]:
                 "CC 221, 203",
                 f"预告登记推定于 {last} 后失效，该年放假安排尚未公布",
                 f"the pre-notice is presumed to have lapsed after {last}, in a year whose days off are unknown",
+                rule="LAPSE_CERTAIN",
             )
         ]
     return [

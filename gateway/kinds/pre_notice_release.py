@@ -12,9 +12,18 @@ from typing import Final
 
 from gateway.cases.terms import PreNoticeRelease, ReleaseGround
 from gateway.kinds.blocking import register_findings
-from gateway.kinds.clean import refer
+from gateway.kinds.clean import refer, unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.named import holders_agree, keys, no_such_right, once, pre_notice_named, units_agree
+from gateway.kinds.named import (
+    holders_agree,
+    keys,
+    no_such_right,
+    once,
+    pre_notice_named,
+    strangers,
+    units_agree,
+)
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding
 from gateway.register.model import PreNotice, UnitState
@@ -72,6 +81,15 @@ def conditions(op: PreNoticeRelease, states: Sequence[UnitState], case: Case, fi
     found += holders_agree(
         op.holders, notice.holders, field + ".holders", "CC 221; RD 89", "预告登记权利人", "holders"
     )
+    if op.ground is ReleaseGround.JUDGMENT:
+        found += strangers(
+            op.applicants,
+            (*notice.holders, *notice.obligors),
+            field,
+            "IR 14(2)(3); RD 89",
+            "凭生效法律文书申请的须为预告登记的权利人或者义务人",
+            "with a judgment the holder or the obligor applies",
+        )
     for state in states:
         found += _rested_on(notice, state, field)
         found += register_findings(
@@ -88,9 +106,8 @@ def conditions(op: PreNoticeRelease, states: Sequence[UnitState], case: Case, fi
 
 def only_a_person(op: PreNoticeRelease, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The end of the claim and a waiver are the holder's own word (CC 221); any other ground is for a person."""
-    if op.ground in _OWN_WORD:
-        return []
-    return [refer(field + ".ground", "CC 221; RD 89", "注销原因", "this ground for the release")]
+    asked = Asked(case=case, states=tuple(states), field=field, is_own_word=op.ground in _OWN_WORD)
+    return unclean(OPERATION, asked)
 
 
 def names_rights(op: PreNoticeRelease, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -123,6 +140,7 @@ def _rested_on(notice: PreNotice, state: UnitState, field: str) -> list[Finding]
             "RD 78; CC 221",
             f"抵押预告登记 {other.proof.number} 以该买卖预告登记为基础",
             f"mortgage pre-notice {other.proof.number} rests on it",
+            rule="NOTHING_RESTS_ON_IT",
         )
         for other in resting
     ]

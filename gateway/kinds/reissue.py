@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from gateway.cases.terms import Reissue, ReissueGround
 from gateway.certificates.content import CertificateKind
 from gateway.kinds import mortgage, pre_notice
-from gateway.kinds.clean import refer
+from gateway.kinds.blocking import pending_findings
+from gateway.kinds.clean import unclean
+from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.named import holders_agree, holders_of, no_such_right, right_named, units_agree
 from gateway.kinds.papers import forms_of
@@ -64,6 +66,8 @@ def conditions(op: Reissue, states: Sequence[UnitState], case: Case, field: str)
         "权利人",
         "holders",
     )
+    for state in states:
+        found += pending_findings(state, right.right_id, case, field)
     if op.ground is ReissueGround.LOST and (op.declared_void_at is None or op.declared_void_at > case.now):
         found.append(
             finding(
@@ -81,7 +85,7 @@ def conditions(op: Reissue, states: Sequence[UnitState], case: Case, field: str)
 
 def only_a_person(op: Reissue, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """A registrar looks at the surrendered or lost paper (RD 22, 23)."""
-    return [refer(field, "RD 22, 23", "换证、补证", "a re-issue")]
+    return unclean("REISSUE", Asked(case=case, states=tuple(states), field=field))
 
 
 def names_rights(op: Reissue, states: Sequence[UnitState]) -> tuple[str, ...]:
@@ -100,6 +104,6 @@ def book(op: Reissue, booking: Booking) -> None:
     new = replace(right, right_id=booking.new_right_id(), proof=draft.reference)
     booking.supersede(right, new, REISSUED)
     if isinstance(new, Mortgage):
-        mortgage.issue_proof(new, booking, draft)
+        mortgage.issue_proof(new, booking, draft, right.proof)
     else:
-        pre_notice.issue_proof(new, booking, draft)
+        pre_notice.issue_proof(new, booking, draft, right.proof)

@@ -26,9 +26,6 @@ from gateway.register.reasons import finding
 GUARDIAN: Final = "GUARDIAN"
 RISK_STATEMENT: Final = "RISK_STATEMENT"
 
-#: Declarations that no operation of this version asks for.
-_NOT_YET: Final = frozenset({DeclarationKind.SECURITY_GIVEN_UP})
-
 
 def check_available(terms: Terms) -> None:
     """Raises KindNotAvailable for what the parties ask for and this version does not do.
@@ -37,9 +34,6 @@ def check_available(terms: Terms) -> None:
     """
     if terms.separate_certificates:
         raise KindNotAvailable("terms.separate_certificates")
-    for declaration in terms.declarations:
-        if declaration.kind in _NOT_YET:
-            raise KindNotAvailable(f"declaration {declaration.kind.value}")
 
 
 def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[Finding]:
@@ -57,11 +51,20 @@ def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[
                 "handbook 1.4",
                 "当事人申请记载附记",
                 "the parties ask for a note on the register",
+                rule="NO_NOTE",
             )
         )
     checks = terms.identity_checks + manifest.evidence.identity_checks
     if any(not check.passed for check in checks):
-        found.append(refer("terms.identity_checks", "IR 16(2)", "身份核验未通过", "an identity check failed"))
+        found.append(
+            refer(
+                "terms.identity_checks",
+                "IR 16(2)",
+                "身份核验未通过",
+                "an identity check failed",
+                rule="IDENTITY_CHECKED",
+            )
+        )
     return found
 
 

@@ -96,7 +96,7 @@ class Institution(Value, frozen=True, kw_only=True):
 
 class Registrar(Value, frozen=True, kw_only=True):
     """A registrar 登记员 with a personal key. `key_ids` sign, `tls_key_ids` identify connections; `keys` says more of
-    each. `may_book`: not only review.
+    each. `may_book`: not only review. One that `feeds` does neither (handbook 1.5).
     """
 
     registrar_id: str
@@ -106,6 +106,7 @@ class Registrar(Value, frozen=True, kw_only=True):
     keys: tuple[RegisteredKey, ...] = ()
     may_book: bool = True
     suspended: bool = False
+    feeds: bool = False  # no person: the authority's own counter system
     index: int = 0
 
     def signs_with(self, key_id: str, at: dt.datetime) -> bool:
@@ -145,6 +146,7 @@ class Profile(Value, frozen=True, kw_only=True):
     places: tuple[Place, ...]
     instant: tuple[str, ...] = ()  # operations that a rule may decide at once (Linyi's kinds, S15)
     modes: tuple[str, ...] = ()  # encumbered-transfer modes on offer
+    #: Working days from acceptance to the decision, by operation, or by mode for a combined case as a whole.
     promised_working_days: dict[str, int] = msgspec.field(default_factory=dict)
     #: Promises below a day: half a working day is 4.
     promised_working_hours: dict[str, int] = msgspec.field(default_factory=dict)
@@ -168,6 +170,7 @@ class Profile(Value, frozen=True, kw_only=True):
     max_case_bytes: int = 0
     counter_feed_max_lag_minutes: int = 0  # 0: there is no feed
     two_person_review: bool = False
+    own_case_forbidden: bool = False  # nobody decides a case of their own, or books what they reviewed
     production: bool = False  # false prints 测试 on every certificate
 
     def place(self, county_code: str) -> Place | None:
@@ -175,10 +178,26 @@ class Profile(Value, frozen=True, kw_only=True):
         return next((p for p in self.places if p.county_code == county_code), None)
 
 
+class OperationRules(Value, frozen=True, kw_only=True):
+    """The rules, by id, that must all hold for an operation to be decided (gateway/kinds/rules.py)."""
+
+    operation: str
+    rules: tuple[str, ...]
+
+
+class Waiver(Value, frozen=True, kw_only=True):
+    """Why a rule that the handbook calls clean (1.4) is not asked for: the local rules that say so, with their date."""
+
+    operation: str
+    rule: str
+    source: str
+
+
 class RuleSet(Value, frozen=True, kw_only=True):
     """A published rule set with the officer who answers for what it decides (handbook 1.4).
 
-    A disabled set decides nothing: its operations stand in `withheld`, and `decides` is empty.
+    A disabled set decides nothing: its operations stand in `withheld`, and `decides` is empty. Of an operation without
+    a line in `holds` every rule must hold.
     """
 
     version: int
@@ -187,3 +206,5 @@ class RuleSet(Value, frozen=True, kw_only=True):
     decides: tuple[str, ...] = ()
     disabled: bool = False
     withheld: tuple[str, ...] = ()
+    holds: tuple[OperationRules, ...] = ()
+    waivers: tuple[Waiver, ...] = ()

@@ -87,7 +87,8 @@ class Context(Facts, frozen=True, kw_only=True):
     """One operation as the table needs to know it. Parties are given by `Party.key`.
 
     `rights`: ids of existing rights that the operation names. `applicants` are bound to the terms,
-    `consenting` gave a written consent. `obligors` are mortgagors, sellers or obligors of a
+    `consenting` agreed to all of them; `consenting_to` says who gave a written consent for the sake of
+    one state only. `obligors` are mortgagors, sellers or obligors of a
     pre-notice; `transferees` its buyers. `adds_burden` belongs to changes, `pre_notice_kind` to
     pre-notices, `own_share` to a co-owner who disposes of his share alone. `papers` lists states
     whose paper is there. The last three are the profile's.
@@ -96,6 +97,7 @@ class Context(Facts, frozen=True, kw_only=True):
     rights: tuple[str, ...] = ()
     applicants: frozenset[PartyKey] = frozenset()
     consenting: frozenset[PartyKey] = frozenset()
+    consenting_to: dict[UnitStateCode, frozenset[PartyKey]] = {}
     obligors: frozenset[PartyKey] = frozenset()
     transferees: frozenset[PartyKey] = frozenset()
     adds_burden: bool | None = None
@@ -142,7 +144,7 @@ def bearing(state: UnitState, operation: str, context: Context) -> tuple[Bearing
     found = [
         _bearing(state_found, operation, context)
         for state_found in states_of(state, context)
-        if _concerns(state_found, operation)
+        if _concerns(state_found, operation, context)
     ]
     kept = [b for b in found if b.verdict is not Verdict.NOT_APPLICABLE]
     return tuple(sorted(kept, key=lambda b: -b.verdict))
@@ -153,13 +155,16 @@ def strictest(found: Iterable[Bearing]) -> Verdict:
     return max((b.verdict for b in found), default=Verdict.ALLOW)
 
 
-def _concerns(found: StateFound, operation: str) -> bool:
-    """A ward among holders of a pre-notice matters to its end, a ward among owners to the rest."""
+def _concerns(found: StateFound, operation: str, context: Context) -> bool:
+    """A ward among the holders of a pre-notice matters to its end and to its conversion, to nobody else's; a ward among
+    the owners to everything but the end of a pre-notice (RD 11).
+    """
     if found.code is not UnitStateCode.UNDER_AGE_OR_INCAPABLE_OWNER:
         return True
-    if operation == "PRE_NOTICE_CONVERT":
-        return True
-    return isinstance(found.right, PreNotice) == (operation == "PRE_NOTICE_RELEASE")
+    if isinstance(found.right, PreNotice):
+        ends = operation in ("PRE_NOTICE_CONVERT", "PRE_NOTICE_RELEASE")
+        return ends and found.right.right_id in context.rights
+    return operation != "PRE_NOTICE_RELEASE"
 
 
 def _bearing(found: StateFound, operation: str, context: Context) -> Bearing:
@@ -246,7 +251,8 @@ def _shares(right: AnyRight | None, context: Context) -> str:
     if context.own_share:
         return "OWN_SHARE"
     owners = right.owners if isinstance(right, Ownership) else ()
-    signed = [o for o in owners if o.person.key in context.applicants | context.consenting]
+    agreed = context.consenting | context.consenting_to.get(UnitStateCode.CO_OWNED_BY_SHARES, frozenset())
+    signed = [o for o in owners if o.person.key in context.applicants | agreed]
     if owners and len(signed) == len(owners):
         return "ALL_OWNERS"
     # An unrecorded share counts nothing: CC 309 would divide by contribution, which is not ours.
@@ -311,7 +317,9 @@ def _with_consents(bearing: Bearing, cell: Cell, context: Context) -> Bearing:
     must_join = bearing.state in _JOIN_STATES and cell.operation != "PRE_NOTICE_CREATE"
     if bearing.state is UnitStateCode.CO_OWNED_JOINT:
         must_join = True
-    there = context.applicants if must_join else context.applicants | context.consenting
+    there = context.applicants
+    if not must_join:
+        there |= context.consenting | context.consenting_to.get(bearing.state, frozenset())
     wards = {w.key for w in _wards(bearing.right, context) if w.guardian is None}
     missing = tuple(p for p in asked if p.key not in there or p.key in wards)
     has_paper = bearing.state not in _PAPER_STATES or bearing.state in context.papers

@@ -1,27 +1,32 @@
 """Working days in China: the State Council's dated tables, and statute where a year has none yet.
 
-A year has a table when the folder has `calendar_<year>.csv` (holidays and make-up working days, as
-published each autumn). For any other year the days off are computed from statute
-(全国年节及纪念日放假 办法 of 2024-11-10: 13 days; those on a weekend are made up on the next
-working days), without the bridge days that nobody can know: such a result is `provisional`, never
-refused (handbook 10). Periods are counted by CC 201 and 203: the first day is not counted, a last
-day off rolls on.
+A registry's `Calendar` is a value: the tables that came with the software (`calendar_<year>.csv` beside this file), and
+over them those that an operator imported (effect calendar.set.v1). A decision gets it with its world; nothing here
+decides by itself. Each table says which days of its year are off and which weekend days are worked, as published each
+autumn. For any other year the days off are computed from statute (全国年节及纪念日放假办法 of 2024-11-10: 13 days;
+those on a weekend are made up on the next working days), without the bridge days that nobody can know: such a result
+is `provisional`, never refused (handbook 10). Periods are counted by CC 201 and 203: the first day is not counted, a
+last day off rolls on.
 """
 
 from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
+
+from gateway.register.model import Value
 
 #: An operator is told this many days before the tables end.
 ALERT_DAYS = 90
 
 #: A pre-notice lapses when nobody applies within these days of the registration becoming possible (CC 221).
 PRE_NOTICE_DAYS = 90
+
+#: A dissent lapses when no suit is filed within these days (CC 220).
+DISSENT_DAYS = 15
 
 _DAY = dt.timedelta(days=1)
 _SATURDAY = 5
@@ -45,75 +50,142 @@ _MID_AUTUMN = {
 }  # fmt: skip
 
 
-def is_known_year(year: int) -> bool:
-    """Whether the State Council's table of this year is imported."""
-    return year in _TABLES
+class CalendarInvalid(ValueError):
+    """A table that cannot be that of a year; `line` is where, from 1, heading included (0: the file as a whole)."""
+
+    def __init__(self, line: int, zh: str, en: str) -> None:
+        super().__init__(f"line {line}: {en}" if line else en)
+        self.line = line
+        self.zh = zh
+        self.en = en
 
 
-def is_working_day(day: dt.date) -> bool:
-    """Whether offices work on this day; from statute alone where the year has no table."""
-    table = _TABLES.get(day.year)
-    if table is not None:
-        return table.get(day, day.weekday() < _SATURDAY)
-    return day.weekday() < _SATURDAY and day not in statutory_days_off(day.year)
+class Calendar(Value, frozen=True, kw_only=True, eq=False):
+    """The years of which a table is known: year -> its exceptions, day -> whether it is worked.
 
-
-def add_working_days(start: dt.date, days: int) -> tuple[dt.date, bool]:
-    """The last day of a period of working days, and whether it is provisional.
-
-    The day of the event is not counted (CC 201), so one working day from a Friday is mostly the
-    Monday after. Provisional: some day of the span lies in a year without a table. Raises
-    ValueError for a negative number of days.
+    Compared by identity, so that answers may be cached by it: the one in force is one object until the next import.
     """
-    if days < 0:
-        raise ValueError(f"working days to add: {days} is negative")
-    day = start
-    for _ in range(days):
-        day += _DAY
-        while not is_working_day(day):
+
+    years: dict[int, dict[dt.date, bool]] = {}
+
+    def with_years(self, others: Calendar) -> Calendar:
+        """These tables with those of another calendar in their place where both know a year."""
+        return Calendar(years={**self.years, **others.years})
+
+    def is_known_year(self, year: int) -> bool:
+        """Whether the State Council's table of this year is known."""
+        return year in self.years
+
+    def is_working_day(self, day: dt.date) -> bool:
+        """Whether offices work on this day; from statute alone where the year has no table."""
+        table = self.years.get(day.year)
+        if table is not None:
+            return table.get(day, day.weekday() < _SATURDAY)
+        return day.weekday() < _SATURDAY and day not in statutory_days_off(day.year)
+
+    def add_working_days(self, start: dt.date, days: int) -> tuple[dt.date, bool]:
+        """The last day of a period of working days, and whether it is provisional.
+
+        The day of the event is not counted (CC 201), so one working day from a Friday is mostly the Monday after.
+        Provisional: some day of the span lies in a year without a table. Raises ValueError for a negative number.
+        """
+        if days < 0:
+            raise ValueError(f"working days to add: {days} is negative")
+        day = start
+        for _ in range(days):
             day += _DAY
-    return day, _is_provisional(start, day)
+            while not self.is_working_day(day):
+                day += _DAY
+        return day, self._is_provisional(start, day)
+
+    def working_days_between(self, first: dt.date, last: dt.date) -> int:
+        """Working days after `first` up to and with `last` (CC 201: the first day is not counted)."""
+        return sum(self.is_working_day(first + (n + 1) * _DAY) for n in range((last - first).days))
+
+    def add_calendar_days(self, start: dt.date, days: int) -> tuple[dt.date, bool]:
+        """The last day of a period of calendar days, rolled on from a day off (CC 203).
+
+        Second: whether it is provisional. Raises ValueError for a negative number of days.
+        """
+        if days < 0:
+            raise ValueError(f"calendar days to add: {days} is negative")
+        return self.roll(start + days * _DAY)
+
+    def lapses_after(self, registrable_from: dt.date) -> tuple[dt.date, bool]:
+        """The last day on which a pre-notice can be converted, and whether it is provisional (CC 203, 221)."""
+        return self.add_calendar_days(registrable_from, PRE_NOTICE_DAYS)
+
+    def suit_due_on(self, booked_on: dt.date) -> tuple[dt.date, bool]:
+        """The last day for filing suit over a dissent booked on a day, and whether it is provisional (CC 203, 220)."""
+        return self.add_calendar_days(booked_on, DISSENT_DAYS)
+
+    def roll(self, day: dt.date) -> tuple[dt.date, bool]:
+        """The day itself, or the next working day after a day off (CC 203); provisional or not."""
+        rolled = day
+        while not self.is_working_day(rolled):
+            rolled += _DAY
+        return rolled, self._is_provisional(day, rolled)
+
+    def table_end(self) -> dt.date:
+        """The last day up to which tables exist without a gap from the first one on."""
+        year = min(self.years)
+        while year + 1 in self.years:
+            year += 1
+        return dt.date(year, 12, 31)
+
+    def days_until_table_end(self, today: dt.date) -> int:
+        """Days left until `table_end`; negative when it has passed."""
+        return (self.table_end() - today).days
+
+    def is_table_ending(self, today: dt.date) -> bool:
+        """Whether the operator must be told to import the next year: from 90 days before the end."""
+        return self.days_until_table_end(today) <= ALERT_DAYS
+
+    def _is_provisional(self, first: dt.date, last: dt.date) -> bool:
+        return any(year not in self.years for year in range(first.year, last.year + 1))
 
 
-def add_calendar_days(start: dt.date, days: int) -> tuple[dt.date, bool]:
-    """The last day of a period of calendar days, rolled on from a day off (CC 203).
+def read_table(lines: Iterable[str]) -> tuple[int, dict[dt.date, bool]]:
+    """The year of a table and its exceptions, from the CSV of calendar_2026.csv: date, weekday, kind, name, is_workday.
 
-    Second: whether it is provisional. Raises ValueError for a negative number of days.
+    Raises CalendarInvalid for a row that is no day of the year or comes twice, and for a table in which a holiday that
+    statute puts on a date of its own is worked: it cannot be what the State Council published.
     """
-    if days < 0:
-        raise ValueError(f"calendar days to add: {days} is negative")
-    return roll(start + days * _DAY)
-
-
-def lapses_after(registrable_from: dt.date) -> tuple[dt.date, bool]:
-    """The last day on which a pre-notice can be converted, and whether it is provisional (CC 203, 221)."""
-    return add_calendar_days(registrable_from, PRE_NOTICE_DAYS)
-
-
-def roll(day: dt.date) -> tuple[dt.date, bool]:
-    """The day itself, or the next working day after a day off (CC 203); provisional or not."""
-    rolled = day
-    while not is_working_day(rolled):
-        rolled += _DAY
-    return rolled, _is_provisional(day, rolled)
-
-
-def table_end() -> dt.date:
-    """The last day up to which tables exist without a gap from the first one on."""
-    year = min(_TABLES)
-    while year + 1 in _TABLES:
-        year += 1
-    return dt.date(year, 12, 31)
-
-
-def days_until_table_end(today: dt.date) -> int:
-    """Days left until `table_end`; negative when it has passed."""
-    return (table_end() - today).days
-
-
-def is_table_ending(today: dt.date) -> bool:
-    """Whether the operator must be told to import the next year: from 90 days before the end."""
-    return days_until_table_end(today) <= ALERT_DAYS
+    exceptions: dict[dt.date, bool] = {}
+    rows = csv.DictReader(lines)
+    if not {"date", "weekday", "is_workday"} <= set(rows.fieldnames or ()):
+        raise CalendarInvalid(
+            1, "表头应为 date,weekday,kind,name,is_workday", "the heading is not that of a calendar"
+        )
+    for line, row in enumerate(rows, start=2):
+        text = row["date"] or ""
+        try:
+            day = dt.date.fromisoformat(text)
+        except ValueError:
+            raise CalendarInvalid(line, f"{text!r} 不是日期", f"{text!r} is no date") from None
+        if exceptions and day.year != next(iter(exceptions)).year:
+            raise CalendarInvalid(
+                line, f"{day} 不在同一年", f"{day} is of another year than the rows before it"
+            )
+        if _WEEKDAYS[day.weekday()] != row["weekday"]:
+            raise CalendarInvalid(line, f"{day} 不是 {row['weekday']}", f"{day} is no {row['weekday']}")
+        if day in exceptions or row["is_workday"] not in ("0", "1"):
+            raise CalendarInvalid(
+                line, f"{day} 重复，或者 is_workday 不是 0 或 1", f"{day} comes twice or is neither 0 nor 1"
+            )
+        exceptions[day] = row["is_workday"] == "1"
+    if not exceptions:
+        raise CalendarInvalid(0, "表内没有日期", "the table has no days")
+    year = next(iter(exceptions)).year
+    for month, number in _FIXED_HOLIDAYS:
+        day = dt.date(year, month, number)
+        if exceptions.get(day, day.weekday() < _SATURDAY):
+            raise CalendarInvalid(
+                0,
+                f"{day} 为法定节假日，表内却为工作日",
+                f"{day} is a statutory holiday, the table has it worked",
+            )
+    return year, exceptions
 
 
 @cache
@@ -147,31 +219,19 @@ def _qingming(year: int) -> int:
     return int(since * 0.2422 + 4.81) - since // 4
 
 
-def _is_provisional(first: dt.date, last: dt.date) -> bool:
-    return any(not is_known_year(year) for year in range(first.year, last.year + 1))
-
-
-def _load(folder: Path) -> Mapping[int, Mapping[dt.date, bool]]:
-    """Every table of the folder: year -> its exceptions, day -> whether it is worked.
-
-    Raises ValueError for a day that is out of its year, has a wrong weekday, or says nothing new.
-    """
-    tables: dict[int, Mapping[dt.date, bool]] = {}
+def _load(folder: Path) -> Calendar:
+    """The tables beside this file. Raises ValueError for one that is not of the year in its name, or for none."""
+    years: dict[int, dict[dt.date, bool]] = {}
     for path in sorted(folder.glob("calendar_*.csv")):
-        year = int(path.stem.removeprefix("calendar_"))
-        exceptions: dict[dt.date, bool] = {}
         with path.open(encoding="utf-8", newline="") as lines:
-            for row in csv.DictReader(lines):
-                day = dt.date.fromisoformat(row["date"])
-                if day.year != year or _WEEKDAYS[day.weekday()] != row["weekday"]:
-                    raise ValueError(f"{path.name}: {day} {row['weekday']} is no day of {year}")
-                if day in exceptions or row["is_workday"] not in ("0", "1"):
-                    raise ValueError(f"{path.name}: {day} comes twice or is neither 0 nor 1")
-                exceptions[day] = row["is_workday"] == "1"
-        tables[year] = MappingProxyType(exceptions)
-    if not tables:
+            year, exceptions = read_table(lines)
+        if path.stem != f"calendar_{year}":
+            raise ValueError(f"{path.name} holds the days of {year}")
+        years[year] = exceptions
+    if not years:
         raise ValueError("no calendar_<year>.csv beside gateway/register/calendar.py")
-    return MappingProxyType(tables)
+    return Calendar(years=years)
 
 
-_TABLES = _load(Path(__file__).parent)
+#: What came with the software; a registry's own imports go over it.
+PACKAGED = _load(Path(__file__).parent)

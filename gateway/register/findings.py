@@ -22,7 +22,11 @@ class Severity(StrEnum):
 
 
 class Finding(Value, frozen=True, kw_only=True):
-    """One finding. `field` is a path into the terms or header, `file` a digest or paper code."""
+    """One finding. `field` is a path into the terms or header, `file` a digest or paper code.
+
+    Of M-REFER `rule` is the rule that hands the case to a person (gateway/kinds/rules.py), and `rule_version` the
+    version of the rule set in force then, 0 where there was none.
+    """
 
     code: str
     severity: Severity
@@ -34,3 +38,4 @@ class Finding(Value, frozen=True, kw_only=True):
     article: str = ""
     cure_zh: str = ""
     cure_en: str = ""
+    rule_version: int = 0

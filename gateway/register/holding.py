@@ -42,6 +42,6 @@ def whose(right: AnyRight) -> dict[str, str]:
         case Mortgage():
             return {person_key(p): "MORTGAGEE" for p in right.mortgagees if not p.is_institution}
         case Habitation():
-            return {person_key(right.holder): "HABITATION_HOLDER"}
+            return {person_key(p): "HABITATION_HOLDER" for p in (right.holder, *right.others)}
         case _:
             return {}

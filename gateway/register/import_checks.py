@@ -29,6 +29,7 @@ def cross_check(units: Mapping[str, Unit], known_units: Collection[str], rights:
                     "BDCDYH",
                     f"文件中没有单元 {code} 的 UNIT 行或者所有权行，无法隔离，须先改正",
                     f"unit {code} has no UNIT or ownership row: no quarantine holds it, mend it",
+                    "UNIT_UNKNOWN",
                     stops=not isinstance(right, Ownership),
                 )
             on_unit.setdefault(code, []).append((right, row))
@@ -46,6 +47,7 @@ def _check_ownership(code: str, is_known: bool, built: Sequence[Built]) -> None:
             "YWH",
             f"单元 {code} 已有现势所有权（第{owners[0].line}行）",
             f"unit {code} has a live ownership already (line {owners[0].line})",
+            "ROWS_CONTRADICT",
         )
     if owners or is_known:
         return
@@ -55,6 +57,7 @@ def _check_ownership(code: str, is_known: bool, built: Sequence[Built]) -> None:
                 "BDCDYH",
                 f"单元 {code} 没有现势所有权，不能有抵押权",
                 f"unit {code} has no live ownership: it cannot carry a mortgage",
+                "UNIT_WITHOUT_OWNER",
             )
 
 
@@ -69,6 +72,7 @@ def _check_ranks(built: Sequence[tuple[Mortgage, Row]]) -> None:
                 "DYQSW",
                 f"与第{before.line}行的顺位和登记先后不符；有约定顺位的请填写 YDSW",
                 f"contradicts line {before.line} by order of registration; an agreed rank is YDSW",
+                "ROWS_CONTRADICT",
             )
 
 
@@ -86,4 +90,5 @@ def _check_proofs(built: Sequence[Built]) -> None:
                 "BDCDJZMH",
                 f"与第{first.line}行的登记证明号相同",
                 f"is the proof number of line {first.line} too",
+                "ROWS_CONTRADICT",
             )

@@ -106,7 +106,7 @@ def build_right(
     booked_by = row.required("DBR")
     for role in layout.ROLES[table]:
         if not persons[role.name] and not row.text(role.name):
-            row.wrong(role.name, "必填", "must be filled in")
+            row.wrong(role.name, "必填", "must be filled in", "FIELD_REQUIRED")
     common = {
         "right_id": right_id,
         "units": units,

@@ -27,6 +27,7 @@ from gateway.register.model import (
     Capacity,
     CertificateRef,
     CertificateScheme,
+    IdKind,
     Party,
     Share,
     Value,
@@ -48,14 +49,17 @@ _INSTANT = re.compile(_DAY + r"(?:[ T](?P<clock>[0-9]{2}:[0-9]{2}:[0-9]{2}))?")
 _SHARE = re.compile(r"[0-9]{1,9}/[1-9][0-9]{0,8}|[0-9]{1,3}(\.[0-9]{1,6})?%?")
 _DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,10})?")
 
+#: Codes of a bad identity number, by kind.
+_ID_CODES = {IdKind.RESIDENT_ID: "CITIZEN_ID_MALFORMED", IdKind.USCC: "USCC_MALFORMED"}
+
 T = TypeVar("T")
 
 
 class ImportProblem(Value, frozen=True, kw_only=True):
     """One thing wrong in the file: its line (1 is the heading), column, value, and what to do.
 
-    Identity numbers in `value` are masked. `stops`: not even a quarantine can hold it, because
-    nobody can tell which unit the row encumbers.
+    `code` is one of the contract's list (RowProblem.code). Identity numbers in `value` are masked.
+    `stops`: not even a quarantine can hold it, because nobody can tell which unit the row encumbers.
     """
 
     line: int
@@ -63,6 +67,7 @@ class ImportProblem(Value, frozen=True, kw_only=True):
     value: str
     zh: str
     en: str
+    code: str = "FIELD_INVALID"
     stops: bool = False
 
 
@@ -75,7 +80,9 @@ class Row:
         self._problems = problems
         self.is_bad = False
 
-    def wrong(self, field: str, zh: str, en: str, *, stops: bool = False) -> None:
+    def wrong(
+        self, field: str, zh: str, en: str, code: str = "FIELD_INVALID", *, stops: bool = False
+    ) -> None:
         """Note a problem at a column of this row."""
         value = self.text(field)
         if field in layout.PERSONAL_COLUMNS:
@@ -87,6 +94,7 @@ class Row:
                 value=value[:QUOTED_CHARACTERS_MAX],
                 zh=zh,
                 en=en,
+                code=code,
                 stops=stops,
             )
         )
@@ -100,7 +108,7 @@ class Row:
         """A cell that must not be blank."""
         text = self.text(field)
         if not text:
-            self.wrong(field, "必填", "must be filled in")
+            self.wrong(field, "必填", "must be filled in", "FIELD_REQUIRED")
         return text
 
     def unit_code(self) -> str | None:
@@ -109,7 +117,7 @@ class Row:
             return normalise_unit_code(self.required("BDCDYH"))
         except IdentifierError as error:
             if self.text("BDCDYH"):
-                self.wrong("BDCDYH", error.zh, error.en)
+                self.wrong("BDCDYH", error.zh, error.en, "UNIT_CODE_MALFORMED")
             return None
 
     def choice(
@@ -122,7 +130,7 @@ class Row:
         if code == "" and (default is not None or not needed):
             return default
         known = "、".join(c for c in codes if c)
-        self.wrong(field, f"应为下列代码之一：{known}", f"must be one of the codes {known}")
+        self.wrong(field, f"应为下列代码之一：{known}", f"must be one of the codes {known}", "CODE_UNKNOWN")
         return None
 
     def fen(self, field: str, *, needed: bool = False) -> int | None:
@@ -226,11 +234,16 @@ class Row:
         try:
             if parse_certificate_number(number).kind != kind:
                 wanted = ("不动产权证书号", "title") if kind == "TITLE" else ("不动产登记证明号", "proof")
-                self.wrong(field, f"应为{wanted[0]}", f"must be the number of a {wanted[1]}")
+                self.wrong(
+                    field,
+                    f"应为{wanted[0]}",
+                    f"must be the number of a {wanted[1]}",
+                    "CERTIFICATE_NUMBER_MALFORMED",
+                )
                 return None
             return CertificateRef(number=normalise_certificate_number(number))
         except IdentifierError as error:
-            self.wrong(field, error.zh, error.en)
+            self.wrong(field, error.zh, error.en, "CERTIFICATE_NUMBER_MALFORMED")
             return None
 
     def person(self, role: layout.Role) -> Party | None:
@@ -257,7 +270,7 @@ class Row:
                 )
             )
         except IdentifierError as error:
-            self.wrong(role.number, error.zh, error.en)
+            self.wrong(role.number, error.zh, error.en, _ID_CODES.get(kind, "FIELD_INVALID"))
             return None
 
     def _capacity(self) -> Capacity:

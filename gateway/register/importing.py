@@ -67,7 +67,13 @@ def parse_register_csv(
         for row in _rows(lines, reading):
             reading.take(row)
     except csv.Error as error:
-        reading.stop(reading.line + 1, "", f"无法按CSV读取：{error}", f"cannot be read as CSV: {error}")
+        reading.stop(
+            reading.line + 1,
+            "",
+            f"无法按CSV读取：{error}",
+            f"cannot be read as CSV: {error}",
+            "FILE_UNREADABLE",
+        )
     reading.build(now, new_id)
     return reading.result(registry, quarantine=quarantine)
 
@@ -85,7 +91,13 @@ def _rows(lines: Iterable[str], reading: _Reading) -> Iterator[Row]:
             continue
         reading.rows += 1
         if reading.rows > IMPORT_ROWS_MAX:
-            reading.stop(first, "", "行数超过上限", f"more than {IMPORT_ROWS_MAX} rows: split the file")
+            reading.stop(
+                first,
+                "",
+                "行数超过上限",
+                f"more than {IMPORT_ROWS_MAX} rows: split the file",
+                "TOO_MANY_ROWS",
+            )
             return
         yield _row(first, heading, cells, reading.problems)
 
@@ -115,12 +127,12 @@ def _is_heading_good(heading: list[str], reading: _Reading) -> bool:
     known = set(layout.COLUMNS) | layout.UNREAD_COLUMNS
     for name in dict.fromkeys(heading):
         if name not in known:
-            reading.stop(1, name, "表头有未知的列", "the heading has an unknown column")
+            reading.stop(1, name, "表头有未知的列", "the heading has an unknown column", "HEADING_INVALID")
         elif heading.count(name) > 1:
-            reading.stop(1, name, "表头的列重复", "the heading has this column twice")
+            reading.stop(1, name, "表头的列重复", "the heading has this column twice", "HEADING_INVALID")
     for name in layout.REQUIRED_COLUMNS:
         if name not in heading:
-            reading.stop(1, name, "表头缺少此列", "the heading lacks this column")
+            reading.stop(1, name, "表头缺少此列", "the heading lacks this column", "HEADING_INVALID")
     return not reading.problems
 
 
@@ -153,6 +165,7 @@ class _Draft:
                     column,
                     f"与第{self.first.line}行不一致",
                     f"differs from line {self.first.line}, of the same right or unit",
+                    "ROWS_CONTRADICT",
                 )
 
     def add_persons(self, row: Row) -> None:
@@ -163,7 +176,9 @@ class _Draft:
                 continue
             there = self.persons[role.name].setdefault(person.key, person)
             if there.name != person.name:
-                row.wrong(role.name, "同一证件号的姓名不一致", "one id number with two names")
+                row.wrong(
+                    role.name, "同一证件号的姓名不一致", "one id number with two names", "ROWS_CONTRADICT"
+                )
             if role is layout.HOLDER:
                 self.owners.setdefault(person.key, Owner(person=person, share=row.share()))
 
@@ -183,16 +198,20 @@ class _Reading:
         self._units: dict[str, Unit] = {}
         self._rights: list[tuple[AnyRight, _Draft]] = []
 
-    def stop(self, line: int, field: str, zh: str, en: str) -> None:
+    def stop(self, line: int, field: str, zh: str, en: str, code: str) -> None:
         """A problem of the file, which no quarantine can hold."""
-        self.problems.append(ImportProblem(line=line, field=field, value="", zh=zh, en=en, stops=True))
+        self.problems.append(
+            ImportProblem(line=line, field=field, value="", zh=zh, en=en, code=code, stops=True)
+        )
 
     def take(self, row: Row) -> None:
         """File one row under its unit and its right."""
         table = row.choice("TABLE", layout.TABLES)
         code = row.unit_code()
         if code is not None and county_of(code) not in self._county_codes:
-            row.wrong("BDCDYH", "不属于本登记机构的区县", "lies in no county of this registry")
+            row.wrong(
+                "BDCDYH", "不属于本登记机构的区县", "lies in no county of this registry", "COUNTY_NOT_OURS"
+            )
             code = None
         if table is None or code is None:
             if table not in _TABLES_OF_UNITS:
@@ -264,6 +283,7 @@ def _stop_at(row: Row) -> None:
         "BDCDYH",
         "不能确定本行限制的是哪个单元，无法隔离，须先改正",
         "which unit the row encumbers cannot be told: no quarantine holds it, mend it first",
+        "UNIT_UNKNOWN",
         stops=True,
     )
 

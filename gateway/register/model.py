@@ -263,6 +263,10 @@ class PreNotice(Right, tag="PRE_NOTICE", frozen=True, kw_only=True):
     term_start: dt.date | None = None
     term_end: dt.date | None = None
     registrable_from: dt.date | None = None
+    warned_days: int = 0  # of the 90 days of CC 221: the last warning that its holders had
+    lapse_presumed_on: dt.date | None = (
+        None  # since when it is presumed to have lapsed; a registrar confirms it
+    )
     proof: CertificateRef
 
 
@@ -288,6 +292,11 @@ class Seizure(Right, tag="SEIZURE", frozen=True, kw_only=True):
     from_pre_seizure: str = (
         ""  # right id of the pre-seizure that it was before the unit was booked to its target
     )
+    share: Share | None = None  # absent: the whole unit
+    instrument: str = ""  # CFWJ
+    starts_on: dt.date | None = None  # CFQSSJ
+    proof_of_service: str = ""  # hex SHA-256 of the proof of service 送达回证
+    renewed_from: str = ""  # right id of the row that this renewal superseded (CPL 485)
 
 
 class Dissent(Right, tag="DISSENT", frozen=True, kw_only=True):
@@ -295,16 +304,25 @@ class Dissent(Right, tag="DISSENT", frozen=True, kw_only=True):
 
     applicant: Party
     matter: str
+    suit_filed_on: dt.date | None = None
+    court_case_number: str = ""
 
 
 class Habitation(Right, tag="HABITATION", frozen=True, kw_only=True):
-    """A right of habitation 居住权 (CC 366)."""
+    """A right of habitation 居住权 (CC 366). `others` hold it together with `holder`."""
 
     holder: Party
+    others: tuple[Party, ...] = ()
     until: dt.date | None = None
 
 
-AnyRight: TypeAlias = Ownership | Mortgage | PreNotice | Seizure | Dissent | Habitation
+class Easement(Right, tag="EASEMENT", frozen=True, kw_only=True):
+    """An easement 地役权 (CC 372); it lies on both units, the servient one first."""
+
+    content: str = ""
+
+
+AnyRight: TypeAlias = Ownership | Mortgage | PreNotice | Seizure | Dissent | Habitation | Easement
 
 
 class UnitState(Value, frozen=True, kw_only=True):
@@ -366,11 +384,17 @@ def in_order_of_rank(mortgages: Iterable[Mortgage]) -> tuple[tuple[Mortgage, ...
     return tuple(tuple(them) for them in order)
 
 
-def _priority(mortgage: Mortgage) -> tuple[dt.datetime, int, dt.datetime, str]:
+def _priority(
+    mortgage: Mortgage,
+) -> tuple[dt.datetime, int, dt.datetime, tuple[int, ...], str]:
+    """Of one instant (a batch reads the clock once) the entry that came first goes first: ids are `<entry>.<n>`."""
+    parts = mortgage.right_id.split(".")
+    entry = tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
     return (
         mortgage.priority_date,
         mortgage.rank_at_registration,
         mortgage.booked_at,
+        entry,
         mortgage.right_id,
     )
 

@@ -10,6 +10,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from gateway.register.model import Mortgage, UnitState, in_order_of_rank
 
 
@@ -44,9 +46,22 @@ def adverse_to(state: UnitState, agreed_rank: int | None) -> tuple[Mortgage, ...
     """Live mortgages that a new one of `agreed_rank` would go before or beside (RD 67; CC 409).
 
     Their mortgagees must agree: state ADVERSE_TO_OTHER_MORTGAGEE of blocks.csv. Empty without an
-    agreement, and for one that puts the new mortgage last.
+    agreement, and for one that puts the new mortgage last. Asked is whom the register's order passes in
+    the end, and whom the parties' number passes: since a release the two need not be the same.
     """
-    if agreed_rank is None:
+    rows = state.mortgages
+    if agreed_rank is None or not rows:
         return ()
-    ranks = current_ranks(state.mortgages)
-    return tuple(m for m in state.mortgages if ranks[m.right_id] >= agreed_rank)
+    new = replace(
+        rows[-1],
+        right_id="",
+        agreed_rank=agreed_rank,
+        rank_at_registration=next_rank(state),
+        priority_date=max(row.priority_date for row in rows) + dt.timedelta(microseconds=1),
+    )
+    before, after = current_ranks(rows), current_ranks((*rows, new))
+    return tuple(
+        row
+        for row in rows
+        if before[row.right_id] >= agreed_rank or after[row.right_id] >= after[new.right_id]
+    )

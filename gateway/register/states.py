@@ -17,6 +17,7 @@ from gateway.register.model import (
     Capacity,
     CoOwnership,
     Dissent,
+    Easement,
     Habitation,
     IdKind,
     Mortgage,
@@ -296,6 +297,8 @@ def _other_states(state: UnitState, now: dt.datetime) -> Iterator[StateFound]:
                 yield StateFound(code=UnitStateCode.DISSENT, right=right)
             case Habitation() if right.until is None or right.until >= today:
                 yield StateFound(code=UnitStateCode.HABITATION, right=right)
+            case Easement():
+                yield StateFound(code=UnitStateCode.EASEMENT, right=right)
             case _:
                 pass
 

@@ -14,12 +14,14 @@ from typing import Final
 from gateway.cases.effects import (
     AnyEffect,
     ApplicationRecorded,
+    CalendarSet,
     CertificateNumbered,
     CertificateSealed,
     RightBooked,
     UnitRecorded,
 )
 from gateway.cases.model import Application, ConsentKind, Counted, Lenders, Sold, State
+from gateway.register.calendar import PACKAGED
 from gateway.register.model import Mortgage, Ownership, PreNotice
 
 #: Rights whose booking by the authority itself is a case of the counter; a seizure is nobody's application.
@@ -119,9 +121,15 @@ class Tally:
         self._booked: dict[str, Phase] = {}
         self._certificates: dict[str, Phase] = {}
         self.deals: dict[str, Deal] = {}
-        self.filed = 0  # applications that came in within the period
+        self._filed: set[str] = set()
         self.not_accepted = 0  # of these, those answered NOT_ACCEPTED at once
+        self.calendar = PACKAGED  # as the last import left it
         self.counter = 0  # cases that the authority booked itself
+
+    @property
+    def filed(self) -> int:
+        """Applications that came in within the period."""
+        return len(self._filed)
 
     def take(self, effects: Iterable[AnyEffect]) -> None:
         """One entry."""
@@ -133,6 +141,8 @@ class Tally:
             match effect:
                 case ApplicationRecorded():
                     self._application(effect.application)
+                case CalendarSet():
+                    self.calendar = PACKAGED.with_years(effect.calendar)
                 case CertificateNumbered():
                     self._numbered(effect)
                 case CertificateSealed():
@@ -150,8 +160,9 @@ class Tally:
             self.counter += 1
 
     def _application(self, row: Application) -> None:
-        if row.submitted_index == row.last_index and self._within(row.submitted_at):
-            self.filed += 1
+        is_new = row.submitted_index == row.last_index and row.application_id not in self._filed
+        if is_new and self._within(row.submitted_at):
+            self._filed.add(row.application_id)  # a row may be recorded again with no act of its own
             self.not_accepted += row.state is State.NOT_ACCEPTED
         if row.state is not State.BOOKED or row.booked_at is None:
             return

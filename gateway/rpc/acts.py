@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -23,6 +23,7 @@ from gateway.cases.model import Application, FileReference, Header, Manifest, Mo
 from gateway.commands import Answer, Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import acts_pb2, envelope_pb2, terms_pb2
+from gateway.register.authority import KeyRole
 from gateway.register.model import Party
 from gateway.rpc.decode import decode_act, decode_manifest, decode_parties
 from gateway.rpc.errors import Refusal
@@ -193,22 +194,37 @@ class Acts:
         ):
             wrong.add("target.terms_sha256", "必须是 32 字节", "must be 32 bytes")
         wrong.refuse_if_any()
-        common = {
-            "application_id": request.name.rpartition("/")[2],
-            "manifest_sha256": target.manifest_digest.hex(),
-            "terms_sha256": target.terms_sha256.hex(),
-            "channel": header.channel_institution,
-            "institution": header.applicant_institution,
-            "roles": tuple(sorted(roles_of_signers((applicant, channel), verified, received_at))),
-            "request_id": header.request_id,
-            "payload_sha256": verified.digest.hex(),
-            "created_at": header.created_at,
-            "not_after": header.not_after,
-            "files": files,
-        }
+        roles = roles_of_signers((applicant, channel), verified, received_at)
         signed = section_references(getattr(wire, "sections", ()))
         sections = checked_sections(signed, getattr(request, "sections", ()))
-        return SignedAct(wire, header, common, envelope, verified, sections, received_at)
+        return signed_act(wire, header, files, envelope, verified, roles, sections, received_at)
+
+
+def signed_act(
+    wire: Any,
+    header: Header,
+    files: tuple[FileReference, ...],
+    envelope: Envelope,
+    verified: VerifiedEnvelope,
+    roles: Iterable[KeyRole],
+    sections: dict[str, bytes],
+    received_at: dt.datetime,
+) -> SignedAct:
+    """A verified act, parsed: header and files as `decode_act` read them, `roles` those of the signing keys."""
+    common = {
+        "application_id": wire.target.application.rpartition("/")[2],
+        "manifest_sha256": wire.target.manifest_digest.hex(),
+        "terms_sha256": wire.target.terms_sha256.hex(),
+        "channel": header.channel_institution,
+        "institution": header.applicant_institution,
+        "roles": tuple(sorted(roles)),
+        "request_id": header.request_id,
+        "payload_sha256": verified.digest.hex(),
+        "created_at": header.created_at,
+        "not_after": header.not_after,
+        "files": files,
+    }
+    return SignedAct(wire, header, common, envelope, verified, sections, received_at)
 
 
 async def filed_case(queries: Queries, registry: str, application_id: str) -> Filed:
@@ -226,6 +242,11 @@ async def filed_of(queries: Queries, row: Application) -> Filed:
         message = await queries.part(row.registry, row.submitted_index, "evidence/payload")
     except PartKeyMissingError as error:
         raise ApplicationNotFound(row.name) from error
+    return filed_from(row, message)
+
+
+def filed_from(row: Application, message: bytes) -> Filed:
+    """The case of a row, from what was signed (a PAE of the manifest)."""
     payload = split_pae(message)[1]
     terms = terms_pb2.Terms.FromString(envelope_pb2.Manifest.FromString(payload).terms)
     return Filed(row, decode_manifest(payload, row.kind), payload, terms, decode_parties(terms))

@@ -31,6 +31,7 @@ from gateway.register.model import Unit, UnitHold
 from gateway.rpc import authority as wires
 from gateway.rpc import encode
 from gateway.rpc import trust as trusts
+from gateway.rpc.calendars import encode_calendar, read_calendar
 from gateway.rpc.errors import Refusal
 from gateway.rpc.names import check_registry, malformed, registry_in
 from gateway.rpc.operator_acts import SignedAct, read_act
@@ -200,6 +201,31 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
             trust=trusts.encode_trust(stands) if stands else [], receipt=encode.receipt(answer.receipt)
         )
 
+    async def ImportCalendar(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Put the table of working days of one year in force."""
+        signed = await self._signed(request, acts.ImportCalendarAct)
+        year, table = read_calendar(signed.wire)
+
+        def decide(working: Working, moment: Moment) -> Decision:
+            return adm.decide_calendar(year, table, working.settings.calendar, signed.act, moment)
+
+        answer = await self._decided(signed, decide)
+        return _pb.ImportCalendarResponse(
+            calendar=self._calendar(signed.registry), year=year, receipt=encode.receipt(answer.receipt)
+        )
+
+    async def GetCalendar(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """The years of which a table is known."""
+        registry = registry_in(request.parent)
+        calendar = self._calendar(registry)
+        if self._settings(registry).calendar is None:
+            return _pb.GetCalendarResponse(calendar=calendar)
+        index = await self._queries.setting_index(registry, "calendar")
+        return _pb.GetCalendarResponse(calendar=calendar, index=index)
+
+    def _calendar(self, registry: str) -> Any:
+        return encode_calendar(self._settings(registry).calendar_in_force, self._clock())
+
     async def _signed(self, request: Any, kind: type[Message], path: str = "parent") -> SignedAct:
         """The act in a request, verified in a thread."""
         registry = registry_in(request.parent, path)
@@ -344,6 +370,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
             profile=wires.encode_profile(settings.profile),
             rule_set=wires.encode_rules(settings.rules) if settings.rules else None,
             index=await self._queries.setting_index(registry, "profile"),
+            rules=wires.encode_rule_catalogue(),
         )
 
     async def GetAuditors(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -437,7 +464,7 @@ def _import_response(result: ImportResult) -> Any:
         quarantined_rows=len({p.line for p in result.problems}) if result.is_good else 0,
         units_on_hold=len(result.quarantined),
         problems=[
-            _pb.RowProblem(line=p.line, field=p.field, code="ROW_INVALID", zh=p.zh, en=p.en)
+            _pb.RowProblem(line=p.line, field=p.field, code=p.code, zh=p.zh, en=p.en)
             for p in result.problems[:PROBLEMS_MAX]
         ],
         problem_total=len(result.problems),

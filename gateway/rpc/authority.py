@@ -8,22 +8,25 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.kinds.rules import RULES, RULES_OF
 from gateway.pb.diya.v1 import authority_pb2, codes_pb2
 from gateway.register.authority import (
     Institution,
     InstitutionCode,
     InstitutionKind,
     KeyRole,
+    OperationRules,
     Place,
     Profile,
     RegisteredKey,
     Registrar,
     RuleSet,
+    Waiver,
 )
 from gateway.register.identifiers import IdentifierError, normalise_uscc
 from gateway.rpc.encode import date, timestamp
@@ -59,6 +62,7 @@ _SAME_NAME: Final = (
     "max_case_bytes",
     "counter_feed_max_lag_minutes",
     "two_person_review",
+    "own_case_forbidden",
     "production",
 )
 #: Fields of a profile for which 0 on the wire stands for the place's default.
@@ -115,8 +119,9 @@ def read_registrar(wire: authority_pb2.Registrar, wrong: Violations) -> Registra
         key_ids=tuple(k.key_id for k in keys if KeyRole.TLS not in k.roles),
         tls_key_ids=tuple(k.key_id for k in keys if KeyRole.TLS in k.roles),
         keys=keys,
-        may_book=wire.may_book,
+        may_book=wire.may_book and not wire.feeds,
         suspended=wire.suspended,
+        feeds=wire.feeds,
     )
 
 
@@ -203,6 +208,7 @@ def encode_registrar(value: Registrar, registry: str) -> authority_pb2.Registrar
         keys=encode_keys(keys),
         may_book=value.may_book,
         suspended=value.suspended,
+        feeds=value.feeds,
         index=value.index,
     )
 
@@ -277,7 +283,7 @@ def encode_profile(value: Profile) -> authority_pb2.Profile:
         modes=[codes_pb2.EncumberedTransferMode.Value(_MODE + name) for name in value.modes],
         promises=[
             authority_pb2.ServicePromise(
-                operation=codes_pb2.OperationKind.Value(_OPERATION + name),
+                **_promised_of(name),
                 working_days=value.promised_working_days.get(name, 0),
                 working_hours=value.promised_working_hours.get(name, 0),
             )
@@ -309,7 +315,46 @@ def read_rules(wire: authority_pb2.RuleSet, wrong: Violations) -> RuleSet:
         decides=() if wire.disabled else decides,
         disabled=wire.disabled,
         withheld=decides if wire.disabled else (),
+        holds=_operation_rules(wire.rules, path + ".rules", wrong),
+        waivers=_waivers(wire.waivers, path + ".waivers", wrong),
     )
+
+
+def _operation_rules(
+    wires: Sequence[authority_pb2.OperationRules], path: str, wrong: Violations
+) -> tuple[OperationRules, ...]:
+    """One line for each operation; which ids it may have is for the law to say (administration.py)."""
+    limit(wires, LIST_MAX, path, wrong)
+    lines: dict[str, OperationRules] = {}
+    for number, wire in enumerate(wires):
+        at = f"{path}[{number}]"
+        limit(wire.rule_ids, LIST_MAX, at + ".rule_ids", wrong)
+        operation = enum_name(codes_pb2.OperationKind, wire.operation, _OPERATION)
+        if not operation:
+            wrong.add(at + ".operation", "必填", "is required")
+        if operation in lines:
+            wrong.add(at + ".operation", "事项重复", "is named twice")
+        lines[operation] = OperationRules(operation=operation, rules=tuple(dict.fromkeys(wire.rule_ids)))
+    return tuple(lines.values())
+
+
+def _waivers(wires: Sequence[authority_pb2.RuleWaiver], path: str, wrong: Violations) -> tuple[Waiver, ...]:
+    limit(wires, LIST_MAX, path, wrong)
+    found = []
+    for number, wire in enumerate(wires):
+        at = f"{path}[{number}]"
+        operation = enum_name(codes_pb2.OperationKind, wire.operation, _OPERATION)
+        if not operation:
+            wrong.add(at + ".operation", "必填", "is required")
+        source = wire.source.strip()
+        if not 0 < len(source) <= TEXT_CHARACTERS_MAX:
+            wrong.add(
+                at + ".source",
+                f"须写明依据，至多 {TEXT_CHARACTERS_MAX} 个字符",
+                f"names the published rules, in at most {TEXT_CHARACTERS_MAX} characters",
+            )
+        found.append(Waiver(operation=operation, rule=wire.rule_id, source=source))
+    return tuple(found)
 
 
 def encode_rules(value: RuleSet) -> authority_pb2.RuleSet:
@@ -322,7 +367,40 @@ def encode_rules(value: RuleSet) -> authority_pb2.RuleSet:
             codes_pb2.OperationKind.Value(_OPERATION + name) for name in value.decides or value.withheld
         ],
         disabled=value.disabled,
+        rules=[
+            authority_pb2.OperationRules(
+                operation=codes_pb2.OperationKind.Value(_OPERATION + line.operation), rule_ids=line.rules
+            )
+            for line in value.holds
+        ],
+        waivers=[
+            authority_pb2.RuleWaiver(
+                operation=codes_pb2.OperationKind.Value(_OPERATION + waiver.operation),
+                rule_id=waiver.rule,
+                source=waiver.source,
+            )
+            for waiver in value.waivers
+        ],
     )
+
+
+def encode_rule_catalogue() -> list[authority_pb2.Rule]:
+    """Every rule of the table with its words, and the operations that it belongs to."""
+    return [
+        authority_pb2.Rule(
+            rule_id=rule.id,
+            article=rule.article,
+            zh=rule.zh,
+            en=rule.en,
+            standing=authority_pb2.RuleStanding.Value(f"RULE_STANDING_{rule.standing.value}"),
+            operations=[
+                codes_pb2.OperationKind.Value(_OPERATION + name)
+                for name, rules in RULES_OF.items()
+                if rule in rules
+            ],
+        )
+        for rule in RULES.values()
+    ]
 
 
 def _places(wires: Iterable[authority_pb2.Place], path: str, wrong: Violations) -> tuple[Place, ...]:
@@ -341,14 +419,27 @@ def _places(wires: Iterable[authority_pb2.Place], path: str, wrong: Violations) 
     return tuple(places.values())
 
 
+def _promised_of(name: str) -> dict[str, Any]:
+    """The operation, or else the mode, that a promise of the profile is for."""
+    if _OPERATION + name in codes_pb2.OperationKind.keys():  # noqa: SIM118 - an enum is no mapping
+        return {"operation": codes_pb2.OperationKind.Value(_OPERATION + name)}
+    return {"mode": codes_pb2.EncumberedTransferMode.Value(_MODE + name)}
+
+
 def _promises(wire: authority_pb2.Profile, path: str, wrong: Violations) -> dict[str, Any]:
     days: dict[str, int] = {}
     hours: dict[str, int] = {}
     for number, promise in enumerate(wire.promises):
-        name = enum_name(codes_pb2.OperationKind, promise.operation, _OPERATION)
+        operation = enum_name(codes_pb2.OperationKind, promise.operation, _OPERATION)
+        mode = enum_name(codes_pb2.EncumberedTransferMode, promise.mode, _MODE)
+        name = operation or mode
         at = f"{path}[{number}]"
-        if not name or name in days:
-            wrong.add(at + ".operation", "必填且不得重复", "is required, each operation once")
+        if not name or name in days or (operation and mode):
+            wrong.add(
+                at + ".operation",
+                "登记操作和模式须填其一，且不得重复",
+                "an operation or a mode is required, each once",
+            )
         if promise.working_days < 0 or promise.working_hours < 0:
             wrong.add(at, "不得小于零", "must not be below zero")
         days[name] = promise.working_days

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 
+from gateway.rpc.names import check_registry
 from gateway.rpc.rights import PUBLIC_CALLER, Caller, Directory
 from gateway.storage.settings import Settings
 from signing.certificates import Certificate, certificates_from_pem, parse_certificate
@@ -48,6 +49,10 @@ class Callers:
         except SigningError:
             return PUBLIC_CALLER
         return caller
+
+    def check_registry(self, registry: str) -> None:
+        """Raise Refusal (REGISTRY_NOT_FOUND) for a registry that this gateway does not serve."""
+        check_registry(registry, self._settings_of(registry))
 
     def directory(self, registry: str) -> Directory:
         """The registry's directory, rebuilt when its settings moved."""

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.cases.model import Application
+from gateway.applications.limits import provisional_date
+from gateway.cases.model import CLOSED, Application
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, codes_pb2, envelope_pb2, terms_pb2
 from gateway.rpc import encode
 from gateway.rpc.acts import PAYLOAD_TYPES
@@ -80,8 +81,12 @@ def _basic(
     wire = encode.application(row)
     if record.outcome is not None:
         bare = encode.bare_outcome(record.outcome, row.registry)
-        wire.findings.extend(bare.findings)
+        stood = record.outcome.findings_of(row.application_id)
+        # What rests on the calendar is told below, as it is now.
+        wire.findings.extend(encode.finding(f) for f in stood if f.code != "W-PROVISIONAL_DATE")
         wire.awaiting.extend(bare.awaiting)
+    if row.state not in CLOSED:
+        wire.findings.extend(map(encode.finding, provisional_date(row)))
     if record.sealed_at:
         wire.milestones.sealed_at.FromJsonString(record.sealed_at)
     if reader.caller.id == row.channel_institution:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import grpc
 
+from gateway.cases.errors import ApplicationNotFound
 from gateway.certificates.content import CertificateContent, decode_content
 from gateway.config import Limits
 from gateway.pb.diya.v1 import (
@@ -26,16 +27,20 @@ from gateway.pb.diya.v1 import (
 )
 from gateway.register.identifiers import normalise_unit_code, parse_certificate_identifier
 from gateway.rpc import encode
+from gateway.rpc.case_view import Reader
 from gateway.rpc.errors import Refusal
 from gateway.rpc.files import check_offset, stored_chunks
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import check_registry, enum_names, malformed, registry_in, split_name
 from gateway.rpc.paging import page_size
+from gateway.rpc.payout import check_expectations, payout_check, proofs_of
 from gateway.rpc.quota import AddressQuota
-from gateway.rpc.rights import CallerKind
+from gateway.rpc.rights import CallerKind, may_see
+from gateway.rpc.statements import Seals
 from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.files import FileStore
+from gateway.storage.payout_reads import PayoutRecord
 from gateway.storage.queries import EntryProof, Queries
 from gateway.storage.statements import CertificateFilter
 from gateway.storage.working import Row
@@ -68,12 +73,15 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
         limits: Limits,
         clock: Callable[[], dt.datetime],
         monotonic: Callable[[], float] = time.monotonic,
+        seals: Seals | None = None,
     ) -> None:
+        """Without `seals` no statement can be signed."""
         self._sequencer = sequencer
         self._queries = queries
         self._files = files
         self._limits = limits
         self._clock = clock
+        self._seals = seals
         self._quota = AddressQuota(burst=VERIFY_BURST, per_second=VERIFY_PER_SECOND, now=monotonic)
 
     async def GetCertificate(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -154,6 +162,46 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
             if row[name]:
                 getattr(wire, name).FromJsonString(row[name])
         return wire
+
+    async def CheckPayout(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Whether a loan may be paid out now, signed and expiring."""
+        registry = registry_in(request.parent)
+        settings, now = self._sequencer.settings(registry), self._clock()
+        check_registry(registry, settings)
+        check_expectations(request)
+        reader = Reader.of(settings, caller_now.get())
+        checks = [
+            await payout_check(
+                request,
+                record,
+                registry=registry,
+                reader=reader,
+                settings=settings,
+                queries=self._queries,
+                seals=self._seals,
+                now=now,
+            )
+            for record in await self._paid_out_on(registry, request, reader)
+        ]
+        return _pb.CheckPayoutResponse(checks=checks)
+
+    async def _paid_out_on(self, registry: str, request: Any, reader: Reader) -> list[PayoutRecord]:
+        """The records of the certificates that are asked about."""
+        which = request.WhichOneof("of")
+        if which == "certificate":
+            row = await self._readable(request.certificate)
+            found = await self._queries.payout_record(registry, row["identifier"])
+            if row["registry"] != registry or found is None:
+                raise _not_found()
+            return [found]
+        if which != "application":
+            raise malformed("of", "须给出 certificate 或者 application", "give certificate or application")
+        of_registry, application_id = split_name(request.application, "applications", "application")
+        case = await self._queries.application(registry, application_id)
+        settings = self._sequencer.settings(registry)
+        if of_registry != registry or case is None or not may_see(settings, reader.caller.id, case):
+            raise ApplicationNotFound(request.application, "application")
+        return await proofs_of(self._queries, case, reader)
 
     async def _readable(self, name: str) -> Row:
         """A certificate's row, or the same answer for unknown and for somebody else's."""

@@ -253,34 +253,33 @@ def _parties(wire: terms_pb2.Terms, wrong: Violations) -> dict[str, m.Party]:
         if not party.id or party.id in parties:
             wrong.add(path + ".id", "必填且不得重复", "is required and must be unique in the terms")
             continue
-        read = _party(party.person, path + ".person", wrong)
+        read = person(party.person, path + ".person", wrong)
         if read is not None:
             parties[party.id] = read
     return parties
 
 
-def _party(person: common_pb2.Person, path: str, wrong: Violations) -> m.Party | None:
-    if not person.name.strip() or len(person.name) > TEXT_CHARACTERS_MAX:
+def person(wire: common_pb2.Person, path: str, wrong: Violations) -> m.Party | None:
+    """A person with their document, in canonical form; None where it is malformed, which is noted."""
+    if not wire.name.strip() or len(wire.name) > TEXT_CHARACTERS_MAX:
         wrong.add(path + ".name", "必填", "is required")
-    id_kind = read.enum_name(codes_pb2.IdKind, person.identity.kind, "ID_KIND_")
+    id_kind = read.enum_name(codes_pb2.IdKind, wire.identity.kind, "ID_KIND_")
     if not id_kind:
         wrong.add(path + ".identity.kind", "必填", "is required")
         return None
     reason = {"RESIDENT_ID": "CITIZEN_ID_MALFORMED", "USCC": "USCC_MALFORMED"}.get(id_kind, "FIELD_INVALID")
-    guardian = _party(person.guardian, path + ".guardian", wrong) if person.HasField("guardian") else None
+    guardian = person(wire.guardian, path + ".guardian", wrong) if wire.HasField("guardian") else None
     canonical: m.Party | None = None
     with wrong.at(path + ".identity.number", reason):
         canonical = canonical_party(
             m.Party(
-                name=person.name.strip(),
+                name=wire.name.strip(),
                 id_kind=m.IdKind(id_kind),
-                id_number=person.identity.number,
-                country=person.country or "CN",
-                phone=person.phone,
-                address=person.address,
-                capacity=m.Capacity(
-                    read.enum_name(codes_pb2.Capacity, person.capacity, "CAPACITY_") or "FULL"
-                ),
+                id_number=wire.identity.number,
+                country=wire.country or "CN",
+                phone=wire.phone,
+                address=wire.address,
+                capacity=m.Capacity(read.enum_name(codes_pb2.Capacity, wire.capacity, "CAPACITY_") or "FULL"),
                 guardian=guardian,
             )
         )
@@ -294,7 +293,7 @@ def _powers(
     for number, power in enumerate(wire.powers_of_attorney):
         path = f"terms.powers_of_attorney[{number}]"
         principal = parties.get(power.principal)
-        agent = _party(power.agent, path + ".agent", wrong)
+        agent = person(power.agent, path + ".agent", wrong)
         form = read.enum_name(common_pb2.PowerOfAttorneyForm, power.form, "POWER_OF_ATTORNEY_FORM_")
         if principal is None:
             wrong.add(path + ".principal", "不是本申请的当事人", "is no party of these terms")
@@ -305,11 +304,29 @@ def _powers(
                 ops.PowerOfAttorney(
                     principal=principal,
                     agent=agent,
-                    acts=tuple(codes_pb2.OperationKind.Name(a) for a in power.acts),
+                    acts=_acts(power, path, wrong),
+                    unit_codes=_power_units(power, path, wrong),
                     valid_until=read.date(power, "valid_until", path, wrong, needed=False),
                     form=ops.PowerForm(form),
                     deed_no=power.deed_number,
                     revoked=power.HasField("revoked_at"),
+                    agency=power.agency.strip(),
                 )
             )
     return tuple(powers)
+
+
+def _acts(power: common_pb2.PowerOfAttorney, path: str, wrong: Violations) -> tuple[str, ...]:
+    """What the agent may do, by the names of the operations."""
+    names = [read.enum_name(codes_pb2.OperationKind, act, "OPERATION_KIND_") for act in power.acts]
+    if not names or not all(names):
+        wrong.add(path + ".acts", "至少一项已知的登记类型", "names operations, at least one")
+    return tuple(dict.fromkeys(names))
+
+
+def _power_units(power: common_pb2.PowerOfAttorney, path: str, wrong: Violations) -> tuple[str, ...]:
+    codes = []
+    for number, code in enumerate(power.unit_codes[:UNITS_MAX]):
+        with wrong.at(f"{path}.unit_codes[{number}]", "UNIT_CODE_MALFORMED"):
+            codes.append(normalise_unit_code(code))
+    return tuple(codes)

@@ -140,8 +140,12 @@ def mortgage_content(
     path: str,
     *,
     construction: ops.ConstructionScope | None = None,
+    stands: bool = False,
 ) -> ops.MortgageFirst:
-    """What a mortgage says: the claim of one kind or the other, the term, the scope, the portions of the loan."""
+    """What a mortgage says: the claim of one kind or the other, the term, the scope, the portions of the loan.
+
+    `stands`: of a mortgage on the register, which may have no word on its transfer.
+    """
     wrong = parts.wrong
     kind = read.enum_name(codes_pb2.MortgageKind, content.kind, "MORTGAGE_KIND_")
     ordinary = kind != "MAXIMUM_AMOUNT"
@@ -189,7 +193,7 @@ def mortgage_content(
         term_start=start or NO_DAY,
         term_end=end or NO_DAY,
         secured_scope=scope or "/",
-        transfer_restriction=_restriction(parts, content, path),
+        transfer_restriction=_restriction(parts, content, path, stands=stands),
         restriction_text=parts.text(
             content.transfer_restriction_text, path + ".transfer_restriction_text", needed=False
         ),
@@ -221,7 +225,9 @@ def _change(
         units=parts.unit_codes(before, path + ".mortgage.unit_codes") if before else units,
         proof=parts.proof(wire.mortgage, path + ".mortgage"),
         items=tuple(dict.fromkeys(ops.ChangeItem(item) for item in items)),
-        content=mortgage_content(parts, wire.content, units, path + ".content", construction=scope),
+        content=mortgage_content(
+            parts, wire.content, units, path + ".content", construction=scope, stands=True
+        ),
         construction=scope,
     )
 
@@ -252,12 +258,13 @@ def _collateral(
 
 
 def _restriction(
-    parts: OperationParts, content: operations_pb2.MortgageContent, path: str
+    parts: OperationParts, content: operations_pb2.MortgageContent, path: str, *, stands: bool
 ) -> m.TransferRestriction:
+    """NONE or RESTRICTED; UNRECORDED only where a mortgage that stands without a word is changed in something else."""
     restriction = read.enum_name(
         codes_pb2.TransferRestriction, content.transfer_restriction, "TRANSFER_RESTRICTION_"
     )
-    if restriction in ("NONE", "RESTRICTED"):
+    if restriction in ("NONE", "RESTRICTED") or (stands and restriction == "UNRECORDED"):
         return m.TransferRestriction(restriction)
     parts.wrong.add(
         path + ".transfer_restriction",

@@ -8,11 +8,13 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
+from gateway.applications.prediction import Prediction
 from gateway.applications.rehearsal import Rehearsed
 from gateway.cases.model import Application, ConsentKind, FileReference, Outcome
 from gateway.certificates.content import CertificateContent
 from gateway.commands import Answer, Receipt
 from gateway.kinds.applicants import CONSENTER
+from gateway.kinds.funds_due import LegStanding
 from gateway.pb.diya.v1 import (
     application_pb2,
     certificate_pb2,
@@ -21,6 +23,7 @@ from gateway.pb.diya.v1 import (
     envelope_pb2,
     finding_pb2,
     outcome_pb2,
+    terms_pb2,
 )
 from gateway.register.findings import Finding
 from gateway.register.model import Party
@@ -83,6 +86,8 @@ def bare_outcome(value: Outcome, registry: str) -> outcome_pb2.Outcome:
         accepted_at=timestamp(value.accepted_at),
         deadline=date(value.deadline),
         deadline_provisional=value.deadline_provisional,
+        statutory_deadline=date(value.statutory_deadline),
+        statutory_deadline_provisional=value.statutory_provisional,
         booked_at=timestamp(value.booked_at),
         parties_expire_at=timestamp(value.parties_expire_at),
     )
@@ -101,7 +106,28 @@ def rehearsal(value: Rehearsed) -> outcome_pb2.Outcome:
     wire.validate_only = True
     if value.would_be is not None:
         wire.would_be = outcome_pb2.OutcomeResult.Value(f"OUTCOME_RESULT_{value.would_be.value}")
+    if value.prediction is not None:
+        wire.prediction.CopyFrom(prediction(value.prediction))
     return wire
+
+
+def prediction(value: Prediction) -> outcome_pb2.Prediction:
+    """What a rehearsal foresees."""
+    return outcome_pb2.Prediction(
+        cases_before=value.cases_before,
+        ranks=[
+            outcome_pb2.PredictedRank(
+                operation=one.operation,
+                unit_code=one.unit_code,
+                rank=one.rank,
+                rank_at_worst=one.rank_at_worst,
+            )
+            for one in value.ranks
+        ],
+        accepted_at=timestamp(value.accepted_at),
+        deadline=date(value.deadline),
+        deadline_provisional=value.deadline_provisional,
+    )
 
 
 def finding(value: Finding) -> finding_pb2.Finding:
@@ -117,6 +143,7 @@ def finding(value: Finding) -> finding_pb2.Finding:
         cure_zh=value.cure_zh,
         cure_en=value.cure_en,
         severity=finding_pb2.Severity.Value(f"SEVERITY_{value.severity.value}"),
+        rule_version=value.rule_version,
     )
 
 
@@ -166,6 +193,9 @@ def application(value: Application) -> application_pb2.Application:
         rule_set=str(value.rules_version) if value.rules_version is not None else "",
         deadline=date(value.deadline),
         deadline_provisional=value.deadline_provisional,
+        statutory_deadline=date(value.statutory_deadline),
+        statutory_deadline_provisional=value.statutory_provisional,
+        deadline_breached_at=timestamp(value.breached_at),
         parties_expire_at=timestamp(value.parties_expire_at),
         waits_until=timestamp(value.due_at) if value.accepted_at is not None else None,
         milestones=_milestones(value),
@@ -271,18 +301,32 @@ def person(value: Party) -> common_pb2.Person:
     )
 
 
+def funds_leg(standing: LegStanding) -> application_pb2.FundsLegStanding:
+    """Where a leg of the funds plan stands."""
+    return application_pb2.FundsLegStanding(
+        leg=standing.leg,
+        trigger=terms_pb2.FundsTrigger.Value(f"FUNDS_TRIGGER_{standing.trigger}"),
+        state=application_pb2.FundsLegStanding.State.Value(f"STATE_{standing.state}"),
+        since=timestamp(standing.since),
+        reason_zh=standing.zh,
+        reason_en=standing.en,
+    )
+
+
 def event(registry: str, row: dict[str, Any]) -> outcome_pb2.Event:
-    """An event from its view row."""
+    """An event from its view row; one on a unit alone has no application."""
     kind = row["kind"].removeprefix("APPLICATION_")
     wire = outcome_pb2.Event(
         sequence=row["sequence"],
-        application=f"registries/{registry}/applications/{row['application_id']}",
         kind=outcome_pb2.EventKind.Value(f"EVENT_KIND_{kind}"),
-        state=application_pb2.Application.State.Value(f"STATE_{row['state']}"),
         certificate=f"registries/{registry}/certificates/{row['certificate']}" if row["certificate"] else "",
+        unit_code=row["unit_code"],
         case_number=row["case_number"],
         index=row["entry_index"],
     )
+    if row["application_id"]:
+        wire.application = f"registries/{registry}/applications/{row['application_id']}"
+        wire.state = application_pb2.Application.State.Value(f"STATE_{row['state']}")
     wire.time.FromJsonString(row["at"])
     return wire
 

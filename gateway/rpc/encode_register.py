@@ -6,13 +6,17 @@ own rights; of other lenders' mortgages the portions of the loan are left out to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gateway.applications.restrictions import suit_due_on
+from gateway.cases.feed import CounterCase
 from gateway.cases.model import Application
 from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, operations_pb2, register_pb2
 from gateway.register import model as m
+from gateway.register.calendar import Calendar
 from gateway.register.identifiers import mask
 from gateway.rpc.encode import date, person, timestamp
 
@@ -28,8 +32,9 @@ def unit_state(
     cases: tuple[Application, ...],
     whole: Whole,
     own_case: Callable[[Application], bool],
+    now: dt.datetime,
 ) -> register_pb2.UnitState:
-    """A unit's state; `own_case` says of which open cases the reader is a party."""
+    """A unit's state; `own_case` says of which open cases the reader is a party, `now` which seizures have lapsed."""
     view = _View(state.unit.unit_code, whole)
     rights = state.rights
     return register_pb2.UnitState(
@@ -37,11 +42,61 @@ def unit_state(
         ownerships=[view.ownership(r) for r in rights if isinstance(r, m.Ownership)],
         mortgages=[view.mortgage(r, rank) for rank, r in enumerate(state.mortgages, start=1)],
         pre_notices=[view.pre_notice(r) for r in state.pre_notices],
-        seizures=[view.seizure(r, n) for n, r in enumerate(state.seizures, start=1)],
+        seizures=view.seizures(state.seizures, now),
         dissents=[view.dissent(r) for r in rights if isinstance(r, m.Dissent)],
         habitations=[view.habitation(r) for r in rights if isinstance(r, m.Habitation)],
+        easements=[view.easement(r) for r in rights if isinstance(r, m.Easement)],
         open_cases=[_open_case(case, own=own_case(case)) for case in cases],
     )
+
+
+def add_terms(wire: register_pb2.UnitState, state: m.UnitState, calendar: Calendar) -> None:
+    """Until when each pre-notice can be converted (CC 221), and over each dissent suit be filed (CC 220)."""
+    dissents = [right for right in state.rights if isinstance(right, m.Dissent)]
+    for told, dissent in zip(wire.dissents, dissents, strict=True):
+        told.suit_due_on.CopyFrom(date(suit_due_on(dissent, calendar)[0]))
+    for shown, right in zip(wire.pre_notices, state.pre_notices, strict=True):
+        if right.registrable_from is None:
+            continue
+        last, provisional = calendar.lapses_after(right.registrable_from)
+        shown.convertible_until.CopyFrom(date(last))
+        shown.convertible_until_provisional = provisional
+
+
+def add_counter(
+    wire: register_pb2.UnitState, cases: tuple[CounterCase, ...], as_of: dt.datetime | None, *, numbers: bool
+) -> None:
+    """Beside ours, the open cases of the authority's counter, all in order of acceptance; until when it is known."""
+    own = [*wire.open_cases]
+    own += [
+        register_pb2.OpenCase(
+            case_number=case.case_number if numbers else "",
+            accepted_at=timestamp(case.accepted_at),
+            from_counter=True,
+        )
+        for case in cases
+    ]
+    del wire.open_cases[:]
+    wire.open_cases.extend(sorted(own, key=lambda c: c.accepted_at.ToNanoseconds()))
+    stamp = timestamp(as_of)
+    if stamp is not None:
+        wire.counter_as_of.CopyFrom(stamp)
+
+
+def add_notices(wire: register_pb2.UnitState, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Which lender was told of each seizure, and when it had read that; a renewal goes on from its first row."""
+    for seizure in wire.seizures:
+        for row in rows:
+            if row["right_id"] not in (seizure.right_id, seizure.renewed_from):
+                continue
+            notice = seizure.notified.add(
+                lender=common_pb2.InstitutionReference(uscc=row["institution"]),
+                event_sequence=row["sequence"],
+                maximum_amount=row["maximum_amount"],
+            )
+            notice.told_at.FromJsonString(row["told_at"])
+            if row["read_at"]:
+                notice.read_at.FromJsonString(row["read_at"])
 
 
 def _unit(registry: str, unit: m.Unit) -> register_pb2.Unit:
@@ -146,26 +201,49 @@ class _View:
             term_end=date(right.term_end),
             registrable_from=date(right.registrable_from),
             proof=_certificate(right.proof),
-            status=register_pb2.PRE_NOTICE_STATUS_LIVE,
+            status=(
+                register_pb2.PRE_NOTICE_STATUS_LAPSED_PRESUMED
+                if right.lapse_presumed_on
+                else register_pb2.PRE_NOTICE_STATUS_LIVE
+            ),
             booking=_booking(right, whole=self._whole(right)),
         )
 
-    def seizure(self, right: m.Seizure, position: int) -> register_pb2.Seizure:
-        waits = right.kind in (m.SeizureKind.WAITING_SEIZURE, m.SeizureKind.WAITING_PRE_SEIZURE)
+    def seizures(self, rows: tuple[m.Seizure, ...], now: dt.datetime) -> list[register_pb2.Seizure]:
+        """In order of service. The first that has not lapsed is live whatever it was entered as, the next ones wait
+        for it (EX 26, 27; F5 19, 20).
+        """
+        today = now.astimezone(CHINA).date()
+        found, status = [], register_pb2.SEIZURE_STATUS_LIVE
+        for position, right in enumerate(rows, start=1):
+            if right.until < today:
+                found.append(self._seizure(right, position, register_pb2.SEIZURE_STATUS_LAPSED))
+            else:
+                found.append(self._seizure(right, position, status))
+                status = register_pb2.SEIZURE_STATUS_WAITING
+        return found
+
+    def _seizure(
+        self, right: m.Seizure, position: int, status: register_pb2.SeizureStatus.ValueType
+    ) -> register_pb2.Seizure:
         return register_pb2.Seizure(
             right_id=right.right_id,
             unit_code=self._unit_code,
             kind=register_pb2.SeizureKind.Value(f"SEIZURE_KIND_{right.kind.value}"),
             target_person=self._person(right.target, right),
+            extent=_share(right.share),
             authority=right.authority,
             instrument_number=right.instrument_no,
+            instrument=right.instrument,
             served_at=timestamp(right.served_at),
+            proof_of_service_sha256=bytes.fromhex(right.proof_of_service),
             entered_at=timestamp(right.booked_at),
-            starts_on=date(right.served_at.astimezone(CHINA).date()),
+            starts_on=date(right.starts_on or right.served_at.astimezone(CHINA).date()),
             until=date(right.until),
             position=position,
-            status=(register_pb2.SEIZURE_STATUS_WAITING if waits else register_pb2.SEIZURE_STATUS_LIVE),
+            status=status,
             extent_text=right.extent,
+            renewed_from=right.renewed_from,
             booking=_booking(right, whole=self._whole(right)),
         )
 
@@ -176,6 +254,8 @@ class _View:
             applicant=self._person(right.applicant, right),
             matter=right.matter,
             booked_at=timestamp(right.booked_at),
+            suit_filed_on=date(right.suit_filed_on),
+            court_case_number=right.court_case_number,
             status=_LIVE,
             booking=_booking(right, whole=self._whole(right)),
         )
@@ -184,8 +264,18 @@ class _View:
         return register_pb2.Habitation(
             right_id=right.right_id,
             unit_code=self._unit_code,
-            holders=[self._person(right.holder, right)],
+            holders=self._persons((right.holder, *right.others), right),
             until=date(right.until),
+            status=_LIVE,
+            booking=_booking(right, whole=self._whole(right)),
+        )
+
+    def easement(self, right: m.Easement) -> register_pb2.Easement:
+        return register_pb2.Easement(
+            right_id=right.right_id,
+            servient_unit_code=right.units[0],
+            dominant_unit_code=right.units[-1],
+            content=right.content,
             status=_LIVE,
             booking=_booking(right, whole=self._whole(right)),
         )

@@ -19,6 +19,7 @@ import grpc
 from gateway.config import MIB
 from gateway.rpc.callers import Callers
 from gateway.rpc.errors import Refusal, abort, refusal_of
+from gateway.rpc.names import malformed
 from gateway.rpc.rights import PUBLIC_CALLER, READING, Caller, CallerKind, may_call
 from gateway.telemetry import metrics
 
@@ -236,6 +237,7 @@ class Guard:
         self, service: str, name: str, registry: str, context: grpc.aio.ServicerContext[Any, Any]
     ) -> Caller:
         """The registered caller behind the connection, if the rights table lets it in."""
+        self._check_registry(registry)
         caller = self._callers.of(context, registry or self._registry)
         if may_call(service, name, caller.kind) and not (caller.reads_only and not name.startswith(READING)):
             if caller.suspended:
@@ -252,6 +254,20 @@ class Guard:
                 "the connection's client certificate is not registered with this registry",
             )
         raise Refusal("PERMISSION_DENIED", "无权调用此方法", "this caller may not call this method")
+
+    def _check_registry(self, registry: str) -> None:
+        """A caller is one of a registry: without one, or with one that is not here, nobody can be known.
+
+        Which registries there are is no secret: the public listener answers for each.
+        """
+        if registry or self._registry:
+            self._callers.check_registry(registry or self._registry)
+            return
+        raise malformed(
+            "parent",
+            "须以 registries/{registry} 指明登记机构（parent 或者 name）",
+            "must name the registry as registries/{registry}, in parent or name",
+        )
 
     async def _leave_open(
         self, method: str, started: float, context: grpc.aio.ServicerContext[Any, Any]

@@ -61,6 +61,7 @@ class Sight(Value, frozen=True, kw_only=True):
 
     whole: Callable[[AnyRight], bool]
     own_case: Callable[[Application], bool]
+    counter_cases: tuple[CaseShown, ...] = ()
 
 
 def purpose_of(request: Any, *, needed: bool) -> str:
@@ -104,7 +105,7 @@ def extract_command(look: Look, profile: Profile, sight: Sight) -> Command:
             reader=look.reader,
             unit=state.unit,
             rights=rights_shown(state, sight.whole),
-            open_cases=tuple(_case(case, sight) for case in cases if case is not None),
+            open_cases=(*(_case(case, sight) for case in cases if case is not None), *sight.counter_cases),
             test=not profile.production,
         )
         return msgspec.structs.replace(

@@ -34,6 +34,7 @@ from gateway.rpc.acts import Acts, Filed, SignedAct, filed_of
 from gateway.rpc.decode import decode_evidence
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import check_registry, enum_names, malformed, registry_in
+from gateway.rpc.paging import page_size
 from gateway.rpc.rights import acting_for, may_see
 from gateway.rpc.submission import MANIFEST_TYPE
 from gateway.sequencer import Sequencer
@@ -59,7 +60,14 @@ _CONSENT_KINDS: Final = {
 
 #: Kinds of consent that state an amount, and a day.
 _WITH_AMOUNT: Final = frozenset(ConsentKind) - {ConsentKind.TO_TERMS, ConsentKind.PAYOFF_UNDERTAKING_ACCEPTED}
-_WITH_DAY: Final = frozenset({ConsentKind.PAYOFF_CONFIRMED, ConsentKind.PAID_OUT})
+_WITH_DAY: Final = frozenset(
+    {
+        ConsentKind.PAYOFF_CONFIRMED,
+        ConsentKind.PAID_OUT,
+        ConsentKind.FUNDS_HELD,
+        ConsentKind.FUNDS_RELEASED,
+    }
+)
 
 
 class PartyService(party_service_pb2_grpc.PartyServiceServicer):
@@ -107,7 +115,7 @@ class PartyService(party_service_pb2_grpc.PartyServiceServicer):
         position = read_token(request.page_token, query, (str, str))
         rows = await self._queries.applications_in(registry, [s.value for s in _PENDING])
         waiting = sorted((row for row in rows if may_see(settings, caller_now.get().id, row)), key=_order)
-        size = min(request.page_size or _PAGE_DEFAULT, _PAGE_MAX)
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAX)
         cases: list[Any] = []
         last: Application | None = None
         for row in waiting:
@@ -201,6 +209,15 @@ def _read_revoke(signed: SignedAct, filed: Filed) -> Revoke:
     if not signed.wire.reason.strip():
         raise malformed("reason", "必填", "is required")
     return Revoke(**signed.common, consent_sha256=signed.wire.consent_digest.hex())
+
+
+#: How each act is read and decided; a replay takes them from here.
+PARTY_ACTS: Final[dict[type[Any], tuple[Any, Any]]] = {
+    acts_pb2.JoinAct: (_read_join, decide_join),
+    acts_pb2.ConsentAct: (_read_consent, decide_consent),
+    acts_pb2.DeclineAct: (_read_decline, decide_decline),
+    acts_pb2.RevokeAct: (_read_revoke, decide_revoke),
+}
 
 
 # -- what is awaited -----------------------------------------------------------------------------------------------

@@ -23,15 +23,22 @@ from typing import Any, Final, Protocol
 import grpc
 import msgspec
 import structlog
+from msgspec.structs import replace
 
-from gateway.cases.model import QUEUED, Application, State
-from gateway.certificates.extract import EXTRACT_PART, Reader, decode_extract
+from gateway.cases.model import QUEUED, Application, OpenCase, State
+from gateway.certificates.extract import COUNTER_CASE, EXTRACT_PART, CaseShown, Reader, decode_extract
 from gateway.certificates.seal import CertificateSealer, SealerError
 from gateway.commands import Answer, Command
+from gateway.kinds.suggesting import Asked, suggest_modes
 from gateway.pb.diya.v1 import codes_pb2, register_service_pb2, register_service_pb2_grpc
 from gateway.register.authority import Institution, InstitutionKind
 from gateway.register.holding import person_key
-from gateway.register.identifiers import canonical_party, normalise_unit_code, same_certificate_number
+from gateway.register.identifiers import (
+    canonical_party,
+    normalise_unit_code,
+    normalise_uscc,
+    same_certificate_number,
+)
 from gateway.register.model import (
     AnyRight,
     IdKind,
@@ -43,7 +50,8 @@ from gateway.register.model import (
 )
 from gateway.rpc import encode
 from gateway.rpc.decode_fields import enum_name
-from gateway.rpc.encode_register import unit_state
+from gateway.rpc.encode_register import add_counter, add_notices, add_terms, unit_state
+from gateway.rpc.encode_suggestions import suggestion
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now
 from gateway.rpc.looks import Look, Sight, extract_command, look_command, purpose_of, search_command
@@ -62,6 +70,9 @@ log = structlog.get_logger(__name__)
 AUTHORISATION_ATTACHMENT: Final = "authorisation.txt"
 _DIGEST_BYTES: Final = 32
 INSTRUMENT_CHARACTERS_MAX: Final = 100
+
+#: Lenders of one suggestion: an operation of a phase each, and a manifest holds eight.
+LENDERS_MAX: Final = 8
 
 #: An application in one of these is open: its applicants prepare or await a booking on the unit.
 OPEN: Final = QUEUED | {State.AWAITING_PARTIES}
@@ -109,37 +120,55 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
 
     async def GetUnit(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """A unit with everything that lies on it, as far as the caller's basis reaches."""
-        caller = caller_now.get()
-        registry, text = split_name(request.name, "units")
-        wrong = Violations()
-        unit_code = ""
-        with wrong.at("name", "UNIT_CODE_MALFORMED"):
-            unit_code = normalise_unit_code(text)
-        wrong.refuse_if_any()
-        _check_form(request, caller)
         purpose = purpose_of(request, needed=False)
-        view = await self._queries.unit(registry, unit_code)
-        basis = request.WhichOneof("basis") or "registrar"
-        reaches = view is not None and await self._has_basis(registry, view, request, caller)
-        # No unit code in a log line (ARCHITECTURE): the ledger's index says of which state of the register.
-        index = view.as_of_index if view is not None else None
-        log.info(
-            "unit read", registry=registry, caller=caller.id, basis=basis, granted=reaches, as_of_index=index
-        )
-        if view is None or not reaches:
-            raise _not_found()
-        recorded = await self._sequencer.ask(
-            look_command(self._as_look(registry, unit_code, request, purpose))
-        )
+        registry, view = await self._look(request, "unit read")
+        caller = caller_now.get()
+        look = self._as_look(registry, view.state.unit.unit_code, request, purpose)
+        recorded = await self._sequencer.ask(look_command(look))
+        encoded = self._encoded(registry, view, caller)
+        if caller.kind is CallerKind.REGISTRAR:
+            add_notices(encoded, await self._queries.notices(registry, view.state.unit.unit_code))
         return _pb.GetUnitResponse(
-            unit_state=self._encoded(registry, view, caller),
+            unit_state=encoded,
             as_of_index=view.as_of_index,
             as_of=encode.timestamp(view.as_of),
             recorded_index=recorded.receipt.index,
         )
 
-    async def GetExtract(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """A sealed extract of one unit: what the counter would print, as far as the caller's basis reaches."""
+    async def SuggestModes(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Which modes fit a unit and its lenders, and why the others do not (N29; handbook 2)."""
+        lenders = _lenders(request)
+        registry, view = await self._look(request, "modes suggested")
+        settings = self._sequencer.settings(registry)
+        if settings.profile is None:
+            raise _not_found()
+        await self._sequencer.ask(
+            look_command(self._as_look(registry, view.state.unit.unit_code, request, ""))
+        )
+        asked = Asked(
+            registry=registry,
+            state=view.state,
+            lenders=tuple(_lender(uscc, settings) for uscc in lenders),
+            profile=settings.profile,
+            institutions=settings.institutions,
+            open_cases=tuple(
+                OpenCase(
+                    application_id=case.application_id,
+                    accepted_index=case.accepted_index or 0,
+                    rights=case.rights,
+                )
+                for case in view.open_cases
+            ),
+            now=max(self._clock(), view.as_of),
+        )
+        return _pb.SuggestModesResponse(
+            suggestions=[suggestion(one) for one in suggest_modes(asked)],
+            as_of_index=view.as_of_index,
+            as_of=encode.timestamp(view.as_of),
+        )
+
+    async def _look(self, request: Any, what: str) -> tuple[str, UnitView]:
+        """The unit that a request names, for a caller whose basis holds. Every look is logged. Raises Refusal."""
         caller = caller_now.get()
         registry, text = split_name(request.name, "units")
         wrong = Violations()
@@ -148,18 +177,39 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
             unit_code = normalise_unit_code(text)
         wrong.refuse_if_any()
         _check_form(request, caller)
-        purpose = purpose_of(request, needed=True)
         view = await self._queries.unit(registry, unit_code)
-        reaches = view is not None and await self._has_basis(registry, view, request, caller)
         basis = request.WhichOneof("basis") or "registrar"
-        log.info("extract asked", registry=registry, caller=caller.id, basis=basis, granted=reaches)
+        reaches = view is not None and await self._has_basis(registry, view, request, caller)
+        # No unit code in a log line (ARCHITECTURE): the ledger's index says of which state of the register.
+        index = view.as_of_index if view is not None else None
+        log.info(what, registry=registry, caller=caller.id, basis=basis, granted=reaches, as_of_index=index)
+        if view is None or not reaches:
+            raise _not_found()
+        return registry, view
+
+    async def GetExtract(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """A sealed extract of one unit: what the counter would print, as far as the caller's basis reaches."""
+        caller = caller_now.get()
+        purpose = purpose_of(request, needed=True)
+        registry, view = await self._look(request, "extract asked")
         profile = self._sequencer.settings(registry).profile
-        if not reaches or profile is None:
+        if profile is None:
             raise _not_found()
         if self._sealer is None:
             raise _cannot_seal()
-        look = self._as_look(registry, unit_code, request, purpose)
-        answer = await self._sequencer.ask(extract_command(look, profile, self._sight(registry, caller)))
+        look = self._as_look(registry, view.state.unit.unit_code, request, purpose)
+        sight = replace(
+            self._sight(registry, caller),
+            counter_cases=tuple(
+                CaseShown(
+                    operations=(COUNTER_CASE,),
+                    accepted_at=case.accepted_at,
+                    case_number=case.case_number if caller.kind is CallerKind.REGISTRAR else "",
+                )
+                for case in view.counter_cases
+            ),
+        )
+        answer = await self._sequencer.ask(extract_command(look, profile, sight))
         index = answer.receipt.index
         try:
             proof = await self._queries.certificate_proof(registry, index, EXTRACT_PART)
@@ -313,7 +363,14 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
 
     def _encoded(self, registry: str, view: UnitView, caller: Caller) -> Any:
         sight = self._sight(registry, caller)
-        return unit_state(registry, view.state, view.open_cases, sight.whole, sight.own_case)
+        settings = self._sequencer.settings(registry)
+        encoded = unit_state(
+            registry, view.state, view.open_cases, sight.whole, sight.own_case, self._clock()
+        )
+        numbers = caller.kind is CallerKind.REGISTRAR
+        add_counter(encoded, view.counter_cases, settings.feed.as_of, numbers=numbers)
+        add_terms(encoded, view.state, settings.calendar_in_force)
+        return encoded
 
     def _sight(self, registry: str, caller: Caller) -> Sight:
         """What the caller sees whole: a registrar everything, an institution what is its own."""
@@ -327,6 +384,26 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
             return registrar or caller.id in case.institutions
 
         return Sight(whole=whole, own_case=own_case)
+
+
+def _lenders(request: Any) -> tuple[str, ...]:
+    """The codes of the lenders, canonical. Raises MalformedRequest."""
+    wrong = Violations()
+    codes = []
+    if len(request.lenders) > LENDERS_MAX:
+        wrong.add("lenders", f"最多 {LENDERS_MAX} 项", f"may have at most {LENDERS_MAX} items")
+    for number, uscc in enumerate(request.lenders[:LENDERS_MAX]):
+        with wrong.at(f"lenders[{number}]", "USCC_MALFORMED"):
+            codes.append(normalise_uscc(uscc))
+    wrong.refuse_if_any()
+    return tuple(dict.fromkeys(codes))
+
+
+def _lender(uscc: str, settings: Settings) -> Party:
+    """A lender by its present name; one that the registry does not know by its code."""
+    known = next((i for i in settings.institutions.values() if i.is_known_as(uscc)), None)
+    name = known.names[0] if known is not None else uscc
+    return Party(name=name, id_kind=IdKind.USCC, id_number=uscc)
 
 
 def _check_form(request: Any, caller: Caller) -> None:

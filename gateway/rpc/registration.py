@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import structlog
@@ -16,7 +16,7 @@ import structlog
 from gateway.applications.supplement import Supplement, decide_supplement
 from gateway.applications.withdrawal import Withdrawal, decide_withdrawal
 from gateway.cases.errors import ApplicationNotFound, KindNotAvailable
-from gateway.cases.model import Application, Kind
+from gateway.cases.model import Application
 from gateway.cases.terms import Terms, operation_name
 from gateway.commands import Command
 from gateway.config import Limits
@@ -33,20 +33,24 @@ from gateway.pb.diya.v1 import (
     registration_service_pb2_grpc,
     terms_pb2,
 )
+from gateway.register.authority import KeyRole
 from gateway.register.identifiers import normalise_unit_code, normalise_uscc
 from gateway.register.model import Party
-from gateway.rpc import case_view, encode
+from gateway.rpc import case_view, encode, submission
 from gateway.rpc.acts import Acts, Filed, SignedAct
 from gateway.rpc.authority import instant_of
 from gateway.rpc.decode import decode_evidence, decode_terms
 from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal, refusal_of
+from gateway.rpc.funds import legs_of
 from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.names import malformed, split_name
 from gateway.rpc.paging import page_size
 from gateway.rpc.quota import DailyQuota
+from gateway.rpc.reading_notices import record_read
 from gateway.rpc.rights import Caller, CallerKind, acting_for, may_see
 from gateway.rpc.submission import (
+    Entrance,
     VerifiedSubmission,
     command_of,
     rehearsal_of,
@@ -56,6 +60,7 @@ from gateway.rpc.verifier import StreamOrder, Verifier
 from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
+from gateway.storage.settings import Settings
 from gateway.storage.statements import ApplicationFilter
 from gateway.storage.watch import Watch
 from gateway.telemetry import metrics
@@ -64,11 +69,12 @@ from signing.trust import TrustStore
 _pb = registration_service_pb2
 log = structlog.get_logger(__name__)
 
-_STREAM_KINDS = {
-    "mortgage": Kind.MORTGAGE,
-    "mortgage_release": Kind.MORTGAGE_RELEASE,
-    "pre_notice": Kind.PRE_NOTICE,
-    "encumbered_transfer": Kind.ENCUMBERED_TRANSFER,
+_STREAM_ENTRANCES = {
+    "mortgage": submission.MORTGAGE,
+    "mortgage_release": submission.MORTGAGE_RELEASE,
+    "pre_notice": submission.PRE_NOTICE,
+    "encumbered_transfer": submission.ENCUMBERED_TRANSFER,
+    "advance": submission.ADVANCE,
 }
 
 
@@ -110,23 +116,29 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
 
     async def SubmitMortgage(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Mortgages of every kind but the release."""
-        return _pb.SubmitMortgageResponse(outcome=await self._submit(request, Kind.MORTGAGE))
+        return _pb.SubmitMortgageResponse(outcome=await self._submit(request, submission.MORTGAGE))
 
     async def SubmitMortgageRelease(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The end of a mortgage."""
-        return _pb.SubmitMortgageReleaseResponse(outcome=await self._submit(request, Kind.MORTGAGE_RELEASE))
+        return _pb.SubmitMortgageReleaseResponse(
+            outcome=await self._submit(request, submission.MORTGAGE_RELEASE)
+        )
 
     async def SubmitPreNotice(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """Pre-notices of a second-hand sale and of its mortgage (CC 221)."""
-        return _pb.SubmitPreNoticeResponse(outcome=await self._submit(request, Kind.PRE_NOTICE))
+        """Pre-notices: creation, conversion, release (CC 221)."""
+        return _pb.SubmitPreNoticeResponse(outcome=await self._submit(request, submission.PRE_NOTICE))
 
     async def SubmitEncumberedTransfer(
         self, request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> Any:
-        """Encumbered transfers (N29)."""
+        """Encumbered transfers (N29): the first phase."""
         return _pb.SubmitEncumberedTransferResponse(
-            outcome=await self._submit(request, Kind.ENCUMBERED_TRANSFER)
+            outcome=await self._submit(request, submission.ENCUMBERED_TRANSFER)
         )
+
+    async def AdvanceCase(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """The next phase of a case (handbook 2.3)."""
+        return _pb.AdvanceCaseResponse(outcome=await self._submit(request, submission.ADVANCE))
 
     async def SubmitStream(
         self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
@@ -174,12 +186,12 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         if which is None:
             order.settle(turn, None)
             raise Refusal("FIELD_INVALID", "submission 必填", "submission is required")
-        return await self._submit(getattr(message, which), _STREAM_KINDS[which], caller, order, turn)
+        return await self._submit(getattr(message, which), _STREAM_ENTRANCES[which], caller, order, turn)
 
     async def _submit(
         self,
         request: Any,
-        kind: Kind,
+        entrance: Entrance,
         caller: Caller | None = None,
         order: StreamOrder | None = None,
         turn: int = 0,
@@ -189,45 +201,47 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         if request.validate_only:
             if order is not None:
                 order.settle(turn, None)
-            return await self._rehearse(request, kind, caller)
-        answer = await self._verifier.submit(partial(self._read, request, kind, caller), order, turn)
+            return await self._rehearse(request, entrance, caller)
+        answer = await self._verifier.submit(partial(self._read, request, entrance, caller), order, turn)
         return encode.outcome(answer)
 
-    def _read(self, request: Any, kind: Kind, caller: Caller) -> Command:
+    def _read(self, request: Any, entrance: Entrance, caller: Caller) -> Command:
         """The verified command of a submission; runs in a verification thread."""
         registry = registry_of(request)
         trust = self._trust_of(registry)
-        return command_of(self._verified(request, kind, registry, caller, trust), trust)
+        return command_of(self._verified(request, entrance, registry, caller, trust), trust)
 
     def _verified(
-        self, request: Any, kind: Kind, registry: str, caller: Caller, trust: TrustStore
+        self, request: Any, entrance: Entrance, registry: str, caller: Caller, trust: TrustStore
     ) -> VerifiedSubmission:
         settings = self._sequencer.settings(registry)
-        return verify_submission(request, kind, registry, caller, settings, trust, self._limits, self._clock)
+        return verify_submission(
+            request, entrance, registry, caller, settings, trust, self._limits, self._clock
+        )
 
-    async def _rehearse(self, request: Any, kind: Kind, caller: Caller) -> outcome_pb2.Outcome:
+    async def _rehearse(self, request: Any, entrance: Entrance, caller: Caller) -> outcome_pb2.Outcome:
         """A dry run: verified like a submission, counted, decided on a snapshot; no entry, no receipt."""
         registry = registry_of(request)
         settings, trust = self._sequencer.settings(registry), self._trust_of(registry)
-        submission = await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._verified, request, kind, registry, caller, trust
+        verified = await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._verified, request, entrance, registry, caller, trust
         )
         per_day = settings.profile.validate_only_per_day if settings.profile else 0
         now = self._clock()
         self._rehearsals.take(registry, caller.id, per_day, now)
-        rehearsed = await self._queries.snapshot(registry, rehearsal_of(submission, settings, trust, now))
+        rehearsed = await self._queries.snapshot(registry, rehearsal_of(verified, settings, trust, now))
         log.info(
             "rehearsal",
             registry=registry,
             institution=caller.id,
-            kind=kind.value,
-            request_id=submission.manifest.header.request_id,
+            kind=entrance.kind.value,
+            request_id=verified.manifest.header.request_id,
             result=rehearsed.result.value,
             withheld=rehearsed.is_withheld,
             as_of_index=rehearsed.as_of_index,
         )
         codes = [f.code for f in rehearsed.findings]
-        metrics.outcome(kind.value, "rehearsal", rehearsed.result.value, codes)
+        metrics.outcome(entrance.kind.value, "rehearsal", rehearsed.result.value, codes)
         return encode.rehearsal(rehearsed)
 
     # -- later acts ----------------------------------------------------------------------------------------------
@@ -247,7 +261,9 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
     async def RenderForms(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The application form and the record of questions, with the terms embedded, for persons to sign."""
         registry = registry_of(request)
-        profile = self._sequencer.settings(registry).profile
+        settings = self._sequencer.settings(registry)
+        _check_submits(settings, self._clock())
+        profile = settings.profile
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._executor,
@@ -268,6 +284,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
             [wire] = await case_view.told(
                 self._queries, settings, caller, application.registry, [application]
             )
+        wire.funds_legs.extend(map(encode.funds_leg, await legs_of(self._queries, application)))
         if caller.kind is CallerKind.REGISTRAR:  # whoever decides answers for the units as well
             units_index = await self._queries.units_index(application.registry, application.units)
             wire.last_index = max(wire.last_index, units_index)
@@ -313,6 +330,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         registry = registry_of(request)
         institution = self._watched(registry, request.institution)
         sequence = request.after_sequence
+        handled = sequence
         loop, silence = asyncio.get_running_loop(), self._limits.watch_silence_seconds_max
         speak_by = loop.time() + silence
         while True:
@@ -325,6 +343,9 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                     f"after_sequence is beyond the last event {last}",
                     {"lastSequence": str(last)},
                 )
+            if handled:  # to resume after a number is to have handled up to it
+                await record_read(self._sequencer, self._queries, registry, institution, handled)
+                handled = 0
             for row in events:
                 yield _pb.WatchEventsResponse(event=encode.event(registry, row), last_sequence=last)
                 sequence = row["sequence"]
@@ -414,6 +435,13 @@ def _read_withdrawal(signed: SignedAct, filed: Filed) -> Withdrawal:
     return Withdrawal(**signed.common, parties=filed.named(signed.wire.parties, "parties"))
 
 
+#: How each act is read and decided; a replay takes them from here.
+REGISTRATION_ACTS: Final[dict[type[Any], tuple[Any, Any]]] = {
+    acts_pb2.SupplementAct: (_read_supplement, decide_supplement),
+    acts_pb2.WithdrawalAct: (_read_withdrawal, decide_withdrawal),
+}
+
+
 def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) -> Any:
     """The application form for all who sign it, and a record of questions for each of them.
 
@@ -450,6 +478,19 @@ def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) ->
         )
         forms.append(_form("INQUIRY_RECORD", f"询问记录-{signer.name}", record, [party]))
     return _pb.RenderFormsResponse(forms=forms, terms_sha256=hashlib.sha256(request.terms).digest())
+
+
+def _check_submits(settings: Settings, at: dt.datetime) -> None:
+    """Forms are for those who submit: the caller has a registered key of that role, usable now."""
+    known = settings.institutions.get(caller_now.get().id)
+    keys = known.keys if known else ()
+    if not any(KeyRole.SUBMIT in key.roles and key.is_usable(at) for key in keys):
+        raise Refusal(
+            "PERMISSION_DENIED",
+            "本机构没有登记可用于提交申请（SUBMIT）的密钥，不能生成表单；请向登记机构登记",
+            "this institution has no registered key of the role SUBMIT, and forms are for submissions; "
+            "have the authority register one",
+        )
 
 
 def _check_answers(request: Any, terms: Terms, signers: Sequence[Party]) -> None:

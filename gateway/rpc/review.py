@@ -4,48 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Final
 
 import grpc
 import msgspec
-from google.protobuf.message import DecodeError
 
 from gateway.applications.review import Act, Verb, decide_review
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import Application, Moment, Paper, State
-from gateway.commands import Command
+from gateway.commands import Command, LedgerStopped, Overloaded
 from gateway.config import Limits
 from gateway.pb.diya.v1 import (
-    acts_pb2,
     application_pb2,
     codes_pb2,
+    outcome_pb2,
     review_service_pb2,
     review_service_pb2_grpc,
 )
 from gateway.register.authority import Registrar
-from gateway.register.findings import Finding, Severity
 from gateway.rpc import case_view, encode
-from gateway.rpc.authority import instant_of
 from gateway.rpc.case_view import REVIEW_TYPE
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now, registry_of
-from gateway.rpc.names import malformed
+from gateway.rpc.names import malformed, registry_in, split_name
+from gateway.rpc.notice_terms import term_command
 from gateway.rpc.paging import page_size
+from gateway.rpc.replay import Replayed, replay_case
+from gateway.rpc.review_acts import parse_review_act, review_act
 from gateway.rpc.submission import envelope_of, verify
-from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
+from gateway.storage.rebuild import NotFolded
 from gateway.storage.working import Working
 from gateway.world import papers_of, wants_of_case, world_of
 from signing.envelope import Envelope, EnvelopeSignature, pae, split_pae
 from signing.trust import Purpose, TrustStore
 from signing.verify import VerifiedEnvelope
+
+log = logging.getLogger(__name__)
 
 #: The contract's own limit of this list.
 _PAGE_SIZE_MAX: Final = 200
@@ -87,6 +91,7 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         self._executor = executor
         self._limits = limits
         self._clock = clock
+        self._replaying = False
 
     async def ListQueue(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Cases that wait for a person, oldest acceptance first (RD 67)."""
@@ -138,6 +143,45 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
     async def RequestSupplement(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Ask for papers, once and for everything (IR 17(3))."""
         return _pb.RequestSupplementResponse(outcome=await self._act(request, Verb.REQUEST_SUPPLEMENT))
+
+    async def ReplayApplication(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Every decision on a case once more, compared with its entry; one case at a time."""
+        registry, application_id = split_name(request.name, "applications")
+        if self._replaying:
+            raise Overloaded
+        self._replaying = True
+        gone = threading.Event()
+        try:
+            found = await self._queries.apart(
+                lambda engine, ledger: replay_case(
+                    engine, ledger, registry, application_id, wanted=lambda: not gone.is_set()
+                )
+            )
+        except NotFolded as error:
+            log.critical("ledger does not fold", extra={"registry": registry, "index": error.index})
+            raise LedgerStopped(
+                f"账本第 {error.index} 号记录无法重放；请联系登记机构 / "
+                f"entry {error.index} of the ledger does not fold; call the authority"
+            ) from error
+        finally:
+            gone.set()  # a thread that goes on for somebody who has left ends at its next step
+            self._replaying = False
+        return _pb.ReplayApplicationResponse(decisions=[_replayed(one) for one in found])
+
+    async def StatePreNoticeTerm(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """A pre-notice has lapsed, or its 90 days run from another day (CC 221)."""
+        registry = registry_in(request.parent)
+        registrar = self._sequencer.settings(registry).registrars[caller_now.get().id]
+        command = await asyncio.get_running_loop().run_in_executor(
+            self._executor,
+            term_command,
+            request,
+            registry,
+            registrar,
+            self._trust_of(registry),
+            self._clock(),
+        )
+        return _pb.StatePreNoticeTermResponse(outcome=encode.outcome(await self._sequencer.ask(command)))
 
     async def _act(self, request: Any, verb: Verb) -> Any:
         registry, _, application_id = request.name.partition("/applications/")
@@ -196,6 +240,18 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         )
 
 
+def _replayed(one: Replayed) -> Any:
+    return _pb.ReplayedDecision(
+        index=one.index,
+        kind=one.kind,
+        result=outcome_pb2.OutcomeResult.Value(f"OUTCOME_RESULT_{one.result or 'UNSPECIFIED'}"),
+        rule_version=one.rule_version,
+        same=one.same,
+        differences=one.differences,
+        not_replayed=one.not_replayed,
+    )
+
+
 def _evidence(
     envelope: Envelope, trust: TrustStore, received_at: dt.datetime, papers: tuple[Paper, ...]
 ) -> bytes:
@@ -215,11 +271,7 @@ def _check_registrar(registrar: Registrar, verified: VerifiedEnvelope, at: dt.da
 
 def _read_act(request: Any, verb: Verb, verified: VerifiedEnvelope) -> Act:
     """The signed act, its outer fields compared with what was signed."""
-    wire = acts_pb2.ReviewAct()
-    try:
-        wire.ParseFromString(verified.payload)
-    except DecodeError as error:
-        raise Refusal("ENVELOPE_MALFORMED", "载荷不是 ReviewAct", "the payload is not a ReviewAct") from error
+    wire = parse_review_act(verified)
     which = (wire.WhichOneof("act") or "").upper()
     if (
         which != verb.value
@@ -233,45 +285,4 @@ def _read_act(request: Any, verb: Verb, verified: VerifiedEnvelope) -> Act:
             "the outer fields differ from the signed act",
             {"fields": "name, request_id, act"},
         )
-    wrong = Violations()
-    created = instant_of(wire.header, "created_at", "header", wrong, required=True)
-    until = instant_of(wire.header, "not_after", "header", wrong, required=True)
-    deadline = instant_of(wire.request_supplement, "deadline", "request_supplement", wrong)
-    wrong.refuse_if_any()
-    assert created is not None  # a missing one left a violation
-    assert until is not None
-    return Act(
-        verb=verb,
-        application_id=request.name.rpartition("/")[2],
-        manifest_sha256=wire.target.manifest_digest.hex(),
-        seen=wire.last_index_seen,
-        opinion=wire.opinion,
-        book=wire.approve.book if verb is Verb.APPROVE else False,
-        grounds=_findings(wire.refuse.grounds),
-        requests=_findings(wire.request_supplement.requests),
-        deadline=deadline,
-        reason_code=wire.suspend.reason_code,
-        request_id=wire.header.request_id.lower(),
-        payload_sha256=verified.digest.hex(),
-        created_at=created,
-        not_after=until,
-    )
-
-
-def _findings(wires: Any) -> tuple[Finding, ...]:
-    """Findings as the registrar signed them."""
-    return tuple(
-        Finding(
-            code=f.code,
-            severity=Severity.BLOCKS,
-            rule=f.rule,
-            field=f.field,
-            file=f.file,
-            article=f.article,
-            zh=f.zh,
-            en=f.en,
-            cure_zh=f.cure_zh,
-            cure_en=f.cure_en,
-        )
-        for f in wires
-    )
+    return review_act(wire, verified)

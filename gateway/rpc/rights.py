@@ -19,6 +19,7 @@ class CallerKind(StrEnum):
     REGISTRAR = "REGISTRAR"
     AUDITOR = "AUDITOR"
     OPERATOR = "OPERATOR"
+    COUNTER = "COUNTER"  # the authority's own counter system
     PUBLIC = "PUBLIC"
 
 
@@ -34,11 +35,12 @@ class Caller:
 
 PUBLIC_CALLER = Caller(CallerKind.PUBLIC)
 
-_I, _R, _A, _O, _P = (
+_I, _R, _A, _O, _C, _P = (
     CallerKind.INSTITUTION,
     CallerKind.REGISTRAR,
     CallerKind.AUDITOR,
     CallerKind.OPERATOR,
+    CallerKind.COUNTER,
     CallerKind.PUBLIC,
 )
 
@@ -56,19 +58,32 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
         "GetReceipt": frozenset({_I, _R}),
     },
     "PartyService": {"*": frozenset({_I})},
-    "ReviewService": {"*": frozenset({_R})},
+    "ReviewService": {"*": frozenset({_R}), "ReplayApplication": frozenset({_R, _A})},
     "CertificateService": {
         "*": frozenset({_I, _R}),
-        "VerifyCertificate": frozenset({_I, _R, _A, _O, _P}),
+        "VerifyCertificate": frozenset({_I, _R, _A, _O, _C, _P}),
+        "CheckPayout": frozenset({_I}),
     },
     "RegisterService": {"*": frozenset({_I, _R})},
-    "LedgerService": {"*": frozenset({_I, _R, _A, _O})},
-    "AdminService": {"*": frozenset({_O}), "GetProfile": frozenset({_O, _R})},
+    "DeskService": {"*": frozenset({_I}), "ListReadiness": frozenset({_I, _R})},
+    "LedgerService": {"*": frozenset({_I, _R, _A, _O, _C})},
+    "RegisterFeedService": {
+        "*": frozenset({_C}),
+        "GetFeedStatus": frozenset({_C, _R, _O}),
+        "ListBookingsSinceService": frozenset({_R}),
+        "GetOrderStatement": frozenset({_R}),
+        "AcknowledgeEvents": frozenset({_I}),
+    },
+    "AdminService": {
+        "*": frozenset({_O}),
+        "GetProfile": frozenset({_O, _R}),
+        "GetCalendar": frozenset({_O, _R}),
+    },
 }
 
 
 #: How the names of methods that only read begin (AIP 131, 132); a connection by a key of role READ has these alone.
-READING = ("Get", "List", "Download", "Watch", "Verify")
+READING = ("Get", "List", "Download", "Watch", "Verify", "Suggest", "Check")
 
 
 def may_call(service: str, method: str, kind: CallerKind) -> bool:
@@ -106,7 +121,8 @@ class Directory:
                     )
                     self._keys[key.key_id] = key
         for registrar in settings.registrars.values():
-            caller = Caller(CallerKind.REGISTRAR, registrar.registrar_id, registrar.suspended)
+            kind = CallerKind.COUNTER if registrar.feeds else CallerKind.REGISTRAR
+            caller = Caller(kind, registrar.registrar_id, registrar.suspended)
             self._callers.update(dict.fromkeys(registrar.tls_key_ids, caller))
             self._keys.update({key.key_id: key for key in registrar.keys})
         if settings.operators is not None:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from gateway.config import MIB, Config
 from gateway.pb.diya.v1 import (
@@ -15,6 +14,10 @@ from gateway.pb.diya.v1 import (
     admin_service_pb2_grpc,
     certificate_service_pb2,
     certificate_service_pb2_grpc,
+    desk_service_pb2,
+    desk_service_pb2_grpc,
+    feed_service_pb2,
+    feed_service_pb2_grpc,
     file_service_pb2,
     file_service_pb2_grpc,
     ledger_service_pb2,
@@ -30,6 +33,7 @@ from gateway.pb.diya.v1 import (
 )
 from gateway.rpc.callers import Callers
 from gateway.rpc.guard import Guard
+from gateway.rpc.standard import REFLECTION_NAMES, Health, add_reflection
 from gateway.startup import bound
 
 SERVICES: dict[str, tuple[Any, Any]] = {
@@ -38,8 +42,10 @@ SERVICES: dict[str, tuple[Any, Any]] = {
     "PartyService": (party_service_pb2, party_service_pb2_grpc),
     "ReviewService": (review_service_pb2, review_service_pb2_grpc),
     "CertificateService": (certificate_service_pb2, certificate_service_pb2_grpc),
+    "DeskService": (desk_service_pb2, desk_service_pb2_grpc),
     "RegisterService": (register_service_pb2, register_service_pb2_grpc),
     "LedgerService": (ledger_service_pb2, ledger_service_pb2_grpc),
+    "RegisterFeedService": (feed_service_pb2, feed_service_pb2_grpc),
     "AdminService": (admin_service_pb2, admin_service_pb2_grpc),
 }
 
@@ -91,11 +97,11 @@ class RpcServer:
             descriptors, module = SERVICES[name]
             guard.register(getattr(module, f"add_{name}Servicer_to_server"), servicer)
             names.append(descriptors.DESCRIPTOR.services_by_name[name].full_name)
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names += [health.SERVICE_NAME, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, self._server)
-        self._names = names
+        names.append(health.SERVICE_NAME)
+        add_reflection(self._server, names)
+        self._names = [*names, *REFLECTION_NAMES]
         self.ports: dict[str, int] = {}
 
     async def start(self) -> None:

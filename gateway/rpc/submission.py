@@ -16,12 +16,14 @@ from gateway.applications.rehearsal import Rehearsed, rehearse
 from gateway.applications.submit import Submission, decide_submission
 from gateway.cases.decision import Decision
 from gateway.cases.model import FileReference, Header, Kind, Manifest, Moment, Paper
+from gateway.cases.terms import MortgageRelease
 from gateway.commands import Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import envelope_pb2
 from gateway.register.authority import Institution, KeyRole, Profile
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.errors import Refusal
+from gateway.rpc.names import malformed
 from gateway.rpc.rights import Caller
 from gateway.rpc.sections import checked_sections
 from gateway.sequencer import ENTROPY_BYTES
@@ -46,6 +48,20 @@ _ALGORITHMS = {
     for name, number in envelope_pb2.SignatureAlgorithm.items()
 }
 _encode = msgspec.json.Encoder().encode
+
+
+class Entrance(msgspec.Struct, frozen=True):
+    """What one submitting method takes: manifests of one kind, and of a case its first phase or a later one."""
+
+    kind: Kind
+    later: bool = False
+
+
+MORTGAGE: Final = Entrance(Kind.MORTGAGE)
+MORTGAGE_RELEASE: Final = Entrance(Kind.MORTGAGE_RELEASE)
+PRE_NOTICE: Final = Entrance(Kind.PRE_NOTICE)
+ENCUMBERED_TRANSFER: Final = Entrance(Kind.ENCUMBERED_TRANSFER)
+ADVANCE: Final = Entrance(Kind.ENCUMBERED_TRANSFER, later=True)
 
 
 class SubmissionEvidence(msgspec.Struct, frozen=True):
@@ -74,7 +90,7 @@ class VerifiedSubmission(msgspec.Struct, frozen=True):
 
 def verify_submission(
     request: Any,
-    kind: Kind,
+    entrance: Entrance,
     registry: str,
     caller: Caller,
     settings: Settings,
@@ -86,12 +102,13 @@ def verify_submission(
     received_at = clock()
     envelope = envelope_of(request.envelope)
     verified = verify(envelope, MANIFEST_TYPE, Purpose.INSTITUTION, trust, received_at)
-    manifest = decode_manifest(verified.payload, kind)
+    manifest = decode_manifest(verified.payload, entrance.kind)
     _match_outer(request, registry, manifest)
+    _check_phase(manifest.header, entrance)
     channel = _channel(caller, manifest, settings)
     applicant = check_applicant(channel, manifest.header, settings)
     roles = roles_of_signers((applicant, channel), verified, received_at)
-    _check_role(roles, _RELEASING if kind is Kind.MORTGAGE_RELEASE else _SUBMITTING)
+    _check_role(roles, _RELEASING if _only_releases(manifest) else _SUBMITTING)
     check_limits(manifest.header, manifest.files, limits, settings.profile)
     sections = checked_sections(manifest.sections, request.sections)
     return VerifiedSubmission(manifest, verified.digest.hex(), envelope, sections, received_at)
@@ -215,6 +232,30 @@ def _check_role(roles: frozenset[KeyRole], wanted: Sequence[KeyRole]) -> None:
             f"签名密钥没有 {names} 权限；请由登记机构为其登记该权限",
             f"the signing key lacks the role {names}; have the authority register it",
             {"role": names},
+        )
+
+
+def _only_releases(manifest: Manifest) -> bool:
+    """Releases of mortgages and nothing else: by themselves, or as the phase of a case that ends the old ones."""
+    if manifest.kind is Kind.MORTGAGE_RELEASE:
+        return True
+    steps = manifest.terms.operations
+    return manifest.header.phase > 1 and all(isinstance(step, MortgageRelease) for step in steps)
+
+
+def _check_phase(header: Header, entrance: Entrance) -> None:
+    """A case begins by the method of its kind and goes on by AdvanceCase (handbook 2.3)."""
+    if entrance.later and header.phase < 2:
+        raise malformed(
+            "header.phase",
+            "AdvanceCase 用于第二阶段起；第一阶段请用 SubmitEncumberedTransfer",
+            "AdvanceCase files phases from 2 on; submit the first phase by SubmitEncumberedTransfer",
+        )
+    if header.phase > 1 and not entrance.later:
+        raise malformed(
+            "header.phase",
+            "第二阶段起请用 AdvanceCase 提交，此方法只用于第一阶段",
+            "file a phase from 2 on by AdvanceCase; this method takes first phases alone",
         )
 
 

@@ -16,16 +16,22 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, literal, select, tuple_
+from sqlalchemy import Connection, Engine, func, literal, select, tuple_
 
+from gateway.cases.feed import CounterCase, Notice
 from gateway.cases.model import QUEUED, Application
 from gateway.certificates.proof import LedgerProof
 from gateway.commands import Receipt
 from gateway.register.identifiers import county_of
-from gateway.register.model import AnyRight, UnitState
+from gateway.register.model import AnyRight, PreNotice, UnitState
+from gateway.register.order import OrderLine, RightHistory, in_order
+from gateway.statements.desk import RightLine
 from gateway.storage import tables as t
 from gateway.storage.case_reads import CasePapers, CaseRecord, read_case_papers, read_case_record
+from gateway.storage.desk_reads import Day, read_day, read_portfolio
+from gateway.storage.history import cases_of_unit, open_counter_cases, right_history, rights_of_unit
 from gateway.storage.paging import make_token, read_token
+from gateway.storage.payout_reads import PayoutRecord, phases_of, read_payout, sealed_at
 from gateway.storage.settings import Settings
 from gateway.storage.statements import (
     ApplicationFilter,
@@ -58,6 +64,7 @@ SCANNED_ROWS_MAX: Final = 5000
 _SCAN_ROWS: Final = 200
 
 _decode_right = msgspec.json.Decoder(AnyRight).decode
+_decode_pre_notice = msgspec.json.Decoder(PreNotice).decode
 
 
 class NotYetPublishedError(Exception):
@@ -82,6 +89,7 @@ class UnitView:
     open_cases: tuple[Application, ...]
     as_of_index: int
     as_of: dt.datetime
+    counter_cases: tuple[CounterCase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,10 @@ class Queries:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, run)
+
+    async def apart(self, work: Callable[[Engine, Ledger], T]) -> T:
+        """Run `work`, which takes long and opens snapshots of its own, in a thread that no other read waits for."""
+        return await asyncio.to_thread(work, self._engine, self._ledger)
 
     async def snapshot(self, registry: str, work: Callable[[Connection, Head], T]) -> T:
         """Run `work` on one snapshot, told where the chain ends in it."""
@@ -214,6 +226,10 @@ class Queries:
         """The sections of a case and the later acts on it."""
         return await self.read(lambda connection: read_case_papers(connection, self._ledger, row))
 
+    async def case_phases(self, row: Application) -> tuple[tuple[Application, ...], dt.datetime | None]:
+        """Every application of the same case, and when the last certificate of this one was sealed."""
+        return await self.read(lambda connection: (phases_of(connection, row), sealed_at(connection, row)))
+
     async def applications_in(self, registry: str, states: Sequence[str]) -> list[Application]:
         """Every application in one of these states."""
         statement = select(t.application.c.body).where(
@@ -222,6 +238,31 @@ class Queries:
         return await self.read(
             lambda connection: [decode_application(body) for (body,) in connection.execute(statement)]
         )
+
+    async def payoffs_watched(self, registry: str) -> list[Application]:
+        """Booked phases that left an old mortgage to be released and were not found settled, earliest day first."""
+        watch = t.payoff_watch
+        statement = (
+            select(watch.c.application_id)
+            .where(watch.c.registry == registry, watch.c.is_open.is_(True))
+            .order_by(watch.c.until, watch.c.application_id)
+        )
+
+        def work(connection: Connection) -> list[Application]:
+            ids = connection.execute(statement).scalars()
+            rows = [find_application(connection, registry, one) for one in ids]
+            return [row for row in rows if row is not None]
+
+        return await self.read(work)
+
+    async def unit_states(self, registry: str, codes: Sequence[str]) -> list[UnitState]:
+        """Units as they stand, with their live rights; those that the register does not have are left out."""
+
+        def work(connection: Connection) -> list[UnitState]:
+            working = Working(connection, registry, Settings())
+            return [state for code in codes if (state := working.unit_state(code)) is not None]
+
+        return await self.read(work)
 
     async def waiting_on(self, registry: str, units: Sequence[str], suspension: str) -> list[Application]:
         """Open cases on these units that are suspended for this reason, in order of acceptance."""
@@ -439,6 +480,10 @@ class Queries:
         token = make_token(query, (rows[-1]["entry_index"], rows[-1]["part"])) if len(found) > size else ""
         return rows, token
 
+    async def payout_record(self, registry: str, identifier: str) -> PayoutRecord | None:
+        """What a payout check is answered from, on one snapshot; None for an unknown certificate."""
+        return await self.read(lambda connection: read_payout(connection, self._ledger, registry, identifier))
+
     async def unsealed_certificates(self, registry: str) -> list[str]:
         """Identifiers of the certificates that are numbered and have no PDF yet, oldest first."""
         table = t.certificate
@@ -473,6 +518,95 @@ class Queries:
         """A keyed hash (hex) of `value`, to be found again by; nobody reads it back."""
         return self._ledger.subject(registry, kind, value)
 
+    # -- the counter's feed ----------------------------------------------------------------------------------------
+
+    async def feed_acts_held(self, registry: str) -> int:
+        """How many acts of the feed wait for a hole to be closed."""
+        table = t.feed_act
+        held = table.c.applied_index.is_(None)
+        statement = select(func.count()).where(table.c.registry == registry, held)
+        return await self.read(lambda connection: connection.execute(statement).scalar() or 0)
+
+    async def unread_notices(self, registry: str, institution: str, upto: int) -> list[Notice]:
+        """Seizures that an institution was told of, up to an event, and has not yet stated to have read."""
+        table = t.notification
+        statement = select(table.c.right_id, table.c.sequence).where(
+            table.c.registry == registry,
+            table.c.institution == institution,
+            table.c.read_at.is_(None),
+            table.c.sequence <= upto,
+        )
+        return await self.read(
+            lambda connection: [
+                Notice(right_id=right, sequence=sequence) for right, sequence in connection.execute(statement)
+            ]
+        )
+
+    async def notices(self, registry: str, unit_code: str) -> list[Row]:
+        """Who was told of the seizures of a unit, in order."""
+        table = t.notification
+        statement = (
+            select(table)
+            .where(table.c.registry == registry, table.c.unit_code == unit_code)
+            .order_by(table.c.told_at, table.c.institution)
+        )
+        return await self.read(
+            lambda connection: [dict(row) for row in connection.execute(statement).mappings()]
+        )
+
+    async def right(self, registry: str, right_id: str) -> RightHistory | None:
+        """A right with the entries that booked and ended it; None when the register never had it."""
+        return await self.read(lambda connection: right_history(connection, registry, right_id))
+
+    async def history(self, registry: str, unit_codes: Sequence[str]) -> list[RightHistory]:
+        """Every right that was ever booked on these units, each once, in order of the ledger."""
+
+        def work(connection: Connection) -> list[RightHistory]:
+            rows = [row for code in unit_codes for row in rights_of_unit(connection, registry, code)]
+            return list({row.right.right_id: row for row in rows}.values())
+
+        return await self.read(work)
+
+    async def order_of_unit(
+        self, registry: str, unit_code: str
+    ) -> tuple[tuple[OrderLine, ...], list[EntryProof]] | None:
+        """What came first on a unit, and each entry that it rests on under the newest checkpoint; None without such
+        a unit. Raises NotYetPublishedError while a checkpoint is late.
+        """
+
+        def work(connection: Connection) -> tuple[tuple[OrderLine, ...], list[EntryProof]] | None:
+            if one(connection, t.unit, registry, unit_code) is None:
+                return None
+            lines = in_order(
+                rights_of_unit(connection, registry, unit_code),
+                cases_of_unit(connection, registry, unit_code),
+            )
+            indexes = sorted({line.index for line in lines})
+            proofs = [self._entry_proof(connection, registry, index) for index in indexes]
+            if any(proof.checkpoint is None for proof in proofs):
+                raise NotYetPublishedError(f"entries of {registry} are under no checkpoint yet")
+            return lines, proofs
+
+        return await self.read(work)
+
+    # -- a lender's desk -----------------------------------------------------------------------------------------
+
+    async def day(
+        self, registry: str, institution: str, codes: frozenset[str], start: dt.datetime, end: dt.datetime
+    ) -> Day:
+        """What an institution was told from `start` to before `end`."""
+        return await self.read(
+            lambda connection: read_day(connection, self._ledger, registry, institution, codes, start, end)
+        )
+
+    async def portfolio(
+        self, registry: str, codes: frozenset[str], as_of_index: int, after: str = ""
+    ) -> tuple[list[RightLine], str]:
+        """One chunk of the mortgages that were live at an entry, and after which right id the next one begins."""
+        return await self.read(
+            lambda connection: read_portfolio(connection, registry, codes, as_of_index, after)
+        )
+
     # -- register and files --------------------------------------------------------------------------------------
 
     async def unit(self, registry: str, unit_code: str) -> UnitView | None:
@@ -485,7 +619,13 @@ class Queries:
                 return None
             head = self._ledger.head(connection, registry, for_update=False)
             cases = [working.application(case.application_id) for case in working.open_cases(unit_code)]
-            return UnitView(state, tuple(c for c in cases if c is not None), head.size - 1, head.head_time)
+            return UnitView(
+                state,
+                tuple(c for c in cases if c is not None),
+                head.size - 1,
+                head.head_time,
+                tuple(open_counter_cases(connection, registry, unit_code)),
+            )
 
         return await self.read(work)
 
@@ -532,6 +672,22 @@ class Queries:
         return await self.read(
             lambda connection: [(_decode_right(body), live) for body, live in connection.execute(statement)]
         )
+
+    async def live_pre_notices(self, registry: str) -> list[PreNotice]:
+        """Every live pre-notice of a registry."""
+        statement = select(t.right.c.body).where(
+            t.right.c.registry == registry, t.right.c.kind == "PRE_NOTICE", t.right.c.live.is_(True)
+        )
+        return await self.read(
+            lambda connection: [_decode_pre_notice(body) for (body,) in connection.execute(statement)]
+        )
+
+    async def live_pre_notice(self, registry: str, right_id: str) -> PreNotice | None:
+        """A live pre-notice; None when no live right of that id is one."""
+        row = await self.read(lambda connection: one(connection, t.right, registry, right_id))
+        if row is None or not row["live"] or row["kind"] != "PRE_NOTICE":
+            return None
+        return _decode_pre_notice(row["body"])
 
     async def file(self, registry: str, institution: str, sha256: str) -> Row | None:
         """The row of a file in an institution's own name space; None when that institution did not upload it."""

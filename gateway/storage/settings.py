@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.cases.effects import OperatorSet, ProfileSet, RuleSetSet, TrustSet
+from gateway.cases.effects import CalendarSet, OperatorSet, ProfileSet, RuleSetSet, TrustSet
+from gateway.cases.feed import FeedState
 from gateway.register.authority import Institution, Profile, Registrar, RuleSet
+from gateway.register.calendar import PACKAGED, Calendar
 from gateway.storage import tables as t
 
-_TYPES: dict[str, Any] = {"profile": Profile, "rules": RuleSet, "trust": TrustSet, "operators": OperatorSet}
+_TYPES: dict[str, Any] = {
+    "profile": Profile,
+    "rules": RuleSet,
+    "trust": TrustSet,
+    "operators": OperatorSet,
+    "calendar": Calendar,
+}
 
 
 @dataclass(frozen=True)
@@ -23,8 +32,15 @@ class Settings:
     rules: RuleSet | None = None
     trust: TrustSet | None = None
     operators: OperatorSet | None = None
+    calendar: Calendar | None = None  # the years that were imported; None before the first import
+    feed: FeedState = field(default_factory=FeedState)
     institutions: dict[str, Institution] = field(default_factory=dict)
     registrars: dict[str, Registrar] = field(default_factory=dict)
+
+    @property
+    def calendar_in_force(self) -> Calendar:
+        """The tables of the software, with what was imported over them."""
+        return PACKAGED if self.calendar is None else _in_force(self.calendar)
 
     def with_institution(self, institution: Institution) -> Settings:
         """These settings with one institution set."""
@@ -49,7 +65,15 @@ class Settings:
             return "trust", effect
         if isinstance(effect, OperatorSet):
             return "operators", effect
+        if isinstance(effect, CalendarSet):
+            return "calendar", effect.calendar
         raise TypeError(f"{type(effect).__name__} sets no setting")
+
+
+@lru_cache(maxsize=64)
+def _in_force(imported: Calendar) -> Calendar:
+    """One object for each import, whatever else of the settings changes: answers are cached by it."""
+    return PACKAGED.with_years(imported)
 
 
 def load_settings(connection: Connection, registry: str) -> Settings:
@@ -57,6 +81,8 @@ def load_settings(connection: Connection, registry: str) -> Settings:
     values: dict[str, Any] = {}
     for row in connection.execute(select(t.setting).where(t.setting.c.registry == registry)).mappings():
         values[row["name"]] = msgspec.json.decode(row["body"], type=_TYPES[row["name"]])
+    for state in _bodies(connection, t.feed, registry, FeedState):
+        values["feed"] = state
     institutions = _bodies(connection, t.institution, registry, Institution)
     registrars = _bodies(connection, t.registrar, registry, Registrar)
     return Settings(

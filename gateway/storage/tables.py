@@ -91,6 +91,16 @@ open_case = Table(
     Column("is_open", Boolean, nullable=False),
 )
 
+#: Booked phases that left an old mortgage to be paid off and released, until it was found gone.
+payoff_watch = Table(
+    "payoff_watch",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("application_id", String(36), primary_key=True),
+    Column("until", String(32), nullable=False),
+    Column("is_open", Boolean, nullable=False),
+)
+
 request = Table(
     "request",
     metadata,
@@ -150,6 +160,7 @@ event = Table(
     Column("state", String(24), nullable=False),
     Column("at", String(32), nullable=False),
     Column("certificate", String(128), nullable=False),
+    Column("unit_code", String(28), nullable=False),
     Column("case_number", String(32), nullable=False),
 )
 
@@ -214,6 +225,55 @@ person_right = Table(
     Column("live", Boolean, nullable=False),
 )
 
+#: Where the counter's feed stands: one row, named `counter`.
+feed = Table(
+    "feed",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+)
+
+#: Acts of the feed by their number; `held` is the act while it waits for a hole to be closed.
+feed_act = Table(
+    "feed_act",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("payload_sha256", _DIGEST, nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("applied_index", BigInteger),
+    Column("held", LargeBinary),
+)
+
+#: Cases of the counter, open and ended.
+counter_case = Table(
+    "counter_case",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("case_number", String(32), primary_key=True),
+    Column("is_open", Boolean, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+)
+
+#: Which lender was told of which seizure, when, and when it had read that.
+notification = Table(
+    "notification",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("right_id", String(64), primary_key=True),
+    Column("institution", String(18), primary_key=True),
+    Column("unit_code", String(28), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("told_at", String(32), nullable=False),
+    Column("maximum_amount", Boolean, nullable=False),
+    Column("read_at", String(32)),
+    Index("notification_by_institution", "registry", "institution", "read_at", "sequence"),
+    Index("notification_by_unit", "registry", "unit_code"),
+)
+
 VIEWS: tuple[Table, ...] = (
     unit,
     right,
@@ -222,6 +282,7 @@ VIEWS: tuple[Table, ...] = (
     application_institution,
     application_unit,
     open_case,
+    payoff_watch,
     request,
     paper,
     certificate,
@@ -232,6 +293,10 @@ VIEWS: tuple[Table, ...] = (
     setting,
     look,
     person_right,
+    feed,
+    feed_act,
+    counter_case,
+    notification,
 )
 
 #: Uploaded files: the uploader's name space, the check's verdict. Bytes lie in the file store, by digest.

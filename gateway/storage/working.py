@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table
 from gateway.cases import effects as fx
 from gateway.cases.model import QUEUED, Application, OpenCase
 from gateway.register.holding import whose
-from gateway.register.model import AnyRight, Unit, UnitState, certificate_numbers
+from gateway.register.model import AnyRight, PreNotice, Unit, UnitState, certificate_numbers
 from gateway.storage import tables as t
 from gateway.storage.settings import Settings
 from ledger.rows import read_rows, write_rows
@@ -266,6 +266,13 @@ class Working:
             self._put(t.application, key, body)
             self._link(row, [uscc for uscc in row.institutions if uscc not in known])
         self._place_in_queue(row)
+        if row.payoff_until is not None:
+            watched = {
+                "application_id": row.application_id,
+                "until": instant(row.payoff_until),
+                "is_open": not row.payoff_settled,
+            }
+            self._put(t.payoff_watch, key, watched)
 
     def _link(self, row: Application, institutions: Iterable[str]) -> None:
         """Let institutions find the case among theirs."""
@@ -297,31 +304,31 @@ class Working:
         """Hold or give up the case's place on each of its units."""
         holds = row.state in QUEUED
         for code in row.units:
-            known = self._open_cases.get(code)
-            was = known is not None and row.application_id in known
-            if not holds and not was:
-                self._load_open_cases({code} - self._open_cases.keys())
-                if row.application_id not in self._open_cases[code]:
-                    continue
-            self._load_open_cases({code} - self._open_cases.keys())
-            case = OpenCase(
-                application_id=row.application_id, accepted_index=row.accepted_index or 0, rights=row.rights
-            )
-            if holds:
-                self._open_cases[code][row.application_id] = case
-            else:
-                self._open_cases[code].pop(row.application_id, None)
-            self._put(
-                t.open_case,
-                (code, row.application_id),
-                {
-                    "unit_code": code,
-                    "application_id": row.application_id,
-                    "accepted_index": case.accepted_index,
-                    "rights": ",".join(row.rights),
-                    "is_open": holds,
-                },
-            )
+            self._hold_place(code, row.application_id, row.accepted_index or 0, row.rights, holds=holds)
+
+    def _hold_place(
+        self, code: str, case_id: str, place: int, rights: tuple[str, ...], *, holds: bool
+    ) -> None:
+        """Hold or give up one place; a case that had none gives up nothing."""
+        self._load_open_cases({code} - self._open_cases.keys())
+        known = self._open_cases[code]
+        if not holds and case_id not in known:
+            return
+        if holds:
+            known[case_id] = OpenCase(application_id=case_id, accepted_index=place, rights=rights)
+        else:
+            known.pop(case_id)
+        self._put(
+            t.open_case,
+            (code, case_id),
+            {
+                "unit_code": code,
+                "application_id": case_id,
+                "accepted_index": place,
+                "rights": ",".join(rights),
+                "is_open": holds,
+            },
+        )
 
     def _papers_bound(self, index: int, effect: fx.PapersBound) -> None:
         for sha256 in effect.papers:
@@ -382,6 +389,22 @@ class Working:
                 self._live_rights[code].pop(effect.right_id, None)
             link = {"unit_code": code, "right_id": effect.right_id, "live": False}
             self._put(t.unit_right, (code, effect.right_id), link)
+
+    def _pre_notice_term_moved(self, index: int, effect: fx.PreNoticeTermMoved) -> None:
+        row = self.row(t.right, effect.right_id)
+        right = None if row is None else _decode_right(row["body"])
+        if row is None or not isinstance(right, PreNotice):
+            raise ValueError(f"right {effect.right_id} is no pre-notice of the register")
+        right = msgspec.structs.replace(
+            right,
+            registrable_from=effect.registrable_from,
+            warned_days=effect.warned_days,
+            lapse_presumed_on=effect.lapse_presumed_on,
+        )
+        self._put(t.right, (effect.right_id,), {**row, "body": _encode(right)})
+        for code in right.units:
+            if effect.right_id in self._live_rights.get(code, {}):
+                self._live_rights[code][effect.right_id] = right
 
     def _certificate_numbered(self, index: int, effect: fx.CertificateNumbered) -> None:
         self._by_number[effect.number] = effect.identifier
@@ -448,12 +471,72 @@ class Working:
                 "state": effect.state,
                 "at": instant(effect.at),
                 "certificate": effect.certificate,
+                "unit_code": effect.unit_code,
                 "case_number": effect.case_number,
             },
         )
 
     def _counter_moved(self, index: int, effect: fx.CounterMoved) -> None:
         self._put(t.counter, (effect.name,), {"name": effect.name, "value": effect.value})
+
+    def _feed_taken(self, index: int, effect: fx.FeedTaken) -> None:
+        held = None if effect.held is None else _encode(effect.held)
+        self._insert(
+            t.feed_act,
+            (effect.sequence,),
+            {
+                "sequence": effect.sequence,
+                "payload_sha256": effect.payload_sha256,
+                "entry_index": index,
+                "applied_index": index if held is None else None,
+                "held": held,
+            },
+        )
+
+    def _feed_applied(self, index: int, effect: fx.FeedApplied) -> None:
+        row = self.row(t.feed_act, effect.sequence)
+        if row is None:
+            raise ValueError(f"act {effect.sequence} of the feed has not come")
+        self._put(t.feed_act, (effect.sequence,), {**row, "applied_index": index, "held": None})
+
+    def _feed_moved(self, index: int, effect: fx.FeedMoved) -> None:
+        row = {"name": "counter", "body": _encode(effect.state), "entry_index": index}
+        self._put(t.feed, ("counter",), row)
+        self.settings = self.settings.with_setting("feed", effect.state)
+
+    def _counter_case_recorded(self, index: int, effect: fx.CounterCaseRecorded) -> None:
+        case = effect.case
+        row = {
+            "case_number": case.case_number,
+            "is_open": case.is_open,
+            "body": _encode(case),
+            "entry_index": index,
+        }
+        self._put(t.counter_case, (case.case_number,), row)
+        for code, place in case.places.items():
+            self._hold_place(code, case.queue_id, place, case.rights, holds=case.is_open)
+
+    def _lender_told(self, index: int, effect: fx.LenderTold) -> None:
+        self._insert(
+            t.notification,
+            (effect.right_id, effect.institution),
+            {
+                "right_id": effect.right_id,
+                "institution": effect.institution,
+                "unit_code": effect.unit_code,
+                "sequence": effect.sequence,
+                "told_at": instant(effect.told_at),
+                "maximum_amount": effect.maximum_amount,
+                "read_at": None,
+            },
+        )
+
+    def _lender_read(self, index: int, effect: fx.LenderRead) -> None:
+        row = self.row(t.notification, effect.right_id, effect.institution)
+        if row is None:
+            raise ValueError(f"{effect.institution} was not told of {effect.right_id}")
+        read = {**row, "read_at": instant(effect.read_at)}
+        self._put(t.notification, (effect.right_id, effect.institution), read)
 
     def _institution_set(self, index: int, effect: fx.InstitutionSet) -> None:
         uscc = effect.institution.uscc
@@ -497,15 +580,23 @@ _FOLDS: dict[type, Any] = {
     fx.UnitRecorded: Working._unit_recorded,
     fx.RightBooked: Working._right_booked,
     fx.RightEnded: Working._right_ended,
+    fx.PreNoticeTermMoved: Working._pre_notice_term_moved,
     fx.CertificateNumbered: Working._certificate_numbered,
     fx.CertificateSealed: Working._certificate_sealed,
     fx.CertificateEnded: Working._certificate_ended,
     fx.EventRecorded: Working._event_recorded,
     fx.CounterMoved: Working._counter_moved,
+    fx.FeedTaken: Working._feed_taken,
+    fx.FeedApplied: Working._feed_applied,
+    fx.FeedMoved: Working._feed_moved,
+    fx.CounterCaseRecorded: Working._counter_case_recorded,
+    fx.LenderTold: Working._lender_told,
+    fx.LenderRead: Working._lender_read,
     fx.InstitutionSet: Working._institution_set,
     fx.RegistrarSet: Working._registrar_set,
     fx.ProfileSet: Working._setting,
     fx.RuleSetSet: Working._setting,
+    fx.CalendarSet: Working._setting,
     fx.TrustSet: Working._setting,
     fx.OperatorSet: Working._setting,
     fx.QueryRecorded: Working._query_recorded,

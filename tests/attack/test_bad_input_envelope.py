@@ -329,9 +329,9 @@ async def test_section_other_than_signed_is_refused(case: Filing) -> None:
 
 
 async def test_registry_unknown_is_refused(case: Filing) -> None:
-    """A registry that is not served here knows no caller: the same answer as for a stranger."""
+    """A registry that is not served here is named, whoever asks."""
     manifest = case.manifest(registry="nowhere")
-    await case.refused("CALLER_UNKNOWN", UNAUTHENTICATED, case.request(case.envelope(manifest)))
+    await case.refused("REGISTRY_NOT_FOUND", "NOT_FOUND", case.request(case.envelope(manifest)))
 
 
 # -- fields --------------------------------------------------------------------------------------------------------

@@ -84,8 +84,8 @@ async def test_metadata_malformed_is_refused(town: Town, metadata: dict[str, Any
 
 
 async def test_upload_without_metadata_is_refused(town: Town) -> None:
-    """A stream that begins with a chunk names no registry: nobody is known there."""
-    await _refused(town, upload_messages(b"x")[1:], "CALLER_UNKNOWN", "UNAUTHENTICATED")
+    """A stream that begins with a chunk names no registry, in which a caller could be known."""
+    await _refused(town, upload_messages(b"x")[1:], "FIELD_INVALID", "INVALID_ARGUMENT")
 
 
 async def test_second_metadata_is_refused(town: Town) -> None:

@@ -12,7 +12,7 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from gateway.pb.diya.v1 import common_pb2, outcome_pb2
+from gateway.pb.diya.v1 import codes_pb2, common_pb2, outcome_pb2
 from gateway.register.model import IdKind, Party
 from gateway.register.sample import SAMPLE
 from gateway.register.sample_parties import made_up_citizen_id
@@ -208,14 +208,18 @@ async def test_insider_as_owner_is_not_accepted(town: Town) -> None:
 
 
 async def test_power_of_attorney_of_the_insiders_making_is_not_accepted(town: Town) -> None:
-    """An agent whom the terms name signs in the owner's place: online nobody acts for a person who disposes."""
+    """An agent whom the terms name signs in the owner's place, on a power that nobody has seen."""
     filing = town.mortgage()
     owner = filing.owners[0]
     agent = Party(
         name="代示例", id_kind=IdKind.RESIDENT_ID, id_number=made_up_citizen_id(dt.date(1985, 5, 5), 56)
     )
     power = common_pb2.PowerOfAttorney(
-        principal="owner-1", form=common_pb2.POWER_OF_ATTORNEY_FORM_NOTARISED, deed_number="1"
+        principal="owner-1",
+        form=common_pb2.POWER_OF_ATTORNEY_FORM_NOTARISED,
+        deed_number="1",
+        acts=[codes_pb2.OPERATION_KIND_MORTGAGE_FIRST],
+        unit_codes=[filing.unit.unit_code],
     )
     power.agent.CopyFrom(filing.terms.parties[0].person)
     power.agent.name, power.agent.identity.number = agent.name, agent.id_number

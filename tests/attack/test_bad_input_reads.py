@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.demo.stage import REGISTRAR_KEY
+from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY
+from gateway.pb.diya.v1 import authority_pb2, party_service_pb2, review_service_pb2
 from gateway.pb.diya.v1 import registration_service_pb2 as Pb
-from gateway.pb.diya.v1 import review_service_pb2
+from gateway.pb.diya.v1.party_service_pb2_grpc import PartyServiceStub
 from gateway.pb.diya.v1.review_service_pb2_grpc import ReviewServiceStub
 from tests.support.filing import Filing
-from tests.support.stage import Town
+from tests.support.stage import Town, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -65,3 +67,45 @@ async def test_page_token_of_nobody_is_refused(town: Town, token: str) -> None:
     stub = town.registration("bank-a")
     request = Pb.ListApplicationsRequest(parent=PARENT, page_token=token)
     await town.refusal(lambda: stub.ListApplications(request), "PAGE_TOKEN_INVALID", INVALID)
+
+
+async def test_pending_page_below_zero_is_refused(town: Town) -> None:
+    """A page of less than nothing is FIELD_INVALID, not a page of one."""
+    stub = town.stub(PartyServiceStub, "bank-a")
+    request = party_service_pb2.ListPendingRequest(parent=PARENT, page_size=-4)
+    refused = await town.refusal(lambda: stub.ListPending(request), "FIELD_INVALID", INVALID)
+    assert refused.violations[0][0] == "page_size"
+
+
+@pytest.mark.parametrize("key", ["bank-a", ""])
+@pytest.mark.parametrize(
+    ("parent", "reason", "code"),
+    [
+        ("registries/nowhere", "REGISTRY_NOT_FOUND", "NOT_FOUND"),
+        ("", "FIELD_INVALID", INVALID),
+        ("jiangyin", "FIELD_INVALID", INVALID),
+    ],
+    ids=["unknown", "empty", "no-name"],
+)
+async def test_registry_that_is_not_there_is_named(
+    town: Town, key: str, parent: str, reason: str, code: str
+) -> None:
+    """Whoever asks the wrong registry, or none, is told that, and not that nobody knows them."""
+    stub = town.registration(key)
+    request = Pb.ListApplicationsRequest(parent=parent)
+    refused = await town.refusal(lambda: stub.ListApplications(request), reason, code)
+    assert refused.metadata.get("registry", "nowhere") == "nowhere"
+
+
+async def test_forms_want_a_key_that_submits(own_folder: Path) -> None:
+    """Forms are for submissions: an institution whose keys only release is refused them."""
+    async with town_of(own_folder) as town:
+        operator = await town.operator()
+        [bank] = [one async for one in operator.list_institutions(INSTITUTIONS["bank-b"].id_number)]
+        for key in bank.keys:
+            if authority_pb2.KEY_ROLE_SUBMIT in key.roles:
+                key.roles[:] = [authority_pb2.KEY_ROLE_RELEASE]
+        await operator.set_institution(bank)
+        stub = town.registration("bank-b")
+        wire = Pb.RenderFormsRequest(parent=PARENT, terms=town.mortgage().terms_bytes)
+        await town.refusal(lambda: stub.RenderForms(wire), "PERMISSION_DENIED", "PERMISSION_DENIED")

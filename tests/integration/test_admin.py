@@ -421,7 +421,10 @@ async def test_import_with_a_bad_row_keeps_nothing_and_tells_every_row(
     answer = await import_file(service, spine.clock(), register_file(OWNERSHIP, bad))
     assert not answer.applied
     assert not answer.HasField("receipt")
-    assert {(p.line, p.field) for p in answer.problems} == {(3, "DYQSW"), (3, "ZWLXQSSJ")}
+    assert {(p.line, p.field, p.code) for p in answer.problems} == {
+        (3, "DYQSW", "FIELD_REQUIRED"),
+        (3, "ZWLXQSSJ", "FIELD_INVALID"),
+    }
     assert answer.problem_total == 2
     assert await spine.queries.unit(REGISTRY, CODE) is None
     assert (await spine.queries.head(REGISTRY)).size == 1

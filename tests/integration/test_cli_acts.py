@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from gateway.demo.readme import client_settings
 from gateway.demo.stage import INSTITUTIONS
 from gateway.pb.diya.v1 import acts_pb2, codes_pb2
 from gateway.register.sample import SAMPLE
+from signing.pki import DevelopmentPKI
+from signing.trust import Purpose
 from tests.support.signed_papers import paper
 from tests.support.stage import Town, town_of
 
@@ -38,6 +41,7 @@ class Desk:
     folder: Path
     key: str
     registry: str = "jiangyin"
+    environment: dict[str, str] = field(default_factory=dict)
 
     async def run(self, *arguments: str) -> tuple[int, str, str]:
         """`diya …`: its status and what it printed on either stream."""
@@ -54,7 +58,7 @@ class Desk:
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.environment},
         )
         out, err = await process.communicate()
         assert process.returncode is not None
@@ -199,3 +203,71 @@ async def test_error_of_a_look_is_told_for_people_unless_json_is_asked(town: Tow
     assert (status, out, "APPLICATION_NOT_FOUND" in err) == (4, "", True)
     status, out, _ = await desk.run("party", "show", "0192f0c1-0000-7000-8000-000000000000", "--json")
     assert json.loads(out)["error"]["reason"] == "APPLICATION_NOT_FOUND"
+
+
+async def test_gateway_that_the_roots_do_not_vouch_for_is_told_apart(town: Town, tmp_path: Path) -> None:
+    """The wrong roots are named as what they are, in one line, and not as a refused connection or own certificate."""
+    other = tmp_path / "roots.pem"
+    other.write_bytes(DevelopmentPKI.create(town.clock()).anchors[Purpose.TLS].credential.chain_pem())
+    desk = Desk(town, tmp_path, "bank-b", environment={"DIYA_ROOTS": str(other)})
+    status, out, err = await desk.run("application", "list")
+    assert (status, out) == (5, "")
+    assert "roots" in err
+    assert "vouch for the gateway's certificate" in err
+    assert "refuse" not in err
+    assert len(err.splitlines()) == 2, err  # Chinese, English, and no line of gRPC's own …
+    desk.environment["GRPC_VERBOSITY"] = "INFO"
+    _, _, err = await desk.run("application", "list")
+    assert "ssl_transport_security" in err  # … unless somebody asks for them
+
+
+async def test_port_where_nobody_listens_is_told(town: Town, tmp_path: Path) -> None:
+    """A gateway that is not there is asked for by its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        target = f"localhost:{free.getsockname()[1]}"
+        desk = Desk(town, tmp_path, "bank-b", environment={"DIYA_TARGET": target})
+        status, _, err = await desk.run("application", "list")
+    assert status == 5
+    assert f"{target}: no connection" in err
+    assert "is the gateway running" in err
+
+
+async def test_whole_case_is_shown_to_people(town: Town, tmp_path: Path) -> None:
+    """`application get --full` without --json shows the dossier, the terms in the place of the manifest's bytes."""
+    _, answer = await town.in_review()
+    desk = Desk(town, tmp_path, "bank-a", "taizhou")
+    status, out, err = await desk.run("application", "get", answer.outcome.application, "--full")
+    assert status == 0, err
+    assert "dossier:" in out
+    assert "mortgageFirst:" in out
+    assert "manifest:" not in out
+    assert "+08:00" in out
+
+
+async def test_certificate_asked_for_live_shows_the_answer_as_its_last_check(
+    own_folder: Path, tmp_path: Path
+) -> None:
+    """SEALED: eleven checks hold. CANCELLED after a release: one fails, status 1. Offline nobody can tell."""
+    async with town_of(own_folder, sealing=True) as town:
+        filing, answer = await town.booked()
+        [issued] = answer.outcome.certificates
+        client = await town.client("bank-a")
+        async for event in client.watch_events():
+            if event.certificate == issued.name:
+                break
+        desk = Desk(town, tmp_path, "bank-a")
+        status, _, err = await desk.run("certificate", "download", issued.name, "--out", "/no/such/x.pdf")
+        assert (status, "/no/such/x.pdf cannot be written" in err) == (2, True), err
+        status, _, err = await desk.run("certificate", "download", issued.name, "--out", "proof.pdf")
+        assert status == 0, err
+        verify = ("certificate", "verify", "proof.pdf", "--online")
+        live = await desk.json(*verify)
+        assert live["checks"][-1]["result"] == "HOLDS"
+        _, out, _ = await desk.run(*verify)
+        assert "✓ 11" in out
+        assert "offline" not in out
+        released = town.release(filing, issued.number)
+        assert (await (await released.sign().upload()).submit()).result == "BOOKED"
+        status, out, _ = await desk.run(*verify)
+        assert (status, "✗ 11" in out, "CANCELLED" in out) == (1, True, True), out

@@ -18,13 +18,21 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from gateway.cli.app import build_app
+from gateway.config import load_config
 from gateway.demo import stage
 from gateway.demo.cast import sample_seeds
 from gateway.demo.readme import CLIENTS, client_settings
 from gateway.demo.stage import INSTITUTIONS, MARKER
+from gateway.keys import read_key_encryption_key
+from gateway.rpc.replay import Replayed, replay_case
+from gateway.storage import tables
+from gateway.storage.engine import auditor_engine
+from ledger.store import Ledger
+from ledger.vault import Vault
 
 PROGRAMS = Path(sys.executable).parent
 #: Programs that a command of the README wants and that neither Debian's base system nor `make` brings.
@@ -91,6 +99,7 @@ async def test_every_command_of_the_readme_works_as_printed(tmp_path: Path) -> N
     """One demo, run as a newcomer does, and every command of its README against it, in the README's order."""
     status, printed = await run(f"diya demo --out demo-out --port {free_port()}", tmp_path)
     assert status == 0, printed
+    assert len(replayed(tmp_path / "demo-out")) > 12
     commands = blocks((tmp_path / "demo-out" / "README.md").read_text(encoding="utf-8"))
     serving = next(n for n, command in enumerate(commands) if SERVE in command)
     assert serving > 4
@@ -103,6 +112,22 @@ async def test_every_command_of_the_readme_works_as_printed(tmp_path: Path) -> N
             await tried(command, tmp_path, absent)
     if absent:
         pytest.skip(f"all else passed, but these commands were not run, for want of a program: {absent}")
+
+
+def replayed(folder: Path) -> list[Replayed]:
+    """Every decision of the demo, made again from its ledger: all come out the same."""
+    config = load_config(folder / "diya.toml")
+    ledger = Ledger(Vault(read_key_encryption_key(config.storage.key_encryption_key)))
+    engine = auditor_engine(config.storage.database)
+    table = tables.application
+    try:
+        with engine.begin() as connection:
+            cases = connection.execute(select(table.c.registry, table.c.application_id)).all()
+        found = [one for registry, case in cases for one in replay_case(engine, ledger, registry, case)]
+    finally:
+        engine.dispose()
+    assert [one for one in found if not one.same] == []
+    return found
 
 
 async def tried(block: str, folder: Path, absent: list[str]) -> None:

@@ -29,6 +29,9 @@ pb = file_service_pb2
 class _OneCaller:
     """Whoever connects is the first bank."""
 
+    def check_registry(self, registry: str) -> None:
+        """Every registry is here."""
+
     def of(self, context: Any, registry: str) -> Caller:
         """The bank."""
         return Caller(CallerKind.INSTITUTION, BANK_USCC)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from msgspec.structs import replace
 from sqlalchemy import Connection, insert
 from structlog.testing import capture_logs
@@ -16,6 +17,7 @@ from gateway.cases.effects import ApplicationRecorded, RightBooked, UnitRecorded
 from gateway.cases.model import Application, Kind, State
 from gateway.pb.diya.v1 import register_service_pb2
 from gateway.register.model import LoanPortion, LoanPortionKind, Party
+from gateway.rpc import register
 from gateway.rpc.errors import Refusal
 from gateway.rpc.register import RegisterService, authorisation_text
 from gateway.rpc.violations import MalformedRequest
@@ -112,8 +114,11 @@ async def test_unit_on_the_basis_of_an_own_right_masks_what_is_others(service: R
     assert (person.identity.number, person.phone, person.address) == ("99**************34", "", "")
 
 
-async def test_look_is_logged_without_the_units_code(service: RegisterService) -> None:
+async def test_look_is_logged_without_the_units_code(
+    service: RegisterService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every look leaves a line with caller and basis, and no unit code in it (ARCHITECTURE)."""
+    monkeypatch.setattr(register, "log", structlog.get_logger())  # one bound before keeps its processors
     with capture_logs() as lines, as_registrar():
         await get(service)
     with capture_logs() as more, as_bank():

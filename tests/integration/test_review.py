@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.cases.decision import Decision
 from gateway.cases.effects import RequestAnswered, RightBooked
@@ -25,7 +26,9 @@ from gateway.pb.diya.v1 import registration_service_pb2 as registration_pb
 from gateway.pb.diya.v1 import review_service_pb2 as pb
 from gateway.pb.diya.v1.review_service_pb2_grpc import ReviewServiceStub
 from gateway.register.model import Seizure, SeizureKind
+from gateway.rpc.authority import encode_profile
 from gateway.storage.working import Wants
+from tests.support.founding import _registrar as registrar_of
 from tests.support.stage import (
     SECOND_REGISTRAR,
     SECOND_REGISTRAR_ID,
@@ -346,3 +349,25 @@ async def test_registrar_gets_the_receipt_of_an_act_of_their_own(town: Town) -> 
     await town.refusal(
         lambda: town.registration("bank-a").GetReceipt(branch), "RECEIPT_NOT_FOUND", "NOT_FOUND"
     )
+
+
+async def test_registrar_does_not_decide_the_own_mortgage(own_folder: Path) -> None:
+    """Where the profile says so, the number in the signing certificate keeps a registrar away from their own case."""
+    async with town_of(own_folder) as town:
+        admin = await town.operator("taizhou")
+        profile = town.gateway.sequencer.settings("taizhou").profile
+        assert profile is not None
+        changed = replace(profile, version=profile.version + 1, source="test", own_case_forbidden=True)
+        await admin.set_profile(encode_profile(changed))
+        filing, answer = await town.in_review()
+        owner, name = filing.owners[0], answer.outcome.application
+        clients = town.folder / "clients" / "owner-registrar"
+        town.pki.issue_registrar(owner.id_number, owner.name).write(clients, "sign")
+        town.pki.issue_tls_client("000000000000000000", "owner-registrar").write(clients, "tls")
+        await admin.set_registrar(registrar_of(town, "owner-registrar", "owner", owner))
+        own = await town.registrar("owner-registrar")
+        dossier = await own.open(name)
+        await _refused(town, lambda: own.claim(dossier), "OWN_CASE_FORBIDDEN", "PERMISSION_DENIED")
+        other = await town.registrar(SECOND_REGISTRAR_KEY)
+        await other.claim(await other.open(name))
+        assert (await other.approve(await other.open(name))).result == "BOOKED"

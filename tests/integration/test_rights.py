@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from gateway.demo.stage import OPERATOR_KEY, REGISTRAR_KEY
+from gateway.demo.stage import COUNTER_KEY, OPERATOR_KEY, REGISTRAR_KEY
 from gateway.pb.diya.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from gateway.rpc.rights import RIGHTS, CallerKind, may_call
 from gateway.rpc.server import SERVICES
@@ -25,16 +25,22 @@ CALLERS = [
     (CallerKind.REGISTRAR, REGISTRAR_KEY),
     (CallerKind.AUDITOR, AUDITOR_KEY),
     (CallerKind.OPERATOR, OPERATOR_KEY),
+    (CallerKind.COUNTER, COUNTER_KEY),
     (CallerKind.PUBLIC, STRANGER_KEY),
     (CallerKind.PUBLIC, ""),
 ]
 REFUSALS = {"PERMISSION_DENIED", "CALLER_UNKNOWN"}
 #: Collection of the resource that a `name` of a service's requests is of.
-COLLECTIONS = {"FileService": "files", "CertificateService": "certificates", "RegisterService": "units"}
+COLLECTIONS = {
+    "FileService": "files",
+    "CertificateService": "certificates",
+    "RegisterService": "units",
+    "RegisterFeedService": "units",
+}
 
 
 def _modules(service: str) -> tuple[Any, Any]:
-    stem = service.removesuffix("Service").lower()
+    stem = service.removesuffix("Service").lower().removeprefix("registerfeed") or "feed"
     name = f"gateway.pb.diya.v1.{stem}_service_pb2"
     return importlib.import_module(name), importlib.import_module(f"{name}_grpc")
 
@@ -116,7 +122,7 @@ async def test_connection_by_a_key_for_reading_only_reads(town: Town, service: s
     """A key with the role READ alone opens a connection of its bank that reads what the bank may, and does nothing."""
     before = town.footprint()
     for method in _modules(service)[0].DESCRIPTOR.services_by_name[service].methods_by_name:
-        reads = method.startswith(("Get", "List", "Download", "Watch", "Verify"))
+        reads = method.startswith(("Get", "List", "Download", "Watch", "Verify", "Suggest", "Check"))
         reason = await _reason(town, READER_KEY, service, method)
         if reads and may_call(service, method, CallerKind.INSTITUTION):
             assert reason not in REFUSALS, (method, reason)
@@ -135,7 +141,7 @@ async def test_table_names_every_method_that_is_served() -> None:
 
 
 async def test_caller_of_one_registry_is_nobody_in_another_that_does_not_know_it(town: Town) -> None:
-    """Registration is per registry: in one that does not exist everybody is unknown."""
+    """Registration is per registry: nobody is known in one that does not exist, and that is what is said."""
     stub = town.stub(ledger_service_pb2_grpc.LedgerServiceStub, OPERATOR_KEY)
     request = ledger_service_pb2.GetCheckpointRequest(parent="registries/elsewhere")
-    await town.refusal(lambda: stub.GetCheckpoint(request), "CALLER_UNKNOWN", "UNAUTHENTICATED")
+    await town.refusal(lambda: stub.GetCheckpoint(request), "REGISTRY_NOT_FOUND", "NOT_FOUND")

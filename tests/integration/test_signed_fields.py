@@ -9,15 +9,18 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.client import manifest as build
+from gateway.client import operations
 from gateway.client.acts import target_of_envelope
 from gateway.client.errors import RequestError
 from gateway.client.session import Answer
 from gateway.demo.cases import Filing as Desk
+from gateway.demo.stage import INSTITUTIONS
 from gateway.pb.diya.v1 import application_pb2, codes_pb2, finding_pb2, terms_pb2
 from gateway.register.authority import Profile
 from gateway.register.sample import SAMPLE, SampleUnit
 from gateway.rpc.authority import encode_profile
 from tests.integration.test_party_service import actor, awaiting, party, upload
+from tests.support.dealing import deal
 from tests.support.filing import Filing
 from tests.support.signed_papers import paper
 from tests.support.stage import Town, town_of
@@ -150,8 +153,16 @@ async def test_application_that_is_not_the_senders_is_not_named(town: Town, fiel
         name = (await other.submit()).outcome.application
     if which == "no-name":
         name = "the one of yesterday"
-    header = {field: name} | ({"phase": 2} if field == "case" else {})
-    request = filing.request(filing.envelope(filing.manifest(**header)))
+    if field == "case":
+        proof = SAMPLE.mortgaged_by_bank_a_jiangyin.proof_number
+        step = operations.mortgage_release(proof, applicants=["A"])
+        people = {"A": INSTITUTIONS["bank-a"]}
+        filing = deal(
+            town, filing.unit, people, step, mode="ET_SEGMENTED", channel="bank-a", case=name, phase=2
+        )
+        request = filing.request()
+    else:
+        request = filing.request(filing.envelope(filing.manifest(supersedes=name)))
     refused = await filing.refused("APPLICATION_NOT_FOUND", "NOT_FOUND", request)
     assert refused.metadata == {"application": name, "field": f"header.{field}"}
 

@@ -47,6 +47,34 @@ async def test_rehearsal_tells_what_a_submission_would_come_to_and_keeps_nothing
     assert answer.result == "BOOKED"
 
 
+async def test_rehearsal_predicts_place_rank_and_day(town: Town) -> None:
+    """On a free flat rank 1 and nobody before it; behind an open case, then a mortgage, it says so."""
+    filing = await town.mortgage(registry="taizhou").sign().upload()
+    rehearsal = filing.request(filing.envelope(filing.manifest(validate_only=True)))
+    told = (await filing.send(rehearsal)).prediction
+    assert told.cases_before == 0
+    assert [(r.operation, r.unit_code, r.rank, r.rank_at_worst) for r in told.ranks] == [
+        (0, filing.unit.unit_code, 1, 1)
+    ]
+    answer = await filing.submit()
+    assert answer.result == "ACCEPTED"
+    assert told.deadline == answer.outcome.deadline
+    behind = await town.mortgage(filing.unit, registry="taizhou", claim_fen=90_000_000).sign().upload()
+    told = (
+        await behind.send(behind.request(behind.envelope(behind.manifest(validate_only=True))))
+    ).prediction
+    assert told.cases_before == 1
+    assert [(r.rank, r.rank_at_worst) for r in told.ranks] == [(1, 2)]
+    registrar = await town.registrar()
+    await registrar.claim(await registrar.open(answer.outcome.application))
+    await registrar.approve(await registrar.open(answer.outcome.application))
+    told = (
+        await behind.send(behind.request(behind.envelope(behind.manifest(validate_only=True))))
+    ).prediction
+    assert told.cases_before == 0
+    assert [(r.rank, r.rank_at_worst) for r in told.ranks] == [(2, 2)]
+
+
 async def test_client_takes_a_rehearsal_for_what_it_is(town: Town) -> None:
     """The bank's client gives it without a receipt."""
     filing = await town.mortgage().sign().upload()
@@ -81,6 +109,7 @@ async def test_rehearsal_without_the_owner_says_the_same_of_a_seized_and_a_free_
         filing.papers["APPLICATION"] = [form(filing.terms_bytes)]
         await filing.upload()
         outcome = await filing.send(filing.request(filing.envelope(filing.manifest(validate_only=True))))
+        assert not outcome.HasField("prediction")
         told.append((result(outcome.result), outcome.would_be, [f.code for f in outcome.findings]))
     assert [codes[-1] for *_, codes in told] == ["W-WITHHELD", "W-WITHHELD"]
     assert told[0] == told[1]

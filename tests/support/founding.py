@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 
 from gateway.app import utc_now
-from gateway.demo.cast import REGISTRAR, REGISTRAR_ID
-from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY, prepare
+from gateway.demo.cast import COUNTER, COUNTER_ID, REGISTRAR, REGISTRAR_ID
+from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, REGISTRAR_KEY, prepare
 from gateway.pb.diya.v1 import (
     authority_pb2,
     codes_pb2,
@@ -63,6 +63,9 @@ async def found(folder: Path) -> None:
             await admin.set_registrar(
                 _registrar(town, SECOND_REGISTRAR_KEY, SECOND_REGISTRAR_ID, SECOND_REGISTRAR)
             )
+            counter = _registrar(town, COUNTER_KEY, COUNTER_ID, COUNTER)
+            counter.feeds = True
+            await admin.set_registrar(counter)
             await admin.set_trust(
                 trust_revoking(town, [town.key("bank-a", "revoked"), town.key(REVOKED_TLS_KEY, "tls")])
             )
@@ -177,6 +180,14 @@ async def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def town(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """The session's gateway: sealing off, usual limits. Tests take their own flats and leave no setting changed."""
     folder = copy_of(founded, tmp_path_factory.mktemp("town"))
+    async with town_of(folder) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fed_town(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    """A gateway of its own for tests of the counter's feed: flats are seized there and numbers of the feed used up."""
+    folder = copy_of(founded, tmp_path_factory.mktemp("fed-town"))
     async with town_of(folder) as running:
         yield running
 

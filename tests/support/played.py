@@ -5,6 +5,7 @@ For tests that change the database past the gateway and look at what is noticed.
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,12 +17,15 @@ import pytest_asyncio
 
 from gateway.config import load_config
 from gateway.keys import read_key_encryption_key
+from gateway.pb.diya.v1 import codes_pb2, register_pb2
 from gateway.storage.engine import auditor_engine
 from gateway.storage.view_audit import ViewReport, audit_views
 from ledger.store import Ledger
 from ledger.vault import Vault
+from tests.support.feeding import Counter, seizure, stamp
 from tests.support.founding import copy_of
-from tests.support.stage import town_of
+from tests.support.payoffs import leave_a_payoff
+from tests.support.stage import Town, town_of
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -29,7 +33,8 @@ async def played(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The folder of a gateway that does not run: rights booked and ended, a case open. Copy it, do not use it."""
     folder = copy_of(founded, tmp_path_factory.mktemp("played"))
     async with town_of(folder) as town:
-        await town.booked()
+        _, kept = await town.booked()
+        await leave_a_payoff(town, kept.outcome.application, town.clock() + dt.timedelta(days=30))
         filing, answer = await town.booked()
         release = await town.release(filing, answer.outcome.certificates[0].number).sign().upload()
         assert (await release.submit()).result == "BOOKED"
@@ -37,9 +42,22 @@ async def played(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         looked, booked = await town.booked()
         bank = await town.client("bank-a")
         await bank.get_unit(looked.unit.unit_code, own_right=booked.outcome.certificates[0].number)
+        await _fed(town)
     with closing(sqlite3.connect(database(folder))) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder
+
+
+async def _fed(town: Town) -> None:
+    """The counter's feed: a lender told of a seizure, an open case, an act that waits behind a hole."""
+    filing, _ = await town.booked()
+    counter = Counter(town, "jiangyin")
+    lien = seizure(filing.unit.unit_code, filing.owners[0], town.clock())
+    await counter.restrict(seizure=lien)
+    flat = register_pb2.UnitState(unit=register_pb2.Unit(unit_code=town.flat().unit_code))
+    case = {"type": codes_pb2.REGISTRATION_TYPE_TRANSFER, "case_number": "T-1", "units": [flat]}
+    await counter.say(**case, accepted_at=stamp(town.clock()))
+    await counter.say(sequence=9)
 
 
 def database(folder: Path) -> Path:

@@ -90,8 +90,8 @@ class FakeContext:
 class Spine:
     """A founded registry. `close` when done."""
 
-    def __init__(self, folder: Path) -> None:
-        self.clock = Clock(NOW + dt.timedelta(hours=1))
+    def __init__(self, folder: Path, now: dt.datetime | None = None) -> None:
+        self.clock = Clock(now or NOW + dt.timedelta(hours=1))
         self.limits = Limits()
         self.folder = folder
         url = f"sqlite:///{folder / 'diya.db'}"

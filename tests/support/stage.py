@@ -22,11 +22,12 @@ from gateway.client import manifest as build
 from gateway.client import operations
 from gateway.client.admin import AdminClient
 from gateway.client.client import DiyaClient
+from gateway.client.feed import FeedClient
 from gateway.client.retry import RetryPolicy
 from gateway.client.review import ReviewClient
 from gateway.client.session import Answer, Session
 from gateway.config import Config, load_config
-from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY, Stage
+from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY, Stage
 from gateway.pb.diya.v1 import (
     codes_pb2,
     file_pb2,
@@ -124,6 +125,7 @@ class Town:
         """A session that tries once and checks every receipt."""
         session = await self.stage.session(key, registry)
         session.policy = ONCE
+        session.clock = self.clock
         return session
 
     async def client(self, key: str, registry: str = "jiangyin") -> DiyaClient:
@@ -133,6 +135,10 @@ class Town:
     async def registrar(self, key: str = REGISTRAR_KEY, registry: str = "taizhou") -> ReviewClient:
         """A registrar's client."""
         return ReviewClient(await self.session(key, registry), self.stage.signer(key).signer())
+
+    async def counter(self, registry: str = "jiangyin") -> FeedClient:
+        """The authority's own counter system."""
+        return FeedClient(await self.session(COUNTER_KEY, registry), self.stage.signer(COUNTER_KEY).signer())
 
     async def operator(self, registry: str = "jiangyin") -> AdminClient:
         """The operator's client."""

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from gateway.applications import administration as adm
 from gateway.cases.effects import InstitutionSet, ProfileSet, RequestAnswered, RuleSetSet
 from gateway.cases.errors import EnvelopeExpired
-from gateway.cases.model import Moment
-from gateway.register.authority import Registrar, RuleSet
+from gateway.cases.model import Moment, Result
+from gateway.kinds.rules import RULES_OF
+from gateway.register.authority import OperationRules, Registrar, RuleSet, Waiver
 from tests.support.cases import BANK, OTHER_BANK, OTHER_USCC, PROFILE, institution
 
 NOW = dt.datetime(2026, 11, 20, 2, 0, tzinfo=dt.UTC)
@@ -92,6 +93,48 @@ def test_rules_need_an_officer_who_may_book() -> None:
         with pytest.raises(adm.ActInvalid):
             adm.decide_rules(rules, None, officers, ACT, MOMENT)
     assert adm.decide_rules(rules, None, {"deng-1": good}, ACT, MOMENT).effects[1] == RuleSetSet(rules=rules)
+
+
+CLEAN = tuple(rule.id for rule in RULES_OF["MORTGAGE_FIRST"])
+
+
+@pytest.mark.parametrize(
+    ("left_out", "added", "waived", "field"),
+    [
+        ((), ("NO_SUCH_RULE",), (), "rule_set.rules"),
+        ((), ("OWN_WORD",), (), "rule_set.rules"),
+        (("FULL_CAPACITY",), (), (), "rule_set.rules"),
+        (("FULL_CAPACITY",), (), ("FULL_CAPACITY",), "rule_set.rules"),
+        (("SOLE_OWNER",), (), (), "rule_set.waivers"),
+        (("SOLE_OWNER",), (), ("AGE_KNOWN",), "rule_set.waivers"),
+        ((), (), ("SOLE_OWNER",), "rule_set.waivers"),
+        (("ONE_UNIT",), (), ("ONE_UNIT",), "rule_set.waivers"),
+        (("ONE_UNIT",), (), (), ""),
+        (("SOLE_OWNER", "ONE_UNIT"), (), ("SOLE_OWNER",), ""),
+    ],
+)
+def test_rules_listed_are_those_of_the_table(
+    left_out: tuple[str, ...], added: tuple[str, ...], waived: tuple[str, ...], field: str
+) -> None:
+    """Unknown rules are refused; clean ones are left out by a waiver with its source, the law's own not at all."""
+    ids = (*(i for i in CLEAN if i not in left_out), *added)
+    rules = RuleSet(
+        version=1,
+        officer="deng-1",
+        published_on=dt.date(2026, 1, 1),
+        decides=("MORTGAGE_FIRST",),
+        holds=(OperationRules(operation="MORTGAGE_FIRST", rules=ids),),
+        waivers=tuple(
+            Waiver(operation="MORTGAGE_FIRST", rule=i, source="某市规则 2026-01-01") for i in waived
+        ),
+    )
+    officers = {"deng-1": Registrar(registrar_id="deng-1", name="登", key_ids=("k",))}
+    if not field:
+        assert adm.decide_rules(rules, None, officers, ACT, MOMENT).outcome.result is Result.DONE
+        return
+    with pytest.raises(adm.ActInvalid) as caught:
+        adm.decide_rules(rules, None, officers, ACT, MOMENT)
+    assert caught.value.metadata["field"] == field
 
 
 def test_registrars_do_not_share_keys() -> None:

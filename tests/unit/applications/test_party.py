@@ -24,6 +24,7 @@ from gateway.applications.submit import Submission
 from gateway.cases.effects import PapersBound, PapersFreed, RightBooked
 from gateway.cases.errors import ApplicationNotFound, EnvelopeExpired, NotPermitted, StateNotAllowed
 from gateway.cases.model import Application, ConsentKind, OpenCase, Result, State, World
+from gateway.cases.terms import Account, FundsLeg, FundsPlan, FundsPurpose, FundsTrigger
 from gateway.register.authority import KeyRole
 from gateway.register.model import Seizure, SeizureKind
 from tests.support import cases as c
@@ -277,6 +278,65 @@ def test_revoking_what_was_never_given_is_refused() -> None:
         decide_revoke(later.dossier(here, what, row), revoke(row, "00" * 32), LATER)
 
 
+# -- escrow --------------------------------------------------------------------------------------------------------
+
+
+def escrowed() -> tuple[World, Submission, Application]:
+    """A booked mortgage whose plan pays into escrow at the other bank; that bank is of the case."""
+    here, what = later.world(), c.submission(c.mortgage_first(), c.mortgage_papers())
+    leg = FundsLeg(
+        payer=c.BANK,
+        payee=c.OTHER_BANK,
+        amount_fen=80_000_000,
+        trigger=FundsTrigger.ON_BOOKING,
+        purpose=FundsPurpose.ESCROW,
+        account=Account(holder_name="监管账户", number="1"),
+    )
+    terms = replace(what.manifest.terms, funds_plan=FundsPlan(legs=(leg,)))
+    what = replace(what, manifest=replace(what.manifest, terms=terms))
+    row = later.filed(here, what)
+    assert row.state is State.BOOKED
+    return here, what, replace(row, institutions=(*row.institutions, c.OTHER_USCC))
+
+
+def test_escrow_bank_states_what_it_holds_and_released_after_the_booking() -> None:
+    """Each is kept and told to everybody of the case; neither moves it, neither is taken back."""
+    here, what, row = escrowed()
+    for number, kind in enumerate((ConsentKind.FUNDS_HELD, ConsentKind.FUNDS_RELEASED), start=10):
+        said = later.act(Consent, row, by=c.OTHER_BANK, kind=kind, payload_sha256=f"{number:064x}")
+        decision = decide_consent(later.dossier(here, what, row), said, c.moment(number, LATER.now))
+        row = later.row_of(decision)
+        assert (decision.outcome.result, row.state) == (Result.DONE, State.BOOKED)
+        assert later.events_of(decision)[c.BANK_USCC] == kind.value
+    assert [given.kind for given in row.consents] == [ConsentKind.FUNDS_HELD, ConsentKind.FUNDS_RELEASED]
+    open_row = replace(row, state=State.ACCEPTED)
+    with pytest.raises(ConsentNotFound):
+        decide_revoke(
+            later.dossier(here, what, open_row),
+            later.act(
+                Revoke,
+                open_row,
+                by=c.OTHER_BANK,
+                consent_sha256=f"{10:064x}",
+            ),
+            LATER,
+        )
+
+
+def test_only_the_escrow_bank_of_the_plan_speaks_of_the_money_it_holds() -> None:
+    """Not the lender without an account of escrow, and nobody without a plan."""
+    here, what, row = escrowed()
+    kind = ConsentKind.FUNDS_HELD
+    stranger = replace(row, institutions=(*row.institutions, later.FUND_USCC))
+    with pytest.raises(NotPermitted):
+        act = later.act(Consent, stranger, by=later.FUND, kind=kind)
+        decide_consent(later.dossier(here, what, stranger), act, LATER)
+    bare = replace(what, manifest=replace(what.manifest, terms=replace(what.manifest.terms, funds_plan=None)))
+    with pytest.raises(NotPermitted):
+        act = later.act(Consent, row, by=c.OTHER_BANK, kind=kind)
+        decide_consent(later.dossier(here, bare, row), act, LATER)
+
+
 # -- decline -------------------------------------------------------------------------------------------------------
 
 
@@ -305,7 +365,9 @@ def test_decline_of_an_accepted_case_sends_it_to_a_person_for_dispute() -> None:
     row = later.filed(here, what)
     row = later.row_of(decide_join(later.dossier(here, what, row), join(row), LATER))
     waiting = replace(row, state=State.SUPPLEMENT_REQUESTED, supplement_until=c.NOW + dt.timedelta(days=5))
-    decision = decide_decline(later.dossier(here, what, waiting), later.act(Decline, waiting), LATER)
+    decision = decide_decline(
+        later.dossier(here, what, waiting), later.act(Decline, waiting), c.moment(10, LATER.now)
+    )
     after = later.row_of(decision)
     assert after.state is State.ACCEPTED
     assert [f.code for f in decision.outcome.findings] == ["R-DISPUTE"]

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.applications.later import to_a_person
+from gateway.applications.own_case import OwnCaseForbidden, people_of
 from gateway.applications.review import (
     ALLOWED,
     Act,
@@ -137,6 +138,46 @@ def test_registrar_who_may_only_review_does_not_book() -> None:
     """`may_book` is the authority's to give (handbook 1.4)."""
     with pytest.raises(SecondPersonRequired):
         done(claimed(), Verb.APPROVE, REVIEWER)
+
+
+OWN_FORBIDDEN = replace(c.PROFILE, instant=(), own_case_forbidden=True)
+
+
+@pytest.mark.parametrize("verb", [Verb.APPROVE, Verb.REFUSE, Verb.REQUEST_SUPPLEMENT, Verb.SUSPEND])
+def test_registrar_who_is_a_party_keeps_away(verb: Verb) -> None:
+    """By the number in the certificate, never by the name; giving the case back stays possible (handbook 1.4)."""
+    case = claimed(profile=OWN_FORBIDDEN)
+    with pytest.raises(OwnCaseForbidden):
+        done(case, verb, signer_numbers=(c.OWNER.id_number,))
+    back = done(case, Verb.UNCLAIM, signer_numbers=(c.OWNER.id_number,))
+    assert back.outcome.state is State.ACCEPTED
+    assert done(case, verb, signer_numbers=(c.SPOUSE.id_number,)).outcome.result is not Result.NOT_ACCEPTED
+
+
+def test_own_case_is_nobodys_business_where_the_profile_does_not_say_so() -> None:
+    """The rule is the place's to set."""
+    assert done(claimed(), Verb.APPROVE, signer_numbers=(c.OWNER.id_number,)).outcome.result is Result.BOOKED
+
+
+def test_party_of_a_case_is_one_in_any_role() -> None:
+    """Debtors, guardians and owners of record count like applicants; institutions have no registrar's number."""
+    ward = replace(c.OWNER, guardian=c.SPOUSE)
+    what = c.submission(c.mortgage_first(mortgagors=(ward,)), {})
+    assert people_of(c.world(), what.manifest) == {c.OWNER.id_number, c.SPOUSE.id_number}
+    other = c.submission(c.mortgage_first(mortgagors=(), debtors=()), {})
+    assert people_of(c.world(c.unit_state(owners=(c.SPOUSE,))), other.manifest) == {c.SPOUSE.id_number}
+
+
+def test_reviewer_does_not_book_what_they_reviewed() -> None:
+    """Whoever reviewed leaves the booking to another, also where two persons are not asked for in every case."""
+    case = after(
+        claimed(profile=OWN_FORBIDDEN), done(claimed(profile=OWN_FORBIDDEN), Verb.APPROVE, book=False)
+    )
+    mine = after(case, done(case, Verb.CLAIM))
+    with pytest.raises(OwnCaseForbidden):
+        done(mine, Verb.APPROVE)
+    others = after(case, done(case, Verb.CLAIM, WU))
+    assert done(others, Verb.APPROVE, WU).outcome.result is Result.BOOKED
 
 
 @pytest.mark.parametrize(

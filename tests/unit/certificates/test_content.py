@@ -221,3 +221,33 @@ def test_title_certificate_of_land_claims_no_building() -> None:
     assert made.right_kind == "国有建设用地使用权"
     assert made.area == "宗地面积1000.00平方米"
     assert made.right_nature == "/"
+
+
+def test_mortgage_proof_says_what_the_mortgage_was_before() -> None:
+    """CC 423; SIG 52; N54: its fixing and amount, its pre-notice, the proof replaced, its first registration."""
+    row = mortgage(
+        fixing_fact="2026-11-20 债权确定期间届满",
+        from_pre_notice="1.1",
+        priority_date=dt.datetime(2026, 10, 8, 17, tzinfo=dt.UTC),
+        first_registered_at=dt.datetime(2020, 12, 31, 17, tzinfo=dt.UTC),
+    )
+    printed = lines(
+        mortgage_proof(row, [unit()], [], replaces="苏(2020)测试市不动产证明第0000099号", **issue())
+    )
+    assert printed["最高债权确定事实和数额"] == "2026-11-20 债权确定期间届满，123.45万元"
+    assert printed["预告登记转本登记"] == "顺位自预告登记之日2026年10月9日起算"
+    assert printed["原不动产登记证明号"] == "苏(2020)测试市不动产证明第0000099号"
+    assert printed["首次登记日期"] == "2021年1月1日"
+
+
+def test_mortgage_proof_says_how_far_a_construction_and_a_restriction_reach() -> None:
+    """RD 75-77 (ZJJZWZL, ZJJZWDYFW); CC 406: the words that the parties agreed on, not only that they did."""
+    row = mortgage(
+        construction_location="示例路1号在建工程",
+        construction_scope="1幢1至18层",
+        transfer_restriction=TransferRestriction.RESTRICTED,
+        restriction_text="未经书面同意不得转让",
+    )
+    printed = lines(mortgage_proof(row, [unit()], [], **issue()))
+    assert (printed["在建建筑物坐落"], printed["在建建筑物抵押范围"]) == ("示例路1号在建工程", "1幢1至18层")
+    assert (printed[RESTRICTION], printed["禁止或限制转让的约定内容"]) == ("是", "未经书面同意不得转让")

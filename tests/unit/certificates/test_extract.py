@@ -184,7 +184,17 @@ def test_unit_without_anything_says_so() -> None:
         row.label: row.lines
         for row in lay_out_extract(content(unit=here.unit, rights=(), open_cases=())).rows
     }
-    none = ["所有权", "抵押权", "预告登记", "查封登记", "异议登记", "居住权", "在办登记业务", "其他限制"]
+    none = [
+        "所有权",
+        "抵押权",
+        "预告登记",
+        "查封登记",
+        "异议登记",
+        "居住权",
+        "地役权",
+        "在办登记业务",
+        "其他限制",
+    ]
     assert {label: rows[label] for label in none} == dict.fromkeys(none, ("无",))
     assert rows["首次登记"] == ("未办理",)
 

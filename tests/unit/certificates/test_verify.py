@@ -43,6 +43,20 @@ def test_live_status_is_never_decided_offline() -> None:
     assert check.why_en
 
 
+@pytest.mark.parametrize(
+    ("state", "result"),
+    [("SEALED", Result.HOLDS), ("CANCELLED", Result.FAILS), ("SUPERSEDED", Result.FAILS)],
+)
+def test_live_status_is_what_the_authority_answers(state: str, result: Result) -> None:
+    """Asked, check 11 is made: it holds for what lives, and says in both languages what the certificate is instead."""
+    verdict = verify(sealed()).answered(state)
+    check = verdict.of(Step.LIVE_STATUS)
+    assert (check.result, check.code == "") == (result, result is Result.HOLDS)
+    assert verdict.sound
+    assert [one.step for one in verdict.failed] == ([] if result is Result.HOLDS else [Step.LIVE_STATUS])
+    assert (state in check.why_zh, state in check.why_en) == (verdict.failed != (), verdict.failed != ())
+
+
 def test_checks_are_numbered_and_bilingual() -> None:
     """Every check has its number, its name and its question in both languages."""
     checks = verify(sealed()).checks

@@ -4,6 +4,7 @@ printed.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,9 +15,10 @@ import pytest
 import typer
 from google.protobuf.json_format import MessageToDict
 from google.rpc import code_pb2
+from rich.console import Console
 from typer.testing import CliRunner
 
-from gateway.cli import opening, outcomes
+from gateway.cli import opening, outcomes, show
 from gateway.cli.app import build_app
 from gateway.cli.application_file import parse_file_option, read_application, terms_of
 from gateway.cli.settings import ClientSettings, load_settings
@@ -84,6 +86,10 @@ class FakeClient:
             raise self.error
         return Answer(envelope, self.outcome, None)
 
+    async def complete(self, answer: Answer) -> Answer:
+        """Nothing new."""
+        return answer
+
     async def list_applications(self, **filters: Any) -> AsyncIterator[application_pb2.Application]:
         """Two cases."""
         for state in filters["states"] or (application_pb2.Application.STATE_BOOKED,):
@@ -92,7 +98,9 @@ class FakeClient:
     async def watch_events(self, after: int, **options: Any) -> AsyncIterator[outcome_pb2.Event]:
         """Two events."""
         for sequence in (after + 1, after + 2):
-            yield outcome_pb2.Event(sequence=sequence, kind=outcome_pb2.EVENT_KIND_BOOKED)
+            event = outcome_pb2.Event(sequence=sequence, kind=outcome_pb2.EVENT_KIND_BOOKED)
+            event.time.FromJsonString("2026-11-30T23:30:00.123456Z")
+            yield event
 
 
 @pytest.fixture
@@ -321,6 +329,7 @@ def error(code: int, reason: str, seconds: float | None = None) -> RequestError:
         (error(code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", 0.5), 5),
         (error(code_pb2.UNAVAILABLE, "SHUTTING_DOWN", 2), 5),
         (error(code_pb2.DEADLINE_EXCEEDED, "DEADLINE_PASSED"), 5),
+        (error(code_pb2.INTERNAL, "INTERNAL"), 5),  # perhaps it was taken: to be sent again
         (ReceiptInvalid(5, "other root", "根不符"), 1),
     ],
 )
@@ -331,8 +340,12 @@ def test_submit_exit_status_follows_the_error(
     client.error = raised
     result = runner.invoke(app, ["submit", "mortgage", "case.json", "--json"])
     assert result.exit_code == status
-    assert "error" in json.loads(result.stdout)
+    told = json.loads(result.stdout)["error"]
     (kept,) = (application.parent / "receipts").iterdir()
+    says_so = f"diya submit resend receipts/{kept.name}" in result.stderr
+    has_file = told["metadata"].get("kept") == f"receipts/{kept.name}"
+    is_unsettled = isinstance(raised, RequestError) and (raised.is_outcome_unknown or raised.may_retry)
+    assert says_so is has_file is is_unsettled
     assert read_act(kept).answer is None
     client.error = None
     again = runner.invoke(app, ["submit", "resend", str(kept)])
@@ -418,6 +431,85 @@ def test_receipt_verify_offline_says_which_check_fails(app: typer.Typer, tmp_pat
     assert bad.exit_code == 1
     assert "✗ 3" in bad.output
     assert "第 3 项" in bad.output
+
+
+def test_receipt_complete_of_a_complete_file_verifies_it(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there already is verified and said to be, without any call."""
+    path = tmp_path / "receipt.json"
+    ledger = kept_receipt(path)
+    (tmp_path / f"{REGISTRY}.vkey").write_text(ledger.signer.vkey)
+    monkeypatch.setenv("DIYA_TRUST", str(tmp_path))
+    result = runner.invoke(app, ["receipt", "complete", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "index 2, VERIFIED" in result.stdout
+
+
+def test_receipt_that_is_to_come_is_fetched_by_a_command_that_is_named(
+    app: typer.Typer, client: FakeClient, application: Path
+) -> None:
+    """A pending answer names `receipt complete`; that one says where it stands, without the findings again."""
+    client.outcome.receipt.pending = True
+    client.outcome.receipt.index = 21
+    client.outcome.findings.add(code="M-REFER", zh="转人工", en="a person decides")
+    result = runner.invoke(app, ["submit", "mortgage", "case.json"])
+    (kept,) = (application.parent / "receipts").iterdir()
+    assert f"diya receipt complete receipts/{kept.name}" in result.stdout
+    waiting = runner.invoke(app, ["receipt", "complete", str(kept)])
+    assert waiting.exit_code == 5
+    assert "index 21, PENDING" in waiting.stdout
+    assert "M-REFER" not in waiting.stdout
+
+
+def test_rehearsal_has_no_receipt_to_complete(
+    app: typer.Typer, client: FakeClient, application: Path
+) -> None:
+    """That is said, and nothing is asked."""
+    client.outcome.validate_only = True
+    runner.invoke(app, ["submit", "mortgage", "case.json", "--validate-only"])
+    (kept,) = (application.parent / "receipts").iterdir()
+    result = runner.invoke(app, ["receipt", "complete", str(kept)])
+    assert result.exit_code == 2
+    assert "rehearsal" in result.stderr
+
+
+def test_times_are_chinas_for_people_and_utc_for_programs(app: typer.Typer, client: FakeClient) -> None:
+    """To the second and with the offset, as on the certificates; --json stays RFC 3339 in UTC."""
+    told = runner.invoke(app, ["watch", "--catch-up-only"]).stdout
+    assert "2026-12-01 07:30:00+08:00" in told
+    event = runner.invoke(app, ["watch", "--catch-up-only", "--json"]).stdout.splitlines()[0]
+    assert json.loads(event)["time"] == "2026-11-30T23:30:00.123456Z"
+
+
+def test_fields_for_people_have_chinas_times(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where a whole message is printed."""
+    show.print_fields({"acceptedAt": "2026-11-30T23:30:00.123456Z", "note": "2026-11-30"})
+    assert capsys.readouterr().out == "acceptedAt: 2026-12-01 07:30:00+08:00\nnote: 2026-11-30\n"
+
+
+def test_nothing_but_the_error_is_on_standard_error(
+    app: typer.Typer, client: FakeClient, application: Path
+) -> None:
+    """No empty bar before a file that fails, no empty line before an error."""
+    client.error = error(code_pb2.INVALID_ARGUMENT, "UNIT_CODE_MALFORMED")
+    write_application(application, files=[])
+    result = runner.invoke(app, ["submit", "mortgage", "case.json"])
+    assert result.stderr.startswith("UNIT_CODE_MALFORMED")
+
+
+def test_bar_of_a_transfer_begins_with_its_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal too nothing is drawn for what never began, and what is done has no question mark."""
+    out = io.StringIO()
+    terminal = Console(file=out, force_terminal=True, width=100)
+    monkeypatch.setattr(show, "Console", lambda **_: terminal)
+    with show.Transfers(hidden=False) as transfers:
+        transfers.bar("never.pdf")
+    assert out.getvalue() == ""
+    with show.Transfers(hidden=False) as transfers:
+        transfers.bar("there.pdf")(3, 3)
+    assert "there.pdf" in out.getvalue()
+    assert "?" not in out.getvalue().replace("?25", "")  # but for the cursor's codes
 
 
 def test_receipt_verify_of_a_foreign_file_is_bad_usage(app: typer.Typer, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_document_commands_exist() -> None:
     found = [line.split() for line in lines if line.startswith("diya ")]
     assert len(found) > 5
     for _, *words in found:
-        names = words[:1] if words[0] in {"forms", "watch"} else words[:2]
+        names = words[:1] if words[0] in {"forms", "watch", "suggest-modes"} else words[:2]
         assert CliRunner().invoke(build_app(), [*names, "--help"]).exit_code == 0, names
 
 

@@ -57,6 +57,7 @@ def test_own_certificate_out_of_its_time_is_refused(days: int, reason: str, zh: 
     assert caught.value.reason == reason
     assert zh in caught.value.zh
     assert "own client certificate" in caught.value.en
+    assert "+08:00" in caught.value.zh
 
 
 def test_own_certificate_with_another_key_is_refused() -> None:

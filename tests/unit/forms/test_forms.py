@@ -24,6 +24,7 @@ from gateway.forms.render import SIGNERS_MAX, render_application_form, render_in
 from gateway.forms.signers import signers_of
 from gateway.register.model import (
     CertificateRef,
+    IdKind,
     MortgageKind,
     MortgagorRelation,
     Owner,
@@ -359,6 +360,30 @@ def test_inquiry_record_of_a_pre_notice_asks_about_its_effect() -> None:
         assert {"KNOWS_PRE_NOTICE", "KNOWS_NINETY_DAYS", "PRICE_AGREES"} <= codes
         assert "KNOWS_TAX" not in codes
     assert "KNOWS_PRE_NOTICE" not in {q.code for q in questions_for(terms, deals.B)}
+
+
+def test_company_that_agrees_to_a_release_signs_the_form() -> None:
+    """RD 70: the other side of a release by agreement, or with a judgment, applies in person, a company too."""
+    developer = Party(name="示例置业", id_kind=IdKind.USCC, id_number="91320281MA1DEV001D")
+    step = replace(RELEASE, ground=ReleaseGround.AGREEMENT, applicants=(BANK, developer))
+    terms = Terms(registry="r1", operations=(step,))
+    assert signers_of(terms) == (developer,)
+    told = describe(step)
+    assert (told.obligor_role, told.obligors) == ("抵押人", (developer,))
+
+
+def test_form_names_the_agreed_restriction_and_an_existing_claim() -> None:
+    """CC 406, 420: who signs sees the words, not only that there are some."""
+    step = first(
+        restriction_text="未经书面同意不得转让",
+        kind=MortgageKind.MAXIMUM_AMOUNT,
+        claim_amount_fen=None,
+        max_claim_amount_fen=500_000_000,
+        existing_claim_fen=1_000_000,
+    )
+    facts = {fact.label: fact.value for fact in describe(step).facts}
+    assert facts["禁止或限制转让的约定内容"] == "未经书面同意不得转让"
+    assert facts["转入担保范围的已有债权"].startswith("1万元")
 
 
 def test_inquiry_record_prints_no_internal_code() -> None:

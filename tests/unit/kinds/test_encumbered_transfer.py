@@ -62,7 +62,7 @@ def test_combined_case_is_accepted_for_a_person_with_nothing_in_the_way() -> Non
     """A sale under a mortgage is never a rule's to decide (handbook 1.4)."""
     outcome = c.decide(d.world(), paid_case()).outcome
     assert (outcome.result, outcome.state) == (Result.ACCEPTED, State.ACCEPTED)
-    assert {f.code for f in outcome.findings} == {"M-REFER", "W-NOTIFY_MORTGAGEE"}
+    assert {f.code for f in outcome.findings} == {"M-REFER", "W-NOTIFY_MORTGAGEE", "W-PROVISIONAL_DATE"}
 
 
 def test_combined_case_books_buyer_and_new_mortgage_of_rank_one() -> None:

@@ -267,6 +267,19 @@ def test_cash_buyer_is_noted_then_the_old_mortgage_goes_then_the_sale_is_booked(
     assert (play.owners(), play.state().pre_notices) == ([Y.name], ())
 
 
+def test_old_mortgagee_joins_the_cash_buyers_pre_notice() -> None:
+    """HH: whatever its restriction says."""
+    play = played()
+    manifest = play.manifest(
+        d.sale_notice(),
+        mode="ET_CASH_PRE_NOTICE",
+        applicant=A,
+        sale_contracts=(d.contract(),),
+        payoff_statements=DEAL["payoff_statements"],
+    )
+    assert ("N-NOT_APPLICANT", "") in _blocking(play.file(manifest))
+
+
 def test_pre_sale_with_a_loan_frees_the_unit_and_converts_after_first_registration() -> None:
     """Guangzhou: release for this unit, two pre-notices; after the first registration both are converted."""
     other = c.UNIT[:-1] + "2"

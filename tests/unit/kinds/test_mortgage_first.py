@@ -151,6 +151,28 @@ def test_mortgage_dissent_with_risk_statement_goes_to_a_person() -> None:
     assert decision.outcome.state is State.ACCEPTED
 
 
+@pytest.mark.parametrize(
+    ("booked", "suit", "result"),
+    [
+        ("2026-11-06", None, Result.NOT_ACCEPTED),
+        ("2026-11-04", None, Result.ACCEPTED),
+        ("2026-11-04", dt.date(2026, 11, 18), Result.NOT_ACCEPTED),
+    ],
+    ids=["within-15-days", "no-suit-on-record", "suit-filed"],
+)
+def test_mortgage_under_a_dissent_without_a_suit_is_a_registrars(
+    booked: str, suit: dt.date | None, result: Result
+) -> None:
+    """CC 220: past the 15 days, of 2026-11-04 the 19th, it is presumed to have lapsed: no bar, and no rule's either."""
+    row = replace(DISSENT, booked_at=dt.datetime.fromisoformat(booked + "T09:00+08:00"), suit_filed_on=suit)
+    decision = c.decide(c.world(c.unit_state(row)), c.submission(c.mortgage_first(), c.mortgage_papers()))
+    assert decision.outcome.result is result
+    assert (("C-DISSENT", "") in c.codes(decision)) is (result is Result.NOT_ACCEPTED)
+    if result is Result.ACCEPTED:
+        assert decision.outcome.state is State.ACCEPTED
+        assert "2026-11-19" in " ".join(f.en for f in decision.outcome.findings)
+
+
 def _without(code: str) -> dict[str, Any]:
     return {k: v for k, v in c.mortgage_papers().items() if k != code}
 

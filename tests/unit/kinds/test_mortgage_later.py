@@ -9,9 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.cases.model import Kind, Result, State
+from gateway.cases.stated import Declaration, DeclarationKind
 from gateway.cases.terms import (
     ChangeItem,
     ClaimFixing,
+    ConstructionScope,
     MortgageChange,
     MortgageFirst,
     MortgageTransfer,
@@ -22,10 +24,14 @@ from gateway.register.findings import Severity
 from gateway.register.model import (
     CertificateRef,
     IdKind,
+    LoanPortion,
+    LoanPortionKind,
     Mortgage,
     MortgageKind,
     MortgagorRelation,
     Party,
+    Seizure,
+    SeizureKind,
     TransferRestriction,
 )
 from tests.support import cases as c
@@ -37,6 +43,20 @@ C_BANK = Party(name="第三银行", id_kind=IdKind.USCC, id_number=d.FUND.id_num
 OTHER = c.UNIT[:-1] + "2"
 M3_PROOF = "苏(2023)江阴市不动产证明第0000077号"
 M1 = c.mortgage_row()
+SEIZED = Seizure(
+    right_id="0.7",
+    units=(c.UNIT,),
+    case_number="",
+    booked_at=c.NOW,
+    booked_by="导入",
+    kind=SeizureKind.SEIZURE,
+    target=S,
+    extent="全部",
+    authority="示例法院",
+    instrument_no="(2026)示01执2号",
+    served_at=dt.datetime(2026, 11, 10, tzinfo=dt.UTC),
+    until=dt.date(2029, 11, 9),
+)
 M3 = c.mortgage_row(
     right_id="0.3",
     mortgagees=(C_BANK,),
@@ -174,15 +194,95 @@ def test_new_mortgagor_must_own_the_unit() -> None:
     assert ("N-NOT_APPLICANT", "R-CONFLICT") in blocking(play.file(filed(play, operation)))
 
 
-def test_third_party_that_secured_the_debt_consents_to_a_new_debtor() -> None:
-    """CC 391: else it is freed; R-SECURER."""
+@pytest.mark.parametrize(
+    ("stance", "result"),
+    [("BLOCK", Result.NOT_ACCEPTED), ("REFER", Result.BOOKED), ("WARN", Result.BOOKED)],
+)
+def test_third_party_that_secured_the_debt_consents_to_a_new_debtor(stance: str, result: Result) -> None:
+    """CC 391: else it is freed; whether that stops the change is the place's (R-SECURER)."""
     secured = replace(M1, debtors=(c.SPOUSE,), mortgagor_relation=MortgagorRelation.THIRD_PARTY)
     play = played(secured)
+    play.world = replace(play.world, profile=replace(play.world.profile, securer_without_consent=stance))
     manifest = filed(play, change(ChangeItem.DEBTOR, old=secured, debtors=(d.BUYER,)))
-    assert blocking(play.file(manifest, without=("GUARANTOR_CONSENT",), bound=(d.BUYER,))) == {
-        ("N-INCOMPLETE", "R-SECURER")
-    }
-    play.book(manifest, bound=(d.BUYER,))
+    decision = play.file(manifest, bound=(d.BUYER,))
+    assert decision.outcome.result is result
+    if stance == "BLOCK":
+        assert blocking(decision) == {("N-INCOMPLETE", "R-SECURER")}
+        consent = {"GUARANTOR_CONSENT": c.paper("GUARANTOR_CONSENT", S)}
+        play.book(manifest, bound=(d.BUYER,), papers=consent)
+
+
+def test_creditor_may_give_the_third_partys_security_up() -> None:
+    """CC 391: A's own word in the terms cures R-SECURER."""
+    secured = replace(M1, debtors=(c.SPOUSE,), mortgagor_relation=MortgagorRelation.THIRD_PARTY)
+    play = played(secured)
+    play.world = replace(play.world, profile=replace(play.world.profile, securer_without_consent="BLOCK"))
+    given_up = Declaration(party=A, kind=DeclarationKind.SECURITY_GIVEN_UP)
+    play.book(
+        play.manifest(
+            change(ChangeItem.DEBTOR, old=secured, debtors=(d.BUYER,)),
+            kind=Kind.MORTGAGE,
+            applicant=A,
+            declarations=(given_up,),
+        ),
+        bound=(d.BUYER,),
+    )
+
+
+def test_new_mortgagor_is_a_burden_that_a_seizure_bars_and_harms_no_other_mortgagee() -> None:
+    """blocks.csv ADDS_BURDEN; CC 409 asks only those behind a claim that grows."""
+    sold = replace(
+        M1, mortgagors=(d.BUYER,), debtors=(d.BUYER,)
+    )  # the mortgagor of record need not own (CC 406)
+    operation = change(ChangeItem.MORTGAGOR, ChangeItem.DEBTOR, old=sold, mortgagors=(S,), debtors=(S,))
+    free = played(sold, M3)
+    free.book(filed(free, operation), bound=(d.BUYER,))
+    seized = played(sold, SEIZED)
+    assert ("N-BARRED", "R-SEIZED") in blocking(seized.file(filed(seized, operation), bound=(d.BUYER,)))
+
+
+def test_what_the_terms_do_not_repeat_stands_as_recorded() -> None:
+    """Portions of the loan and the contract's number are kept by a change that is not about them."""
+    portion = LoanPortion(kind=LoanPortionKind.COMMERCIAL, creditor=A, amount_fen=50_000_000)
+    old = replace(M1, loan_portions=(portion,), contract_number="DY-1")
+    play = played(old)
+    play.book(filed(play, change(ChangeItem.SECURED_SCOPE, old=old, secured_scope="全部债权")))
+    [row] = play.state().mortgages
+    assert (row.loan_portions, row.contract_number) == ((portion,), "DY-1")
+
+
+def test_nobody_changes_anothers_name_alone() -> None:
+    """OS 14.2: one's own name or document."""
+    renamed = replace(A, name="示例银行股份有限公司江阴支行")
+    play = played()
+    operation = replace(change(ChangeItem.NAME_OR_IDENTITY, mortgagees=(renamed,)), applicants=(B,))
+    assert ("N-NOT_APPLICANT", "") in blocking(play.file(filed(play, operation, applicant=B)))
+
+
+@pytest.mark.parametrize("make", ["change", "transfer", "release"])
+def test_construction_mortgage_is_dealt_with_as_one(make: str) -> None:
+    """RD 75-77: the column of the table that is asked is that of the mortgage's own sort."""
+    built = replace(M1, collateral_kind="LAND_AND_CONSTRUCTION")
+    play = played(built)
+    operation: Any = {
+        "change": change(ChangeItem.TERM, old=built, term_end=dt.date(2040, 1, 1)),
+        "transfer": transfer(),
+        "release": c.mortgage_release(mortgagees=(A,)),
+    }[make]
+    kind = Kind.MORTGAGE_RELEASE if make == "release" else Kind.MORTGAGE
+    decision = play.file(filed(play, operation, kind), bound=(A, B))
+    assert ("C-MISMATCH", "R-CONFLICT") in blocking(decision)
+
+
+def test_recorded_owner_alone_gives_a_construction_mortgage() -> None:
+    """CC 395: where ownership is recorded, a stranger mortgages nothing, under construction or not."""
+    play = played(M1)
+    scope = ConstructionScope(location="示例路1号", scope="1幢", permit_number="建字第1号")
+    operation = c.mortgage_first(
+        mortgagors=(d.BUYER,), mortgagees=(B,), construction=scope, collateral_kind="LAND_AND_CONSTRUCTION"
+    )
+    decision = play.file(play.manifest(operation, kind=Kind.MORTGAGE))
+    assert ("N-NOT_APPLICANT", "R-CONFLICT") in blocking(decision)
 
 
 def test_mortgagee_changes_its_own_name_alone() -> None:
@@ -234,6 +334,13 @@ def test_merger_moves_the_mortgage_on_the_merger_paper_alone() -> None:
     play = played()
     merger = transfer(ground=TransferGround.MERGER, debtor_told_on=None)
     play.book(filed(play, merger, applicant=B))
+    assert play.mortgages() == [(B.name, 1, 1)]
+
+
+def test_merger_leaves_nothing_behind_whatever_amount_is_stated() -> None:
+    """Company Law 221: rights pass whole."""
+    play = played()
+    play.book(filed(play, transfer(ground=TransferGround.MERGER, assigned_fen=1), applicant=B))
     assert play.mortgages() == [(B.name, 1, 1)]
 
 

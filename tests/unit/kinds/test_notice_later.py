@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.applications.submit import Submission
-from gateway.cases.model import Kind, Result, State
+from gateway.cases.model import Kind, OpenCase, Result, State
 from gateway.cases.terms import (
     Correction,
     CorrectionItem,
@@ -228,6 +228,13 @@ def test_holder_waives_its_pre_notice_alone() -> None:
     assert play.state().pre_notices == ()
 
 
+def test_holder_waives_a_pre_notice_presumed_lapsed_too() -> None:
+    """What ends it needs no registrar to find out that it has ended."""
+    play = played(replace(SALE, lapse_presumed_on=dt.date(2026, 10, 9)))
+    play.book(filed(play, release()))
+    assert play.state().pre_notices == ()
+
+
 def test_obligor_does_not_end_the_holders_pre_notice() -> None:
     """Only its holder, or both by agreement."""
     play = played(FRESH)
@@ -244,6 +251,14 @@ def test_agreed_release_of_a_pre_notice_waits_for_the_obligor() -> None:
     play.book(manifest)
 
 
+def test_stranger_ends_no_pre_notice_with_a_judgment() -> None:
+    """IR 14(2)(3): whoever the judgment entitles is a party of the pre-notice."""
+    play = played(FRESH)
+    judged = release(ground=ReleaseGround.JUDGMENT, applicants=(c.SPOUSE,))
+    assert ("N-NOT_APPLICANT", "") in blocking(play.file(filed(play, judged)))
+    play.book(filed(play, replace(judged, applicants=(S,))))
+
+
 def test_sale_pre_notice_under_a_mortgages_goes_to_a_person() -> None:
     """RD 78: B's pre-notice rests on Y's."""
     play = played(FRESH, FRESH_LOAN)
@@ -254,9 +269,9 @@ def test_sale_pre_notice_under_a_mortgages_goes_to_a_person() -> None:
     assert decision.outcome.state is State.BOOKED
 
 
-def _submission(play: Play, operation: Any) -> Any:
+def _submission(play: Play, operation: Any, **how: Any) -> Any:
     """The bare submission, as the machine sees it before a person does."""
-    manifest = filed(play, operation)
+    manifest = filed(play, operation, **how)
     papers = tuple(complete(play.world, manifest).values())
     return Submission(manifest=manifest, payload_sha256="77" * 32, papers=papers)
 
@@ -297,6 +312,26 @@ def test_correction_that_corrects_nothing_wrong_is_not_accepted(item: Correction
     play = played(c.mortgage_row())
     decision = play.file(filed(play, correction(item), applicant=A, kind=Kind.MORTGAGE))
     assert ("C-MISMATCH", "R-CONFLICT") in blocking(decision)
+
+
+def test_correction_waits_for_an_earlier_case_on_the_same_right() -> None:
+    """RD 67: and passes one that is about another right."""
+    play = played(c.mortgage_row())
+    item = CorrectionItem(field="DBFW", recorded="/", corrected="全部债权")
+    earlier = OpenCase(application_id="x", accepted_index=1, rights=("0.2",))
+    play.world = replace(play.world, open_cases={c.UNIT: (earlier,)})
+    waits = play.file(filed(play, correction(item), applicant=A, kind=Kind.MORTGAGE))
+    assert waits.outcome.state is State.SUSPENDED
+    play.world = replace(play.world, open_cases={c.UNIT: (replace(earlier, rights=("0.9",)),)})
+    play.book(filed(play, correction(item), applicant=A, kind=Kind.MORTGAGE))
+
+
+def test_amount_corrected_under_a_seizure_names_what_is_at_stake() -> None:
+    """CC 220, 409: the registrar is told of whom it touches."""
+    play = played(c.mortgage_row(), PRE_SEIZED)
+    item = CorrectionItem(field="BDBZZQSE", recorded="50万元", corrected="60")
+    told = c.decide(play.world, _submission(play, correction(item), applicant=A, kind=Kind.MORTGAGE))
+    assert any("a seizure" in f.en for f in told.outcome.findings)
 
 
 def test_pre_notice_is_corrected_and_keeps_its_day() -> None:

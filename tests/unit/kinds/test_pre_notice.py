@@ -168,6 +168,23 @@ def test_mortgage_by_the_seller_under_a_live_sale_pre_notice_is_not_accepted() -
     assert decision.outcome.result is Result.NOT_ACCEPTED
 
 
+def test_mortgage_under_a_pre_notice_presumed_lapsed_is_a_registrars() -> None:
+    """CC 221 and handbook 3.5: past its 90 days, unconfirmed: neither a bar nor nothing."""
+    state = c.unit_state(notice_row(lapse_presumed_on=dt.date(2026, 11, 19)))
+    outcome = c.decide(c.world(state), c.submission(c.mortgage_first(), c.mortgage_papers())).outcome
+    assert (outcome.result, outcome.state) == (Result.ACCEPTED, State.ACCEPTED)
+    told = [f for f in outcome.findings if "2026-11-19" in f.en]
+    assert [(f.code, f.article) for f in told] == [("M-REFER", "CC 221; handbook 3.5")]
+
+
+def test_second_pre_notice_after_one_presumed_lapsed_is_a_registrars() -> None:
+    """Where a live one would bar it."""
+    state = c.unit_state(notice_row(holders=(c.SPOUSE,), lapse_presumed_on=dt.date(2026, 11, 19)))
+    outcome = c.decide(instant(state), d.notices((d.sale_notice(),))).outcome
+    assert outcome.result is Result.ACCEPTED
+    assert "M-REFER" in {f.code for f in outcome.findings}
+
+
 def test_mortgage_with_the_consent_of_the_holder_named_is_awaited() -> None:
     """Golden 13: named as consenting, the holder is awaited; its paper lets the case go on."""
     here = c.world(c.unit_state(notice_row()))

@@ -90,18 +90,10 @@ def test_without_a_note_nothing_is_added() -> None:
     assert (d.rights_of(decision)[0].note, decision.contents[0].note) == ("", "")
 
 
-@pytest.mark.parametrize(
-    "terms",
-    [
-        {"separate_certificates": True},
-        {"declarations": declared(DeclarationKind.SECURITY_GIVEN_UP, c.BANK)},
-    ],
-    ids=["separate-certificates", "security-given-up"],
-)
-def test_what_this_version_does_not_do_is_refused(terms: dict[str, Any]) -> None:
+def test_what_this_version_does_not_do_is_refused() -> None:
     """Never dropped silently: NOT_IMPLEMENTED_KIND."""
     with pytest.raises(KindNotAvailable):
-        c.decide(c.world(c.unit_state()), mortgage(**terms))
+        c.decide(c.world(c.unit_state()), mortgage(separate_certificates=True))
 
 
 def test_failed_identity_check_goes_to_a_person() -> None:

@@ -257,3 +257,30 @@ def test_row_over_several_lines_is_told_by_its_first() -> None:
     good = ",".join(f'"{v}"' for v in (OWNERSHIP | {"ZL": "路\n1号"}).values())
     bad = ",".join((OWNERSHIP | {"BDCDYH": OTHER, "YWH": "L8", "GYFS": "7"}).values())
     assert faults(parse(f"{first}\n{good}\n{bad}\n")) == [(4, "GYFS")]
+
+
+@pytest.mark.parametrize(
+    ("row", "changes", "code"),
+    [
+        (OWNERSHIP, {"BDCDYH": "320281001001GB00001F0001010"}, "UNIT_CODE_MALFORMED"),
+        (OWNERSHIP, {"BDCDYH": "331002001001GB00001F00010101"}, "COUNTY_NOT_OURS"),
+        (OWNERSHIP, {"FWYT": "住宅"}, "CODE_UNKNOWN"),
+        (OWNERSHIP, {"YWH": ""}, "FIELD_REQUIRED"),
+        (OWNERSHIP, {"JZMJ": "-1"}, "FIELD_INVALID"),
+        (OWNERSHIP, {"ZJH": "999999199003071235"}, "CITIZEN_ID_MALFORMED"),
+        (OWNERSHIP, {"BDCQZH": "苏(2020)江阴市不动产权第号"}, "CERTIFICATE_NUMBER_MALFORMED"),
+        (MORTGAGE, {"ZJH": "91999999600001015X"}, "USCC_MALFORMED"),
+    ],
+)
+def test_problem_has_the_code_of_its_kind(row: dict[str, str], changes: dict[str, str], code: str) -> None:
+    """A program tells bad rows apart by their code, one of the contract's list."""
+    others = [OWNERSHIP] if row is MORTGAGE else []
+    assert {problem.code for problem in import_rows([*others, row | changes]).problems} == {code}
+
+
+def test_problem_between_rows_and_of_the_heading_has_its_code() -> None:
+    """So do two rows of one right that differ, a mortgage where nobody owns, and a column that there is not."""
+    differs = import_rows([OWNERSHIP, OWNERSHIP | {"BDCQZH": "苏(2019)江阴市不动产权第0000009号"}])
+    assert {p.code for p in differs.problems} == {"ROWS_CONTRADICT"}
+    assert "UNIT_UNKNOWN" in {p.code for p in import_rows([MORTGAGE]).problems}
+    assert {p.code for p in parse("TABLE,BDCDYH,YWH,NO_SUCH\n").problems} == {"HEADING_INVALID"}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
+from gateway.register.model import Mortgage
 from gateway.register.rank import adverse_to, current_ranks, rank_from
 from tests.support.register_state import at, mortgage, state_of
 
@@ -83,3 +87,41 @@ def test_adverse_to_names_those_a_new_agreed_rank_displaces() -> None:
     assert [m.right_id for m in adverse_to(state, 1)] == ["a", "b"]
     assert adverse_to(state, 3) == ()
     assert adverse_to(state, None) == ()
+
+
+def _second_and_third() -> tuple[Mortgage, Mortgage]:
+    """What is left of three when the first was released: printed 2 and 3, now first and second."""
+    return _booked("b", "2022-01-01", 2), _booked("c", "2023-01-01", 3)
+
+
+def test_nobody_is_passed_by_an_agreed_rank_without_being_asked() -> None:
+    """RD 67; CC 409: of a rank 2 agreed now the register's order makes the first, so the first is asked too."""
+    first, second = _second_and_third()
+    new = _booked("n", "2026-01-01", 3, agreed_rank=2)
+    assert current_ranks([first, second, new]) == {"n": 1, "b": 2, "c": 3}
+    assert [m.right_id for m in adverse_to(state_of(first, second), 2)] == ["b", "c"]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="an agreed rank is read among printed ranks, not as the place of that day"
+)
+def test_agreed_rank_is_the_place_on_the_day_of_the_agreement() -> None:
+    """RD 67; CC 409: second behind the mortgage that is first now, whatever that one was printed with."""
+    new = _booked("n", "2026-01-01", 3, agreed_rank=2)
+    assert current_ranks([*_second_and_third(), new]) == {"b": 1, "n": 2, "c": 3}
+
+
+def test_entries_of_one_instant_rank_in_their_order() -> None:
+    """A batch reads the clock once: entry 9 goes before entry 10, as numbers have it (CC 414)."""
+    ninth, tenth = _booked("9.1", "2026-01-01", 2), _booked("10.1", "2026-01-01", 2)
+    assert current_ranks([tenth, ninth]) == {"9.1": 1, "10.1": 2}
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a changed row has a new id, and nothing else tells rows of one instant apart"
+)
+def test_change_keeps_the_place_among_mortgages_of_one_instant() -> None:
+    """RD 68: entry 9 was changed in entry 30; printed alike because the first was released in between."""
+    changed = _booked("30.1", "2026-01-01", 2)
+    changed = msgspec.structs.replace(changed, booked_at=LATER)
+    assert current_ranks([changed, _booked("10.1", "2026-01-01", 2)]) == {"30.1": 1, "10.1": 2}

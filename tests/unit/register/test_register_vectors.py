@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.register import calendar, identifiers
+from gateway.register import identifiers
+from gateway.register.calendar import PACKAGED
 from gateway.register.import_row import Row
 from gateway.register.model import IdKind, Party
 
@@ -80,18 +81,18 @@ def test_vector_given_holds(row: dict[str, str]) -> None:
         case "money":
             _check_money(given, expected)
         case "working-day":
-            day, provisional = calendar.add_working_days(*_split(given))
+            day, provisional = PACKAGED.add_working_days(*_split(given))
             assert f"{day}{' provisional' if provisional else ''}" == expected
         case "calendar-day":
             start, days = _split(given)
             assert (
                 expected
-                == f"{start + dt.timedelta(days)}, rolls to {calendar.add_calendar_days(start, days)[0]}"
+                == f"{start + dt.timedelta(days)}, rolls to {PACKAGED.add_calendar_days(start, days)[0]}"
             )
         case "calendar-alert":
             alert = dt.date.fromisoformat(expected.rpartition(" ")[2])
-            assert given == f"table ends {calendar.table_end()}"
-            assert calendar.is_table_ending(alert)
-            assert not calendar.is_table_ending(alert - dt.timedelta(1))
+            assert given == f"table ends {PACKAGED.table_end()}"
+            assert PACKAGED.is_table_ending(alert)
+            assert not PACKAGED.is_table_ending(alert - dt.timedelta(1))
         case _:
             pytest.fail(f"no check for vectors of kind {kind}")

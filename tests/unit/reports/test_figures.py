@@ -15,7 +15,7 @@ from gateway.cases.effects import CertificateSealed, RightBooked, UnitRecorded, 
 from gateway.cases.model import ConsentKind, Counted, Lenders, Sold
 from gateway.cases.terms import ChangeItem, LoanKind, MortgageChange, PreNoticeConvert, ReleaseGround
 from gateway.kinds.modes import MODES
-from gateway.register.calendar import is_working_day
+from gateway.register.calendar import PACKAGED
 from gateway.register.model import PreNotice, UnitState
 from gateway.reports.chart import as_png, as_svg
 from gateway.reports.figures import Figures, figures_of
@@ -111,7 +111,7 @@ def counted(entries: list[tuple[Any, ...]], **period: Any) -> Figures:
     tally = Tally(**period)
     for effects in entries:
         tally.take(decode_effects(encode_effects(effects)))
-    return figures_of(tally, c.REGISTRY, is_working_day)
+    return figures_of(tally, c.REGISTRY, PACKAGED.is_working_day)
 
 
 def test_deals_are_counted_by_mode_with_what_they_move() -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.kinds.rules import RULES
 from gateway.pb.diya.v1 import authority_pb2, codes_pb2
 from gateway.rpc.authority import (
     encode_institution,
     encode_profile,
     encode_registrar,
+    encode_rule_catalogue,
     encode_rules,
     read_institution,
     read_profile,
@@ -66,7 +68,10 @@ def wire_profile() -> authority_pb2.Profile:
         instant_operations=[codes_pb2.OPERATION_KIND_MORTGAGE_FIRST],
         modes=[codes_pb2.ENCUMBERED_TRANSFER_MODE_ET_COMBINED],
         promises=[
-            authority_pb2.ServicePromise(operation=codes_pb2.OPERATION_KIND_MORTGAGE_RELEASE, working_hours=4)
+            authority_pb2.ServicePromise(
+                operation=codes_pb2.OPERATION_KIND_MORTGAGE_RELEASE, working_hours=4
+            ),
+            authority_pb2.ServicePromise(mode=codes_pb2.ENCUMBERED_TRANSFER_MODE_ET_COMBINED, working_days=3),
         ],
     )
     for number, field in enumerate(wire.DESCRIPTOR.fields, start=2):
@@ -158,6 +163,56 @@ def test_rules_disabled_decide_nothing_and_lose_nothing() -> None:
     assert not wrong.found
     assert rules.decides == ()
     assert encode_rules(rules) == wire
+
+
+def wire_rules(**changes: Any) -> authority_pb2.RuleSet:
+    """A rule set that lists the rules of a release and waives one of a first registration."""
+    fields: dict[str, Any] = {
+        "version": 2,
+        "officer": "deng-1",
+        "decides": [codes_pb2.OPERATION_KIND_MORTGAGE_FIRST],
+        "rules": [
+            authority_pb2.OperationRules(
+                operation=codes_pb2.OPERATION_KIND_MORTGAGE_FIRST, rule_ids=["ONE_UNIT"]
+            )
+        ],
+        "waivers": [
+            authority_pb2.RuleWaiver(
+                operation=codes_pb2.OPERATION_KIND_MORTGAGE_FIRST, rule_id="SOLE_OWNER", source="某市规则"
+            )
+        ],
+    }
+    wire = authority_pb2.RuleSet(**{**fields, **changes})
+    wire.published_on.year, wire.published_on.month, wire.published_on.day = 2026, 1, 1
+    return wire
+
+
+def test_rules_with_lines_and_waivers_come_back_as_they_went() -> None:
+    """What is set is what is shown."""
+    wrong = Violations()
+    rules = read_rules(wire_rules(), wrong)
+    assert not wrong.found
+    assert encode_rules(rules) == wire_rules()
+
+
+def test_rules_name_an_operation_once_and_a_waiver_its_source() -> None:
+    """A second line for an operation, and a waiver without its source, are refused."""
+    line = authority_pb2.OperationRules(operation=codes_pb2.OPERATION_KIND_MORTGAGE_FIRST)
+    waiver = authority_pb2.RuleWaiver(
+        operation=codes_pb2.OPERATION_KIND_MORTGAGE_FIRST, rule_id="X", source=" "
+    )
+    wrong = Violations()
+    read_rules(wire_rules(rules=[line, line], waivers=[waiver]), wrong)
+    assert [v.path for v in wrong.found] == ["rule_set.rules[1].operation", "rule_set.waivers[0].source"]
+
+
+def test_rule_catalogue_has_words_for_every_rule() -> None:
+    """The ids of a rule set mean something to whoever reads it."""
+    told = {rule.rule_id: rule for rule in encode_rule_catalogue()}
+    assert told.keys() == RULES.keys()
+    sole = told["SOLE_OWNER"]
+    assert (sole.article, sole.standing) == ("CC 301", authority_pb2.RULE_STANDING_CLEAN)
+    assert codes_pb2.OPERATION_KIND_MORTGAGE_FIRST in sole.operations
 
 
 def test_registrar_keys_are_told_apart_by_role() -> None:

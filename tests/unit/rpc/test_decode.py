@@ -14,8 +14,10 @@ from gateway.client import manifest as build
 from gateway.client import operations
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, envelope_pb2, operations_pb2, terms_pb2
 from gateway.register.model import CoOwnership, PreNoticeKind, Share
+from gateway.rpc import decode_mortgages
 from gateway.rpc.decode import decode_evidence, decode_manifest, decode_terms
-from gateway.rpc.violations import MalformedRequest
+from gateway.rpc.decode_parts import OperationParts
+from gateway.rpc.violations import MalformedRequest, Violations
 from tests.support import cases as c
 from tests.support import deals as d
 
@@ -438,3 +440,40 @@ def test_bytes_that_are_no_manifest_are_refused() -> None:
     wire = envelope_pb2.Manifest(terms=b"\xff\xff\xff")
     with pytest.raises(MalformedRequest):
         decode_manifest(wire.SerializeToString(), Kind.ENCUMBERED_TRANSFER)
+
+
+def test_power_of_attorney_is_read_with_its_scope() -> None:
+    """Acts by the operations' names, units canonical, the agency; an act that the contract has not is refused."""
+    value = wire_terms()
+    power = value.powers_of_attorney.add(
+        principal="seller",
+        acts=[codes_pb2.OPERATION_KIND_OWNERSHIP_TRANSFER],
+        unit_codes=[c.UNIT.lower()],
+        form=common_pb2.POWER_OF_ATTORNEY_FORM_NOTARISED,
+        deed_number="1",
+        agency="示例代办公司",
+    )
+    power.agent.CopyFrom(value.parties[1].person)
+    [read] = decoded(value).powers_of_attorney
+    assert (read.acts, read.unit_codes, read.agency) == (("OWNERSHIP_TRANSFER",), (c.UNIT,), "示例代办公司")
+    power.acts.append(99)  # type: ignore[arg-type]
+    assert violations(value) == {"terms.powers_of_attorney[0].acts"}
+    del power.acts[:]
+    power.unit_codes[0] = "x"
+    assert violations(value) == {
+        "terms.powers_of_attorney[0].acts",
+        "terms.powers_of_attorney[0].unit_codes[0]",
+    }
+
+
+@pytest.mark.parametrize(("stands", "wrong"), [(True, 0), (False, 1)], ids=["change", "first"])
+def test_silence_on_transfer_stands_in_a_change_and_never_in_a_new_mortgage(stands: bool, wrong: int) -> None:
+    """A mortgage of 2019 without a word may be changed in its amount alone (golden 43; N54)."""
+    content = operations_pb2.MortgageContent(
+        transfer_restriction=codes_pb2.TRANSFER_RESTRICTION_UNRECORDED, collateral_kind=0
+    )
+    found = Violations()
+    parts = OperationParts("terms.operations[0]", {}, {}, found)
+    value = decode_mortgages.mortgage_content(parts, content, (), "x", stands=stands)
+    assert len([v for v in found.found if v.path == "x.transfer_restriction"]) == wrong
+    assert (value.transfer_restriction.value == "UNRECORDED") is stands

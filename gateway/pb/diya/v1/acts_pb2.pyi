@@ -49,6 +49,12 @@ class _ConsentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConsentKi
     """接受代为清偿承诺 · The old mortgagee accepts that undertaking. Opens the gate AWAITING_PAYOFF."""
     CONSENT_KIND_PAID_OUT: _ConsentKind.ValueType  # 5
     """已放款 · A lender states that it paid out, relying on this case."""
+    CONSENT_KIND_FUNDS_HELD: _ConsentKind.ValueType  # 6
+    """监管资金已到账 · The escrow bank, who pays or is paid a leg of the purpose ESCROW, states that it holds the money of the
+    funds plan. The gateway moves none.
+    """
+    CONSENT_KIND_FUNDS_RELEASED: _ConsentKind.ValueType  # 7
+    """监管资金已划付 · The escrow bank states that it released that money as the plan says."""
 
 class ConsentKind(_ConsentKind, metaclass=_ConsentKindEnumTypeWrapper):
     """同意事项 · What is consented to or stated."""
@@ -67,6 +73,12 @@ CONSENT_KIND_PAYOFF_UNDERTAKING_ACCEPTED: ConsentKind.ValueType  # 4
 """接受代为清偿承诺 · The old mortgagee accepts that undertaking. Opens the gate AWAITING_PAYOFF."""
 CONSENT_KIND_PAID_OUT: ConsentKind.ValueType  # 5
 """已放款 · A lender states that it paid out, relying on this case."""
+CONSENT_KIND_FUNDS_HELD: ConsentKind.ValueType  # 6
+"""监管资金已到账 · The escrow bank, who pays or is paid a leg of the purpose ESCROW, states that it holds the money of the
+funds plan. The gateway moves none.
+"""
+CONSENT_KIND_FUNDS_RELEASED: ConsentKind.ValueType  # 7
+"""监管资金已划付 · The escrow bank states that it released that money as the plan says."""
 Global___ConsentKind: _TypeAlias = ConsentKind  # noqa: Y015
 
 class _RestrictionVerb:
@@ -81,6 +93,10 @@ class _RestrictionVerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Restr
     """登记 · Enter it."""
     RESTRICTION_VERB_LIFT: _RestrictionVerb.ValueType  # 2
     """解除、注销 · Lift or end it."""
+    RESTRICTION_VERB_RENEW: _RestrictionVerb.ValueType  # 3
+    """续封 · Renew a seizure before it lapses (CPL 485): a new row with its new last day, in the old one's place."""
+    RESTRICTION_VERB_SUIT_FILED: _RestrictionVerb.ValueType  # 4
+    """已起诉 · Suit was filed over a dissent in time (CC 220): a new row with the day and the court's case number."""
 
 class RestrictionVerb(_RestrictionVerb, metaclass=_RestrictionVerbEnumTypeWrapper):
     """限制事项 · What a restriction act enters or ends."""
@@ -91,6 +107,10 @@ RESTRICTION_VERB_ENTER: RestrictionVerb.ValueType  # 1
 """登记 · Enter it."""
 RESTRICTION_VERB_LIFT: RestrictionVerb.ValueType  # 2
 """解除、注销 · Lift or end it."""
+RESTRICTION_VERB_RENEW: RestrictionVerb.ValueType  # 3
+"""续封 · Renew a seizure before it lapses (CPL 485): a new row with its new last day, in the old one's place."""
+RESTRICTION_VERB_SUIT_FILED: RestrictionVerb.ValueType  # 4
+"""已起诉 · Suit was filed over a dissent in time (CC 220): a new row with the day and the court's case number."""
 Global___RestrictionVerb: _TypeAlias = RestrictionVerb  # noqa: Y015
 
 @_typing.final
@@ -226,11 +246,11 @@ class ConsentAct(_message.Message):
 
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """金额 · Amount paid off, undertaken or paid out, in fen (分); for those kinds."""
+        """金额 · Amount paid off, undertaken, paid out, held or released, in fen (分); for those kinds."""
 
     @_builtins.property
     def happened_on(self) -> _date_pb2.Date:
-        """发生日期 · Day of the payment, a day in China; for PAYOFF_CONFIRMED and PAID_OUT."""
+        """发生日期 · Day of the payment, a day in China; for PAYOFF_CONFIRMED, PAID_OUT, FUNDS_HELD and FUNDS_RELEASED."""
 
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.FileReference]:
@@ -667,8 +687,9 @@ Global___ReviewAct: _TypeAlias = ReviewAct  # noqa: Y015
 
 @_typing.final
 class RestrictionAct(_message.Message):
-    """限制登记 · A restriction that reaches the authority from outside: seizure, dissent, habitation, easement.
-    Payload type "application/vnd.diya.restriction.v1+protobuf". Signed by a registrar of the authority.
+    """限制登记 · A restriction that reaches the authority from outside: seizure, dissent, habitation, easement; an act of its
+    gap-free feed. Payload type "application/vnd.diya.restriction.v1+protobuf". Signed by the key of the authority's own
+    counter system (a registrar's account with `feeds`).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -680,8 +701,12 @@ class RestrictionAct(_message.Message):
     HABITATION_FIELD_NUMBER: _builtins.int
     EASEMENT_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     verb: Global___RestrictionVerb.ValueType
-    """事项 · Enter or lift."""
+    """事项 · Enter, lift, renew, or say that suit was filed."""
+    sequence: _builtins.int
+    """序号 · Running number of the feed, shared with CounterAct: from 1 without a gap."""
     @_builtins.property
     def header(self) -> _envelope_pb2.Header:
         """信头 · Header; without institutions and clerk."""
@@ -706,6 +731,10 @@ class RestrictionAct(_message.Message):
     def files(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.FileReference]:
         """材料 · Instrument and proof of service."""
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """截至 · Instant up to which the counter is known with this act (UTC)."""
+
     def __init__(
         self,
         *,
@@ -716,10 +745,12 @@ class RestrictionAct(_message.Message):
         habitation: _register_pb2.Habitation | None = ...,
         easement: _register_pb2.Easement | None = ...,
         files: _abc.Iterable[_envelope_pb2.FileReference] | None = ...,
+        sequence: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dissent", b"dissent", "easement", b"easement", "habitation", b"habitation", "header", b"header", "restriction", b"restriction", "seizure", b"seizure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "dissent", b"dissent", "easement", b"easement", "habitation", b"habitation", "header", b"header", "restriction", b"restriction", "seizure", b"seizure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dissent", b"dissent", "easement", b"easement", "files", b"files", "habitation", b"habitation", "header", b"header", "restriction", b"restriction", "seizure", b"seizure", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "dissent", b"dissent", "easement", b"easement", "files", b"files", "habitation", b"habitation", "header", b"header", "restriction", b"restriction", "seizure", b"seizure", "sequence", b"sequence", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_restriction: _TypeAlias = _typing.Literal["seizure", "dissent", "habitation", "easement"]  # noqa: Y015
     _WhichOneofArgType_restriction: _TypeAlias = _typing.Literal["restriction", b"restriction"]  # noqa: Y015
@@ -745,7 +776,9 @@ class CounterAct(_message.Message):
     CLOSED_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """序号 · Running number of the feed, from 1 without a gap; a gap stops every automatic decision."""
+    """序号 · Running number of the feed, shared with RestrictionAct: from 1 without a gap. A gap stops every automatic
+    decision until it is closed; a number that was never used is closed by a mere sign of life.
+    """
     type: _codes_pb2.RegistrationType.ValueType
     """登记类型 DJLX · Class of registration; unspecified for a mere sign of life."""
     case_number: _builtins.str
@@ -770,7 +803,11 @@ class CounterAct(_message.Message):
 
     @_builtins.property
     def units(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.UnitState]:
-        """登簿后状态 · State of each unit concerned as the counter left it."""
+        """登簿后状态 · Each unit concerned. Of a booking: rights of status LIVE that the register does not have yet exist from
+        booked_at on; one whose booking names a previous_case_number supersedes the row of that case; rights of any other
+        status end. What is not named stays as it is. Of an open case: unit codes, and the rights that the case is about.
+        A CORRECTION also sets the unit's holds as it lists them.
+        """
 
     def __init__(
         self,
@@ -792,3 +829,98 @@ class CounterAct(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CounterAct: _TypeAlias = CounterAct  # noqa: Y015
+
+@_typing.final
+class PreNoticeTermAct(_message.Message):
+    """预告登记时效 · What a registrar states of the 90 days of a pre-notice (CC 221). Payload type
+    "application/vnd.diya.pre-notice-term.v1+protobuf". Signed with the registrar's own key.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ConfirmLapse(_message.Message):
+        """确认失效 · Confirm."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Registrable(_message.Message):
+        """可申请登记 · The event that starts the 90 days."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        REGISTRABLE_FROM_FIELD_NUMBER: _builtins.int
+        EVIDENCE_FIELD_NUMBER: _builtins.int
+        evidence: _builtins.str
+        """凭证 · What it rests on, such as the number of the building's first registration."""
+        @_builtins.property
+        def registrable_from(self) -> _date_pb2.Date:
+            """可申请登记之日 · From when the final registration was, or will be, possible; a day in China."""
+
+        def __init__(
+            self,
+            *,
+            registrable_from: _date_pb2.Date | None = ...,
+            evidence: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["registrable_from", b"registrable_from"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "registrable_from", b"registrable_from"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    UNIT_CODE_FIELD_NUMBER: _builtins.int
+    RIGHT_ID_FIELD_NUMBER: _builtins.int
+    OPINION_FIELD_NUMBER: _builtins.int
+    CONFIRM_LAPSE_FIELD_NUMBER: _builtins.int
+    REGISTRABLE_FIELD_NUMBER: _builtins.int
+    unit_code: _builtins.str
+    """不动产单元号 · A unit of the pre-notice, 28 characters."""
+    right_id: _builtins.str
+    """预告登记编号 · Right id of the pre-notice."""
+    opinion: _builtins.str
+    """意见 · Opinion, as it goes into the file."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    @_builtins.property
+    def confirm_lapse(self) -> Global___PreNoticeTermAct.ConfirmLapse:
+        """确认失效 · It has lapsed; it ends and its proof is void. Only of one presumed to have lapsed."""
+
+    @_builtins.property
+    def registrable(self) -> Global___PreNoticeTermAct.Registrable:
+        """可申请登记 · The final registration became possible on a day: the 90 days run from it. It also takes back a
+        presumption that rested on another day.
+        """
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        unit_code: _builtins.str = ...,
+        right_id: _builtins.str = ...,
+        opinion: _builtins.str = ...,
+        confirm_lapse: Global___PreNoticeTermAct.ConfirmLapse | None = ...,
+        registrable: Global___PreNoticeTermAct.Registrable | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "confirm_lapse", b"confirm_lapse", "header", b"header", "registrable", b"registrable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "confirm_lapse", b"confirm_lapse", "header", b"header", "opinion", b"opinion", "registrable", b"registrable", "right_id", b"right_id", "unit_code", b"unit_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_act: _TypeAlias = _typing.Literal["confirm_lapse", "registrable"]  # noqa: Y015
+    _WhichOneofArgType_act: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_act) -> _WhichOneofReturnType_act | None: ...
+
+Global___PreNoticeTermAct: _TypeAlias = PreNoticeTermAct  # noqa: Y015

@@ -328,3 +328,39 @@ class SetTrustAct(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetTrustAct: _TypeAlias = SetTrustAct  # noqa: Y015
+
+@_typing.final
+class ImportCalendarAct(_message.Message):
+    """导入工作日历 · Put the State Council's table of one year in force, over what was known of that year.
+    Payload type "application/vnd.diya.admin.import-calendar.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    table: _builtins.bytes
+    """日历表 · CSV, UTF-8, at most 64 KiB: heading date,weekday,kind,name,is_workday; then one line for each day of the
+    year that is off, and for each weekend day that is worked ("2027-01-01,Fri,holiday,元旦,0").
+    """
+    source: _builtins.str
+    """来源 · The notice that published it, such as "国办发明电〔2025〕7号"."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        table: _builtins.bytes = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "source", b"source", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportCalendarAct: _TypeAlias = ImportCalendarAct  # noqa: Y015

@@ -12,6 +12,7 @@ from gateway.pb.diya.v1 import outcome_pb2 as _outcome_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -159,7 +160,11 @@ class RowProblem(_message.Message):
     field: _builtins.str
     """字段 · Field name of the heading, such as "BDCDYH"."""
     code: _builtins.str
-    """代码 · Code, such as "UNIT_CODE_MALFORMED"."""
+    """代码 · Code; the list grows. Of the file: FILE_UNREADABLE, HEADING_INVALID, TOO_MANY_ROWS. Of one field:
+    FIELD_REQUIRED, FIELD_INVALID, CODE_UNKNOWN (not in its code list), UNIT_CODE_MALFORMED, USCC_MALFORMED,
+    CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED. Of the register: COUNTY_NOT_OURS, UNIT_UNKNOWN (no row tells
+    the unit), UNIT_WITHOUT_OWNER (a mortgage where nobody owns), ROWS_CONTRADICT (another row says otherwise).
+    """
     zh: _builtins.str
     """中文说明 · Text in Chinese."""
     en: _builtins.str
@@ -688,7 +693,9 @@ class GetProfileRequest(_message.Message):
     parent: _builtins.str
     """登记机构 · Parent, `registries/{registry}`."""
     version: _builtins.int
-    """版本 · Version wanted; 0 means the one in force."""
+    """版本 · The version that the caller takes for the one in force; FIELD_INVALID when it is not, with the one that is.
+    0 asks for whichever it is. Versions before it stand in the ledger alone, each in the entry that set it.
+    """
     def __init__(
         self,
         *,
@@ -712,6 +719,7 @@ class GetProfileResponse(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     RULE_SET_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """最近变更序号 · Index of the ledger entry that set the profile."""
     @_builtins.property
@@ -722,16 +730,21 @@ class GetProfileResponse(_message.Message):
     def rule_set(self) -> _authority_pb2.RuleSet:
         """规则集 · The rule set in force; absent without one."""
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.Rule]:
+        """规则目录 · Every rule that this gateway knows, with its words: what the ids of the rule set mean."""
+
     def __init__(
         self,
         *,
         profile: _authority_pb2.Profile | None = ...,
         rule_set: _authority_pb2.RuleSet | None = ...,
         index: _builtins.int = ...,
+        rules: _abc.Iterable[_authority_pb2.Rule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "rule_set", b"rule_set"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "profile", b"profile", "rule_set", b"rule_set"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "profile", b"profile", "rule_set", b"rule_set", "rules", b"rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -906,3 +919,153 @@ class ListRegistrarsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRegistrarsResponse: _TypeAlias = ListRegistrarsResponse  # noqa: Y015
+
+@_typing.final
+class ImportCalendarRequest(_message.Message):
+    """导入工作日历请求 · A signed ImportCalendarAct."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`; the header's registry."""
+    request_id: _builtins.str
+    """请求编号 · UUID; equals the header's."""
+    @_builtins.property
+    def envelope(self) -> _envelope_pb2.Envelope:
+        """信封 · Envelope with an ImportCalendarAct, type "application/vnd.diya.admin.import-calendar.v1+protobuf"."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        envelope: _envelope_pb2.Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportCalendarRequest: _TypeAlias = ImportCalendarRequest  # noqa: Y015
+
+@_typing.final
+class ImportCalendarResponse(_message.Message):
+    """导入工作日历答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    YEAR_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    year: _builtins.int
+    """年度 · The year that the table was of."""
+    @_builtins.property
+    def calendar(self) -> Global___WorkingCalendar:
+        """工作日历 · As it stands after this act."""
+
+    @_builtins.property
+    def receipt(self) -> _outcome_pb2.Receipt:
+        """回执 · Receipt of the entry."""
+
+    def __init__(
+        self,
+        *,
+        calendar: Global___WorkingCalendar | None = ...,
+        year: _builtins.int = ...,
+        receipt: _outcome_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "receipt", b"receipt", "year", b"year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportCalendarResponse: _TypeAlias = ImportCalendarResponse  # noqa: Y015
+
+@_typing.final
+class GetCalendarRequest(_message.Message):
+    """工作日历查询请求 · Of which registry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCalendarRequest: _TypeAlias = GetCalendarRequest  # noqa: Y015
+
+@_typing.final
+class GetCalendarResponse(_message.Message):
+    """工作日历查询答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """最近变更序号 · Index of the ledger entry that last set it; 0 while only the tables of the software are known."""
+    @_builtins.property
+    def calendar(self) -> Global___WorkingCalendar:
+        """工作日历 · As it stands."""
+
+    def __init__(
+        self,
+        *,
+        calendar: Global___WorkingCalendar | None = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "index", b"index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCalendarResponse: _TypeAlias = GetCalendarResponse  # noqa: Y015
+
+@_typing.final
+class WorkingCalendar(_message.Message):
+    """工作日历 · Of which years the State Council's table is known; any other year is computed from statute, provisionally."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    YEARS_FIELD_NUMBER: _builtins.int
+    TABLE_END_FIELD_NUMBER: _builtins.int
+    ENDING_FIELD_NUMBER: _builtins.int
+    ending: _builtins.bool
+    """即将到期 · 90 days or fewer are left of it, or none: the next year is to be imported."""
+    @_builtins.property
+    def years(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """年度 · Years with a table, in order."""
+
+    @_builtins.property
+    def table_end(self) -> _date_pb2.Date:
+        """截止日 · Last day up to which there are tables without a gap, a day in China."""
+
+    def __init__(
+        self,
+        *,
+        years: _abc.Iterable[_builtins.int] | None = ...,
+        table_end: _date_pb2.Date | None = ...,
+        ending: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["table_end", b"table_end"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ending", b"ending", "table_end", b"table_end", "years", b"years"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkingCalendar: _TypeAlias = WorkingCalendar  # noqa: Y015

@@ -84,6 +84,16 @@ class AdminServiceStub:
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.SetTrustRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_admin__service__pb2.SetTrustResponse.FromString,
                 _registered_method=True)
+        self.ImportCalendar = channel.unary_unary(
+                '/diya.v1.AdminService/ImportCalendar',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.ImportCalendarRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.ImportCalendarResponse.FromString,
+                _registered_method=True)
+        self.GetCalendar = channel.unary_unary(
+                '/diya.v1.AdminService/GetCalendar',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.GetCalendarRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.GetCalendarResponse.FromString,
+                _registered_method=True)
         self.GetProfile = channel.unary_unary(
                 '/diya.v1.AdminService/GetProfile',
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.GetProfileRequest.SerializeToString,
@@ -190,9 +200,27 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportCalendar(self, request, context):
+        """导入工作日历 · Puts the State Council's table of one year in force (ImportCalendarAct). Every open case whose deadline
+        it moves, or makes certain, is computed anew in an entry of its own, and its institutions are told
+        (DEADLINE_CHANGED). Caller: an operator.
+        Errors: see the service, and FIELD_INVALID (names the line of the table).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCalendar(self, request, context):
+        """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
+        Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetProfile(self, request, context):
         """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-        PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -269,6 +297,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.SetTrust,
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.SetTrustRequest.FromString,
                     response_serializer=diya_dot_v1_dot_admin__service__pb2.SetTrustResponse.SerializeToString,
+            ),
+            'ImportCalendar': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportCalendar,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.ImportCalendarRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.ImportCalendarResponse.SerializeToString,
+            ),
+            'GetCalendar': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCalendar,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.GetCalendarRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.GetCalendarResponse.SerializeToString,
             ),
             'GetProfile': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProfile,
@@ -539,6 +577,60 @@ class AdminService:
             '/diya.v1.AdminService/SetTrust',
             diya_dot_v1_dot_admin__service__pb2.SetTrustRequest.SerializeToString,
             diya_dot_v1_dot_admin__service__pb2.SetTrustResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportCalendar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/ImportCalendar',
+            diya_dot_v1_dot_admin__service__pb2.ImportCalendarRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.ImportCalendarResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCalendar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/GetCalendar',
+            diya_dot_v1_dot_admin__service__pb2.GetCalendarRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.GetCalendarResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,9 +80,19 @@ class AdminServiceStub:
     """设置信任 · Replaces anchors and revocation lists of the purposes named (SetTrustAct). Caller: an operator.
     Errors: see the service, and FIELD_INVALID, CERTIFICATE_MALFORMED.
     """
+    ImportCalendar: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ImportCalendarRequest, _admin_service_pb2.ImportCalendarResponse]
+    """导入工作日历 · Puts the State Council's table of one year in force (ImportCalendarAct). Every open case whose deadline
+    it moves, or makes certain, is computed anew in an entry of its own, and its institutions are told
+    (DEADLINE_CHANGED). Caller: an operator.
+    Errors: see the service, and FIELD_INVALID (names the line of the table).
+    """
+    GetCalendar: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]
+    """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
+    Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
     """
     GetAuditors: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -147,9 +157,19 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """设置信任 · Replaces anchors and revocation lists of the purposes named (SetTrustAct). Caller: an operator.
     Errors: see the service, and FIELD_INVALID, CERTIFICATE_MALFORMED.
     """
+    ImportCalendar: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ImportCalendarRequest, _admin_service_pb2.ImportCalendarResponse]  # type: ignore[assignment]
+    """导入工作日历 · Puts the State Council's table of one year in force (ImportCalendarAct). Every open case whose deadline
+    it moves, or makes certain, is computed anew in an entry of its own, and its institutions are told
+    (DEADLINE_CHANGED). Caller: an operator.
+    Errors: see the service, and FIELD_INVALID (names the line of the table).
+    """
+    GetCalendar: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]  # type: ignore[assignment]
+    """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
+    Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    """
     GetProfile: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]  # type: ignore[assignment]
     """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
     """
     GetAuditors: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]  # type: ignore[assignment]
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -267,13 +287,35 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ImportCalendar(
+        self,
+        request: _admin_service_pb2.ImportCalendarRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ImportCalendarResponse, _abc.Awaitable[_admin_service_pb2.ImportCalendarResponse]]:
+        """导入工作日历 · Puts the State Council's table of one year in force (ImportCalendarAct). Every open case whose deadline
+        it moves, or makes certain, is computed anew in an entry of its own, and its institutions are told
+        (DEADLINE_CHANGED). Caller: an operator.
+        Errors: see the service, and FIELD_INVALID (names the line of the table).
+        """
+
+    @_abc_1.abstractmethod
+    def GetCalendar(
+        self,
+        request: _admin_service_pb2.GetCalendarRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.GetCalendarResponse, _abc.Awaitable[_admin_service_pb2.GetCalendarResponse]]:
+        """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
+        Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def GetProfile(
         self,
         request: _admin_service_pb2.GetProfileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetProfileResponse, _abc.Awaitable[_admin_service_pb2.GetProfileResponse]]:
         """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-        PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
         """
 
     @_abc_1.abstractmethod

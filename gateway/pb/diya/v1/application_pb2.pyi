@@ -11,6 +11,7 @@ from gateway.pb.diya.v1 import common_pb2 as _common_pb2
 from gateway.pb.diya.v1 import envelope_pb2 as _envelope_pb2
 from gateway.pb.diya.v1 import file_pb2 as _file_pb2
 from gateway.pb.diya.v1 import finding_pb2 as _finding_pb2
+from gateway.pb.diya.v1 import terms_pb2 as _terms_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -163,6 +164,10 @@ class Application(_message.Message):
     WAITS_UNTIL_FIELD_NUMBER: _builtins.int
     MILESTONES_FIELD_NUMBER: _builtins.int
     DOSSIER_FIELD_NUMBER: _builtins.int
+    FUNDS_LEGS_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_PROVISIONAL_FIELD_NUMBER: _builtins.int
+    DEADLINE_BREACHED_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """资源名 · Name, `registries/{registry}/applications/{application}`; the last segment is a UUIDv7."""
     case_number: _builtins.str
@@ -213,6 +218,8 @@ class Application(_message.Message):
     """规则集版本 · Version of the rule set that decided; empty when a person did."""
     deadline_provisional: _builtins.bool
     """期限是否暂定 · The deadline rests on statute only: the year's calendar is not published (W-PROVISIONAL_DATE)."""
+    statutory_deadline_provisional: _builtins.bool
+    """法定期限是否暂定 · It rests on statute only, as `deadline_provisional` says of the deadline."""
     @_builtins.property
     def operations(self) -> _containers.RepeatedScalarFieldContainer[_codes_pb2.OperationKind.ValueType]:
         """登记操作 · Operations, in the order of the terms."""
@@ -249,7 +256,9 @@ class Application(_message.Message):
 
     @_builtins.property
     def deadline(self) -> _date_pb2.Date:
-        """办结期限 · Day by which it must be decided, a day in China; absent before acceptance."""
+        """办结期限 · Day by which it must be decided, a day in China: what the place promises, never later than
+        `statutory_deadline`; absent before acceptance. The days for which papers were asked for are not counted.
+        """
 
     @_builtins.property
     def parties_expire_at(self) -> _timestamp_pb2.Timestamp:
@@ -266,6 +275,20 @@ class Application(_message.Message):
     @_builtins.property
     def dossier(self) -> Global___Dossier:
         """全卷 · Dossier; only in the view FULL."""
+
+    @_builtins.property
+    def funds_legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___FundsLegStanding]:
+        """资金计划进度 · Where each leg of the funds plan stands, in the plan's order; only in GetApplication. Empty without a
+        plan, and once the evidence has been erased.
+        """
+
+    @_builtins.property
+    def statutory_deadline(self) -> _date_pb2.Date:
+        """法定期限 · Last of the 30 working days of the statute (IR 20), a day in China; absent before acceptance."""
+
+    @_builtins.property
+    def deadline_breached_at(self) -> _timestamp_pb2.Timestamp:
+        """逾期记录时间 · Instant of the entry that recorded that the deadline passed undecided (UTC); absent while it did not."""
 
     def __init__(
         self,
@@ -304,14 +327,101 @@ class Application(_message.Message):
         waits_until: _timestamp_pb2.Timestamp | None = ...,
         milestones: Global___Milestones | None = ...,
         dossier: Global___Dossier | None = ...,
+        funds_legs: _abc.Iterable[Global___FundsLegStanding] | None = ...,
+        statutory_deadline: _date_pb2.Date | None = ...,
+        statutory_deadline_provisional: _builtins.bool = ...,
+        deadline_breached_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applicant_institution", b"applicant_institution", "channel_institution", b"channel_institution", "clerk", b"clerk", "deadline", b"deadline", "dossier", b"dossier", "milestones", b"milestones", "parties_expire_at", b"parties_expire_at", "waits_until", b"waits_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applicant_institution", b"applicant_institution", "channel_institution", b"channel_institution", "clerk", b"clerk", "deadline", b"deadline", "deadline_breached_at", b"deadline_breached_at", "dossier", b"dossier", "milestones", b"milestones", "parties_expire_at", b"parties_expire_at", "statutory_deadline", b"statutory_deadline", "waits_until", b"waits_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "agreement_number", b"agreement_number", "applicant_institution", b"applicant_institution", "awaiting", b"awaiting", "booked_by", b"booked_by", "case", b"case", "case_number", b"case_number", "certificates", b"certificates", "channel_institution", b"channel_institution", "claimed_by", b"claimed_by", "clerk", b"clerk", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "dossier", b"dossier", "findings", b"findings", "kind", b"kind", "last_index", b"last_index", "loan_kind", b"loan_kind", "manifest_digest", b"manifest_digest", "milestones", b"milestones", "mode", b"mode", "name", b"name", "operations", b"operations", "parties_expire_at", b"parties_expire_at", "phase", b"phase", "request_id", b"request_id", "reviewed_by", b"reviewed_by", "rule_set", b"rule_set", "state", b"state", "supersedes", b"supersedes", "terms_sha256", b"terms_sha256", "terms_version", b"terms_version", "unit_codes", b"unit_codes", "waits_until", b"waits_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "agreement_number", b"agreement_number", "applicant_institution", b"applicant_institution", "awaiting", b"awaiting", "booked_by", b"booked_by", "case", b"case", "case_number", b"case_number", "certificates", b"certificates", "channel_institution", b"channel_institution", "claimed_by", b"claimed_by", "clerk", b"clerk", "deadline", b"deadline", "deadline_breached_at", b"deadline_breached_at", "deadline_provisional", b"deadline_provisional", "dossier", b"dossier", "findings", b"findings", "funds_legs", b"funds_legs", "kind", b"kind", "last_index", b"last_index", "loan_kind", b"loan_kind", "manifest_digest", b"manifest_digest", "milestones", b"milestones", "mode", b"mode", "name", b"name", "operations", b"operations", "parties_expire_at", b"parties_expire_at", "phase", b"phase", "request_id", b"request_id", "reviewed_by", b"reviewed_by", "rule_set", b"rule_set", "state", b"state", "statutory_deadline", b"statutory_deadline", "statutory_deadline_provisional", b"statutory_deadline_provisional", "supersedes", b"supersedes", "terms_sha256", b"terms_sha256", "terms_version", b"terms_version", "unit_codes", b"unit_codes", "waits_until", b"waits_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Application: _TypeAlias = Application  # noqa: Y015
+
+@_typing.final
+class FundsLegStanding(_message.Message):
+    """付款进度 · Where a leg of the funds plan stands. The gateway moves no money: whoever pays acts on this."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[FundsLegStanding._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: FundsLegStanding._State.ValueType  # 0
+        """未说明 · Not stated."""
+        STATE_NOT_DUE: FundsLegStanding._State.ValueType  # 1
+        """条件未成就 · Its event has not happened."""
+        STATE_DUE: FundsLegStanding._State.ValueType  # 2
+        """可以付款 · Its event has happened: it may be paid."""
+        STATE_MANUAL: FundsLegStanding._State.ValueType  # 3
+        """由当事人约定 · It is paid when the parties say so (trigger MANUAL); no event makes it due."""
+        STATE_HELD: FundsLegStanding._State.ValueType  # 4
+        """监管资金已到账 · The escrow bank stated that the money is held."""
+        STATE_RELEASED: FundsLegStanding._State.ValueType  # 5
+        """监管资金已划付 · The escrow bank stated that it released the money."""
+        STATE_VOID: FundsLegStanding._State.ValueType  # 6
+        """条件落空 · The case ended without its event: it must not be paid under this plan."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """付款进度状态 · States of a leg."""
+
+    STATE_UNSPECIFIED: FundsLegStanding.State.ValueType  # 0
+    """未说明 · Not stated."""
+    STATE_NOT_DUE: FundsLegStanding.State.ValueType  # 1
+    """条件未成就 · Its event has not happened."""
+    STATE_DUE: FundsLegStanding.State.ValueType  # 2
+    """可以付款 · Its event has happened: it may be paid."""
+    STATE_MANUAL: FundsLegStanding.State.ValueType  # 3
+    """由当事人约定 · It is paid when the parties say so (trigger MANUAL); no event makes it due."""
+    STATE_HELD: FundsLegStanding.State.ValueType  # 4
+    """监管资金已到账 · The escrow bank stated that the money is held."""
+    STATE_RELEASED: FundsLegStanding.State.ValueType  # 5
+    """监管资金已划付 · The escrow bank stated that it released the money."""
+    STATE_VOID: FundsLegStanding.State.ValueType  # 6
+    """条件落空 · The case ended without its event: it must not be paid under this plan."""
+
+    LEG_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    REASON_ZH_FIELD_NUMBER: _builtins.int
+    REASON_EN_FIELD_NUMBER: _builtins.int
+    leg: _builtins.int
+    """序次 · Number of the leg in the plan, from 1."""
+    trigger: _terms_pb2.FundsTrigger.ValueType
+    """付款条件 · Event that makes it payable."""
+    state: Global___FundsLegStanding.State.ValueType
+    """状态 · State."""
+    reason_zh: _builtins.str
+    """原因 · Why, in Chinese."""
+    reason_en: _builtins.str
+    """原因（英文） · Why, in English."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """自何时起 · Instant of the event that made it so (UTC); absent while there is none."""
+
+    def __init__(
+        self,
+        *,
+        leg: _builtins.int = ...,
+        trigger: _terms_pb2.FundsTrigger.ValueType = ...,
+        state: Global___FundsLegStanding.State.ValueType = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        reason_zh: _builtins.str = ...,
+        reason_en: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leg", b"leg", "reason_en", b"reason_en", "reason_zh", b"reason_zh", "since", b"since", "state", b"state", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FundsLegStanding: _TypeAlias = FundsLegStanding  # noqa: Y015
 
 @_typing.final
 class Milestones(_message.Message):

@@ -100,6 +100,34 @@ STANCE_BLOCK: Stance.ValueType  # 4
 """不予 · Does not pass."""
 Global___Stance: _TypeAlias = Stance  # noqa: Y015
 
+class _RuleStanding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RuleStandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleStanding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RULE_STANDING_UNSPECIFIED: _RuleStanding.ValueType  # 0
+    """未说明 · Not stated."""
+    RULE_STANDING_CLEAN: _RuleStanding.ValueType  # 1
+    """必要条件 · Left out only by a RuleWaiver."""
+    RULE_STANDING_PLACE: _RuleStanding.ValueType  # 2
+    """地方可选 · A place may leave it out."""
+    RULE_STANDING_FIXED: _RuleStanding.ValueType  # 3
+    """法定人工 · The law asks for a person where it does not hold: nobody leaves it out."""
+
+class RuleStanding(_RuleStanding, metaclass=_RuleStandingEnumTypeWrapper):
+    """规则性质 · Who may leave a rule out."""
+
+RULE_STANDING_UNSPECIFIED: RuleStanding.ValueType  # 0
+"""未说明 · Not stated."""
+RULE_STANDING_CLEAN: RuleStanding.ValueType  # 1
+"""必要条件 · Left out only by a RuleWaiver."""
+RULE_STANDING_PLACE: RuleStanding.ValueType  # 2
+"""地方可选 · A place may leave it out."""
+RULE_STANDING_FIXED: RuleStanding.ValueType  # 3
+"""法定人工 · The law asks for a person where it does not hold: nobody leaves it out."""
+Global___RuleStanding: _TypeAlias = RuleStanding  # noqa: Y015
+
 class _TrustPurpose:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -319,6 +347,7 @@ class Registrar(_message.Message):
     MAY_BOOK_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
+    FEEDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """资源名 · Name, `registries/{registry}/registrars/{registrar}`."""
     registrar_id: _builtins.str
@@ -331,6 +360,10 @@ class Registrar(_message.Message):
     """已暂停 · May not act any more."""
     index: _builtins.int
     """最近变更序号 · Index of the ledger entry that set this."""
+    feeds: _builtins.bool
+    """登记大厅系统 · No person but the authority's own counter system: it feeds (RegisterFeedService), and neither reviews nor
+    books here.
+    """
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisteredKey]:
         """登记密钥 · Keys: personal signing keys (role SUBMIT is not theirs; list no role) and TLS keys (role TLS)."""
@@ -345,10 +378,11 @@ class Registrar(_message.Message):
         may_book: _builtins.bool = ...,
         suspended: _builtins.bool = ...,
         index: _builtins.int = ...,
+        feeds: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "index", b"index", "keys", b"keys", "may_book", b"may_book", "name", b"name", "registrar_id", b"registrar_id", "suspended", b"suspended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "feeds", b"feeds", "index", b"index", "keys", b"keys", "may_book", b"may_book", "name", b"name", "registrar_id", b"registrar_id", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -393,22 +427,28 @@ class ServicePromise(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     WORKING_DAYS_FIELD_NUMBER: _builtins.int
     WORKING_HOURS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     operation: _codes_pb2.OperationKind.ValueType
-    """登记操作 · Operation."""
+    """登记操作 · Operation; unspecified only where `mode` is given."""
     working_days: _builtins.int
     """承诺工作日 · Working days after acceptance; 0 means at once."""
     working_hours: _builtins.int
     """承诺小时 · Hours, for promises such as half a working day (4); 0 when working_days says it."""
+    mode: _codes_pb2.EncumberedTransferMode.ValueType
+    """带押过户模式 · The promise is for a combined case of this mode as a whole, and `operation` stays unspecified. A combined
+    case has one limit, that of one class of registration: its mode's promise, else the longest of its operations'.
+    """
     def __init__(
         self,
         *,
         operation: _codes_pb2.OperationKind.ValueType = ...,
         working_days: _builtins.int = ...,
         working_hours: _builtins.int = ...,
+        mode: _codes_pb2.EncumberedTransferMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "working_days", b"working_days", "working_hours", b"working_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "operation", b"operation", "working_days", b"working_days", "working_hours", b"working_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,6 +489,7 @@ class Profile(_message.Message):
     MAX_CASE_BYTES_FIELD_NUMBER: _builtins.int
     COUNTER_FEED_MAX_LAG_MINUTES_FIELD_NUMBER: _builtins.int
     PRODUCTION_FIELD_NUMBER: _builtins.int
+    OWN_CASE_FORBIDDEN_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """版本 · Version, from 1, one more than the last."""
     source: _builtins.str
@@ -464,7 +505,9 @@ class Profile(_message.Message):
     tax_days: _builtins.int
     """完税期限 · Days that AWAITING_TAX lasts; 0 means 30."""
     payoff_days: _builtins.int
-    """结清期限 · Days that AWAITING_PAYOFF lasts; 0 means 30."""
+    """结清期限 · Days that AWAITING_PAYOFF lasts; in a segmented mode also days from the booking until the old mortgage is
+    to be released. 0 means 30.
+    """
     unclaimed_upload_days: _builtins.int
     """无人引用文件保留期 · Days that an upload is kept that no case names; 0 means 30."""
     ended_case_retention_days: _builtins.int
@@ -501,6 +544,10 @@ class Profile(_message.Message):
     """大厅数据最大滞后 · Minutes after which the counter's feed counts as stale; 0 means that there is no feed."""
     production: _builtins.bool
     """生产环境 · Production: certificates bear no watermark 测试."""
+    own_case_forbidden: _builtins.bool
+    """回避 · A registrar takes no part in a case to which he or she is a party, by the identity number in the certificate,
+    and does not book what he or she has reviewed.
+    """
     @_builtins.property
     def places(self) -> _containers.RepeatedCompositeFieldContainer[Global___Place]:
         """管辖地方 · Places; a unit of another county is N-OUT_OF_JURISDICTION."""
@@ -549,10 +596,11 @@ class Profile(_message.Message):
         max_case_bytes: _builtins.int = ...,
         counter_feed_max_lag_minutes: _builtins.int = ...,
         production: _builtins.bool = ...,
+        own_case_forbidden: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_code", b"authority_code", "authority_name", b"authority_name", "awaiting_parties_days", b"awaiting_parties_days", "convert_on_transfer", b"convert_on_transfer", "counter_feed_max_lag_minutes", b"counter_feed_max_lag_minutes", "ended_case_retention_days", b"ended_case_retention_days", "instant_operations", b"instant_operations", "lock_payee_to_seller", b"lock_payee_to_seller", "max_case_bytes", b"max_case_bytes", "max_file_bytes", b"max_file_bytes", "minors", b"minors", "modes", b"modes", "payoff_days", b"payoff_days", "places", b"places", "pre_2021_changed_to_none", b"pre_2021_changed_to_none", "production", b"production", "promises", b"promises", "risk_notice_required", b"risk_notice_required", "securer_without_consent", b"securer_without_consent", "source", b"source", "submissions_per_day", b"submissions_per_day", "supplement_days", b"supplement_days", "tax_days", b"tax_days", "two_person_review", b"two_person_review", "two_thirds_disposal", b"two_thirds_disposal", "unclaimed_upload_days", b"unclaimed_upload_days", "unrecorded_restriction", b"unrecorded_restriction", "validate_only_per_day", b"validate_only_per_day", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_code", b"authority_code", "authority_name", b"authority_name", "awaiting_parties_days", b"awaiting_parties_days", "convert_on_transfer", b"convert_on_transfer", "counter_feed_max_lag_minutes", b"counter_feed_max_lag_minutes", "ended_case_retention_days", b"ended_case_retention_days", "instant_operations", b"instant_operations", "lock_payee_to_seller", b"lock_payee_to_seller", "max_case_bytes", b"max_case_bytes", "max_file_bytes", b"max_file_bytes", "minors", b"minors", "modes", b"modes", "own_case_forbidden", b"own_case_forbidden", "payoff_days", b"payoff_days", "places", b"places", "pre_2021_changed_to_none", b"pre_2021_changed_to_none", "production", b"production", "promises", b"promises", "risk_notice_required", b"risk_notice_required", "securer_without_consent", b"securer_without_consent", "source", b"source", "submissions_per_day", b"submissions_per_day", "supplement_days", b"supplement_days", "tax_days", b"tax_days", "two_person_review", b"two_person_review", "two_thirds_disposal", b"two_thirds_disposal", "unclaimed_upload_days", b"unclaimed_upload_days", "unrecorded_restriction", b"unrecorded_restriction", "validate_only_per_day", b"validate_only_per_day", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -569,6 +617,8 @@ class RuleSet(_message.Message):
     PUBLISHED_ON_FIELD_NUMBER: _builtins.int
     DECIDES_FIELD_NUMBER: _builtins.int
     DISABLED_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    WAIVERS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """版本 · Version, from 1, one more than the last."""
     officer: _builtins.str
@@ -583,6 +633,14 @@ class RuleSet(_message.Message):
     def decides(self) -> _containers.RepeatedScalarFieldContainer[_codes_pb2.OperationKind.ValueType]:
         """规则决定事项 · Operations that rules may decide; those of the profile that are not here go to a person."""
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperationRules]:
+        """事项规则 · Which rules must hold for an operation to be decided. Of an operation without a line every rule must."""
+
+    @_builtins.property
+    def waivers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleWaiver]:
+        """豁免 · Why a rule that is called clean is not asked for."""
+
     def __init__(
         self,
         *,
@@ -591,14 +649,120 @@ class RuleSet(_message.Message):
         published_on: _date_pb2.Date | None = ...,
         decides: _abc.Iterable[_codes_pb2.OperationKind.ValueType] | None = ...,
         disabled: _builtins.bool = ...,
+        rules: _abc.Iterable[Global___OperationRules] | None = ...,
+        waivers: _abc.Iterable[Global___RuleWaiver] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["published_on", b"published_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decides", b"decides", "disabled", b"disabled", "officer", b"officer", "published_on", b"published_on", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decides", b"decides", "disabled", b"disabled", "officer", b"officer", "published_on", b"published_on", "rules", b"rules", "version", b"version", "waivers", b"waivers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RuleSet: _TypeAlias = RuleSet  # noqa: Y015
+
+@_typing.final
+class OperationRules(_message.Message):
+    """事项规则 · The rules that must all hold for one operation to be decided at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    RULE_IDS_FIELD_NUMBER: _builtins.int
+    operation: _codes_pb2.OperationKind.ValueType
+    """登记操作 · Operation; at most one line for each."""
+    @_builtins.property
+    def rule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """规则编号 · Ids of rules, such as "SOLE_OWNER"; those of GetProfile that the operation has. Every FIXED one is among
+        them, and every CLEAN one without a waiver.
+        """
+
+    def __init__(
+        self,
+        *,
+        operation: _codes_pb2.OperationKind.ValueType = ...,
+        rule_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "rule_ids", b"rule_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperationRules: _TypeAlias = OperationRules  # noqa: Y015
+
+@_typing.final
+class RuleWaiver(_message.Message):
+    """规则豁免 · A CLEAN rule that the place does not ask for, with its reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    operation: _codes_pb2.OperationKind.ValueType
+    """登记操作 · Operation."""
+    rule_id: _builtins.str
+    """规则编号 · The rule, which is not among the operation's rule_ids."""
+    source: _builtins.str
+    """依据 · Published local rules that say so, with their date; at most 2,000 characters."""
+    def __init__(
+        self,
+        *,
+        operation: _codes_pb2.OperationKind.ValueType = ...,
+        rule_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "rule_id", b"rule_id", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuleWaiver: _TypeAlias = RuleWaiver  # noqa: Y015
+
+@_typing.final
+class Rule(_message.Message):
+    """规则 · One rule of instant decisions: what must hold for a rule set to decide."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    ARTICLE_FIELD_NUMBER: _builtins.int
+    ZH_FIELD_NUMBER: _builtins.int
+    EN_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """规则编号 · Id, such as "SOLE_OWNER"; never used for another rule. Finding.rule names it."""
+    article: _builtins.str
+    """依据 · Article."""
+    zh: _builtins.str
+    """中文说明 · What must hold, in Chinese."""
+    en: _builtins.str
+    """英文说明 · The same in English."""
+    standing: Global___RuleStanding.ValueType
+    """规则性质 · Who may leave it out."""
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedScalarFieldContainer[_codes_pb2.OperationKind.ValueType]:
+        """适用事项 · Operations that it belongs to; empty: it is looked at in every case, whoever decides."""
+
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        article: _builtins.str = ...,
+        zh: _builtins.str = ...,
+        en: _builtins.str = ...,
+        standing: Global___RuleStanding.ValueType = ...,
+        operations: _abc.Iterable[_codes_pb2.OperationKind.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "en", b"en", "operations", b"operations", "rule_id", b"rule_id", "standing", b"standing", "zh", b"zh"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rule: _TypeAlias = Rule  # noqa: Y015
 
 @_typing.final
 class TrustSet(_message.Message):

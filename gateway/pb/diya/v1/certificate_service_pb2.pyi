@@ -340,3 +340,111 @@ class VerifyCertificateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerifyCertificateResponse: _TypeAlias = VerifyCertificateResponse  # noqa: Y015
+
+@_typing.final
+class CheckPayoutRequest(_message.Message):
+    """放款核查请求 · On which right, and what the lender's own file expects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    EXPECTED_AMOUNT_FEN_FIELD_NUMBER: _builtins.int
+    EXPECTED_RANK_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`."""
+    certificate: _builtins.str
+    """证照 · Name of a certificate, `registries/{registry}/certificates/{identifier}`."""
+    application: _builtins.str
+    """申请 · Name of a booked application: every proof that it brought of a right that the caller holds."""
+    expected_amount_fen: _builtins.int
+    """预期金额 · Amount that the loan file has, in fen (分); another amount of record fails the condition AMOUNT. 0 asks
+    for no comparison.
+    """
+    expected_rank: _builtins.int
+    """预期顺位 · Lowest rank that the loan file allows, from 1; a rank now below it fails the condition RANK. 0 means the
+    rank that was printed.
+    """
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        certificate: _builtins.str = ...,
+        application: _builtins.str = ...,
+        expected_amount_fen: _builtins.int = ...,
+        expected_rank: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "certificate", b"certificate", "of", b"of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "certificate", b"certificate", "expected_amount_fen", b"expected_amount_fen", "expected_rank", b"expected_rank", "of", b"of", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_of: _TypeAlias = _typing.Literal["certificate", "application"]  # noqa: Y015
+    _WhichOneofArgType_of: _TypeAlias = _typing.Literal["of", b"of"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_of) -> _WhichOneofReturnType_of | None: ...
+
+Global___CheckPayoutRequest: _TypeAlias = CheckPayoutRequest  # noqa: Y015
+
+@_typing.final
+class CheckPayoutResponse(_message.Message):
+    """放款核查答复 · One answer for each certificate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PayoutCheck]:
+        """核查结果 · In the order of the certificates' numbers."""
+
+    def __init__(
+        self,
+        *,
+        checks: _abc.Iterable[Global___PayoutCheck] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPayoutResponse: _TypeAlias = CheckPayoutResponse  # noqa: Y015
+
+@_typing.final
+class PayoutCheck(_message.Message):
+    """放款核查结果 · A signed statement. A client MUST verify it and read it; the fields beside it are for routing alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    SAFE_FIELD_NUMBER: _builtins.int
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    certificate: _builtins.str
+    """证照 · Name of the certificate."""
+    safe: _builtins.bool
+    """可以放款 · Every condition holds at that instant."""
+    statement: _builtins.bytes
+    """证明 · DSSE envelope in JSON (docs/envelope-format.md) with the payload type
+    "application/vnd.diya.payout.v1+json", signed by the registry's seal: a certificate of the purpose REGISTRY whose
+    subject is the authority. A client MUST verify the signature under its own anchors, that the registry is the one
+    that it asked, and that the statement has not expired.
+    """
+    @_builtins.property
+    def valid_until(self) -> _timestamp_pb2.Timestamp:
+        """有效期至 · Instant until which it holds (UTC); then ask again."""
+
+    def __init__(
+        self,
+        *,
+        certificate: _builtins.str = ...,
+        safe: _builtins.bool = ...,
+        statement: _builtins.bytes = ...,
+        valid_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_until", b"valid_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "safe", b"safe", "statement", b"statement", "valid_until", b"valid_until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PayoutCheck: _TypeAlias = PayoutCheck  # noqa: Y015

@@ -55,6 +55,11 @@ class CertificateServiceStub:
                 request_serializer=diya_dot_v1_dot_certificate__service__pb2.VerifyCertificateRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_certificate__service__pb2.VerifyCertificateResponse.FromString,
                 _registered_method=True)
+        self.CheckPayout = channel.unary_unary(
+                '/diya.v1.CertificateService/CheckPayout',
+                request_serializer=diya_dot_v1_dot_certificate__service__pb2.CheckPayoutRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_certificate__service__pb2.CheckPayoutResponse.FromString,
+                _registered_method=True)
 
 
 class CertificateServiceServicer:
@@ -99,6 +104,18 @@ class CertificateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckPayout(self, request, context):
+        """放款核查 · May the loan be paid out on this right now? For a certificate, or for every proof of the caller's that a
+        booked application brought: a statement signed by the registry, with each condition answered by itself, what it
+        rests on, until when it holds and what would void it (docs/statements.md). It changes nothing and may be asked as
+        often as wanted. Caller: an institution that may read the certificate. Errors: CALLER_UNKNOWN,
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, CERTIFICATE_NOT_FOUND, APPLICATION_NOT_FOUND,
+        STATE_NOT_ALLOWED (the application is not booked), SHUTTING_DOWN (the registry cannot sign now, with a delay).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CertificateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +138,11 @@ def add_CertificateServiceServicer_to_server(servicer, server):
                     servicer.VerifyCertificate,
                     request_deserializer=diya_dot_v1_dot_certificate__service__pb2.VerifyCertificateRequest.FromString,
                     response_serializer=diya_dot_v1_dot_certificate__service__pb2.VerifyCertificateResponse.SerializeToString,
+            ),
+            'CheckPayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckPayout,
+                    request_deserializer=diya_dot_v1_dot_certificate__service__pb2.CheckPayoutRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_certificate__service__pb2.CheckPayoutResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -232,6 +254,33 @@ class CertificateService:
             '/diya.v1.CertificateService/VerifyCertificate',
             diya_dot_v1_dot_certificate__service__pb2.VerifyCertificateRequest.SerializeToString,
             diya_dot_v1_dot_certificate__service__pb2.VerifyCertificateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckPayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.CertificateService/CheckPayout',
+            diya_dot_v1_dot_certificate__service__pb2.CheckPayoutRequest.SerializeToString,
+            diya_dot_v1_dot_certificate__service__pb2.CheckPayoutResponse.FromString,
             options,
             channel_credentials,
             insecure,

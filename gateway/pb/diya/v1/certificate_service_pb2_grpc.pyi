@@ -55,6 +55,14 @@ class CertificateServiceStub:
     identifier and an unknown digest give the same answer. Errors: FIELD_INVALID, REGISTRY_NOT_FOUND,
     CERTIFICATE_NOT_FOUND, QUOTA_EXCEEDED, OVERLOADED.
     """
+    CheckPayout: _grpc.UnaryUnaryMultiCallable[_certificate_service_pb2.CheckPayoutRequest, _certificate_service_pb2.CheckPayoutResponse]
+    """放款核查 · May the loan be paid out on this right now? For a certificate, or for every proof of the caller's that a
+    booked application brought: a statement signed by the registry, with each condition answered by itself, what it
+    rests on, until when it holds and what would void it (docs/statements.md). It changes nothing and may be asked as
+    often as wanted. Caller: an institution that may read the certificate. Errors: CALLER_UNKNOWN,
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, CERTIFICATE_NOT_FOUND, APPLICATION_NOT_FOUND,
+    STATE_NOT_ALLOWED (the application is not booked), SHUTTING_DOWN (the registry cannot sign now, with a delay).
+    """
 
 @_typing.type_check_only
 class CertificateServiceAsyncStub(CertificateServiceStub):
@@ -82,6 +90,14 @@ class CertificateServiceAsyncStub(CertificateServiceStub):
     in the QR code), or by the digest of the file. Any state. Rate-limited by address. A wrong code, an unknown
     identifier and an unknown digest give the same answer. Errors: FIELD_INVALID, REGISTRY_NOT_FOUND,
     CERTIFICATE_NOT_FOUND, QUOTA_EXCEEDED, OVERLOADED.
+    """
+    CheckPayout: _aio.UnaryUnaryMultiCallable[_certificate_service_pb2.CheckPayoutRequest, _certificate_service_pb2.CheckPayoutResponse]  # type: ignore[assignment]
+    """放款核查 · May the loan be paid out on this right now? For a certificate, or for every proof of the caller's that a
+    booked application brought: a statement signed by the registry, with each condition answered by itself, what it
+    rests on, until when it holds and what would void it (docs/statements.md). It changes nothing and may be asked as
+    often as wanted. Caller: an institution that may read the certificate. Errors: CALLER_UNKNOWN,
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, CERTIFICATE_NOT_FOUND, APPLICATION_NOT_FOUND,
+    STATE_NOT_ALLOWED (the application is not booked), SHUTTING_DOWN (the registry cannot sign now, with a delay).
     """
 
 class CertificateServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -131,6 +147,20 @@ class CertificateServiceServicer(metaclass=_abc_1.ABCMeta):
         in the QR code), or by the digest of the file. Any state. Rate-limited by address. A wrong code, an unknown
         identifier and an unknown digest give the same answer. Errors: FIELD_INVALID, REGISTRY_NOT_FOUND,
         CERTIFICATE_NOT_FOUND, QUOTA_EXCEEDED, OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckPayout(
+        self,
+        request: _certificate_service_pb2.CheckPayoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_certificate_service_pb2.CheckPayoutResponse, _abc.Awaitable[_certificate_service_pb2.CheckPayoutResponse]]:
+        """放款核查 · May the loan be paid out on this right now? For a certificate, or for every proof of the caller's that a
+        booked application brought: a statement signed by the registry, with each condition answered by itself, what it
+        rests on, until when it holds and what would void it (docs/statements.md). It changes nothing and may be asked as
+        often as wanted. Caller: an institution that may read the certificate. Errors: CALLER_UNKNOWN,
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, CERTIFICATE_NOT_FOUND, APPLICATION_NOT_FOUND,
+        STATE_NOT_ALLOWED (the application is not booked), SHUTTING_DOWN (the registry cannot sign now, with a delay).
         """
 
 def add_CertificateServiceServicer_to_server(servicer: CertificateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

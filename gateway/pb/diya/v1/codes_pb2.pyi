@@ -113,7 +113,7 @@ class _ApplicationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Appli
     APPLICATION_KIND_PRE_NOTICE: _ApplicationKind.ValueType  # 3
     """预告登记 · Pre-notices: create, convert, release (SubmitPreNotice)."""
     APPLICATION_KIND_ENCUMBERED_TRANSFER: _ApplicationKind.ValueType  # 4
-    """带押过户 · Encumbered transfer, every mode and phase (SubmitEncumberedTransfer)."""
+    """带押过户 · Encumbered transfer, every mode and phase (SubmitEncumberedTransfer, AdvanceCase)."""
 
 class ApplicationKind(_ApplicationKind, metaclass=_ApplicationKindEnumTypeWrapper):
     """申请种类 · The four kinds of request, one submit call each."""
@@ -127,7 +127,7 @@ APPLICATION_KIND_MORTGAGE_RELEASE: ApplicationKind.ValueType  # 2
 APPLICATION_KIND_PRE_NOTICE: ApplicationKind.ValueType  # 3
 """预告登记 · Pre-notices: create, convert, release (SubmitPreNotice)."""
 APPLICATION_KIND_ENCUMBERED_TRANSFER: ApplicationKind.ValueType  # 4
-"""带押过户 · Encumbered transfer, every mode and phase (SubmitEncumberedTransfer)."""
+"""带押过户 · Encumbered transfer, every mode and phase (SubmitEncumberedTransfer, AdvanceCase)."""
 Global___ApplicationKind: _TypeAlias = ApplicationKind  # noqa: Y015
 
 class _RegistrationType:

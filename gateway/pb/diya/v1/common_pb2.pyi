@@ -459,7 +459,10 @@ Global___Clerk: _TypeAlias = Clerk  # noqa: Y015
 
 @_typing.final
 class PowerOfAttorney(_message.Message):
-    """授权委托书 · A power of attorney. Looked at on acceptance and again at booking."""
+    """授权委托书 · A power of attorney. Looked at on acceptance and again at booking; the power itself comes as a paper
+    AUTHORISATION (signed by the principal where the form is PLAIN or STANDING_INSTITUTION). Where it stands, the agent's
+    signature counts for the principal's, and a registrar decides; else N-AUTHORISATION says what is wrong with it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -482,7 +485,9 @@ class PowerOfAttorney(_message.Message):
     deed_number: _builtins.str
     """公证书号 · Number of the deed."""
     agency: _builtins.str
-    """代理机构 QLRDLJG · Agency that the agent works for; empty when none."""
+    """代理机构 QLRDLJG · Agency that the agent works for, its name or USCC; empty when none. A registered institution is
+    never its customer's agent on a plain power.
+    """
     @_builtins.property
     def agent(self) -> Global___Person:
         """代理人 · Agent."""

@@ -198,7 +198,7 @@ class Header(_message.Message):
     institution's: APPLICATION_NOT_FOUND.
     """
     phase: _builtins.int
-    """阶段 · Phase of the case, from 1."""
+    """阶段 · Phase of the case, from 1. A phase from 2 on is filed by AdvanceCase, and only by it (FIELD_INVALID)."""
     @_builtins.property
     def clerk(self) -> _common_pb2.Clerk:
         """经办人 · Clerk of the applicant institution. Absent in acts of a registrar or an operator."""

@@ -150,6 +150,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons, or this registrar may only review: another books."""
     ERROR_REASON_VERSION_CONFLICT: _ErrorReason.ValueType  # 96
     """版本不连续 · FAILED_PRECONDITION. A profile or rule set whose version is not one more than the last."""
+    ERROR_REASON_FEED_SEQUENCE_REUSED: _ErrorReason.ValueType  # 97
+    """数据序号重复 · ALREADY_EXISTS. The feed's running number was taken with other bytes: send what came after it."""
+    ERROR_REASON_FEED_GAP_TOO_LARGE: _ErrorReason.ValueType  # 98
+    """待补数据过多 · FAILED_PRECONDITION. Too many acts wait behind a hole of the feed: close it first."""
+    ERROR_REASON_OWN_CASE_FORBIDDEN: _ErrorReason.ValueType  # 99
+    """应当回避 · PERMISSION_DENIED. The registrar is a party to the case, or has reviewed what is to be booked
+    (Profile.own_case_forbidden): another registrar goes on.
+    """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 110
     """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
@@ -299,6 +307,14 @@ ERROR_REASON_SECOND_PERSON_REQUIRED: ErrorReason.ValueType  # 95
 """须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons, or this registrar may only review: another books."""
 ERROR_REASON_VERSION_CONFLICT: ErrorReason.ValueType  # 96
 """版本不连续 · FAILED_PRECONDITION. A profile or rule set whose version is not one more than the last."""
+ERROR_REASON_FEED_SEQUENCE_REUSED: ErrorReason.ValueType  # 97
+"""数据序号重复 · ALREADY_EXISTS. The feed's running number was taken with other bytes: send what came after it."""
+ERROR_REASON_FEED_GAP_TOO_LARGE: ErrorReason.ValueType  # 98
+"""待补数据过多 · FAILED_PRECONDITION. Too many acts wait behind a hole of the feed: close it first."""
+ERROR_REASON_OWN_CASE_FORBIDDEN: ErrorReason.ValueType  # 99
+"""应当回避 · PERMISSION_DENIED. The registrar is a party to the case, or has reviewed what is to be booked
+(Profile.own_case_forbidden): another registrar goes on.
+"""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 110
 """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111

@@ -26,7 +26,7 @@ from gateway.pb.diya.v1 import common_pb2 as diya_dot_v1_dot_common__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64iya/v1/finding.proto\x12\x07\x64iya.v1\x1a\x14\x64iya/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\x01\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0f\n\x07\x61rticle\x18\x05 \x01(\t\x12\n\n\x02zh\x18\x06 \x01(\t\x12\n\n\x02\x65n\x18\x07 \x01(\t\x12\x0f\n\x07\x63ure_zh\x18\x08 \x01(\t\x12\x0f\n\x07\x63ure_en\x18\t \x01(\t\x12#\n\x08severity\x18\n \x01(\x0e\x32\x11.diya.v1.Severity\x12\x0f\n\x07parties\x18\x0b \x03(\t\x12\x11\n\tunit_code\x18\x0c \x01(\t\x12\x12\n\noperations\x18\r \x03(\x05\"\xdc\x01\n\x0ePartyReference\x12\r\n\x05party\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x32\n\x0binstitution\x18\x03 \x01(\x0b\x32\x1d.diya.v1.InstitutionReference\x12 \n\x04role\x18\x04 \x01(\x0e\x32\x12.diya.v1.PartyRole\x12\x12\n\noperations\x18\x05 \x03(\x05\x12\x13\n\x0bpaper_codes\x18\x06 \x03(\t\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8b\x01\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEVERITY_BLOCKS\x10\x01\x12\x13\n\x0fSEVERITY_AWAITS\x10\x02\x12\x12\n\x0eSEVERITY_WAITS\x10\x03\x12\x13\n\x0fSEVERITY_REFERS\x10\x04\x12\x12\n\x0eSEVERITY_WARNS\x10\x05*\x8c\x01\n\tPartyRole\x12\x1a\n\x16PARTY_ROLE_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARTY_ROLE_CO_APPLICANT\x10\x01\x12\x18\n\x14PARTY_ROLE_CONSENTER\x10\x02\x12\x15\n\x11PARTY_ROLE_PAYOFF\x10\x03\x12\x15\n\x11PARTY_ROLE_PAPERS\x10\x04\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64iya/v1/finding.proto\x12\x07\x64iya.v1\x1a\x14\x64iya/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x02\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0f\n\x07\x61rticle\x18\x05 \x01(\t\x12\n\n\x02zh\x18\x06 \x01(\t\x12\n\n\x02\x65n\x18\x07 \x01(\t\x12\x0f\n\x07\x63ure_zh\x18\x08 \x01(\t\x12\x0f\n\x07\x63ure_en\x18\t \x01(\t\x12#\n\x08severity\x18\n \x01(\x0e\x32\x11.diya.v1.Severity\x12\x0f\n\x07parties\x18\x0b \x03(\t\x12\x11\n\tunit_code\x18\x0c \x01(\t\x12\x12\n\noperations\x18\r \x03(\x05\x12\x14\n\x0crule_version\x18\x0e \x01(\x05\"\xdc\x01\n\x0ePartyReference\x12\r\n\x05party\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x32\n\x0binstitution\x18\x03 \x01(\x0b\x32\x1d.diya.v1.InstitutionReference\x12 \n\x04role\x18\x04 \x01(\x0e\x32\x12.diya.v1.PartyRole\x12\x12\n\noperations\x18\x05 \x03(\x05\x12\x13\n\x0bpaper_codes\x18\x06 \x03(\t\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8b\x01\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEVERITY_BLOCKS\x10\x01\x12\x13\n\x0fSEVERITY_AWAITS\x10\x02\x12\x12\n\x0eSEVERITY_WAITS\x10\x03\x12\x13\n\x0fSEVERITY_REFERS\x10\x04\x12\x12\n\x0eSEVERITY_WARNS\x10\x05*\x8c\x01\n\tPartyRole\x12\x1a\n\x16PARTY_ROLE_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARTY_ROLE_CO_APPLICANT\x10\x01\x12\x18\n\x14PARTY_ROLE_CONSENTER\x10\x02\x12\x15\n\x11PARTY_ROLE_PAYOFF\x10\x03\x12\x15\n\x11PARTY_ROLE_PAPERS\x10\x04\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +34,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diya.v1.finding_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\ncn.diya.v1P\001'
-  _globals['_SEVERITY']._serialized_start=550
-  _globals['_SEVERITY']._serialized_end=689
-  _globals['_PARTYROLE']._serialized_start=692
-  _globals['_PARTYROLE']._serialized_end=832
+  _globals['_SEVERITY']._serialized_start=572
+  _globals['_SEVERITY']._serialized_end=711
+  _globals['_PARTYROLE']._serialized_start=714
+  _globals['_PARTYROLE']._serialized_end=854
   _globals['_FINDING']._serialized_start=90
-  _globals['_FINDING']._serialized_end=324
-  _globals['_PARTYREFERENCE']._serialized_start=327
-  _globals['_PARTYREFERENCE']._serialized_end=547
+  _globals['_FINDING']._serialized_end=346
+  _globals['_PARTYREFERENCE']._serialized_start=349
+  _globals['_PARTYREFERENCE']._serialized_end=569
 # @@protoc_insertion_point(module_scope)

@@ -110,10 +110,13 @@ class Finding(_message.Message):
     PARTIES_FIELD_NUMBER: _builtins.int
     UNIT_CODE_FIELD_NUMBER: _builtins.int
     OPERATIONS_FIELD_NUMBER: _builtins.int
+    RULE_VERSION_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """理由代码 · Code of the reasons list, such as "N-INCOMPLETE", "C-MISMATCH", "M-REFER". New codes may come."""
     rule: _builtins.str
-    """规则代码 · The rule behind it: the R- code that it would be after acceptance, such as "R-SEIZED"; may be empty."""
+    """规则代码 · The rule behind it: the R- code that it would be after acceptance, such as "R-SEIZED"; of M-REFER the id
+    of the rule that hands the case to a person, such as "SOLE_OWNER" (Rule.rule_id); may be empty.
+    """
     field: _builtins.str
     """字段 · Path of the field, such as "terms.operations[0].mortgage_first.content.claim_amount"; may be empty."""
     file: _builtins.str
@@ -134,6 +137,8 @@ class Finding(_message.Message):
     """严重程度 · What it does to the case."""
     unit_code: _builtins.str
     """不动产单元号 · Unit that it concerns, 28 characters; may be empty."""
+    rule_version: _builtins.int
+    """规则集版本 · Of M-REFER: version of the rule set in force when the rule was looked at; 0 where none was."""
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """当事人 · Ids of the parties of the terms whom it concerns; may be empty."""
@@ -158,10 +163,11 @@ class Finding(_message.Message):
         parties: _abc.Iterable[_builtins.str] | None = ...,
         unit_code: _builtins.str = ...,
         operations: _abc.Iterable[_builtins.int] | None = ...,
+        rule_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "code", b"code", "cure_en", b"cure_en", "cure_zh", b"cure_zh", "en", b"en", "field", b"field", "file", b"file", "operations", b"operations", "parties", b"parties", "rule", b"rule", "severity", b"severity", "unit_code", b"unit_code", "zh", b"zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "code", b"code", "cure_en", b"cure_en", "cure_zh", b"cure_zh", "en", b"en", "field", b"field", "file", b"file", "operations", b"operations", "parties", b"parties", "rule", b"rule", "rule_version", b"rule_version", "severity", b"severity", "unit_code", b"unit_code", "zh", b"zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -398,7 +398,9 @@ class MortgageContent(_message.Message):
     secured_scope: _builtins.str
     """担保范围 DBFW · Secured scope; "/" when the parties do not ask to record it, never empty."""
     transfer_restriction: _codes_pb2.TransferRestriction.ValueType
-    """转让限制 SFCZJZHXZ · Agreement that forbids or limits the transfer: NONE or RESTRICTED."""
+    """转让限制 SFCZJZHXZ · Agreement that forbids or limits the transfer: NONE or RESTRICTED. UNRECORDED only in a change of
+    a mortgage that has no word on it and that is changed in something else.
+    """
     transfer_restriction_text: _builtins.str
     """转让限制内容 · Wording of the restriction; several agreements one line each."""
     collateral_kind: _codes_pb2.CollateralKind.ValueType

@@ -136,6 +136,26 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """预告登记将失效 · A pre-notice that you hold lapses soon (60, 75, 85 days)."""
     EVENT_KIND_DEADLINE_CHANGED: _EventKind.ValueType  # 25
     """期限变更 · The deadline was computed anew."""
+    EVENT_KIND_SEIZURE_ENDED: _EventKind.ValueType  # 26
+    """查封终止 · A seizure that you were told of was lifted."""
+    EVENT_KIND_DEADLINE_BREACHED: _EventKind.ValueType  # 27
+    """逾期未办结 · The deadline passed and the case is not decided."""
+    EVENT_KIND_PRE_NOTICE_LAPSE_PRESUMED: _EventKind.ValueType  # 28
+    """预告登记推定失效 · A pre-notice that you hold is presumed to have lapsed (CC 221); a registrar confirms it or not."""
+    EVENT_KIND_PRE_NOTICE_LAPSED: _EventKind.ValueType  # 29
+    """预告登记失效 · A registrar confirmed that a pre-notice that you hold has lapsed: it has ended."""
+    EVENT_KIND_FUNDS_LEG_DUE: _EventKind.ValueType  # 30
+    """付款条件成就 · A leg of the funds plan became payable: see Application.funds_legs."""
+    EVENT_KIND_FUNDS_HELD: _EventKind.ValueType  # 31
+    """监管资金已到账 · The escrow bank stated that it holds the money of the plan."""
+    EVENT_KIND_FUNDS_RELEASED: _EventKind.ValueType  # 32
+    """监管资金已划付 · The escrow bank stated that it released the money of the plan."""
+    EVENT_KIND_PAYOFF_NEARS: _EventKind.ValueType  # 33
+    """结清期限将至 · In a segmented case the old loan is still to be paid off, and its day is near."""
+    EVENT_KIND_PAYOFF_OVERDUE: _EventKind.ValueType  # 34
+    """结清逾期 · In a segmented case the old loan was to be paid off by now and is not; the registrar is told too."""
+    EVENT_KIND_PRE_NOTICE_STANDS: _EventKind.ValueType  # 35
+    """预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """事件种类 · What happened."""
@@ -194,6 +214,26 @@ EVENT_KIND_PRE_NOTICE_LAPSING: EventKind.ValueType  # 24
 """预告登记将失效 · A pre-notice that you hold lapses soon (60, 75, 85 days)."""
 EVENT_KIND_DEADLINE_CHANGED: EventKind.ValueType  # 25
 """期限变更 · The deadline was computed anew."""
+EVENT_KIND_SEIZURE_ENDED: EventKind.ValueType  # 26
+"""查封终止 · A seizure that you were told of was lifted."""
+EVENT_KIND_DEADLINE_BREACHED: EventKind.ValueType  # 27
+"""逾期未办结 · The deadline passed and the case is not decided."""
+EVENT_KIND_PRE_NOTICE_LAPSE_PRESUMED: EventKind.ValueType  # 28
+"""预告登记推定失效 · A pre-notice that you hold is presumed to have lapsed (CC 221); a registrar confirms it or not."""
+EVENT_KIND_PRE_NOTICE_LAPSED: EventKind.ValueType  # 29
+"""预告登记失效 · A registrar confirmed that a pre-notice that you hold has lapsed: it has ended."""
+EVENT_KIND_FUNDS_LEG_DUE: EventKind.ValueType  # 30
+"""付款条件成就 · A leg of the funds plan became payable: see Application.funds_legs."""
+EVENT_KIND_FUNDS_HELD: EventKind.ValueType  # 31
+"""监管资金已到账 · The escrow bank stated that it holds the money of the plan."""
+EVENT_KIND_FUNDS_RELEASED: EventKind.ValueType  # 32
+"""监管资金已划付 · The escrow bank stated that it released the money of the plan."""
+EVENT_KIND_PAYOFF_NEARS: EventKind.ValueType  # 33
+"""结清期限将至 · In a segmented case the old loan is still to be paid off, and its day is near."""
+EVENT_KIND_PAYOFF_OVERDUE: EventKind.ValueType  # 34
+"""结清逾期 · In a segmented case the old loan was to be paid off by now and is not; the registrar is told too."""
+EVENT_KIND_PRE_NOTICE_STANDS: EventKind.ValueType  # 35
+"""预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -221,6 +261,9 @@ class Outcome(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     WOULD_BE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    PREDICTION_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_FIELD_NUMBER: _builtins.int
+    STATUTORY_DEADLINE_PROVISIONAL_FIELD_NUMBER: _builtins.int
     result: Global___OutcomeResult.ValueType
     """结果 · Result."""
     application: _builtins.str
@@ -239,6 +282,8 @@ class Outcome(_message.Message):
     """预计结果 · Only with validate_only: what a submission would have come to at as_of_index."""
     replayed: _builtins.bool
     """原答复 · This is the stored answer to an act that had been taken before."""
+    statutory_deadline_provisional: _builtins.bool
+    """法定期限是否暂定 · It rests on statute only."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
         """审查意见 · All findings, blocking ones first."""
@@ -271,6 +316,16 @@ class Outcome(_message.Message):
     def parties_expire_at(self) -> _timestamp_pb2.Timestamp:
         """签署截止 · Instant at which AWAITING_PARTIES ends (UTC); absent otherwise."""
 
+    @_builtins.property
+    def prediction(self) -> Global___Prediction:
+        """试算预测 · Only with validate_only, and only where register facts may be told: what is to be expected."""
+
+    @_builtins.property
+    def statutory_deadline(self) -> _date_pb2.Date:
+        """法定期限 · Last of the 30 working days of the statute (IR 20), a day in China; `deadline` is what the place promises
+        within them. Absent before acceptance.
+        """
+
     def __init__(
         self,
         *,
@@ -291,14 +346,95 @@ class Outcome(_message.Message):
         validate_only: _builtins.bool = ...,
         would_be: Global___OutcomeResult.ValueType = ...,
         replayed: _builtins.bool = ...,
+        prediction: Global___Prediction | None = ...,
+        statutory_deadline: _date_pb2.Date | None = ...,
+        statutory_deadline_provisional: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "booked_at", b"booked_at", "deadline", b"deadline", "parties_expire_at", b"parties_expire_at", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "booked_at", b"booked_at", "deadline", b"deadline", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt", "statutory_deadline", b"statutory_deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "application", b"application", "as_of_index", b"as_of_index", "awaiting", b"awaiting", "booked_at", b"booked_at", "case_number", b"case_number", "certificates", b"certificates", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "findings", b"findings", "parties_expire_at", b"parties_expire_at", "receipt", b"receipt", "replayed", b"replayed", "result", b"result", "state", b"state", "validate_only", b"validate_only", "would_be", b"would_be"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "application", b"application", "as_of_index", b"as_of_index", "awaiting", b"awaiting", "booked_at", b"booked_at", "case_number", b"case_number", "certificates", b"certificates", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "findings", b"findings", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt", "replayed", b"replayed", "result", b"result", "state", b"state", "statutory_deadline", b"statutory_deadline", "statutory_deadline_provisional", b"statutory_deadline_provisional", "validate_only", b"validate_only", "would_be", b"would_be"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
+
+@_typing.final
+class Prediction(_message.Message):
+    """试算预测 · What a submission made at as_of_index would meet. Binds nothing: others may be accepted first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASES_BEFORE_FIELD_NUMBER: _builtins.int
+    RANKS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_AT_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
+    DEADLINE_PROVISIONAL_FIELD_NUMBER: _builtins.int
+    cases_before: _builtins.int
+    """在先案件数 · Accepted, unfinished cases that go before it on its units."""
+    deadline_provisional: _builtins.bool
+    """期限是否暂定 · The deadline rests on statute only."""
+    @_builtins.property
+    def ranks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PredictedRank]:
+        """顺位 · Rank that each new mortgage would be printed with."""
+
+    @_builtins.property
+    def accepted_at(self) -> _timestamp_pb2.Timestamp:
+        """预计受理时间 · Instant of acceptance (UTC), if every awaited party signed now."""
+
+    @_builtins.property
+    def deadline(self) -> _date_pb2.Date:
+        """承诺办结日 · Day by which it would have to be decided, a day in China."""
+
+    def __init__(
+        self,
+        *,
+        cases_before: _builtins.int = ...,
+        ranks: _abc.Iterable[Global___PredictedRank] | None = ...,
+        accepted_at: _timestamp_pb2.Timestamp | None = ...,
+        deadline: _date_pb2.Date | None = ...,
+        deadline_provisional: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "deadline", b"deadline"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "cases_before", b"cases_before", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "ranks", b"ranks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Prediction: _TypeAlias = Prediction  # noqa: Y015
+
+@_typing.final
+class PredictedRank(_message.Message):
+    """预测顺位 · Rank of one new mortgage on one unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    UNIT_CODE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    RANK_AT_WORST_FIELD_NUMBER: _builtins.int
+    operation: _builtins.int
+    """对应操作 · Position of the operation, from 0."""
+    unit_code: _builtins.str
+    """不动产单元号 · Unit, 28 characters."""
+    rank: _builtins.int
+    """顺位 · Rank on the register as it stands after the operations before it."""
+    rank_at_worst: _builtins.int
+    """最低顺位 · Rank if each case that goes before it on the unit books one mortgage first."""
+    def __init__(
+        self,
+        *,
+        operation: _builtins.int = ...,
+        unit_code: _builtins.str = ...,
+        rank: _builtins.int = ...,
+        rank_at_worst: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "rank", b"rank", "rank_at_worst", b"rank_at_worst", "unit_code", b"unit_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictedRank: _TypeAlias = PredictedRank  # noqa: Y015
 
 @_typing.final
 class Receipt(_message.Message):
@@ -488,7 +624,7 @@ class Event(_message.Message):
     index: _builtins.int
     """账本序号 · Index of the ledger entry."""
     unit_code: _builtins.str
-    """不动产单元号 · Unit, 28 characters, for SEIZURE and PRE_NOTICE_LAPSING."""
+    """不动产单元号 · Unit, 28 characters, for SEIZURE, SEIZURE_ENDED and PRE_NOTICE_LAPSING."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """时间 · Instant of the ledger entry (UTC)."""

@@ -56,7 +56,7 @@ class PartyServiceStub:
     """同意 · Consents, or states a payoff, an undertaking or a payout (ConsentAct).
     Caller: an institution whose consent is awaited or that holds a right on the unit; key role CONSENT.
     States: AWAITING_PARTIES, ACCEPTED, IN_REVIEW, SUPPLEMENT_REQUESTED, SUSPENDED, AWAITING_TAX,
-    AWAITING_PAYOFF; PAID_OUT also in BOOKED.
+    AWAITING_PAYOFF; PAID_OUT, FUNDS_HELD and FUNDS_RELEASED also in BOOKED.
     Leaves: the state it was in, or the next when it opened a gate.
     Results: DONE, ACCEPTED, BOOKED, AWAITING_PARTIES. Errors: see the service.
     """
@@ -103,7 +103,7 @@ class PartyServiceAsyncStub(PartyServiceStub):
     """同意 · Consents, or states a payoff, an undertaking or a payout (ConsentAct).
     Caller: an institution whose consent is awaited or that holds a right on the unit; key role CONSENT.
     States: AWAITING_PARTIES, ACCEPTED, IN_REVIEW, SUPPLEMENT_REQUESTED, SUSPENDED, AWAITING_TAX,
-    AWAITING_PAYOFF; PAID_OUT also in BOOKED.
+    AWAITING_PAYOFF; PAID_OUT, FUNDS_HELD and FUNDS_RELEASED also in BOOKED.
     Leaves: the state it was in, or the next when it opened a gate.
     Results: DONE, ACCEPTED, BOOKED, AWAITING_PARTIES. Errors: see the service.
     """
@@ -165,7 +165,7 @@ class PartyServiceServicer(metaclass=_abc_1.ABCMeta):
         """同意 · Consents, or states a payoff, an undertaking or a payout (ConsentAct).
         Caller: an institution whose consent is awaited or that holds a right on the unit; key role CONSENT.
         States: AWAITING_PARTIES, ACCEPTED, IN_REVIEW, SUPPLEMENT_REQUESTED, SUSPENDED, AWAITING_TAX,
-        AWAITING_PAYOFF; PAID_OUT also in BOOKED.
+        AWAITING_PAYOFF; PAID_OUT, FUNDS_HELD and FUNDS_RELEASED also in BOOKED.
         Leaves: the state it was in, or the next when it opened a gate.
         Results: DONE, ACCEPTED, BOOKED, AWAITING_PARTIES. Errors: see the service.
         """

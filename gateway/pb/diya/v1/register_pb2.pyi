@@ -657,6 +657,8 @@ class PreNotice(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     BOOKING_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    CONVERTIBLE_UNTIL_FIELD_NUMBER: _builtins.int
+    CONVERTIBLE_UNTIL_PROVISIONAL_FIELD_NUMBER: _builtins.int
     right_id: _builtins.str
     """权利编号 · Id of the right."""
     kind: _codes_pb2.PreNoticeKind.ValueType
@@ -669,6 +671,8 @@ class PreNotice(_message.Message):
     """转让限制 SFCZJZHXZ · Transfer restriction; of a mortgage."""
     status: Global___PreNoticeStatus.ValueType
     """状态 · Status."""
+    convertible_until_provisional: _builtins.bool
+    """转本截止是否暂定 · That day rests on statute only: its lapse is a registrar's to judge."""
     @_builtins.property
     def unit_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """不动产单元号 · Units covered, 28 characters each."""
@@ -713,6 +717,12 @@ class PreNotice(_message.Message):
     def release(self) -> Global___Booking:
         """注销信息 · Booking of release or conversion; absent while live."""
 
+    @_builtins.property
+    def convertible_until(self) -> _date_pb2.Date:
+        """转本截止 · Last day on which it can be converted: 90 days from `registrable_from`, rolled to a working day (CC 203, 221),
+        a day in China. Past it the pre-notice is presumed to have lapsed until a registrar has confirmed that.
+        """
+
     def __init__(
         self,
         *,
@@ -733,10 +743,12 @@ class PreNotice(_message.Message):
         status: Global___PreNoticeStatus.ValueType = ...,
         booking: Global___Booking | None = ...,
         release: Global___Booking | None = ...,
+        convertible_until: _date_pb2.Date | None = ...,
+        convertible_until_provisional: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "claim_amount", b"claim_amount", "price", b"price", "proof", b"proof", "registrable_from", b"registrable_from", "release", b"release", "term_end", b"term_end", "term_start", b"term_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "claim_amount", b"claim_amount", "convertible_until", b"convertible_until", "price", b"price", "proof", b"proof", "registrable_from", b"registrable_from", "release", b"release", "term_end", b"term_end", "term_start", b"term_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "claim_amount", b"claim_amount", "contract_number", b"contract_number", "holders", b"holders", "kind", b"kind", "obligors", b"obligors", "price", b"price", "proof", b"proof", "registrable_from", b"registrable_from", "release", b"release", "right_id", b"right_id", "secured_scope", b"secured_scope", "status", b"status", "term_end", b"term_end", "term_start", b"term_start", "transfer_restriction", b"transfer_restriction", "unit_codes", b"unit_codes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "claim_amount", b"claim_amount", "contract_number", b"contract_number", "convertible_until", b"convertible_until", "convertible_until_provisional", b"convertible_until_provisional", "holders", b"holders", "kind", b"kind", "obligors", b"obligors", "price", b"price", "proof", b"proof", "registrable_from", b"registrable_from", "release", b"release", "right_id", b"right_id", "secured_scope", b"secured_scope", "status", b"status", "term_end", b"term_end", "term_start", b"term_start", "transfer_restriction", b"transfer_restriction", "unit_codes", b"unit_codes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -767,6 +779,7 @@ class Seizure(_message.Message):
     INSTRUMENT_FIELD_NUMBER: _builtins.int
     BOOKING_FIELD_NUMBER: _builtins.int
     LIFTING_FIELD_NUMBER: _builtins.int
+    RENEWED_FROM_FIELD_NUMBER: _builtins.int
     right_id: _builtins.str
     """查封编号 · Id in the register."""
     unit_code: _builtins.str
@@ -787,6 +800,8 @@ class Seizure(_message.Message):
     """查封范围 CFFW · Extent in the words of the instrument."""
     instrument: _builtins.str
     """查封文件 CFWJ · Kind of the instrument, such as 协助执行通知书."""
+    renewed_from: _builtins.str
+    """续封前编号 · Id of the row that this renewal supersedes; empty for a first one."""
     @_builtins.property
     def target_person(self) -> _common_pb2.Person:
         """被执行人 · Person whose right is seized."""
@@ -845,10 +860,11 @@ class Seizure(_message.Message):
         instrument: _builtins.str = ...,
         booking: Global___Booking | None = ...,
         lifting: Global___SeizureLifting | None = ...,
+        renewed_from: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booking", b"booking", "entered_at", b"entered_at", "extent", b"extent", "lifting", b"lifting", "served_at", b"served_at", "starts_on", b"starts_on", "target_person", b"target_person", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "booking", b"booking", "entered_at", b"entered_at", "extent", b"extent", "extent_text", b"extent_text", "instrument", b"instrument", "instrument_number", b"instrument_number", "kind", b"kind", "lifting", b"lifting", "notified", b"notified", "position", b"position", "proof_of_service_sha256", b"proof_of_service_sha256", "right_id", b"right_id", "served_at", b"served_at", "starts_on", b"starts_on", "status", b"status", "target_person", b"target_person", "unit_code", b"unit_code", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "booking", b"booking", "entered_at", b"entered_at", "extent", b"extent", "extent_text", b"extent_text", "instrument", b"instrument", "instrument_number", b"instrument_number", "kind", b"kind", "lifting", b"lifting", "notified", b"notified", "position", b"position", "proof_of_service_sha256", b"proof_of_service_sha256", "renewed_from", b"renewed_from", "right_id", b"right_id", "served_at", b"served_at", "starts_on", b"starts_on", "status", b"status", "target_person", b"target_person", "unit_code", b"unit_code", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -899,6 +915,12 @@ class SeizureNotification(_message.Message):
     LENDER_FIELD_NUMBER: _builtins.int
     TOLD_AT_FIELD_NUMBER: _builtins.int
     READ_AT_FIELD_NUMBER: _builtins.int
+    EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    MAXIMUM_AMOUNT_FIELD_NUMBER: _builtins.int
+    event_sequence: _builtins.int
+    """事件序号 · Number of the event SEIZURE in the lender's own sequence."""
+    maximum_amount: _builtins.bool
+    """最高额抵押 · The lender holds a maximum-amount mortgage here whose claim is not fixed: it grows no more (CC 423(4))."""
     @_builtins.property
     def lender(self) -> _common_pb2.InstitutionReference:
         """抵押权人 · Lender."""
@@ -917,10 +939,12 @@ class SeizureNotification(_message.Message):
         lender: _common_pb2.InstitutionReference | None = ...,
         told_at: _timestamp_pb2.Timestamp | None = ...,
         read_at: _timestamp_pb2.Timestamp | None = ...,
+        event_sequence: _builtins.int = ...,
+        maximum_amount: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lender", b"lender", "read_at", b"read_at", "told_at", b"told_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lender", b"lender", "read_at", b"read_at", "told_at", b"told_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_sequence", b"event_sequence", "lender", b"lender", "maximum_amount", b"maximum_amount", "read_at", b"read_at", "told_at", b"told_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -942,6 +966,8 @@ class Dissent(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     BOOKING_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    COURT_CASE_NUMBER_FIELD_NUMBER: _builtins.int
+    SUIT_DUE_ON_FIELD_NUMBER: _builtins.int
     right_id: _builtins.str
     """异议编号 · Id in the register."""
     unit_code: _builtins.str
@@ -950,6 +976,8 @@ class Dissent(_message.Message):
     """异议事项 YYSX · Matter disputed."""
     status: _codes_pb2.RightStatus.ValueType
     """权属状态 QSZT · Whether it counts today."""
+    court_case_number: _builtins.str
+    """法院案号 · Number of the court's case; empty before suit was filed."""
     @_builtins.property
     def applicant(self) -> _common_pb2.Person:
         """异议申请人 · Who dissents."""
@@ -974,6 +1002,12 @@ class Dissent(_message.Message):
     def release(self) -> Global___Booking:
         """注销信息 · Booking of its end (ZXYYYWH, ZXYYYY, ZXSJ); absent while live."""
 
+    @_builtins.property
+    def suit_due_on(self) -> _date_pb2.Date:
+        """起诉期限 · Last of the 15 days for filing suit, rolled to a working day (CC 203, 220), a day in China. Past it without
+        a suit the dissent has no effect any more; a person confirms that.
+        """
+
     def __init__(
         self,
         *,
@@ -987,10 +1021,12 @@ class Dissent(_message.Message):
         proof: _common_pb2.CertificateReference | None = ...,
         booking: Global___Booking | None = ...,
         release: Global___Booking | None = ...,
+        court_case_number: _builtins.str = ...,
+        suit_due_on: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applicant", b"applicant", "booked_at", b"booked_at", "booking", b"booking", "proof", b"proof", "release", b"release", "suit_filed_on", b"suit_filed_on"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applicant", b"applicant", "booked_at", b"booked_at", "booking", b"booking", "proof", b"proof", "release", b"release", "suit_due_on", b"suit_due_on", "suit_filed_on", b"suit_filed_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applicant", b"applicant", "booked_at", b"booked_at", "booking", b"booking", "matter", b"matter", "proof", b"proof", "release", b"release", "right_id", b"right_id", "status", b"status", "suit_filed_on", b"suit_filed_on", "unit_code", b"unit_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applicant", b"applicant", "booked_at", b"booked_at", "booking", b"booking", "court_case_number", b"court_case_number", "matter", b"matter", "proof", b"proof", "release", b"release", "right_id", b"right_id", "status", b"status", "suit_due_on", b"suit_due_on", "suit_filed_on", b"suit_filed_on", "unit_code", b"unit_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

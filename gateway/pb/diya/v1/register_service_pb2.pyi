@@ -4,7 +4,9 @@ isort:skip_file
 RegisterService: what the register says of a unit, for those who have a basis to know."""
 
 from collections import abc as _abc
+from gateway.pb.diya.v1 import codes_pb2 as _codes_pb2
 from gateway.pb.diya.v1 import common_pb2 as _common_pb2
+from gateway.pb.diya.v1 import finding_pb2 as _finding_pb2
 from gateway.pb.diya.v1 import register_pb2 as _register_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -62,6 +64,294 @@ class GetUnitRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_basis) -> _WhichOneofReturnType_basis | None: ...
 
 Global___GetUnitRequest: _TypeAlias = GetUnitRequest  # noqa: Y015
+
+@_typing.final
+class SuggestModesRequest(_message.Message):
+    """模式建议请求 · Which unit, on what basis, and who would lend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OWN_RIGHT_FIELD_NUMBER: _builtins.int
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    AUTHORISATION_SHA256_FIELD_NUMBER: _builtins.int
+    LENDERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """不动产单元 · Name, `registries/{registry}/units/{unit_code}`."""
+    own_right: _builtins.str
+    """本机构抵押权 · Number of the proof of the caller's own live mortgage or pre-notice on the unit."""
+    application: _builtins.str
+    """本机构在办申请 · Name of an open application on the unit of which the caller is a party."""
+    authorisation_sha256: _builtins.bytes
+    """权利人授权 · SHA-256 (32 bytes) of the owner's authorisation that the caller uploaded."""
+    @_builtins.property
+    def lenders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """新抵押权人 · USCCs (18 characters) of those who would lend to the buyer, at most 8, in the order of their ranks;
+        the old mortgagee itself where it goes on lending. Empty: the buyer takes no loan.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        own_right: _builtins.str = ...,
+        application: _builtins.str = ...,
+        authorisation_sha256: _builtins.bytes = ...,
+        lenders: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "own_right", b"own_right"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "lenders", b"lenders", "name", b"name", "own_right", b"own_right"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_basis: _TypeAlias = _typing.Literal["own_right", "application", "authorisation_sha256"]  # noqa: Y015
+    _WhichOneofArgType_basis: _TypeAlias = _typing.Literal["basis", b"basis"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_basis) -> _WhichOneofReturnType_basis | None: ...
+
+Global___SuggestModesRequest: _TypeAlias = SuggestModesRequest  # noqa: Y015
+
+@_typing.final
+class SuggestModesResponse(_message.Message):
+    """模式建议答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUGGESTIONS_FIELD_NUMBER: _builtins.int
+    AS_OF_INDEX_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    as_of_index: _builtins.int
+    """依据的账本序号 · Index of the last ledger entry that this rests on."""
+    @_builtins.property
+    def suggestions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModeSuggestion]:
+        """建议 · Every mode that the gateway knows, those that fit and those that do not."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """查询时间 · Instant of that entry (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        suggestions: _abc.Iterable[Global___ModeSuggestion] | None = ...,
+        as_of_index: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "as_of_index", b"as_of_index", "suggestions", b"suggestions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestModesResponse: _TypeAlias = SuggestModesResponse  # noqa: Y015
+
+@_typing.final
+class ModeSuggestion(_message.Message):
+    """单个模式的建议 · What the law has to say about one mode for this sale."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    FITS_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    NEEDED_FIELD_NUMBER: _builtins.int
+    CAUTIONS_FIELD_NUMBER: _builtins.int
+    PHASES_FIELD_NUMBER: _builtins.int
+    mode: _codes_pb2.EncumberedTransferMode.ValueType
+    """模式 · Mode."""
+    fits: _builtins.bool
+    """是否适用 · Whether the sale could be filed by this mode now: there are no `reasons`."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
+        """不适用的原因 · Everything that keeps the mode from fitting, each with its article."""
+
+    @_builtins.property
+    def needed(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
+        """须办理的事项 · What somebody must do besides applying (a mortgagee joins or consents, a pre-notice holder consents,
+        a statement comes), each with its ground; of every phase.
+        """
+
+    @_builtins.property
+    def cautions(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
+        """提示 · What does not stop it: a person decides, an earlier case goes before, somebody is to be told."""
+
+    @_builtins.property
+    def phases(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuggestedPhase]:
+        """阶段 · Phases in order; empty where the mode is not for such a unit or sale at all."""
+
+    def __init__(
+        self,
+        *,
+        mode: _codes_pb2.EncumberedTransferMode.ValueType = ...,
+        fits: _builtins.bool = ...,
+        reasons: _abc.Iterable[_finding_pb2.Finding] | None = ...,
+        needed: _abc.Iterable[_finding_pb2.Finding] | None = ...,
+        cautions: _abc.Iterable[_finding_pb2.Finding] | None = ...,
+        phases: _abc.Iterable[Global___SuggestedPhase] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cautions", b"cautions", "fits", b"fits", "mode", b"mode", "needed", b"needed", "phases", b"phases", "reasons", b"reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModeSuggestion: _TypeAlias = ModeSuggestion  # noqa: Y015
+
+@_typing.final
+class SuggestedPhase(_message.Message):
+    """建议的阶段 · One phase, as it would be filed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    PAPERS_FIELD_NUMBER: _builtins.int
+    GATES_FIELD_NUMBER: _builtins.int
+    TAXES_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """阶段 · Number, from 1."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuggestedStep]:
+        """登记步骤 · Steps in the order in which they would be booked."""
+
+    @_builtins.property
+    def papers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuggestedPaper]:
+        """共同材料 · Papers that all parties share."""
+
+    @_builtins.property
+    def gates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """登簿条件 · What gates the booking: "TAX", "PAYOFF"."""
+
+    @_builtins.property
+    def taxes(self) -> _containers.RepeatedScalarFieldContainer[_codes_pb2.TaxKind.ValueType]:
+        """应完税种 · Taxes that would have to be cleared."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        steps: _abc.Iterable[Global___SuggestedStep] | None = ...,
+        papers: _abc.Iterable[Global___SuggestedPaper] | None = ...,
+        gates: _abc.Iterable[_builtins.str] | None = ...,
+        taxes: _abc.Iterable[_codes_pb2.TaxKind.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gates", b"gates", "number", b"number", "papers", b"papers", "steps", b"steps", "taxes", b"taxes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestedPhase: _TypeAlias = SuggestedPhase  # noqa: Y015
+
+@_typing.final
+class SuggestedStep(_message.Message):
+    """建议的步骤 · One operation of a phase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    APPLICANTS_FIELD_NUMBER: _builtins.int
+    PAPERS_FIELD_NUMBER: _builtins.int
+    operation: _codes_pb2.OperationKind.ValueType
+    """登记类型 · Operation."""
+    step: _builtins.str
+    """步骤 · The same, with what a pre-notice is of, such as "PRE_NOTICE_CREATE/SALE"."""
+    @_builtins.property
+    def applicants(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuggestedApplicant]:
+        """申请人 · Who would have to apply."""
+
+    @_builtins.property
+    def papers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuggestedPaper]:
+        """材料 · Papers of this step."""
+
+    def __init__(
+        self,
+        *,
+        operation: _codes_pb2.OperationKind.ValueType = ...,
+        step: _builtins.str = ...,
+        applicants: _abc.Iterable[Global___SuggestedApplicant] | None = ...,
+        papers: _abc.Iterable[Global___SuggestedPaper] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applicants", b"applicants", "operation", b"operation", "papers", b"papers", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestedStep: _TypeAlias = SuggestedStep  # noqa: Y015
+
+@_typing.final
+class SuggestedApplicant(_message.Message):
+    """建议的申请人 · Somebody who would have to apply."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ROLE_ZH_FIELD_NUMBER: _builtins.int
+    ROLE_EN_FIELD_NUMBER: _builtins.int
+    ARTICLE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """姓名（名称） · Name, as the register has it; 买方 for the buyer, whoever it is."""
+    role_zh: _builtins.str
+    """身份（中文） · Role, in Chinese."""
+    role_en: _builtins.str
+    """身份（英文） · Role, in English."""
+    article: _builtins.str
+    """法律依据 · Article on which it rests."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        role_zh: _builtins.str = ...,
+        role_en: _builtins.str = ...,
+        article: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "name", b"name", "role_en", b"role_en", "role_zh", b"role_zh"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestedApplicant: _TypeAlias = SuggestedApplicant  # noqa: Y015
+
+@_typing.final
+class SuggestedPaper(_message.Message):
+    """建议的材料 · A paper that would have to be there at acceptance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAPER_CODE_FIELD_NUMBER: _builtins.int
+    NAME_ZH_FIELD_NUMBER: _builtins.int
+    NAME_EN_FIELD_NUMBER: _builtins.int
+    ARTICLE_FIELD_NUMBER: _builtins.int
+    SIGNERS_FIELD_NUMBER: _builtins.int
+    paper_code: _builtins.str
+    """材料代码 · Paper code, such as "SALE_CONTRACT"."""
+    name_zh: _builtins.str
+    """名称（中文） · Name, in Chinese."""
+    name_en: _builtins.str
+    """名称（英文） · Name, in English."""
+    article: _builtins.str
+    """法律依据 · Article on which it rests."""
+    @_builtins.property
+    def signers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """签署人 · Names of those who would have to sign it."""
+
+    def __init__(
+        self,
+        *,
+        paper_code: _builtins.str = ...,
+        name_zh: _builtins.str = ...,
+        name_en: _builtins.str = ...,
+        article: _builtins.str = ...,
+        signers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "name_en", b"name_en", "name_zh", b"name_zh", "paper_code", b"paper_code", "signers", b"signers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestedPaper: _TypeAlias = SuggestedPaper  # noqa: Y015
 
 @_typing.final
 class GetUnitResponse(_message.Message):

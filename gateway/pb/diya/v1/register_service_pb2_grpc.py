@@ -51,6 +51,11 @@ class RegisterServiceStub:
                 request_serializer=diya_dot_v1_dot_register__service__pb2.SearchUnitsRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_register__service__pb2.SearchUnitsResponse.FromString,
                 _registered_method=True)
+        self.SuggestModes = channel.unary_unary(
+                '/diya.v1.RegisterService/SuggestModes',
+                request_serializer=diya_dot_v1_dot_register__service__pb2.SuggestModesRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_register__service__pb2.SuggestModesResponse.FromString,
+                _registered_method=True)
 
 
 class RegisterServiceServicer:
@@ -91,6 +96,17 @@ class RegisterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestModes(self, request, context):
+        """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
+        register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
+        place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+        institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+        FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegisterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -108,6 +124,11 @@ def add_RegisterServiceServicer_to_server(servicer, server):
                     servicer.SearchUnits,
                     request_deserializer=diya_dot_v1_dot_register__service__pb2.SearchUnitsRequest.FromString,
                     response_serializer=diya_dot_v1_dot_register__service__pb2.SearchUnitsResponse.SerializeToString,
+            ),
+            'SuggestModes': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestModes,
+                    request_deserializer=diya_dot_v1_dot_register__service__pb2.SuggestModesRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_register__service__pb2.SuggestModesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -193,6 +214,33 @@ class RegisterService:
             '/diya.v1.RegisterService/SearchUnits',
             diya_dot_v1_dot_register__service__pb2.SearchUnitsRequest.SerializeToString,
             diya_dot_v1_dot_register__service__pb2.SearchUnitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestModes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.RegisterService/SuggestModes',
+            diya_dot_v1_dot_register__service__pb2.SuggestModesRequest.SerializeToString,
+            diya_dot_v1_dot_register__service__pb2.SuggestModesResponse.FromString,
             options,
             channel_credentials,
             insecure,

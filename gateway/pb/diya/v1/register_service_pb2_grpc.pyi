@@ -56,6 +56,13 @@ class RegisterServiceStub:
     the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
     INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
     """
+    SuggestModes: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.SuggestModesRequest, _register_service_pb2.SuggestModesResponse]
+    """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
+    register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
+    place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+    institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+    FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class RegisterServiceAsyncStub(RegisterServiceStub):
@@ -84,6 +91,13 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
     the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
     INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
+    """
+    SuggestModes: _aio.UnaryUnaryMultiCallable[_register_service_pb2.SuggestModesRequest, _register_service_pb2.SuggestModesResponse]  # type: ignore[assignment]
+    """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
+    register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
+    place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+    institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+    FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
     """
 
 class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -128,6 +142,19 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
         the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
         INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def SuggestModes(
+        self,
+        request: _register_service_pb2.SuggestModesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.SuggestModesResponse, _abc.Awaitable[_register_service_pb2.SuggestModesResponse]]:
+        """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
+        register's state, the registry's profile and the institutions, at one ledger index. Binds nothing and keeps no
+        place; logged like GetUnit; no identity number is told. Caller: a registrar of the registry without a basis; an
+        institution with one of those of GetUnit. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED,
+        FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED, UNIT_NOT_FOUND.
         """
 
 def add_RegisterServiceServicer_to_server(servicer: RegisterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

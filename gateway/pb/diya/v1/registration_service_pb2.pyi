@@ -362,7 +362,7 @@ Global___SubmitPreNoticeResponse: _TypeAlias = SubmitPreNoticeResponse  # noqa: 
 
 @_typing.final
 class SubmitEncumberedTransferRequest(_message.Message):
-    """带押过户登记请求 · A submission of one phase of an encumbered transfer."""
+    """带押过户登记请求 · A submission of the first phase of an encumbered transfer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -427,6 +427,74 @@ class SubmitEncumberedTransferResponse(_message.Message):
 Global___SubmitEncumberedTransferResponse: _TypeAlias = SubmitEncumberedTransferResponse  # noqa: Y015
 
 @_typing.final
+class AdvanceCaseRequest(_message.Message):
+    """案件推进请求 · A submission of a later phase of an encumbered transfer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    SECTIONS_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`; the header's registry."""
+    request_id: _builtins.str
+    """请求编号 · UUID; equals the header's. Kept for ever."""
+    validate_only: _builtins.bool
+    """仅校验 · Rehearsal; equals the header's."""
+    @_builtins.property
+    def envelope(self) -> _envelope_pb2.Envelope:
+        """信封 · Envelope with a Manifest, type "application/vnd.diya.manifest.v1+protobuf". Its header names `case` and
+        `phase`.
+        """
+
+    @_builtins.property
+    def sections(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Section]:
+        """分节 · Bytes of every section that the manifest names."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        envelope: _envelope_pb2.Envelope | None = ...,
+        sections: _abc.Iterable[_envelope_pb2.Section] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "parent", b"parent", "request_id", b"request_id", "sections", b"sections", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdvanceCaseRequest: _TypeAlias = AdvanceCaseRequest  # noqa: Y015
+
+@_typing.final
+class AdvanceCaseResponse(_message.Message):
+    """案件推进答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcome(self) -> _outcome_pb2.Outcome:
+        """答复 · Outcome, with all findings and the receipt."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _outcome_pb2.Outcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdvanceCaseResponse: _TypeAlias = AdvanceCaseResponse  # noqa: Y015
+
+@_typing.final
 class SubmitStreamRequest(_message.Message):
     """批量提交请求 · One submission of a stream."""
 
@@ -437,6 +505,7 @@ class SubmitStreamRequest(_message.Message):
     MORTGAGE_RELEASE_FIELD_NUMBER: _builtins.int
     PRE_NOTICE_FIELD_NUMBER: _builtins.int
     ENCUMBERED_TRANSFER_FIELD_NUMBER: _builtins.int
+    ADVANCE_FIELD_NUMBER: _builtins.int
     correlation: _builtins.int
     """关联号 · Number chosen by the client, repeated in the answer; it means nothing to the gateway."""
     @_builtins.property
@@ -453,7 +522,11 @@ class SubmitStreamRequest(_message.Message):
 
     @_builtins.property
     def encumbered_transfer(self) -> Global___SubmitEncumberedTransferRequest:
-        """带押过户登记 · Encumbered transfer."""
+        """带押过户登记 · Encumbered transfer, first phase."""
+
+    @_builtins.property
+    def advance(self) -> Global___AdvanceCaseRequest:
+        """案件推进 · Encumbered transfer, a later phase."""
 
     def __init__(
         self,
@@ -463,12 +536,13 @@ class SubmitStreamRequest(_message.Message):
         mortgage_release: Global___SubmitMortgageReleaseRequest | None = ...,
         pre_notice: Global___SubmitPreNoticeRequest | None = ...,
         encumbered_transfer: Global___SubmitEncumberedTransferRequest | None = ...,
+        advance: Global___AdvanceCaseRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["encumbered_transfer", b"encumbered_transfer", "mortgage", b"mortgage", "mortgage_release", b"mortgage_release", "pre_notice", b"pre_notice", "submission", b"submission"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["advance", b"advance", "encumbered_transfer", b"encumbered_transfer", "mortgage", b"mortgage", "mortgage_release", b"mortgage_release", "pre_notice", b"pre_notice", "submission", b"submission"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation", b"correlation", "encumbered_transfer", b"encumbered_transfer", "mortgage", b"mortgage", "mortgage_release", b"mortgage_release", "pre_notice", b"pre_notice", "submission", b"submission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advance", b"advance", "correlation", b"correlation", "encumbered_transfer", b"encumbered_transfer", "mortgage", b"mortgage", "mortgage_release", b"mortgage_release", "pre_notice", b"pre_notice", "submission", b"submission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_submission: _TypeAlias = _typing.Literal["mortgage", "mortgage_release", "pre_notice", "encumbered_transfer"]  # noqa: Y015
+    _WhichOneofReturnType_submission: _TypeAlias = _typing.Literal["mortgage", "mortgage_release", "pre_notice", "encumbered_transfer", "advance"]  # noqa: Y015
     _WhichOneofArgType_submission: _TypeAlias = _typing.Literal["submission", b"submission"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_submission) -> _WhichOneofReturnType_submission | None: ...
 

@@ -30,7 +30,7 @@ class RegistrationServiceStub:
     signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
     that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
-    All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
+    The four submits and AdvanceCase are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
     with a receipt; after a lost connection, a timeout or INTERNAL send the same bytes again. Errors of a submit:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, CHANNEL_NOT_AUTHORISED, REGISTRY_NOT_FOUND,
@@ -77,6 +77,11 @@ class RegistrationServiceStub:
                 request_serializer=diya_dot_v1_dot_registration__service__pb2.SubmitEncumberedTransferRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_registration__service__pb2.SubmitEncumberedTransferResponse.FromString,
                 _registered_method=True)
+        self.AdvanceCase = channel.unary_unary(
+                '/diya.v1.RegistrationService/AdvanceCase',
+                request_serializer=diya_dot_v1_dot_registration__service__pb2.AdvanceCaseRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_registration__service__pb2.AdvanceCaseResponse.FromString,
+                _registered_method=True)
         self.SubmitStream = channel.stream_stream(
                 '/diya.v1.RegistrationService/SubmitStream',
                 request_serializer=diya_dot_v1_dot_registration__service__pb2.SubmitStreamRequest.SerializeToString,
@@ -119,7 +124,7 @@ class RegistrationServiceServicer:
     signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
     that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
-    All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
+    The four submits and AdvanceCase are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
     with a receipt; after a lost connection, a timeout or INTERNAL send the same bytes again. Errors of a submit:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, CHANNEL_NOT_AUTHORISED, REGISTRY_NOT_FOUND,
@@ -180,8 +185,22 @@ class RegistrationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SubmitEncumberedTransfer(self, request, context):
-        """带押过户登记 · Submits one phase of an encumbered transfer. Caller: an institution; the envelope is signed by a key
-        of the applicant institution with the role SUBMIT. Operations: those of the mode and phase.
+        """带押过户登记 · Submits the first phase of an encumbered transfer. Caller: an institution; the envelope is signed by
+        a key of the applicant institution with the role SUBMIT. Operations: those of the mode's first phase. A manifest
+        whose header.phase is greater than 1 goes through AdvanceCase (FIELD_INVALID here).
+        Results: BOOKED, ACCEPTED, AWAITING_PARTIES, NOT_ACCEPTED, REFUSED, and VALID for a rehearsal. Errors: see the
+        service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdvanceCase(self, request, context):
+        """案件推进 · Files the next phase of an encumbered transfer whose first phase is booked: header.case names that
+        application, header.phase is 2 or more (else FIELD_INVALID), the kind is ENCUMBERED_TRANSFER, the terms name the
+        mode again. Each phase is an application of its own. Caller: an institution of the case; the envelope is signed by
+        a key of the applicant institution with the role SUBMIT, or RELEASE where the phase releases mortgages and does
+        nothing else. Operations: those of the mode and phase.
         Results: BOOKED, ACCEPTED, AWAITING_PARTIES, NOT_ACCEPTED, REFUSED, and VALID for a rehearsal. Errors: see the
         service.
         """
@@ -286,6 +305,11 @@ def add_RegistrationServiceServicer_to_server(servicer, server):
                     request_deserializer=diya_dot_v1_dot_registration__service__pb2.SubmitEncumberedTransferRequest.FromString,
                     response_serializer=diya_dot_v1_dot_registration__service__pb2.SubmitEncumberedTransferResponse.SerializeToString,
             ),
+            'AdvanceCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdvanceCase,
+                    request_deserializer=diya_dot_v1_dot_registration__service__pb2.AdvanceCaseRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_registration__service__pb2.AdvanceCaseResponse.SerializeToString,
+            ),
             'SubmitStream': grpc.stream_stream_rpc_method_handler(
                     servicer.SubmitStream,
                     request_deserializer=diya_dot_v1_dot_registration__service__pb2.SubmitStreamRequest.FromString,
@@ -334,7 +358,7 @@ class RegistrationService:
     signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
     that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
-    All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
+    The four submits and AdvanceCase are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
     with a receipt; after a lost connection, a timeout or INTERNAL send the same bytes again. Errors of a submit:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, CHANNEL_NOT_AUTHORISED, REGISTRY_NOT_FOUND,
@@ -475,6 +499,33 @@ class RegistrationService:
             '/diya.v1.RegistrationService/SubmitEncumberedTransfer',
             diya_dot_v1_dot_registration__service__pb2.SubmitEncumberedTransferRequest.SerializeToString,
             diya_dot_v1_dot_registration__service__pb2.SubmitEncumberedTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdvanceCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.RegistrationService/AdvanceCase',
+            diya_dot_v1_dot_registration__service__pb2.AdvanceCaseRequest.SerializeToString,
+            diya_dot_v1_dot_registration__service__pb2.AdvanceCaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

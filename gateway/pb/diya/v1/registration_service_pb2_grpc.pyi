@@ -31,7 +31,7 @@ class RegistrationServiceStub:
     signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
     that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
-    All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
+    The four submits and AdvanceCase are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
     with a receipt; after a lost connection, a timeout or INTERNAL send the same bytes again. Errors of a submit:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, CHANNEL_NOT_AUTHORISED, REGISTRY_NOT_FOUND,
@@ -80,8 +80,18 @@ class RegistrationServiceStub:
     service.
     """
     SubmitEncumberedTransfer: _grpc.UnaryUnaryMultiCallable[_registration_service_pb2.SubmitEncumberedTransferRequest, _registration_service_pb2.SubmitEncumberedTransferResponse]
-    """带押过户登记 · Submits one phase of an encumbered transfer. Caller: an institution; the envelope is signed by a key
-    of the applicant institution with the role SUBMIT. Operations: those of the mode and phase.
+    """带押过户登记 · Submits the first phase of an encumbered transfer. Caller: an institution; the envelope is signed by
+    a key of the applicant institution with the role SUBMIT. Operations: those of the mode's first phase. A manifest
+    whose header.phase is greater than 1 goes through AdvanceCase (FIELD_INVALID here).
+    Results: BOOKED, ACCEPTED, AWAITING_PARTIES, NOT_ACCEPTED, REFUSED, and VALID for a rehearsal. Errors: see the
+    service.
+    """
+    AdvanceCase: _grpc.UnaryUnaryMultiCallable[_registration_service_pb2.AdvanceCaseRequest, _registration_service_pb2.AdvanceCaseResponse]
+    """案件推进 · Files the next phase of an encumbered transfer whose first phase is booked: header.case names that
+    application, header.phase is 2 or more (else FIELD_INVALID), the kind is ENCUMBERED_TRANSFER, the terms name the
+    mode again. Each phase is an application of its own. Caller: an institution of the case; the envelope is signed by
+    a key of the applicant institution with the role SUBMIT, or RELEASE where the phase releases mortgages and does
+    nothing else. Operations: those of the mode and phase.
     Results: BOOKED, ACCEPTED, AWAITING_PARTIES, NOT_ACCEPTED, REFUSED, and VALID for a rehearsal. Errors: see the
     service.
     """
@@ -133,7 +143,7 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
     that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
-    All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
+    The four submits and AdvanceCase are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
     with a receipt; after a lost connection, a timeout or INTERNAL send the same bytes again. Errors of a submit:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, CHANNEL_NOT_AUTHORISED, REGISTRY_NOT_FOUND,
@@ -179,8 +189,18 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     service.
     """
     SubmitEncumberedTransfer: _aio.UnaryUnaryMultiCallable[_registration_service_pb2.SubmitEncumberedTransferRequest, _registration_service_pb2.SubmitEncumberedTransferResponse]  # type: ignore[assignment]
-    """带押过户登记 · Submits one phase of an encumbered transfer. Caller: an institution; the envelope is signed by a key
-    of the applicant institution with the role SUBMIT. Operations: those of the mode and phase.
+    """带押过户登记 · Submits the first phase of an encumbered transfer. Caller: an institution; the envelope is signed by
+    a key of the applicant institution with the role SUBMIT. Operations: those of the mode's first phase. A manifest
+    whose header.phase is greater than 1 goes through AdvanceCase (FIELD_INVALID here).
+    Results: BOOKED, ACCEPTED, AWAITING_PARTIES, NOT_ACCEPTED, REFUSED, and VALID for a rehearsal. Errors: see the
+    service.
+    """
+    AdvanceCase: _aio.UnaryUnaryMultiCallable[_registration_service_pb2.AdvanceCaseRequest, _registration_service_pb2.AdvanceCaseResponse]  # type: ignore[assignment]
+    """案件推进 · Files the next phase of an encumbered transfer whose first phase is booked: header.case names that
+    application, header.phase is 2 or more (else FIELD_INVALID), the kind is ENCUMBERED_TRANSFER, the terms name the
+    mode again. Each phase is an application of its own. Caller: an institution of the case; the envelope is signed by
+    a key of the applicant institution with the role SUBMIT, or RELEASE where the phase releases mortgages and does
+    nothing else. Operations: those of the mode and phase.
     Results: BOOKED, ACCEPTED, AWAITING_PARTIES, NOT_ACCEPTED, REFUSED, and VALID for a rehearsal. Errors: see the
     service.
     """
@@ -231,7 +251,7 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     signed inside its envelope with a registered key of the applicant institution, or of the channel institution where
     that one may file for the applicant (Institution.files_for). "The applicant institution's key" below means these.
 
-    All four submits are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
+    The four submits and AdvanceCase are alike. Each is answered at once: OK with an Outcome (the law's answer, with a receipt), or a
     gRPC error (nothing was kept). The same request_id with the same payload gives the stored outcome for ever,
     with a receipt; after a lost connection, a timeout or INTERNAL send the same bytes again. Errors of a submit:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, CHANNEL_NOT_AUTHORISED, REGISTRY_NOT_FOUND,
@@ -305,8 +325,24 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registration_service_pb2.SubmitEncumberedTransferRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registration_service_pb2.SubmitEncumberedTransferResponse, _abc.Awaitable[_registration_service_pb2.SubmitEncumberedTransferResponse]]:
-        """带押过户登记 · Submits one phase of an encumbered transfer. Caller: an institution; the envelope is signed by a key
-        of the applicant institution with the role SUBMIT. Operations: those of the mode and phase.
+        """带押过户登记 · Submits the first phase of an encumbered transfer. Caller: an institution; the envelope is signed by
+        a key of the applicant institution with the role SUBMIT. Operations: those of the mode's first phase. A manifest
+        whose header.phase is greater than 1 goes through AdvanceCase (FIELD_INVALID here).
+        Results: BOOKED, ACCEPTED, AWAITING_PARTIES, NOT_ACCEPTED, REFUSED, and VALID for a rehearsal. Errors: see the
+        service.
+        """
+
+    @_abc_1.abstractmethod
+    def AdvanceCase(
+        self,
+        request: _registration_service_pb2.AdvanceCaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registration_service_pb2.AdvanceCaseResponse, _abc.Awaitable[_registration_service_pb2.AdvanceCaseResponse]]:
+        """案件推进 · Files the next phase of an encumbered transfer whose first phase is booked: header.case names that
+        application, header.phase is 2 or more (else FIELD_INVALID), the kind is ENCUMBERED_TRANSFER, the terms name the
+        mode again. Each phase is an application of its own. Caller: an institution of the case; the envelope is signed by
+        a key of the applicant institution with the role SUBMIT, or RELEASE where the phase releases mortgages and does
+        nothing else. Operations: those of the mode and phase.
         Results: BOOKED, ACCEPTED, AWAITING_PARTIES, NOT_ACCEPTED, REFUSED, and VALID for a rehearsal. Errors: see the
         service.
         """

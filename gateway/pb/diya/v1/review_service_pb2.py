@@ -29,7 +29,7 @@ from gateway.pb.diya.v1 import outcome_pb2 as diya_dot_v1_dot_outcome__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iya/v1/review_service.proto\x12\x07\x64iya.v1\x1a\x19\x64iya/v1/application.proto\x1a\x13\x64iya/v1/codes.proto\x1a\x16\x64iya/v1/envelope.proto\x1a\x15\x64iya/v1/outcome.proto\x1a\x1fgoogle/api/field_behavior.proto\"\xdd\x01\n\x10ListQueueRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12*\n\x06states\x18\x04 \x03(\x0e\x32\x1a.diya.v1.Application.State\x12\x0c\n\x04mine\x18\x05 \x01(\x08\x12\x11\n\tunclaimed\x18\x06 \x01(\x08\x12*\n\noperations\x18\x07 \x03(\x0e\x32\x16.diya.v1.OperationKind\x12\x13\n\x0b\x63ounty_code\x18\x08 \x01(\t\"X\n\x11ListQueueResponse\x12*\n\x0c\x61pplications\x18\x01 \x03(\x0b\x32\x14.diya.v1.Application\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"g\n\x0c\x43laimRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"2\n\rClaimResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"i\n\x0eUnclaimRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"4\n\x0fUnclaimResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"s\n\x18RequestSupplementRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\">\n\x19RequestSupplementResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"i\n\x0e\x41pproveRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"4\n\x0f\x41pproveResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"h\n\rRefuseRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"3\n\x0eRefuseResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"i\n\x0eSuspendRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"4\n\x0fSuspendResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"h\n\rResumeRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"3\n\x0eResumeResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome2\x97\x04\n\rReviewService\x12\x42\n\tListQueue\x12\x19.diya.v1.ListQueueRequest\x1a\x1a.diya.v1.ListQueueResponse\x12\x36\n\x05\x43laim\x12\x15.diya.v1.ClaimRequest\x1a\x16.diya.v1.ClaimResponse\x12<\n\x07Unclaim\x12\x17.diya.v1.UnclaimRequest\x1a\x18.diya.v1.UnclaimResponse\x12Z\n\x11RequestSupplement\x12!.diya.v1.RequestSupplementRequest\x1a\".diya.v1.RequestSupplementResponse\x12<\n\x07\x41pprove\x12\x17.diya.v1.ApproveRequest\x1a\x18.diya.v1.ApproveResponse\x12\x39\n\x06Refuse\x12\x16.diya.v1.RefuseRequest\x1a\x17.diya.v1.RefuseResponse\x12<\n\x07Suspend\x12\x17.diya.v1.SuspendRequest\x1a\x18.diya.v1.SuspendResponse\x12\x39\n\x06Resume\x12\x16.diya.v1.ResumeRequest\x1a\x17.diya.v1.ResumeResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iya/v1/review_service.proto\x12\x07\x64iya.v1\x1a\x19\x64iya/v1/application.proto\x1a\x13\x64iya/v1/codes.proto\x1a\x16\x64iya/v1/envelope.proto\x1a\x15\x64iya/v1/outcome.proto\x1a\x1fgoogle/api/field_behavior.proto\".\n\x18ReplayApplicationRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"I\n\x19ReplayApplicationResponse\x12,\n\tdecisions\x18\x01 \x03(\x0b\x32\x19.diya.v1.ReplayedDecision\"\xa6\x01\n\x10ReplayedDecision\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12&\n\x06result\x18\x03 \x01(\x0e\x32\x16.diya.v1.OutcomeResult\x12\x14\n\x0crule_version\x18\x04 \x01(\x05\x12\x0c\n\x04same\x18\x05 \x01(\x08\x12\x13\n\x0b\x64ifferences\x18\x06 \x03(\t\x12\x14\n\x0cnot_replayed\x18\x07 \x01(\t\"\xdd\x01\n\x10ListQueueRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12*\n\x06states\x18\x04 \x03(\x0e\x32\x1a.diya.v1.Application.State\x12\x0c\n\x04mine\x18\x05 \x01(\x08\x12\x11\n\tunclaimed\x18\x06 \x01(\x08\x12*\n\noperations\x18\x07 \x03(\x0e\x32\x16.diya.v1.OperationKind\x12\x13\n\x0b\x63ounty_code\x18\x08 \x01(\t\"X\n\x11ListQueueResponse\x12*\n\x0c\x61pplications\x18\x01 \x03(\x0b\x32\x14.diya.v1.Application\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"g\n\x0c\x43laimRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"2\n\rClaimResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"i\n\x0eUnclaimRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"4\n\x0fUnclaimResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"s\n\x18RequestSupplementRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\">\n\x19RequestSupplementResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"i\n\x0e\x41pproveRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"4\n\x0f\x41pproveResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"h\n\rRefuseRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"3\n\x0eRefuseResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"i\n\x0eSuspendRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"4\n\x0fSuspendResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"h\n\rResumeRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"3\n\x0eResumeResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome\"v\n\x19StatePreNoticeTermRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32\x11.diya.v1.EnvelopeB\x04\xe2\x41\x01\x02\"?\n\x1aStatePreNoticeTermResponse\x12!\n\x07outcome\x18\x01 \x01(\x0b\x32\x10.diya.v1.Outcome2\xd2\x05\n\rReviewService\x12\x42\n\tListQueue\x12\x19.diya.v1.ListQueueRequest\x1a\x1a.diya.v1.ListQueueResponse\x12\x36\n\x05\x43laim\x12\x15.diya.v1.ClaimRequest\x1a\x16.diya.v1.ClaimResponse\x12<\n\x07Unclaim\x12\x17.diya.v1.UnclaimRequest\x1a\x18.diya.v1.UnclaimResponse\x12Z\n\x11RequestSupplement\x12!.diya.v1.RequestSupplementRequest\x1a\".diya.v1.RequestSupplementResponse\x12<\n\x07\x41pprove\x12\x17.diya.v1.ApproveRequest\x1a\x18.diya.v1.ApproveResponse\x12\x39\n\x06Refuse\x12\x16.diya.v1.RefuseRequest\x1a\x17.diya.v1.RefuseResponse\x12<\n\x07Suspend\x12\x17.diya.v1.SuspendRequest\x1a\x18.diya.v1.SuspendResponse\x12\x39\n\x06Resume\x12\x16.diya.v1.ResumeRequest\x1a\x17.diya.v1.ResumeResponse\x12Z\n\x11ReplayApplication\x12!.diya.v1.ReplayApplicationRequest\x1a\".diya.v1.ReplayApplicationResponse\x12]\n\x12StatePreNoticeTerm\x12\".diya.v1.StatePreNoticeTermRequest\x1a#.diya.v1.StatePreNoticeTermResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diya.v1.review_service_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\ncn.diya.v1P\001'
+  _globals['_REPLAYAPPLICATIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REPLAYAPPLICATIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_LISTQUEUEREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_LISTQUEUEREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_CLAIMREQUEST'].fields_by_name['name']._loaded_options = None
@@ -81,38 +83,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESUMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
   _globals['_RESUMEREQUEST'].fields_by_name['envelope']._loaded_options = None
   _globals['_RESUMEREQUEST'].fields_by_name['envelope']._serialized_options = b'\342A\001\002'
-  _globals['_LISTQUEUEREQUEST']._serialized_start=170
-  _globals['_LISTQUEUEREQUEST']._serialized_end=391
-  _globals['_LISTQUEUERESPONSE']._serialized_start=393
-  _globals['_LISTQUEUERESPONSE']._serialized_end=481
-  _globals['_CLAIMREQUEST']._serialized_start=483
-  _globals['_CLAIMREQUEST']._serialized_end=586
-  _globals['_CLAIMRESPONSE']._serialized_start=588
-  _globals['_CLAIMRESPONSE']._serialized_end=638
-  _globals['_UNCLAIMREQUEST']._serialized_start=640
-  _globals['_UNCLAIMREQUEST']._serialized_end=745
-  _globals['_UNCLAIMRESPONSE']._serialized_start=747
-  _globals['_UNCLAIMRESPONSE']._serialized_end=799
-  _globals['_REQUESTSUPPLEMENTREQUEST']._serialized_start=801
-  _globals['_REQUESTSUPPLEMENTREQUEST']._serialized_end=916
-  _globals['_REQUESTSUPPLEMENTRESPONSE']._serialized_start=918
-  _globals['_REQUESTSUPPLEMENTRESPONSE']._serialized_end=980
-  _globals['_APPROVEREQUEST']._serialized_start=982
-  _globals['_APPROVEREQUEST']._serialized_end=1087
-  _globals['_APPROVERESPONSE']._serialized_start=1089
-  _globals['_APPROVERESPONSE']._serialized_end=1141
-  _globals['_REFUSEREQUEST']._serialized_start=1143
-  _globals['_REFUSEREQUEST']._serialized_end=1247
-  _globals['_REFUSERESPONSE']._serialized_start=1249
-  _globals['_REFUSERESPONSE']._serialized_end=1300
-  _globals['_SUSPENDREQUEST']._serialized_start=1302
-  _globals['_SUSPENDREQUEST']._serialized_end=1407
-  _globals['_SUSPENDRESPONSE']._serialized_start=1409
-  _globals['_SUSPENDRESPONSE']._serialized_end=1461
-  _globals['_RESUMEREQUEST']._serialized_start=1463
-  _globals['_RESUMEREQUEST']._serialized_end=1567
-  _globals['_RESUMERESPONSE']._serialized_start=1569
-  _globals['_RESUMERESPONSE']._serialized_end=1620
-  _globals['_REVIEWSERVICE']._serialized_start=1623
-  _globals['_REVIEWSERVICE']._serialized_end=2158
+  _globals['_STATEPRENOTICETERMREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_STATEPRENOTICETERMREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
+  _globals['_STATEPRENOTICETERMREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_STATEPRENOTICETERMREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_STATEPRENOTICETERMREQUEST'].fields_by_name['envelope']._loaded_options = None
+  _globals['_STATEPRENOTICETERMREQUEST'].fields_by_name['envelope']._serialized_options = b'\342A\001\002'
+  _globals['_REPLAYAPPLICATIONREQUEST']._serialized_start=169
+  _globals['_REPLAYAPPLICATIONREQUEST']._serialized_end=215
+  _globals['_REPLAYAPPLICATIONRESPONSE']._serialized_start=217
+  _globals['_REPLAYAPPLICATIONRESPONSE']._serialized_end=290
+  _globals['_REPLAYEDDECISION']._serialized_start=293
+  _globals['_REPLAYEDDECISION']._serialized_end=459
+  _globals['_LISTQUEUEREQUEST']._serialized_start=462
+  _globals['_LISTQUEUEREQUEST']._serialized_end=683
+  _globals['_LISTQUEUERESPONSE']._serialized_start=685
+  _globals['_LISTQUEUERESPONSE']._serialized_end=773
+  _globals['_CLAIMREQUEST']._serialized_start=775
+  _globals['_CLAIMREQUEST']._serialized_end=878
+  _globals['_CLAIMRESPONSE']._serialized_start=880
+  _globals['_CLAIMRESPONSE']._serialized_end=930
+  _globals['_UNCLAIMREQUEST']._serialized_start=932
+  _globals['_UNCLAIMREQUEST']._serialized_end=1037
+  _globals['_UNCLAIMRESPONSE']._serialized_start=1039
+  _globals['_UNCLAIMRESPONSE']._serialized_end=1091
+  _globals['_REQUESTSUPPLEMENTREQUEST']._serialized_start=1093
+  _globals['_REQUESTSUPPLEMENTREQUEST']._serialized_end=1208
+  _globals['_REQUESTSUPPLEMENTRESPONSE']._serialized_start=1210
+  _globals['_REQUESTSUPPLEMENTRESPONSE']._serialized_end=1272
+  _globals['_APPROVEREQUEST']._serialized_start=1274
+  _globals['_APPROVEREQUEST']._serialized_end=1379
+  _globals['_APPROVERESPONSE']._serialized_start=1381
+  _globals['_APPROVERESPONSE']._serialized_end=1433
+  _globals['_REFUSEREQUEST']._serialized_start=1435
+  _globals['_REFUSEREQUEST']._serialized_end=1539
+  _globals['_REFUSERESPONSE']._serialized_start=1541
+  _globals['_REFUSERESPONSE']._serialized_end=1592
+  _globals['_SUSPENDREQUEST']._serialized_start=1594
+  _globals['_SUSPENDREQUEST']._serialized_end=1699
+  _globals['_SUSPENDRESPONSE']._serialized_start=1701
+  _globals['_SUSPENDRESPONSE']._serialized_end=1753
+  _globals['_RESUMEREQUEST']._serialized_start=1755
+  _globals['_RESUMEREQUEST']._serialized_end=1859
+  _globals['_RESUMERESPONSE']._serialized_start=1861
+  _globals['_RESUMERESPONSE']._serialized_end=1912
+  _globals['_STATEPRENOTICETERMREQUEST']._serialized_start=1914
+  _globals['_STATEPRENOTICETERMREQUEST']._serialized_end=2032
+  _globals['_STATEPRENOTICETERMRESPONSE']._serialized_start=2034
+  _globals['_STATEPRENOTICETERMRESPONSE']._serialized_end=2097
+  _globals['_REVIEWSERVICE']._serialized_start=2100
+  _globals['_REVIEWSERVICE']._serialized_end=2822
 # @@protoc_insertion_point(module_scope)

@@ -23,6 +23,104 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class ReplayApplicationRequest(_message.Message):
+    """复演请求 · Of which case."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """申请 · Name, `registries/{registry}/applications/{application}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayApplicationRequest: _TypeAlias = ReplayApplicationRequest  # noqa: Y015
+
+@_typing.final
+class ReplayApplicationResponse(_message.Message):
+    """复演答复 · Every entry of the case, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplayedDecision]:
+        """决定 · One for each entry that an act on the case made."""
+
+    def __init__(
+        self,
+        *,
+        decisions: _abc.Iterable[Global___ReplayedDecision] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayApplicationResponse: _TypeAlias = ReplayApplicationResponse  # noqa: Y015
+
+@_typing.final
+class ReplayedDecision(_message.Message):
+    """复演决定 · One decision, made again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    RULE_VERSION_FIELD_NUMBER: _builtins.int
+    SAME_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    NOT_REPLAYED_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """记录序号 · Index of the ledger entry."""
+    kind: _builtins.str
+    """记录种类 · Kind of the entry, such as "application.submitted"."""
+    result: _outcome_pb2.OutcomeResult.ValueType
+    """结果 · What the entry says."""
+    rule_version: _builtins.int
+    """规则集版本 · Version of the rule set in force before the entry; 0 where none was."""
+    same: _builtins.bool
+    """一致 · Outcome, effects and certificates come out byte for byte as they were kept, fields that a later version
+    added standing at their defaults.
+    """
+    not_replayed: _builtins.str
+    """未能复演 · Why it could not be decided again, such as erased evidence; empty when it was. `same` is false then."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """差异 · Where they differ, such as "outcome.findings[0].rule" or "effects[3].right.rank": places, never contents; at
+        most 100.
+        """
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        result: _outcome_pb2.OutcomeResult.ValueType = ...,
+        rule_version: _builtins.int = ...,
+        same: _builtins.bool = ...,
+        differences: _abc.Iterable[_builtins.str] | None = ...,
+        not_replayed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "index", b"index", "kind", b"kind", "not_replayed", b"not_replayed", "result", b"result", "rule_version", b"rule_version", "same", b"same"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayedDecision: _TypeAlias = ReplayedDecision  # noqa: Y015
+
+@_typing.final
 class ListQueueRequest(_message.Message):
     """待审列表请求 · Which cases."""
 
@@ -495,3 +593,59 @@ class ResumeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResumeResponse: _TypeAlias = ResumeResponse  # noqa: Y015
+
+@_typing.final
+class StatePreNoticeTermRequest(_message.Message):
+    """预告登记时效请求 · A signed PreNoticeTermAct."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`; the header's registry."""
+    request_id: _builtins.str
+    """请求编号 · UUID; equals the header's."""
+    @_builtins.property
+    def envelope(self) -> _envelope_pb2.Envelope:
+        """信封 · Envelope with a PreNoticeTermAct, type "application/vnd.diya.pre-notice-term.v1+protobuf"."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        envelope: _envelope_pb2.Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatePreNoticeTermRequest: _TypeAlias = StatePreNoticeTermRequest  # noqa: Y015
+
+@_typing.final
+class StatePreNoticeTermResponse(_message.Message):
+    """预告登记时效答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcome(self) -> _outcome_pb2.Outcome:
+        """答复 · Outcome, with the receipt; of no application."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _outcome_pb2.Outcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatePreNoticeTermResponse: _TypeAlias = StatePreNoticeTermResponse  # noqa: Y015

@@ -80,6 +80,16 @@ class ReviewServiceStub:
                 request_serializer=diya_dot_v1_dot_review__service__pb2.ResumeRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_review__service__pb2.ResumeResponse.FromString,
                 _registered_method=True)
+        self.ReplayApplication = channel.unary_unary(
+                '/diya.v1.ReviewService/ReplayApplication',
+                request_serializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationResponse.FromString,
+                _registered_method=True)
+        self.StatePreNoticeTerm = channel.unary_unary(
+                '/diya.v1.ReviewService/StatePreNoticeTerm',
+                request_serializer=diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -140,7 +150,7 @@ class ReviewServiceServicer:
         Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
         booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
         Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-        SECOND_PERSON_REQUIRED.
+        SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +186,28 @@ class ReviewServiceServicer:
         States: SUSPENDED, claimed by the caller.
         Leaves: IN_REVIEW.
         Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayApplication(self, request, context):
+        """复演 · Decides every act of a case once more, on the register as the ledger had it just before, with the payload,
+        the papers, the time and the draws that were kept; tells where the outcome or the effects differ from the entry.
+        Nothing is entered, and nothing of the case's content is told.
+        Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
+        Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StatePreNoticeTerm(self, request, context):
+        """预告登记时效 · States that a pre-notice presumed to have lapsed has lapsed, or from when it is registrable. It is
+        never ended but by this act (handbook 3.5).
+        Caller: a registrar of the registry; envelope with PreNoticeTermAct.
+        Results: DONE. Errors: see the service (of a pre-notice that is not live, or not presumed to have lapsed:
+        FIELD_INVALID).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -223,6 +255,16 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.Resume,
                     request_deserializer=diya_dot_v1_dot_review__service__pb2.ResumeRequest.FromString,
                     response_serializer=diya_dot_v1_dot_review__service__pb2.ResumeResponse.SerializeToString,
+            ),
+            'ReplayApplication': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayApplication,
+                    request_deserializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_review__service__pb2.ReplayApplicationResponse.SerializeToString,
+            ),
+            'StatePreNoticeTerm': grpc.unary_unary_rpc_method_handler(
+                    servicer.StatePreNoticeTerm,
+                    request_deserializer=diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -447,6 +489,60 @@ class ReviewService:
             '/diya.v1.ReviewService/Resume',
             diya_dot_v1_dot_review__service__pb2.ResumeRequest.SerializeToString,
             diya_dot_v1_dot_review__service__pb2.ResumeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayApplication(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.ReviewService/ReplayApplication',
+            diya_dot_v1_dot_review__service__pb2.ReplayApplicationRequest.SerializeToString,
+            diya_dot_v1_dot_review__service__pb2.ReplayApplicationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StatePreNoticeTerm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.ReviewService/StatePreNoticeTerm',
+            diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermRequest.SerializeToString,
+            diya_dot_v1_dot_review__service__pb2.StatePreNoticeTermResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,7 +72,7 @@ class ReviewServiceStub:
     Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
     booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
     Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-    SECOND_PERSON_REQUIRED.
+    SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
     """
     Refuse: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.RefuseRequest, _review_service_pb2.RefuseResponse]
     """不予登记 · Refuses in writing, with at least one R- finding.
@@ -96,6 +96,20 @@ class ReviewServiceStub:
     States: SUSPENDED, claimed by the caller.
     Leaves: IN_REVIEW.
     Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
+    """
+    ReplayApplication: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ReplayApplicationRequest, _review_service_pb2.ReplayApplicationResponse]
+    """复演 · Decides every act of a case once more, on the register as the ledger had it just before, with the payload,
+    the papers, the time and the draws that were kept; tells where the outcome or the effects differ from the entry.
+    Nothing is entered, and nothing of the case's content is told.
+    Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
+    Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
+    """
+    StatePreNoticeTerm: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.StatePreNoticeTermRequest, _review_service_pb2.StatePreNoticeTermResponse]
+    """预告登记时效 · States that a pre-notice presumed to have lapsed has lapsed, or from when it is registrable. It is
+    never ended but by this act (handbook 3.5).
+    Caller: a registrar of the registry; envelope with PreNoticeTermAct.
+    Results: DONE. Errors: see the service (of a pre-notice that is not live, or not presumed to have lapsed:
+    FIELD_INVALID).
     """
 
 @_typing.type_check_only
@@ -142,7 +156,7 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
     booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
     Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-    SECOND_PERSON_REQUIRED.
+    SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
     """
     Refuse: _aio.UnaryUnaryMultiCallable[_review_service_pb2.RefuseRequest, _review_service_pb2.RefuseResponse]  # type: ignore[assignment]
     """不予登记 · Refuses in writing, with at least one R- finding.
@@ -166,6 +180,20 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     States: SUSPENDED, claimed by the caller.
     Leaves: IN_REVIEW.
     Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
+    """
+    ReplayApplication: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ReplayApplicationRequest, _review_service_pb2.ReplayApplicationResponse]  # type: ignore[assignment]
+    """复演 · Decides every act of a case once more, on the register as the ledger had it just before, with the payload,
+    the papers, the time and the draws that were kept; tells where the outcome or the effects differ from the entry.
+    Nothing is entered, and nothing of the case's content is told.
+    Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
+    Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
+    """
+    StatePreNoticeTerm: _aio.UnaryUnaryMultiCallable[_review_service_pb2.StatePreNoticeTermRequest, _review_service_pb2.StatePreNoticeTermResponse]  # type: ignore[assignment]
+    """预告登记时效 · States that a pre-notice presumed to have lapsed has lapsed, or from when it is registrable. It is
+    never ended but by this act (handbook 3.5).
+    Caller: a registrar of the registry; envelope with PreNoticeTermAct.
+    Results: DONE. Errors: see the service (of a pre-notice that is not live, or not presumed to have lapsed:
+    FIELD_INVALID).
     """
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -239,7 +267,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         Leaves: BOOKED, AWAITING_TAX, AWAITING_PAYOFF, SUSPENDED (an earlier case), IN_REVIEW when something bars the
         booking now, and IN_REVIEW, unclaimed, with `book` false: another registrar is to book.
         Results: BOOKED, ACCEPTED, DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE,
-        SECOND_PERSON_REQUIRED.
+        SECOND_PERSON_REQUIRED, OWN_CASE_FORBIDDEN (so every act but Unclaim, of a registrar who is a party).
         """
 
     @_abc_1.abstractmethod
@@ -281,6 +309,32 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         States: SUSPENDED, claimed by the caller.
         Leaves: IN_REVIEW.
         Results: DONE. Errors: see the service, and CLAIMED_BY_OTHER, SEEN_INDEX_STALE.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayApplication(
+        self,
+        request: _review_service_pb2.ReplayApplicationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_service_pb2.ReplayApplicationResponse, _abc.Awaitable[_review_service_pb2.ReplayApplicationResponse]]:
+        """复演 · Decides every act of a case once more, on the register as the ledger had it just before, with the payload,
+        the papers, the time and the draws that were kept; tells where the outcome or the effects differ from the entry.
+        Nothing is entered, and nothing of the case's content is told.
+        Caller: a registrar or an auditor of the registry. Takes time in proportion to the ledger: one at a time.
+        Errors: CALLER_UNKNOWN, PERMISSION_DENIED, APPLICATION_NOT_FOUND, OVERLOADED, LEDGER_DAMAGED, INTERNAL.
+        """
+
+    @_abc_1.abstractmethod
+    def StatePreNoticeTerm(
+        self,
+        request: _review_service_pb2.StatePreNoticeTermRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_service_pb2.StatePreNoticeTermResponse, _abc.Awaitable[_review_service_pb2.StatePreNoticeTermResponse]]:
+        """预告登记时效 · States that a pre-notice presumed to have lapsed has lapsed, or from when it is registrable. It is
+        never ended but by this act (handbook 3.5).
+        Caller: a registrar of the registry; envelope with PreNoticeTermAct.
+        Results: DONE. Errors: see the service (of a pre-notice that is not live, or not presumed to have lapsed:
+        FIELD_INVALID).
         """
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -45,8 +45,8 @@ class _DeclarationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decla
     DECLARATION_KIND_MORTGAGEE_TOLD: _DeclarationKind.ValueType  # 3
     """已通知抵押权人 · The seller states that the mortgagee was told (CC 406)."""
     DECLARATION_KIND_SECURITY_GIVEN_UP: _DeclarationKind.ValueType  # 4
-    """放弃第三人担保 · The creditor gives up a third party's security (CC 391). This version refuses it
-    (NOT_IMPLEMENTED_KIND): no operation asks for it yet.
+    """放弃第三人担保 · The creditor gives up a third party's security (CC 391): a change of debtor then needs no consent of
+    that party. By every mortgagee of the mortgage that is changed.
     """
     DECLARATION_KIND_HABITATION_KNOWN: _DeclarationKind.ValueType  # 5
     """知悉居住权 · Buyer or bank knows of the right of habitation."""
@@ -63,8 +63,8 @@ DECLARATION_KIND_WARD_BENEFIT: DeclarationKind.ValueType  # 2
 DECLARATION_KIND_MORTGAGEE_TOLD: DeclarationKind.ValueType  # 3
 """已通知抵押权人 · The seller states that the mortgagee was told (CC 406)."""
 DECLARATION_KIND_SECURITY_GIVEN_UP: DeclarationKind.ValueType  # 4
-"""放弃第三人担保 · The creditor gives up a third party's security (CC 391). This version refuses it
-(NOT_IMPLEMENTED_KIND): no operation asks for it yet.
+"""放弃第三人担保 · The creditor gives up a third party's security (CC 391): a change of debtor then needs no consent of
+that party. By every mortgagee of the mortgage that is changed.
 """
 DECLARATION_KIND_HABITATION_KNOWN: DeclarationKind.ValueType  # 5
 """知悉居住权 · Buyer or bank knows of the right of habitation."""

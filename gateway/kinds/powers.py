@@ -1,0 +1,187 @@
+"""授权委托: whether an agent's signature counts for whom it acts (IR 16(2); RD 12(3); handbook 1.3).
+
+A natural person who disposes (sells, mortgages, or notes either in advance) acts by an agent only on a power signed by
+both before the authority's officer, notarised, or from abroad notarised or certified. Everybody else acts on a power
+that the principal signed. A bank is never its customer's agent on a plain power. A power covers the act and the unit,
+has not run out and is not revoked: at acceptance, and again whenever the case is looked at up to its booking. What an
+agent signed is always for a person to look at (applicants.py).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.cases.model import Paper
+from gateway.cases.terms import (
+    AnyOperation,
+    MortgageChange,
+    MortgageFirst,
+    Operation,
+    OwnershipTransfer,
+    PowerForm,
+    PowerOfAttorney,
+    PreNoticeConvert,
+    PreNoticeCreate,
+    mortgage_in,
+    operation_name,
+    transfer_in,
+)
+from gateway.kinds.law import CHINA, Case
+from gateway.register.findings import Finding, Severity
+from gateway.register.model import Party
+from gateway.register.reasons import finding
+
+#: The paper by which the power was given.
+AUTHORISATION: Final = "AUTHORISATION"
+
+#: Forms on which a natural person may dispose by an agent (RD 12(3)).
+_WITNESSED: Final = frozenset(
+    {PowerForm.SIGNED_AT_AUTHORITY, PowerForm.NOTARISED, PowerForm.CERTIFIED_ABROAD}
+)
+
+#: Forms that come with a deed of their own number.
+_DEEDS: Final = frozenset({PowerForm.NOTARISED, PowerForm.CERTIFIED_ABROAD})
+
+#: What is wrong with a power, in Chinese and English.
+Fault = tuple[str, str]
+
+
+def powers_of(principal: Party, case: Case) -> tuple[tuple[int, PowerOfAttorney], ...]:
+    """The powers that the terms name for this person, each with its place."""
+    powers = enumerate(case.manifest.terms.powers_of_attorney)
+    return tuple((number, power) for number, power in powers if power.principal.key == principal.key)
+
+
+def is_signed_for(paper: Paper, party: Party, case: Case) -> bool:
+    """Whether a paper is signed by this person, or for them by an agent whose power stands."""
+    if paper.is_signed_by(party.id_number):
+        return True
+    return any(
+        paper.is_signed_by(power.agent.id_number) and not _standing_faults(power, case)
+        for _, power in powers_of(party, case)
+    )
+
+
+def power_findings(
+    principal: Party, operation: AnyOperation, case: Case, role: tuple[str, str]
+) -> list[Finding]:
+    """N-AUTHORISATION for each of this person's powers that does not carry the operation, naming what is wrong.
+
+    One power that carries it is enough. Empty for somebody without a power.
+    """
+    refused: list[Finding] = []
+    for number, power in powers_of(principal, case):
+        faults = faults_of(power, operation, case)
+        if not faults:
+            return []
+        refused.append(_refused(principal, power, faults, number, role))
+    return refused
+
+
+def faults_of(power: PowerOfAttorney, operation: AnyOperation, case: Case) -> tuple[Fault, ...]:
+    """Everything that keeps a power from carrying this operation; empty when it does."""
+    disposes = not power.principal.is_institution and power.principal.key in {
+        p.key for p in disposing(operation)
+    }
+    return (
+        *_form_faults(power, disposes=disposes),
+        *_standing_faults(power, case),
+        *_scope_faults(power, operation, disposes=disposes),
+    )
+
+
+def disposing(operation: Operation) -> tuple[Party, ...]:
+    """Whoever gives up or burdens property by it: sellers and mortgagors, also those who promise it (RD 12(3))."""
+    match operation:
+        case MortgageFirst():
+            return operation.mortgagors
+        case OwnershipTransfer():
+            return operation.sellers
+        case PreNoticeCreate():
+            return operation.obligors
+        case PreNoticeConvert():
+            final = transfer_in(operation) or mortgage_in(operation)
+            return disposing(final) if final is not None else ()
+        case MortgageChange():
+            mortgagees = {p.key for p in operation.content.mortgagees}
+            sides = operation.content.mortgagors + operation.applicants
+            return tuple(p for p in sides if p.key not in mortgagees)
+    return ()
+
+
+def _form_faults(power: PowerOfAttorney, *, disposes: bool) -> list[Fault]:
+    """The form that the act needs (RD 12(3)); an institution's standing power is for its own staff alone."""
+    found = []
+    if disposes and power.form not in _WITNESSED:
+        zh = "自然人处分不动产的委托书须在登记机构当场签订或者经公证，境外形成的须经公证或者认证"
+        en = "a natural person disposes on a power signed at the authority, notarised, or certified abroad"
+        found.append((zh, en))
+    elif power.form is PowerForm.STANDING_INSTITUTION and not power.principal.is_institution:
+        found.append(
+            ("机构常年授权不能用于自然人", "a standing power of an institution is none of a natural person's")
+        )
+    if power.form in _DEEDS and not power.deed_no:
+        found.append(("未写明公证书或者认证书号", "the number of the deed is missing"))
+    return found
+
+
+def _standing_faults(power: PowerOfAttorney, case: Case) -> list[Fault]:
+    """Whether the power stands now, whatever it is used for: not revoked, not over, there, given by the principal."""
+    found = []
+    if power.revoked:
+        found.append(("委托已被撤销", "it was revoked"))
+    if power.valid_until is not None and power.valid_until < case.now.astimezone(CHINA).date():
+        found.append((f"委托有效期至 {power.valid_until}，已过期", f"it ran out on {power.valid_until}"))
+    if power.form is PowerForm.PLAIN and _is_of_an_institution(power, case):
+        found.append(
+            (
+                "银行及其工作人员不能凭一般委托书代理其客户",
+                "a bank, or one of its staff, is not its customer's agent on a plain power",
+            )
+        )
+    papers = [p for p in case.papers_of(AUTHORISATION) if p.found and not p.problems]
+    if not papers:
+        found.append(("缺少授权委托书", "the power itself (AUTHORISATION) is missing"))
+    elif power.form not in _WITNESSED and not any(p.is_signed_by(power.principal.id_number) for p in papers):
+        found.append(("授权委托书没有委托人的有效签名", "it is not signed by the principal"))
+    return found
+
+
+def _scope_faults(power: PowerOfAttorney, operation: AnyOperation, *, disposes: bool) -> list[Fault]:
+    """The power names the act, and the units: a person who disposes names each of them."""
+    found = []
+    name = operation_name(operation)
+    if name not in power.acts:
+        found.append((f"委托事项不含 {name}", f"it does not cover {name}"))
+    outside = [code for code in operation.units if code not in power.unit_codes]
+    if outside and (power.unit_codes or disposes):
+        codes = "、".join(outside)
+        found.append((f"委托书未写明单元 {codes}", f"it does not name unit {', '.join(outside)}"))
+    return found
+
+
+def _is_of_an_institution(power: PowerOfAttorney, case: Case) -> bool:
+    """Whether the agent is an institution that files here, the clerk who files, or works for one (handbook 1.3)."""
+    if power.agent.is_institution or power.agent.name == case.manifest.header.clerk.name:
+        return True
+    return any(
+        institution.is_known_as(power.agency) or power.agency in institution.names
+        for institution in case.institutions.values()
+        if power.agency
+    )
+
+
+def _refused(
+    principal: Party, power: PowerOfAttorney, faults: tuple[Fault, ...], number: int, role: tuple[str, str]
+) -> Finding:
+    zh = "；".join(text for text, _ in faults)
+    en = "; ".join(text for _, text in faults)
+    return finding(
+        "N-AUTHORISATION",
+        Severity.BLOCKS,
+        field=f"terms.powers_of_attorney[{number}]",
+        file=AUTHORISATION,
+        article="IR 16(2); RD 12(3)",
+        zh=f"{role[0]}{principal.name}委托{power.agent.name}的授权不符合要求：{zh}",
+        en=f"the power by which {power.agent.name} acts for {role[1]} {principal.name} does not do: {en}",
+    )

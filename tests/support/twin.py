@@ -1,0 +1,321 @@
+"""The gateway's register and the oracle's, side by side: every act is done to both, and both must say the same.
+
+`Twin` holds a world in memory (decisions folded in, queue and clock included) and the oracle's plain register. An act
+that comes out differently raises `Disagreement`. No I/O.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
+from gateway.applications.party import Consent, Join, decide_consent, decide_join
+from gateway.applications.review import Act, Verb, decide_review
+from gateway.applications.withdrawal import Withdrawal, decide_withdrawal
+from gateway.cases.decision import Decision
+from gateway.cases.effects import (
+    AnyEffect,
+    RightBooked,
+    RightEnded,
+    UnitRecorded,
+)
+from gateway.cases.model import (
+    CLOSED,
+    QUEUED,
+    ConsentKind,
+    Manifest,
+    Paper,
+    State,
+)
+from gateway.register.findings import Severity
+from gateway.register.model import (
+    AnyRight,
+    Dissent,
+    Habitation,
+    Seizure,
+    UnitState,
+)
+from gateway.register.reasons import finding
+from tests.oracle import law
+from tests.oracle.people import BANKS, natural
+from tests.oracle.register import is_as_printed
+from tests.support import cases as c
+from tests.support import deals as d
+from tests.support import twin_values as v
+from tests.support.twin_desk import Decide, Desk, Disagreement, Filed
+
+
+class Twin(Desk):
+    """Everything that anybody does, done to both."""
+
+    # -- time and the world outside ---------------------------------------------------------------------------------
+
+    def pass_time(self, delta: dt.timedelta) -> None:
+        """Time goes on, and what has run out ends."""
+        self.now += delta
+        self.oracle["now"] = self.now
+        for filed in list(self.open):
+            if filed.row.due_at is not None and self.now >= filed.row.due_at:
+                decision = self._overdue(filed)
+                wanted = {
+                    State.AWAITING_PARTIES: State.EXPIRED,
+                    State.AWAITING_TAX: State.REFUSED,
+                    State.AWAITING_PAYOFF: State.ACCEPTED,
+                }[filed.row.state]
+                if decision.outcome.state is not wanted:
+                    raise Disagreement(f"{filed.row.state} ran out: {decision.outcome}")
+                self._after(filed, decision)
+
+    def serve(self, code: str, target: str, kind: str, days: int) -> None:
+        """A court serves a seizure on the authority, which writes it down at once (EX 23)."""
+        name = self._name()
+        until = (self.now + dt.timedelta(days=days)).date()
+        self._add(code, v.seizure(code, name, target, kind, self.now, until))
+        served = {"name": name, "target": target, "kind": kind, "until": until, "served": self.now}
+        self.oracle["units"][code]["seizures"].append(served)
+        self.check([code])
+
+    def outside(self, code: str, what: str) -> None:
+        """A dissent, a habitation or a fact of the unit comes; or whatever is there of these, and seizures, goes."""
+        flat = self.oracle["units"][code]
+        if what == "LIFT":
+            self._lift(code, flat)
+        elif what in ("DISSENT", "HABITATION"):
+            if not flat[what.lower()]:
+                made = v.dissent if what == "DISSENT" else v.habitation
+                self._add(code, made(code, self._name(), self.now))
+                flat[what.lower()] = True
+        else:
+            flat["holds"].add(what)
+            self._hold(code)
+        self._turns()
+        self.check([code])
+
+    def _lift(self, code: str, flat: dict[str, Any]) -> None:
+        state = self.world.units[code]
+        gone = [r for r in state.rights if isinstance(r, Seizure | Dissent | Habitation)]
+        self.ended |= {right.right_id for right in gone}
+        kept = tuple(right for right in state.rights if right not in gone)
+        self._unit(UnitState(unit=state.unit, rights=kept))
+        self._entered(
+            *(
+                RightEnded(
+                    right_id=r.right_id, ended_at=self.now, case_number="", reason="LIFTED", ended_by="法院"
+                )
+                for r in gone
+            )
+        )
+        flat |= {"seizures": [], "dissent": False, "habitation": False, "holds": set()}
+        self._hold(code)
+
+    def _hold(self, code: str) -> None:
+        state = self.world.units[code]
+        unit = replace(state.unit, holds=v.holds(self.oracle["units"][code]))
+        self._unit(UnitState(unit=unit, rights=state.rights))
+        self._entered(UnitRecorded(unit=unit))
+
+    def _add(self, code: str, right: AnyRight) -> None:
+        state = self.world.units[code]
+        self._unit(UnitState(unit=state.unit, rights=(*state.rights, right)))
+        self._entered(RightBooked(right=right))
+        self.known.add(right.right_id)
+
+    def _name(self) -> str:
+        self._index += 1
+        return f"outside.{self._index}"
+
+    def _unit(self, state: UnitState) -> None:
+        self.world = replace(self.world, units={**self.world.units, state.unit.unit_code: state})
+
+    # -- acts -------------------------------------------------------------------------------------------------------
+
+    def file(self, application: dict[str, Any]) -> str:
+        """A submission; both must come to the same."""
+        said = law.decide(self.oracle, application)
+        what = self._submission(application)
+        decision = self._commit(what.manifest, lambda world, moment: c.decide(world, what, moment))
+        if said["answer"] == "BOOK":
+            said["answer"] = law.gate(application) or "BOOK"
+        self._compare("file", application, said, decision)
+        row = d.row_of(decision)
+        filed = Filed(application, what, row)
+        if row.state is not State.NOT_ACCEPTED:
+            self.open.append(filed)
+        self._after(filed, decision)
+        return str(said["answer"])
+
+    def approve(self, filed: Filed) -> str:
+        """A registrar approves; what was agreed on an order of mortgages that has changed since is refused."""
+        assert filed.place is not None
+        agreed = any(step.get("agreed") for step in filed.application["steps"])
+        if agreed and not is_as_printed(self.oracle["units"][filed.row.units[0]]):
+            self.refuse(filed)
+            return "refused"
+        said = law.approve(self._oracle_for(filed), filed.application, place=filed.place)
+        decision = self._review(filed, Verb.APPROVE)
+        self._compare("approve", filed.application, said, decision)
+        self._after(filed, decision)
+        return str(said["answer"])
+
+    def join(self, filed: Filed, bank: str) -> str:
+        """A bank that is awaited joins."""
+        filed.application["bound"].add(bank)
+        said = law.decide(self._oracle_for(filed), filed.application)
+        act = self._act(Join, filed, bank, parties=v.parties([bank]))
+        decision = self._commit(
+            filed.what.manifest, lambda world, moment: decide_join(self._dossier(filed, world), act, moment)
+        )
+        if said["bars"] and said["awaited"]:
+            said["answer"] = "AWAIT"  # the others are still to come: told, not yet closed
+        if said["answer"] == "BOOK":
+            said["answer"] = law.gate(filed.application) or "BOOK"
+        self._compare("join", filed.application, said, decision)
+        self._after(filed, decision)
+        return str(said["answer"])
+
+    def confirm_payoff(self, filed: Filed) -> str:
+        """The old bank says that its loan is paid: the gate opens, unless something has come in the way (EX 23)."""
+        filed.application["undertaken"] = True
+        assert filed.place is not None
+        said = law.approve(self._oracle_for(filed), filed.application, place=filed.place)
+        if said["answer"] in ("STOPPED", "WAIT"):
+            said["answer"] = "PERSON"
+        [bank] = self.oracle["units"][filed.row.units[0]]["mortgages"][filed.application["old"]]["banks"]
+        act = self._act(Consent, filed, bank, kind=ConsentKind.PAYOFF_CONFIRMED)
+        decision = self._commit(
+            filed.what.manifest,
+            lambda world, moment: decide_consent(self._dossier(filed, world), act, moment),
+        )
+        self._compare("confirm", filed.application, said, decision)
+        self._after(filed, decision)
+        return str(said["answer"])
+
+    def withdraw(self, filed: Filed, banks: list[str]) -> None:
+        """These banks ask, with a paper of everybody else: ended only by all who applied (IR 15)."""
+        people = natural(self.applied(filed))
+        acting = {filed.row.applicant_institution, *filed.row.bound_institutions}
+        if {v.PEOPLE[b].id_number for b in self.applied(filed) & BANKS} - acting:
+            return  # bound by its seal on the form: it has sent nothing that it could take back by itself
+        paper = c.paper("WITHDRAWAL", *v.parties(sorted(people)))
+        for bank in banks:
+            if filed.row.state in CLOSED:
+                return
+            parties = v.parties([bank, *sorted(people)])
+            act = self._act(Withdrawal, filed, bank, paper, parties=parties)
+            decision = self._withdrawal(filed, act, paper)
+            filed.application.setdefault("asked", set()).add(bank)
+            missing = (self.applied(filed) & BANKS) - filed.application["asked"]
+            if (decision.outcome.state is State.WITHDRAWN) != (not missing):
+                raise Disagreement(f"withdrawal by {bank}, missing {missing}: {decision.outcome}")
+            self._after(filed, decision)
+
+    def refuse(self, filed: Filed) -> None:
+        """A registrar refuses in writing (IR 22)."""
+        decision = self._review(filed, Verb.REFUSE, grounds=(finding("R-CONFLICT", Severity.BLOCKS),))
+        if decision.outcome.state is not State.REFUSED:
+            raise Disagreement(f"refused, and it is {decision.outcome.state}")
+        self._after(filed, decision)
+
+    def _review(self, filed: Filed, verb: Verb, **changes: Any) -> Decision:
+        self._index += 1
+        row = replace(filed.row, state=State.IN_REVIEW, claimed_by=d.REGISTRAR.registrar_id, suspension="")
+        act = Act(
+            verb=verb,
+            application_id=row.application_id,
+            manifest_sha256=row.payload_sha256,
+            seen=row.last_index,
+            request_id=f"018f0000-0000-7000-9000-{self._index:012x}",
+            payload_sha256=f"{self._index:064x}",
+            created_at=self.now,
+            not_after=self.now + dt.timedelta(days=1),
+            **changes,
+        )
+        what = filed.what
+        return self._commit(
+            what.manifest,
+            lambda world, moment: decide_review(
+                world, d.REGISTRAR, row, what.manifest, what.papers, act, moment
+            ),
+        )
+
+    def _withdrawal(self, filed: Filed, act: Withdrawal, paper: Paper) -> Decision:
+        return self._commit(
+            filed.what.manifest,
+            lambda world, moment: decide_withdrawal(
+                replace(self._dossier(filed, world), new_papers=(paper,)), act, moment
+            ),
+        )
+
+    def _overdue(self, filed: Filed) -> Decision:
+        internal = self._internal()
+        return self._commit(
+            filed.what.manifest,
+            lambda world, moment: decide_overdue(self._dossier(filed, world), internal, moment),
+        )
+
+    def _reconsidered(self, filed: Filed) -> Decision:
+        internal = self._internal()
+        return self._commit(
+            filed.what.manifest,
+            lambda world, moment: decide_reconsidered(self._dossier(filed, world), internal, moment),
+        )
+
+    def _commit(self, manifest: Manifest, decide: Decide) -> Decision:
+        """One decision on the world as it is now. Here in memory; a ledger's twin commits it (tests/simulation)."""
+        return decide(self._world(), self._moment())
+
+    def _entered(self, *effects: AnyEffect) -> None:
+        """What came from outside: nothing more to do in memory."""
+
+    def applied(self, filed: Filed) -> set[str]:
+        """Applicants who have signed."""
+        return set(filed.application["wanted"] & filed.application["bound"])
+
+    # -- afterwards -------------------------------------------------------------------------------------------------
+
+    def _after(self, filed: Filed, decision: Decision) -> None:
+        """Fold what was decided into both, and give the turn to whoever waited."""
+        self._fold(decision)
+        filed.row = d.row_of(decision)
+        if filed.place is None:
+            filed.place = filed.row.accepted_index
+        filed.application["accepted"] = filed.row.accepted_at
+        if filed.row.state is State.BOOKED:
+            self._book(filed, decision)
+        self.open = [one for one in self.open if one.row.state not in CLOSED]
+        self.oracle["queue"] = [
+            {"units": one.row.units, "place": one.place, "proofs": one.proofs, "case": one}
+            for one in self.open
+            if one.row.state in QUEUED
+        ]
+        self.check(filed.row.units)
+        if filed.row.state in CLOSED:
+            self._turns()
+
+    def _turns(self) -> None:
+        """Whoever waited behind a case that has ended is looked at again, in order of acceptance (RD 67)."""
+        waiting = [one for one in self.open if one.row.state is State.SUSPENDED]
+        for filed in sorted(waiting, key=lambda one: one.place or 0):
+            if filed.row.state is not State.SUSPENDED:
+                continue
+            said = law.decide(self._oracle_for(filed), filed.application, place=filed.place)
+            if said["answer"] in ("NOT_ACCEPTED", "AWAIT"):
+                said["answer"] = "PERSON"
+            elif said["answer"] == "BOOK":
+                said["answer"] = law.gate(filed.application) or "BOOK"
+            if said["person"] and said["waits"]:
+                said["answer"] = "WAIT"
+            try:
+                decision = self._reconsidered(filed)
+            except NothingDue:
+                if not said["waits"]:
+                    raise Disagreement(f"its turn has come: {filed.application} {said}") from None
+                continue
+            self._compare("turn", filed.application, said, decision)
+            self._after(filed, decision)
+
+
+__all__ = ["Decide", "Disagreement", "Filed", "Twin"]
