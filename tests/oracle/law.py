@@ -251,7 +251,12 @@ def _states(
             found.append(("NOT_ITS_TARGET", None))
         else:
             found.append(("SEIZED", None))
-    found += [("DISSENT", None)] * flat["dissent"] + [("HABITATION", None)] * flat["habitation"]
+    if flat[
+        "dissent"
+    ]:  # without a suit within 15 days it has lapsed (CC 220): whether there was one, a person sees
+        over = today > last_day(flat["dissent"].astimezone(CHINA).date(), 15)
+        found.append(("DISSENT_OVER" if over else "DISSENT", None))
+    found += [("HABITATION", None)] * bool(flat["habitation"])
     found += [(hold, None) for hold in flat["holds"]]
     for name, notice in flat["notices"].items():
         if name != step.get("notice"):
