@@ -15,6 +15,7 @@ SEIZED           B   B   b   ?   ok  B   B   ok  ?
 PRE_SEIZED       B   B   ?   ?   ok  B   v   B   ?
 NOT_ITS_TARGET   ?   ?   ?   ?   ok  ?   ?   ok  ?
 DISSENT          d   d   d   ok  ok  d   d   ok  ?
+DISSENT_OVER     ?   ?   ?   ok  ok  ?   ?   ok  ?
 SALE_NOTED       K   K   k   ok  ok  n   ok  ok  ?
 LOAN_NOTED       K   K   k   ok  ok  K   o   ok  ?
 RESTRICTED       K   ok  ok  ok  ok  s   s   ok  ok

@@ -17,9 +17,9 @@ def works(day: dt.date) -> bool:
     return _DAYS.get(day, day.weekday() < 5)
 
 
-def last_day(start: dt.date) -> dt.date:
+def last_day(start: dt.date, days: int = 90) -> dt.date:
     """The 90th day, or the next day on which people work (CC 203, 221)."""
-    day = start + dt.timedelta(days=90)
+    day = start + dt.timedelta(days=days)
     while not works(day):
         day += dt.timedelta(days=1)
     return day

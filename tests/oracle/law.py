@@ -251,7 +251,8 @@ def _states(
             found.append(("NOT_ITS_TARGET", None))
         else:
             found.append(("SEIZED", None))
-    found += [("DISSENT", None)] * flat["dissent"] + [("HABITATION", None)] * flat["habitation"]
+    found += _dissent(flat["dissent"], today)
+    found += [("HABITATION", None)] * bool(flat["habitation"])
     found += [(hold, None) for hold in flat["holds"]]
     for name, notice in flat["notices"].items():
         if name != step.get("notice"):
@@ -271,6 +272,14 @@ def _states(
         if step["unit"] in case["units"] and (place is None or case["place"] < place):
             found.append(("QUEUED", case))
     return found
+
+
+def _dissent(since: dt.datetime | None, today: dt.date) -> list[tuple[str, Any]]:
+    """Without a suit within 15 days it has lapsed (CC 220): whether there was one, a person sees."""
+    if since is None:
+        return []
+    over = today > last_day(since.astimezone(CHINA).date(), 15)
+    return [("DISSENT_OVER" if over else "DISSENT", None)]
 
 
 def _is_of_another(seizure: dict[str, Any], flat: dict[str, Any]) -> bool:

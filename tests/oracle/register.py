@@ -24,7 +24,7 @@ def unit(*owners: str, form: str = "SOLE", shares: tuple[Any, ...] = ()) -> dict
         "ranks": [],
         "notices": {},
         "seizures": [],
-        "dissent": False,
+        "dissent": None,
         "habitation": False,
         "holds": set(),
     }

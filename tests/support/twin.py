@@ -87,7 +87,7 @@ class Twin(Desk):
             if not flat[what.lower()]:
                 made = v.dissent if what == "DISSENT" else v.habitation
                 self._add(code, made(code, self._name(), self.now))
-                flat[what.lower()] = True
+                flat[what.lower()] = self.now
         else:
             flat["holds"].add(what)
             self._hold(code)
@@ -108,7 +108,7 @@ class Twin(Desk):
                 for r in gone
             )
         )
-        flat |= {"seizures": [], "dissent": False, "habitation": False, "holds": set()}
+        flat |= {"seizures": [], "dissent": None, "habitation": None, "holds": set()}
         self._hold(code)
 
     def _hold(self, code: str) -> None:
