@@ -76,7 +76,7 @@ RIGHT_COLUMNS: Mapping[Table, tuple[str, ...]] = MappingProxyType(
             "DBFW", "SFCZJZHXZ", "KDJRQ",
         ),
         Table.SEIZURE: (*_BOOKING_COLUMNS, "CFJG", "CFLX", "CFWH", "CFFW", "SDSJ", "CFJSSJ"),
-        Table.DISSENT: (*_BOOKING_COLUMNS, "YYSX"),
+        Table.DISSENT: (*_BOOKING_COLUMNS, "YYSX", "QSRQ", "SLAH"),
         Table.HABITATION: (*_BOOKING_COLUMNS, "JZQJSRQ"),
     }
 )  # fmt: skip

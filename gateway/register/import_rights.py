@@ -254,6 +254,8 @@ def _dissent(row: Row, persons: Persons) -> dict[str, Any]:
     return {
         "applicant": applicants[0] if applicants else None,
         "matter": row.required("YYSX"),
+        "suit_filed_on": row.date("QSRQ"),
+        "court_case_number": row.text("SLAH"),
     }
 
 

@@ -106,6 +106,8 @@ def _dissent(site: Site, case: str) -> SampleUnit:
         YWH=site.next_case("2025-10-20"),
         DJSJ="2025-10-20 15:00:00",
         YYSX="主张为共同出资购买",
+        QSRQ="2025-10-27",
+        SLAH="（2025）民初一〇二七号",
     )
     return unit
 

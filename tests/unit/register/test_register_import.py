@@ -123,7 +123,8 @@ def test_seizure_pre_notice_dissent_habitation_rows_give_their_rights() -> None:
     dissent = {"TABLE": "QLF_QL_YYDJ", "BDCDYH": CODE, "YWH": "L5", "DJSJ": "2026-11-01", "DBR": "甲"}
     holder = {"QLR": "顾景行", "ZJZL": "3", "ZJH": "e12345678"}
     habitation = dissent | {"TABLE": "QLF_QL_JZQ", "YWH": "L6", "JZQJSRQ": "2040-01-01"}
-    rows = [OWNERSHIP, SEIZURE, PRE_NOTICE, dissent | holder | {"YYSX": "共有"}, habitation | holder]
+    suit = {"YYSX": "共有", "QSRQ": "2026-11-09", "SLAH": "（2026）民初一号"}
+    rows = [OWNERSHIP, SEIZURE, PRE_NOTICE, dissent | holder | suit, habitation | holder]
     result = import_rows(rows)
     assert faults(result) == []
     seized, notice, dissented, dwelling = result.rights[1:]
@@ -135,6 +136,7 @@ def test_seizure_pre_notice_dissent_habitation_rows_give_their_rights() -> None:
     assert notice.registrable_from == dt.date(2027, 6, 30)
     assert isinstance(dissented, Dissent)
     assert dissented.applicant.id_number == "E12345678"
+    assert (dissented.suit_filed_on, dissented.court_case_number) == (dt.date(2026, 11, 9), "（2026）民初一号")
     assert isinstance(dwelling, Habitation)
     assert dwelling.until == dt.date(2040, 1, 1)
 
