@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -100,10 +101,11 @@ def _tell(figures: Figures, form: Format, *, headed: bool) -> None:
 
 
 def _tables(figures: Figures) -> None:
-    modes = Table(title=f"{figures.registry} · 办理模式 modes", title_justify="left")
-    headings = ("mode", "deals", "applications", "operations", "saved", "万元", "days ø", "days ~", "wd ø")
-    for heading in headings:
-        modes.add_column(heading, justify="left" if heading == "mode" else "right")
+    title = f"{figures.registry} · 办理模式 modes (days: mean, median, working)"
+    modes = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    modes.add_column("mode", no_wrap=True)
+    for heading in ("deals", "cases", "steps", "saved", "万元", "mean", "median", "working"):
+        modes.add_column(heading, justify="right")
     for m in figures.modes:
         counts = (m.deals, m.applications, m.operations, m.applications_saved)
         spans = (days(m.days.mean), days(m.days.median), days(m.working_days))

@@ -52,7 +52,7 @@ def as_svg(figures: Figures) -> str:
         ),
         (
             "提交至登簿（天，平均）· days from submission to booking, mean",
-            [(m.mode, m.days.mean or 0.0, days(m.days.mean)) for m in modes],
+            [(m.mode, round(m.days.mean or 0.0, 2), days(m.days.mean)) for m in modes],
             _GREEN,
             None,
         ),

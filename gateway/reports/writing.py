@@ -55,12 +55,14 @@ def lines_of(figures: Figures) -> Iterator[Line]:
     yield _share("by_rule_share", "自动审核率", "decided by rule", f.by_rule_share, "Linyi")
     yield _share("residential_share", "住宅占比", "residential", f.residential_share, "Jinan")
     yield _count("sales", "二手房买卖", "second-hand sales", f.sales, "Taizhou")
-    yield _share("pre_notice_share", "其中有预告登记", "with pre-notice", f.pre_notice_share, "Taizhou")
-    yield _share("loan_share", "其中有贷款", "with a loan", f.loan_share, "Taizhou")
+    yield _share(
+        "pre_notice_share", "二手房买卖中有预告登记", "sales with pre-notice", f.pre_notice_share, "Taizhou"
+    )
+    yield _share("loan_share", "二手房买卖中有贷款", "sales with a loan", f.loan_share, "Taizhou")
     yield _share(
         "pre_notice_share_with_loan",
         "有贷款的买卖中有预告登记",
-        "with pre-notice, of those with a loan",
+        "sales with pre-notice, of those with a loan",
         f.pre_notice_share_with_loan,
         "Taizhou",
     )

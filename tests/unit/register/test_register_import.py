@@ -136,7 +136,10 @@ def test_seizure_pre_notice_dissent_habitation_rows_give_their_rights() -> None:
     assert notice.registrable_from == dt.date(2027, 6, 30)
     assert isinstance(dissented, Dissent)
     assert dissented.applicant.id_number == "E12345678"
-    assert (dissented.suit_filed_on, dissented.court_case_number) == (dt.date(2026, 11, 9), "（2026）民初一号")
+    assert (dissented.suit_filed_on, dissented.court_case_number) == (
+        dt.date(2026, 11, 9),
+        "（2026）民初一号",
+    )
     assert isinstance(dwelling, Habitation)
     assert dwelling.until == dt.date(2040, 1, 1)
 
