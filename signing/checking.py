@@ -156,8 +156,7 @@ class FileChecker:
         )
         outcome = await self._ask(request)
         for _ in range(self._size):
-            # Whoever killed this process, perhaps idle and perhaps all of the pool, it need not
-            # have
+            # Whoever killed this process, perhaps idle and perhaps all of the pool, it need not have
             # been for the file: every process may be found dead once before the file is blamed.
             if outcome is _Ended.BY_OTHERS:
                 outcome = await self._ask(request)
@@ -310,7 +309,8 @@ class _Worker:
     def kill(self) -> None:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                # Not Process.kill, which reaps: whoever waits would be told 255 (python/cpython#87744).
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def end(self) -> int | None:
         """Kill it unless it has ended, and wait for its status."""

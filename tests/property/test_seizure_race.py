@@ -29,6 +29,7 @@ from gateway.storage import tables
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working
 from gateway.world import world_of
+from ledger.vault import Vault
 from tests.support import cases as c
 from tests.support import deals as d
 from tests.unit.applications.test_feed_restrictions import seizure
@@ -164,7 +165,7 @@ def city() -> Iterator[City]:
         tables.metadata.create_all(connection)
         institutions = {p.id_number: c.institution(p) for p in (c.BANK, c.OTHER_BANK)}
         known = Settings(profile=c.PROFILE, rules=c.RULES, institutions=institutions)
-        yield City(Working(connection, c.REGISTRY, known))
+        yield City(Working(connection, c.REGISTRY, known, Vault(bytes(32)).subject))
     engine.dispose()
 
 
