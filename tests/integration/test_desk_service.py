@@ -125,6 +125,7 @@ async def test_supplement_asked_for_is_the_applicants_to_send(town: Town) -> Non
 async def test_daily_statement_is_the_same_bytes_whenever_it_is_asked_for(sealing_town: Town) -> None:
     """A day with a mortgage, another one released: counts, sums, ledger range, digests that a bank recomputes."""
     town = sealing_town
+    town.clock.move(DAY_SECONDS)  # a day of its own, whatever was booked here before
     filing, first = await town.booked(claim_fen=80_000_000)
     _, second = await town.booked(claim_fen=30_000_000)
     release = await town.release(filing, first.outcome.certificates[0].number).sign().upload()
@@ -135,7 +136,7 @@ async def test_daily_statement_is_the_same_bytes_whenever_it_is_asked_for(sealin
     request = pb.GetDailyStatementRequest(
         parent="registries/jiangyin", day=Date(year=today.year, month=today.month, day=today.day)
     )
-    await town.refusal(lambda: stub.GetDailyStatement(request), "FIELD_INVALID")
+    await town.told(lambda: stub.GetDailyStatement(request), "FIELD_INVALID")
     town.clock.move(2 * DAY_SECONDS)
     mine = await desk(town)
     kept = await mine.daily_statement(today, anchors(town))
@@ -166,7 +167,7 @@ async def test_daily_statement_is_the_same_bytes_whenever_it_is_asked_for(sealin
     of_branch = await mine.daily_statement(today, anchors(town), institution=branch)
     assert of_branch.statement.institution == branch
     request.institution = INSTITUTIONS["bank-b"].id_number
-    await town.refusal(lambda: stub.GetDailyStatement(request), "CHANNEL_NOT_AUTHORISED")
+    await town.told(lambda: stub.GetDailyStatement(request), "CHANNEL_NOT_AUTHORISED")
 
 
 async def test_portfolio_digest_is_what_the_lines_come_to(sealing_town: Town) -> None:

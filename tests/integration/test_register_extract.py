@@ -118,7 +118,7 @@ async def test_look_without_a_basis_is_no_entry_and_gives_no_extract(sealing_tow
     filing, answer = await town.booked()
     proof, code = answer.outcome.certificates[0].number, filing.unit.unit_code
     client = await town.client("bank-b")
-    before = town.footprint()
+    before = looks(town)
     for purpose, reason in (
         ("贷前审查", "UNIT_NOT_FOUND"),
         ("", "FIELD_INVALID"),
@@ -127,7 +127,7 @@ async def test_look_without_a_basis_is_no_entry_and_gives_no_extract(sealing_tow
         with pytest.raises(RequestError) as refused:
             await client.get_extract(code, own_right=proof, purpose=purpose)
         assert refused.value.reason == reason
-    assert town.footprint() == before
+    assert looks(town) == before
 
 
 async def test_two_looks_at_two_units_have_two_subjects(sealing_town: Town) -> None:
