@@ -66,6 +66,7 @@ class Gateway:
         self._lock: WriterLock | None = None
         self._trust: dict[str, tuple[TrustSet | None, TrustStore]] = {}
         self._serving = False
+        self._is_stopped = False
         self.metrics_port: int | None = None
 
     async def start(self) -> None:
@@ -155,11 +156,14 @@ class Gateway:
         await self.sealing.start(registries)
 
     async def stop(self) -> None:
-        """Stop listening, decide what is queued, close. No acknowledged work is lost."""
-        await self._server.stop()
-        await self.clockwork.stop()
+        """Stop listening, decide what is queued, close. What is entered is answered. Twice is as once."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        self.watch.close()
+        await self._server.stop(self._drain)
+        await self._stop_own_work()
         if self.sealing is not None:
-            await self.sealing.stop()
             await self._sealer.close()
         await self._checker.close()
         await asyncio.to_thread(self._verifier.close)
@@ -170,6 +174,17 @@ class Gateway:
             self._metrics_server.shutdown()
             self._metrics_server.server_close()
         self._close_store()
+
+    async def _drain(self) -> None:
+        """The grace has passed: nothing more is begun, whatever is in hand is committed and answered."""
+        await self._stop_own_work()
+        self._verifier.drain()
+        await asyncio.wrap_future(self.sequencer.drain())
+
+    async def _stop_own_work(self) -> None:
+        await self.clockwork.stop()
+        if self.sealing is not None:
+            await self.sealing.stop()
 
     @property
     def ports(self) -> dict[str, int]:

@@ -28,6 +28,11 @@ class Unavailable(Exception):
     retry_seconds: float | None = 2.0
 
 
+def stopping() -> Unavailable:
+    """What a gateway that is about to end says to whatever it did not begin."""
+    return Unavailable("服务正在停止；请稍后原样重试 / the service is stopping; resend the same bytes later")
+
+
 class ClockBehind(Unavailable):
     """Our clock is behind the ledger's newest entry."""
 

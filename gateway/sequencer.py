@@ -40,9 +40,9 @@ from gateway.commands import (
     LedgerStopped,
     Overloaded,
     Receipt,
-    Unavailable,
     Work,
     read_receipt,
+    stopping,
 )
 from gateway.ids import uuid7
 from gateway.storage import tables as t
@@ -144,6 +144,7 @@ class Sequencer:
         self._unsure: set[str] = set()  # registries whose last commit failed: read their settings again
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
         self._stopping = False
+        self.is_draining = False
 
     def start(self) -> None:
         """Start the writer thread."""
@@ -154,6 +155,14 @@ class Sequencer:
         self._stopping = True
         self._queue.put(None)
         self._thread.join()
+
+    def drain(self) -> Future[None]:
+        """Refuse the commands that wait and those that come; done when what is in hand is committed and answered.
+
+        For a stop that cannot wait for all that is queued: whatever is entered is answered, whatever is not is told so.
+        """
+        self.is_draining = True
+        return self.run(lambda _: None)
 
     def submit(self, command: Command) -> Future[Answer]:
         """Queue a command; raises Overloaded or Unavailable at once when it cannot be taken."""
@@ -181,9 +190,7 @@ class Sequencer:
     def take(self, item: Command | Work) -> None:
         """Queue an item, from any thread; raises Overloaded or Unavailable at once when it cannot be taken."""
         if self._stopping:
-            raise Unavailable(
-                "服务正在停止；请稍后原样重试 / the service is stopping; resend the same bytes later"
-            )
+            raise stopping()
         if self._queue.qsize() >= QUEUE_COMMANDS_MAX:
             raise Overloaded
         # From here on a cancel() by whoever waits does nothing: what is queued is done, and always answered.
@@ -252,6 +259,9 @@ class Sequencer:
     def _process(self, items: list[Command | Work]) -> None:
         works = [item for item in items if isinstance(item, Work)]
         commands = [item for item in items if isinstance(item, Command)]
+        if self.is_draining:
+            _deliver([(command, stopping()) for command in commands])
+            commands = []
         try:
             results, batches = self._commit(works, commands)
         except Exception as error:

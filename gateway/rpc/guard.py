@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import grpc
 
+from gateway.commands import stopping
 from gateway.config import MIB
 from gateway.rpc.callers import Callers
 from gateway.rpc.errors import Refusal, abort, refusal_of
@@ -131,6 +132,33 @@ class Guard:
         self._message_bytes_max = message_bytes_max
         self._registry = registry
         self._idle_seconds_max = idle_seconds_max
+        self._in_hand = 0
+        self._is_closed = False
+        self._moved = asyncio.Event()
+
+    def close(self) -> None:
+        """Refuse every call from now on; those in hand go on."""
+        self._is_closed = True
+
+    async def is_empty_within(self, seconds: float) -> bool:
+        """Wait until no call is in hand, its answer written; whether that came within so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._in_hand:
+                    self._moved.clear()
+                    await self._moved.wait()
+        return not self._in_hand
+
+    def _begin(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        """Count a call until its answer is written. Raises Unavailable when closed."""
+        if self._is_closed:
+            raise stopping()
+        self._in_hand += 1
+        context.add_done_callback(self._end)
+
+    def _end(self, _: Any) -> None:
+        self._in_hand -= 1
+        self._moved.set()
 
     def register(self, add: Callable[[Any, Any], None], servicer: Any) -> None:
         """Register a servicer with every method guarded: `register(add_XServicer_to_server, servicer)`."""
@@ -186,6 +214,7 @@ class Guard:
                 if streams_in:
                     first, request = await _peek(request, self._idle_seconds_max)
                 _refuse_too_large(first)
+                self._begin(context)
                 caller_now.set(self._identify(service, name, registry_of(first), context))
                 async with asyncio.timeout(seconds_max):
                     response = await behaviour(request, context)
@@ -221,6 +250,7 @@ class Guard:
                 if streams_in:
                     first, request = await _peek(request, self._idle_seconds_max)
                 _refuse_too_large(first)
+                self._begin(context)
                 caller_now.set(self._identify(service, name, registry_of(first), context))
                 async for response in behaviour(request, context):
                     yield response

@@ -18,7 +18,7 @@ from gateway.applications.withdrawal import Withdrawal, decide_withdrawal
 from gateway.cases.errors import ApplicationNotFound, KindNotAvailable
 from gateway.cases.model import Application
 from gateway.cases.terms import Terms, operation_name
-from gateway.commands import Command
+from gateway.commands import Command, stopping
 from gateway.config import Limits
 from gateway.forms.describe import NotOnFormError
 from gateway.forms.questions import questions_for
@@ -354,6 +354,8 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                 continue
             if request.catch_up_only:
                 return
+            if self._watch.is_closed:  # a watcher would hold the stop up for its whole grace
+                raise stopping()
             if not await self._watch.moved(registry, seen, speak_by - loop.time()):
                 yield _pb.WatchEventsResponse(last_sequence=last)
                 speak_by = loop.time() + silence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import grpc
@@ -57,6 +58,9 @@ TRANSPORT_ROOM_BYTES: Final = 2 * MIB
 #: What a stream may hold unread: enough for 50 MB/s over a line of 20 ms, and no more of it in memory.
 STREAM_WINDOW_BYTES: Final = 1 * MIB
 
+#: How long answers that are given may take to leave, and to be read by the client.
+ANSWER_SECONDS_MAX: Final = 2.0
+
 
 class RpcServer:
     """Owns the grpc.aio server. `ports` are the bound ones (a configured port 0 picks a free one)."""
@@ -85,7 +89,7 @@ class RpcServer:
             ],
             maximum_concurrent_rpcs=limits.concurrent_calls_max,
         )
-        guard = Guard(
+        self._guard = guard = Guard(
             self._server,
             callers,
             call_seconds_max=limits.call_seconds_max,
@@ -127,7 +131,18 @@ class RpcServer:
         for name in ["", *self._names]:
             await self._health.set(name, status)
 
-    async def stop(self) -> None:
-        """Say NOT_SERVING, let calls in hand finish within the grace, then close."""
+    async def stop(self, drain: Callable[[], Awaitable[None]]) -> None:
+        """Say NOT_SERVING, refuse new calls, let those in hand finish, then close the connections.
+
+        Beyond the grace `drain` is called: it returns when every call that entered something has its answer and every
+        other its refusal, for a call cut off before would leave its caller with an entry that it does not know of.
+        Connections are closed after the last answer and not before: gRPC then waits, by a ping, until the client has
+        read what was written. Told to go first, it closes with the last answer, and a client that is slow to read and
+        writes meanwhile is reset and loses the answers that it holds unread (grpc/grpc-go#6019 tells of the same).
+        """
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._config.server.grace_seconds)
+        self._guard.close()
+        if not await self._guard.is_empty_within(self._config.server.grace_seconds):
+            await drain()
+            await self._guard.is_empty_within(ANSWER_SECONDS_MAX)  # what is left is streams that nobody ends
+        await self._server.stop(ANSWER_SECONDS_MAX)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from gateway.commands import Answer, Command
+from gateway.commands import Answer, Command, stopping
 from gateway.sequencer import Sequencer
 
 _Waiter = asyncio.Future[Answer]
@@ -58,6 +58,7 @@ class Verifier:
     def __init__(self, sequencer: Sequencer, *, threads: int) -> None:
         self._sequencer = sequencer
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._draining = False
         self._threads = [
             threading.Thread(target=self._run, name=f"verify-{n}", daemon=True) for n in range(threads)
         ]
@@ -76,6 +77,10 @@ class Verifier:
         """Whether submissions wait for their verification."""
         return not self._jobs.empty()
 
+    def drain(self) -> None:
+        """Refuse whatever waits and whatever comes; what is being verified goes on."""
+        self._draining = True
+
     def close(self) -> None:
         """End the threads after what is already here."""
         for _ in self._threads:
@@ -87,6 +92,8 @@ class Verifier:
         while (job := self._jobs.get()) is not None:
             command: Command | None = None
             try:
+                if self._draining:
+                    raise stopping()
                 if not job.waiter.cancelled():  # whoever stopped waiting before it began wants nothing done
                     command = job.read()
                     command.waiter = job.waiter

@@ -11,6 +11,7 @@ class Watch:
     def __init__(self) -> None:
         self._marks: dict[str, int] = {}
         self._moved: dict[str, asyncio.Event] = {}
+        self.is_closed = False
 
     def mark(self, registry: str) -> int:
         """Where the registry stands; take it before reading, so that nothing between is missed."""
@@ -22,6 +23,12 @@ class Watch:
         event = self._moved.pop(registry, None)
         if event is not None:
             event.set()
+
+    def close(self) -> None:
+        """The gateway stops: everybody is woken, and whoever waits again finds this closed."""
+        self.is_closed = True
+        for registry in list(self._moved):
+            self.move(registry)
 
     async def moved(self, registry: str, since: int, seconds: float) -> bool:
         """Wait until the registry has moved past `since`, at most so long; whether it has."""

@@ -118,15 +118,15 @@ class Bank:
 
 
 @asynccontextmanager
-async def serve(folder: Path, log: Path) -> AsyncIterator[Server]:
-    """`diya serve` on a folder, ready; killed at the end if it still runs."""
+async def serve(folder: Path, log: Path, **settings: str) -> AsyncIterator[Server]:
+    """`diya serve` on a folder, ready, with other settings by environment; killed at the end if it still runs."""
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway.cli", "serve", "--config", str(folder / "diya.toml")),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
         )
     try:
         assert process.stdout is not None
@@ -273,10 +273,16 @@ def _many_small_cases(town: Town, bank: Bank) -> list[str]:
     return fresh
 
 
-async def test_terminate_under_load_keeps_what_was_acknowledged(own_folder: Path, tmp_path: Path) -> None:
-    """SIGTERM under load: what is in hand is finished and answered, the process ends with 0, nothing is lost."""
+@pytest.mark.parametrize("grace_seconds", ["10", "0.05"], ids=["grace that suffices", "grace far too short"])
+async def test_terminate_under_load_keeps_what_was_acknowledged(
+    own_folder: Path, tmp_path: Path, grace_seconds: str
+) -> None:
+    """SIGTERM under load: whatever is entered is answered, the process ends with 0, nothing is lost.
+
+    When the grace is over, what was not begun is refused unread, and what was begun is answered none the less.
+    """
     bank, flats, log = Bank(), _flats(), tmp_path / "serve.log"
-    async with serve(own_folder, log) as server:
+    async with serve(own_folder, log, DIYA_SERVER__GRACE_SECONDS=grace_seconds) as server:
         fresh = await _file_cases(server.town, bank, flats)
         fresh += _many_small_cases(server.town, bank)
         client = bank.client(server.town)

@@ -309,13 +309,13 @@ class Town:
         return filing, answer
 
 
-def configured(folder: Path, *, sealing: bool = False, **limits: Any) -> Config:
+def configured(folder: Path, *, sealing: bool = False, grace_seconds: float = 2.0, **limits: Any) -> Config:
     """The configuration of a founded folder, with other limits."""
     config = load_config(folder / "diya.toml")
     return config.model_copy(
         update={
             "sealing": sealing,
-            "server": config.server.model_copy(update={"grace_seconds": 2.0}),
+            "server": config.server.model_copy(update={"grace_seconds": grace_seconds}),
             "limits": config.limits.model_copy(update=limits),
         }
     )
@@ -323,11 +323,16 @@ def configured(folder: Path, *, sealing: bool = False, **limits: Any) -> Config:
 
 @asynccontextmanager
 async def town_of(
-    folder: Path, *, sealing: bool = False, clock: MovedClock | None = None, **limits: Any
+    folder: Path,
+    *,
+    sealing: bool = False,
+    clock: MovedClock | None = None,
+    grace_seconds: float = 2.0,
+    **limits: Any,
 ) -> AsyncIterator[Town]:
     """A gateway that serves `folder` as long as the block lasts."""
     clock = clock or MovedClock()
-    config = configured(folder, sealing=sealing, **limits)
+    config = configured(folder, sealing=sealing, grace_seconds=grace_seconds, **limits)
     gateway = Gateway(config, clock=clock)
     await gateway.start()
     async with AsyncExitStack() as stack:
