@@ -12,7 +12,7 @@ import datetime as dt
 import hashlib
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -102,7 +102,7 @@ class Clockwork:
             tuple[dt.datetime, str, str, str]
         ] = []  # heap of (instant, registry, application, why)
         self._recalendared: list[str] = []  # registries whose calendar may be newer than their cases' limits
-        self._freed: list[tuple[str, tuple[str, ...]]] = []  # (registry, units on which a case ended)
+        self._freed: dict[str, set[str]] = {}  # registry -> units on which a case ended
         self._terms = TermClock(sequencer=sequencer, queries=queries, clock=clock)
         self._poked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -118,7 +118,7 @@ class Clockwork:
                 self._expect(row)
             for row in await self._queries.applications_in(registry, [State.SUSPENDED.value]):
                 if row.suspension == QUEUE:
-                    self._freed.append((registry, row.units))
+                    self._free(registry, row.units)
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -136,19 +136,23 @@ class Clockwork:
                 self._recalendared.append(registry)
                 self._poked.set()
             if isinstance(effect, CounterCaseRecorded) and not effect.case.is_open:
-                self._freed.append((registry, tuple(effect.case.places)))
+                self._free(registry, effect.case.places)
                 self._poked.set()
             if not isinstance(effect, ApplicationRecorded):
                 continue
             row = effect.application
             self._expect(row)
-            if row.state in CLOSED and row.accepted_index is not None:
-                self._freed.append((registry, row.units))
+            # What one entry accepted and ended never stood before anybody.
+            if row.state in CLOSED and row.accepted_index not in (None, row.last_index):
+                self._free(registry, row.units)
                 self._poked.set()
 
     def look(self) -> None:
         """Look at the clock now (it was set)."""
         self._poked.set()
+
+    def _free(self, registry: str, units: Iterable[str]) -> None:
+        self._freed.setdefault(registry, set()).update(units)
 
     def _expect(self, row: Application) -> None:
         for at, why in ((row.wakes_at, _OVERDUE), (breached_from(row), _LATE)):
@@ -226,7 +230,8 @@ class Clockwork:
     async def _give_turns(self) -> None:
         """Cases that waited for an earlier one on the same units, in order of acceptance (RD 67)."""
         while self._freed:
-            registry, units = self._freed[0]
+            registry = next(iter(self._freed))
+            units = tuple(sorted(self._freed[registry]))
             for row in await self._queries.waiting_on(registry, units, QUEUE):
                 request_id = f"turn/{row.application_id}/{row.last_index}"
                 prompt = Prompt(row.name, "TURN", str(row.last_index))
@@ -234,7 +239,9 @@ class Clockwork:
                     await self._sleep(RETRY_SECONDS)
                     self._poked.set()
                     return
-            self._freed.pop(0)
+            self._freed[registry].difference_update(units)
+            if not self._freed[registry]:
+                del self._freed[registry]
 
     async def _prompt(self, row: Application, request_id: str, prompt: Prompt, decide: _Decide) -> bool:
         """One internal command; False when it could not be entered and is to be tried again."""

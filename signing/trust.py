@@ -203,6 +203,9 @@ class TrustStore:
             purpose: tuple(_read_authority(purpose.value, der) for der in ders)
             for purpose, ders in self.anchors.items()
         }
+        self._anchor_prints = {
+            p: frozenset(one.fingerprint for one in some) for p, some in self._anchors.items()
+        }
         if sum(len(some) for some in self._anchors.values()) > ANCHORS_MAX:
             raise TrustStoreInvalid(f"more than {ANCHORS_MAX} anchors")
         self._intermediates = tuple(_read_authority("intermediate", der) for der in self.intermediates)
@@ -262,7 +265,7 @@ class TrustStore:
 
     def is_anchor(self, fingerprint: str, purpose: Purpose) -> bool:
         """Whether the certificate with this hex SHA-256 is an anchor of `purpose`."""
-        return any(one.fingerprint == fingerprint for one in self._anchors[purpose])
+        return fingerprint in self._anchor_prints[purpose]
 
     def to_bytes(self) -> bytes:
         """The store as data, to send to another process or to keep; `from_bytes` reads it. No

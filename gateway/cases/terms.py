@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
+from functools import cached_property
 from typing import TypeAlias
 
 from gateway.cases.stated import Declaration, StatedUnit
@@ -469,7 +470,7 @@ class PowerOfAttorney(Value, frozen=True, kw_only=True):
     agency: str = ""
 
 
-class Terms(Value, frozen=True, kw_only=True):
+class Terms(Value, frozen=True, kw_only=True, dict=True):
     """What all parties of one phase agree to."""
 
     registry: str
@@ -489,12 +490,12 @@ class Terms(Value, frozen=True, kw_only=True):
     separate_certificates: bool = False  # SQFBCZ
     note: str = ""  # FJ
 
-    @property
+    @cached_property
     def unit_codes(self) -> tuple[str, ...]:
         """Every unit that the phase touches, once, in order of first mention."""
         return tuple(dict.fromkeys(code for op in self.operations for code in op.units))
 
-    @property
+    @cached_property
     def institution_codes(self) -> tuple[str, ...]:
         """Code of every institution of a step, whose old loan is paid off, or that holds escrow, once."""
         sides = ("mortgagees", "assignors", "assignees", "holders", "applicants", "consenters")

@@ -13,7 +13,7 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
-from gateway.app import Gateway, utc_now
+from gateway.app import Gateway, settle_collector, utc_now
 from gateway.cli import ledger_local, outcomes
 from gateway.client.local_files import not_written
 from gateway.config import Config, ConfigError
@@ -70,6 +70,7 @@ async def _serve(settings: Config) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stopped.set)
     await gateway.start()
+    settle_collector()
     ready = {
         "listen": gateway.ports["listen"],
         "public": gateway.ports["public"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 from msgspec.structs import replace
@@ -59,7 +60,7 @@ class PaperRule(Value, frozen=True, kw_only=True):
     rule: str = ""
 
 
-class Case(Value, frozen=True, kw_only=True):
+class Case(Value, frozen=True, kw_only=True, dict=True):
     """What one operation's law may look at: the case as filed and the world it meets."""
 
     manifest: Manifest
@@ -79,9 +80,16 @@ class Case(Value, frozen=True, kw_only=True):
     feed_gap: bool = False  # what the counter did may not be known (handbook 1.5)
     now: dt.datetime
 
-    def papers_of(self, code: str) -> list[Paper]:
+    def papers_of(self, code: str) -> Sequence[Paper]:
         """The papers filed under a code, in manifest order."""
-        return [p for p in self.papers if p.reference.paper_code == code]
+        return self._papers_by_code.get(code, ())
+
+    @cached_property
+    def _papers_by_code(self) -> dict[str, list[Paper]]:
+        found: dict[str, list[Paper]] = {}
+        for paper in self.papers:
+            found.setdefault(paper.reference.paper_code, []).append(paper)
+        return found
 
 
 class Law(Protocol):

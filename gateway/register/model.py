@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable
 from enum import StrEnum
+from functools import cached_property
 from typing import TypeAlias
 
 import msgspec
@@ -325,29 +326,29 @@ class Easement(Right, tag="EASEMENT", frozen=True, kw_only=True):
 AnyRight: TypeAlias = Ownership | Mortgage | PreNotice | Seizure | Dissent | Habitation | Easement
 
 
-class UnitState(Value, frozen=True, kw_only=True):
+class UnitState(Value, frozen=True, kw_only=True, dict=True):
     """One unit with its LIVE rights, as a decision sees it. Mortgages come in order of priority."""
 
     unit: Unit
     rights: tuple[AnyRight, ...] = ()
 
-    @property
+    @cached_property
     def ownership(self) -> Ownership | None:
         """The live ownership row; None before first registration."""
         return next((r for r in self.rights if isinstance(r, Ownership)), None)
 
-    @property
+    @cached_property
     def mortgages(self) -> tuple[Mortgage, ...]:
         """Live mortgages in order of rank: priority date, then printed rank, agreements applied."""
         rows = [r for r in self.rights if isinstance(r, Mortgage)]
         return tuple(mortgage for rank in in_order_of_rank(rows) for mortgage in rank)
 
-    @property
+    @cached_property
     def pre_notices(self) -> tuple[PreNotice, ...]:
         """Live pre-notices."""
         return tuple(r for r in self.rights if isinstance(r, PreNotice))
 
-    @property
+    @cached_property
     def seizures(self) -> tuple[Seizure, ...]:
         """Live and waiting seizures by service (EX 23; F5 19)."""
         rows = [r for r in self.rights if isinstance(r, Seizure)]

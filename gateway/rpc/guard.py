@@ -154,7 +154,7 @@ class Guard:
         if self._is_closed:
             raise stopping()
         self._in_hand += 1
-        context.add_done_callback(self._end)
+        context.add_done_callback(self._end)  # type: ignore[arg-type]  # the stub's class is no protocol
 
     def _end(self, _: Any) -> None:
         self._in_hand -= 1

@@ -20,7 +20,7 @@ import grpc
 import msgspec
 import uvloop
 
-from gateway.app import Gateway
+from gateway.app import Gateway, settle_collector
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, InstitutionSet, RightBooked, UnitRecorded
 from gateway.cases.model import Outcome, Result
@@ -79,6 +79,7 @@ async def serve(folder: Path) -> None:
     await asyncio.to_thread(
         seed, gateway, msgspec.msgpack.decode((folder / "seed").read_bytes(), type=cast.Seed)
     )
+    settle_collector()
     rights.RIGHTS["BenchService"] = {"*": frozenset({rights.CallerKind.INSTITUTION})}
     bare = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     coders = {"request_deserializer": _identity, "response_serializer": _identity}
