@@ -26,7 +26,7 @@ from gateway.register.model import (
     UnitHold,
     certificate_numbers,
 )
-from gateway.register.rank import rank_from
+from gateway.register.rank import place_agreed, rank_from
 
 #: DJLX 500: while such a case is open, other cases on the unit wait (SH 31).
 CORRECTION = "CORRECTION"
@@ -159,6 +159,8 @@ def _book_right(
     if isinstance(new, Mortgage):
         new = _ranked(book, new)
     old = row or _superseded_by(book, new, superseded)
+    if isinstance(new, Mortgage):
+        new = _placed(book, new, old)
     if old is not None:
         book.supersede(old, new, SUPERSEDED)
     elif superseded and not isinstance(new, Ownership):
@@ -179,6 +181,21 @@ def _ranked(book: FeedBook, mortgage: Mortgage) -> Mortgage:
     return replace(
         mortgage, rank_at_registration=rank_from(book.states[mortgage.units[0]], mortgage.priority_date)
     )
+
+
+def _placed(book: FeedBook, new: Mortgage, old: AnyRight | None) -> Mortgage:
+    """An agreed rank as the place that it was when the counter booked it (RD 67; CC 409)."""
+    known = old if isinstance(old, Mortgage) else None
+    if known is not None and known.agreed_rank == new.agreed_rank:
+        return new
+    place = place_agreed(
+        [book.states[code] for code in new.units],
+        new.agreed_rank,
+        row=str(book.moment.index),
+        at=new.booked_at,
+        own=known.identity if known is not None else "",
+    )
+    return replace(new, agreed_place=place)
 
 
 def _superseded_by(book: FeedBook, new: AnyRight, case_number: str) -> AnyRight | None:

@@ -35,6 +35,7 @@ from gateway.register.model import (
     UnitState,
     Value,
     certificate_numbers,
+    going_on,
 )
 from gateway.register.reasons import finding
 
@@ -153,7 +154,7 @@ class FeedBook:
 
     def supersede(self, old: AnyRight, new: AnyRight, reason: str) -> AnyRight:
         """A new row in the old one's place."""
-        booked = self.book(new)
+        booked = self.book(going_on(old, new))
         self.end(old, reason, case_number=new.case_number, by=booked)
         return booked
 

@@ -29,6 +29,7 @@ from gateway.register.model import (
     UnitState,
     Value,
     certificate_numbers,
+    going_on,
 )
 
 CHINA = dt.timezone(dt.timedelta(hours=8))
@@ -244,6 +245,7 @@ class Booking:
 
     def supersede(self, old: AnyRight, new: AnyRight, reason: str) -> None:
         """The right goes on as a new row; its old certificate is replaced by a new one (IR 10; RD 20)."""
+        new = going_on(old, new)
         self.end(old, reason=reason, by=new.right_id)
         for number in certificate_numbers([old]):
             self.cancel_certificate(number, "SUPERSEDED")

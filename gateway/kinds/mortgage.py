@@ -32,7 +32,7 @@ from gateway.register.model import (
     TransferRestriction,
     UnitState,
 )
-from gateway.register.rank import adverse_to, rank_from
+from gateway.register.rank import adverse_to, place_agreed, rank_from
 from gateway.register.reasons import finding
 
 
@@ -173,8 +173,9 @@ def book_first(
     """A new mortgage: printed with the rank that it has from its priority date on (CC 414; SIG 52)."""
     states = [booking.states[code] for code in op.units]
     draft = booking.draft_certificate(CertificateKind.PROOF, states[0].unit.county_code)
+    right_id = booking.new_right_id()
     mortgage = Mortgage(
-        right_id=booking.new_right_id(),
+        right_id=right_id,
         units=op.units,
         case_number=booking.case_number,
         booked_at=booking.now,
@@ -185,6 +186,7 @@ def book_first(
         rank_at_registration=max(rank_from(state, priority_date) for state in states),
         priority_date=priority_date,
         agreed_rank=op.agreed_rank,
+        agreed_place=place_agreed(states, op.agreed_rank, row=right_id, at=booking.now),
         proof=draft.reference,
         from_pre_notice=from_pre_notice,
     )

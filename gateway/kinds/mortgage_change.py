@@ -8,6 +8,7 @@ security unless it agrees (CC 391). In a sale the buyer steps in as mortgagor (N
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ from gateway.kinds.stated import has_declared
 from gateway.register.authority import Stance
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgagorRelation, Party, TransferRestriction, UnitState
-from gateway.register.rank import current_ranks
+from gateway.register.rank import current_ranks, passed_by, place_agreed
 from gateway.register.reasons import finding
 
 #: Why the old row is historical, as the register says it.
@@ -143,7 +144,7 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
         + _new_mortgagors_own(op, old, states, field)
     )
     for state in states:
-        harmed = _harmed(op, old, state)
+        harmed = _harmed(op, old, state, case.now)
         found += register_findings(
             state,
             operation_name(op),
@@ -183,19 +184,31 @@ def book(op: MortgageChange, booking: Booking) -> None:
     for name in _NEED_NOT_BE_REPEATED:
         changed[name] = changed[name] or getattr(old, name)
     new = replace(
-        old,
+        _placed(
+            op, old, [booking.states[code] for code in units], row=booking.new_right_id(), now=booking.now
+        ),
         **changed,
         units=units,
         mortgagees=op.content.mortgagees,
-        right_id=booking.new_right_id(),
         case_number=booking.case_number,
         booked_at=booking.now,
         booked_by=booking.booked_by,
-        agreed_rank=op.content.agreed_rank if ChangeItem.RANK in op.items else old.agreed_rank,
         proof=draft.reference,
     )
     booking.supersede(old, new, CHANGED)
     issue_proof(new, booking, draft, old.proof)
+
+
+def _placed(
+    op: MortgageChange, old: Mortgage, states: Sequence[UnitState], *, row: str, now: dt.datetime
+) -> Mortgage:
+    """The mortgage in a new row: where its rank is what changes, in the place that is agreed now (CC 409)."""
+    new = replace(old, right_id=row, began_as=old.identity)
+    if ChangeItem.RANK not in op.items:
+        return new
+    rank = op.content.agreed_rank
+    place = place_agreed(states, rank, row=row, at=now, own=old.identity)
+    return replace(new, agreed_rank=rank, agreed_place=place)
 
 
 def is_own_name(op: MortgageChange) -> bool:
@@ -213,7 +226,7 @@ def adds_burden(op: MortgageChange, old: Mortgage) -> bool:
 
 
 def grows(op: MortgageChange, old: Mortgage) -> bool:
-    """Whether what it takes before others grows: a larger, longer, wider claim, more units, a rank (CC 409; RD 68)."""
+    """Whether what it takes before others grows: a larger, longer or wider claim, more units (CC 409; RD 68)."""
     new = op.content
     return (
         _amount(new.claim_amount_fen, new.max_claim_amount_fen)
@@ -221,7 +234,6 @@ def grows(op: MortgageChange, old: Mortgage) -> bool:
         or new.term_end > old.term_end
         or new.secured_scope != old.secured_scope
         or (ChangeItem.UNITS in op.items and not set(new.units) <= set(old.units))
-        or (ChangeItem.RANK in op.items and new.agreed_rank is not None)
     )
 
 
@@ -326,15 +338,17 @@ def _new_mortgagors_own(
 # -- whom it harms -------------------------------------------------------------------------------------------------
 
 
-def _harmed(op: MortgageChange, old: Mortgage, state: UnitState) -> tuple[Mortgage, ...]:
-    """Other mortgages beside or behind a burden that grows, or that a new agreed rank passes (CC 409; RD 68)."""
+def _harmed(op: MortgageChange, old: Mortgage, state: UnitState, now: dt.datetime) -> tuple[Mortgage, ...]:
+    """Other mortgages beside or behind a burden that grows, and those that a change of rank passes (CC 409; RD 68)."""
+    passed: tuple[Mortgage, ...] = ()
+    if ChangeItem.RANK in op.items:
+        passed = passed_by(state, old, _placed(op, old, [state], row="", now=now))
     if not grows(op, old):
-        return ()
+        return passed
     ranks = current_ranks(state.mortgages)
     own = ranks.get(old.right_id, 1)
-    if ChangeItem.RANK in op.items and op.content.agreed_rank is not None:
-        own = min(own, op.content.agreed_rank)
-    return tuple(m for m in state.mortgages if m.right_id != old.right_id and ranks[m.right_id] >= own)
+    behind = (m for m in state.mortgages if m.identity != old.identity and ranks[m.right_id] >= own)
+    return tuple(dict.fromkeys((*passed, *behind)))
 
 
 def _own_name_is_ones_own(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:

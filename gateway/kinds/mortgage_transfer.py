@@ -22,7 +22,7 @@ from gateway.kinds.mortgage import issue_proof
 from gateway.kinds.named import is_proof_of, keys, mortgage_named, no_such_right, once, sort_fits, units_agree
 from gateway.register.blocks import UnitStateCode
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Mortgage, MortgageKind, Party, UnitState
+from gateway.register.model import Mortgage, MortgageKind, Party, UnitState, going_on
 from gateway.register.reasons import finding
 
 #: Why the old row is historical, as the register says it.
@@ -145,7 +145,7 @@ def book(op: MortgageTransfer, booking: Booking) -> None:
     )
     if _is_changed_later(op, booking):
         booking.end(old, reason=TRANSFERRED, by=new.right_id)
-        booking.book(new)
+        booking.book(going_on(old, new))
         return
     draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[old.units[0]].unit.county_code)
     new = replace(new, proof=draft.reference)

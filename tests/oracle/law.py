@@ -14,7 +14,7 @@ from typing import Any
 from tests.oracle.blocks import RULE, cell
 from tests.oracle.days import last_day
 from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step
-from tests.oracle.register import booked
+from tests.oracle.register import booked, moved
 
 Found = set[tuple[str, str]]
 
@@ -158,7 +158,7 @@ def _agrees(
         if not _as_noted(step, notice):
             told["bars"].add(("", "R-CONFLICT"))
     if step["op"] == "CHANGE" and any(
-        flat["mortgages"][step["mortgage"]][item] == value for item, value in step["to"].items()
+        flat["mortgages"][step["mortgage"]].get(item) == value for item, value in step["to"].items()
     ):
         told["bars"].add(("", "R-CONFLICT"))  # it names as changed what is so already
     if step["op"] == "FIX":
@@ -222,9 +222,19 @@ def _register(
 def _is_harmed(other: str, step: dict[str, Any], flat: dict[str, Any]) -> bool:
     places = {one: n for n, group in enumerate(flat["ranks"], start=1) for one in group}
     if step["op"] == "CHANGE":
+        if "rank" in step["to"]:
+            return _is_passed(other, step["mortgage"], step["to"]["rank"], flat)
         more = step["to"].get("amount", 0) > flat["mortgages"][step["mortgage"]]["amount"]
         return more and places[other] >= places[step["mortgage"]]
     return step["op"] == "FIRST" and step.get("agreed") is not None and places[other] >= step["agreed"]
+
+
+def _is_passed(other: str, mortgage: str, rank: int, flat: dict[str, Any]) -> bool:
+    """Whether a mortgage that was before another one no longer is, or that was beside it is behind it (CC 409)."""
+    was, now = flat["ranks"], moved(flat, mortgage, rank)
+    before = [n for groups in (was, now) for n, group in enumerate(groups) if other in group]
+    own = [n for groups in (was, now) for n, group in enumerate(groups) if mortgage in group]
+    return (before[0] < own[0] and before[1] >= own[1]) or (before[0] == own[0] and before[1] > own[1])
 
 
 def _states(

@@ -256,8 +256,9 @@ def _change(step: dict[str, Any], flat: dict[str, Any], numbers: dict[str, str])
     to = step["to"]
     items = [ChangeItem.AMOUNT] * ("amount" in to) + [ChangeItem.TRANSFER_RESTRICTION] * ("restriction" in to)
     items += [ChangeItem.MORTGAGOR] * ("mortgagors" in to) + [ChangeItem.DEBTOR] * ("debtors" in to)
-    new = {**old, **to, "banks": step.get("banks", old["banks"])}
-    content = _first({**new, "agreed": None}, flat, numbers)
+    items += [ChangeItem.RANK] * ("rank" in to)
+    new = {**old, **to, "banks": step.get("banks", old["banks"]), "agreed": to.get("rank")}
+    content = _first(new, flat, numbers)
     content.pop("type")
     return {
         "type": MortgageChange,
