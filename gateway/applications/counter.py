@@ -98,9 +98,18 @@ def _close(book: FeedBook, act: CounterEntry) -> None:
     known = book.counter_cases.get(act.case_number)
     if known is None or not known.is_open:
         return
-    for code in known.holds_correction:
-        book.unhold(code, UnitHold.CORRECTION_PENDING)
     book.record_counter_case(replace(known, is_open=False))
+    for code in known.holds_correction:
+        if not _is_being_corrected(book, code):
+            book.unhold(code, UnitHold.CORRECTION_PENDING)
+
+
+def _is_being_corrected(book: FeedBook, code: str, but: str = "") -> bool:
+    """Whether an open correction of the counter, other than that of case number `but`, holds the unit (SH 31)."""
+    return any(
+        case.is_open and code in case.holds_correction and case.case_number != but
+        for case in book.counter_cases.values()
+    )
 
 
 # -- bookings ------------------------------------------------------------------------------------------------------
@@ -115,6 +124,8 @@ def _book_unit(book: FeedBook, act: CounterEntry, told: CounterUnit, booked_at: 
         return
     if act.type == CORRECTION:
         book.put_unit(replace(book.states[code].unit, holds=told.holds))
+        if _is_being_corrected(book, code, but=act.case_number):
+            book.hold(code, UnitHold.CORRECTION_PENDING)
     disagrees = _booked_meanwhile(book, code, act, booked_at)
     if disagrees:
         book.conflict(

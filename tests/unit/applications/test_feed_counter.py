@@ -208,6 +208,20 @@ def test_open_correction_holds_the_unit_and_its_end_frees_it() -> None:
     assert of(closed, UnitRecorded)[-1].unit.holds == ()
 
 
+def test_unit_stays_held_while_another_correction_of_it_is_open() -> None:
+    """SH 31: two corrections of one unit; the end of the first, booked or not, frees nothing."""
+    opened = decide(world(), accepted(1, type="CORRECTION"))
+    [first] = of(opened, CounterCaseRecorded)
+    second = replace(first.case, case_number="T2")
+    state = world().units[c.UNIT]
+    held = replace(state, unit=replace(state.unit, holds=(UnitHold.CORRECTION_PENDING,)))
+    here = world(state=held, counter_cases={"T1": first.case, "T2": second})
+    closed = decide(here, counter(7, closed=True, case_number="T1", type="CORRECTION"), index=8)
+    assert of(closed, UnitRecorded) == []
+    booked = decide(here, counter(7, unit(), type="CORRECTION"), index=8)
+    assert of(booked, UnitRecorded)[-1].unit.holds == (UnitHold.CORRECTION_PENDING,)
+
+
 def test_open_case_names_the_rights_it_is_about() -> None:
     """A release passes a case about another right, and waits behind one about its own (handbook 3.2)."""
     told = unit(names=(c.PROOF,))
