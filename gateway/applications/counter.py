@@ -62,7 +62,7 @@ def _open(book: FeedBook, act: CounterEntry) -> None:
     for code in correcting:
         book.hold(code, UnitHold.CORRECTION_PENDING)
     named = [
-        right.right_id
+        right.identity
         for unit in act.units
         for right in (book.states[unit.unit_code].rights if unit.unit_code in book.states else ())
         if {right.right_id, *certificate_numbers([right])} & set(unit.names)

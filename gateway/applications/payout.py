@@ -325,7 +325,7 @@ def _cases(right: Mortgage | PreNotice, facts: PayoutFacts) -> Condition:
         case.application_id
         for cases in facts.open_cases.values()
         for case in cases
-        if right.right_id in case.rights or case.accepted_index < facts.booked_index
+        if right.identity in case.rights or case.accepted_index < facts.booked_index
     }
     return _said(
         "NO_EARLIER_CASE",

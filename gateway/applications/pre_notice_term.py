@@ -113,7 +113,7 @@ def decide_due(world: NoticeWorld, answered: Answered, moment: Moment) -> Decisi
     assert notice.registrable_from is not None  # or there would be no step
     last, provisional = calendar.lapses_after(notice.registrable_from)
     if today > last and not provisional:
-        if any(notice.right_id in case.rights for case in world.open_cases):
+        if any(notice.identity in case.rights for case in world.open_cases):
             raise NothingDue
         moved = replace(notice, warned_days=WARNINGS[-1], lapse_presumed_on=today)
         return _told(world, "lapse_presumed", moved, "PRE_NOTICE_LAPSE_PRESUMED", answered, moment)

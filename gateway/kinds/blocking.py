@@ -137,7 +137,7 @@ def _presumed_over(borne: Bearing, case: Case, field: str) -> Finding | None:
     return None
 
 
-def pending_findings(state: UnitState, right_id: str, case: Case, field: str) -> list[Finding]:
+def pending_findings(state: UnitState, identity: str, case: Case, field: str) -> list[Finding]:
     """An earlier open case that names the same right goes first (RD 67; handbook 3.2).
 
     For acts that the table of the register's states has no column for: they dispose of nothing.
@@ -147,7 +147,7 @@ def pending_findings(state: UnitState, right_id: str, case: Case, field: str) ->
         for other in case.open_cases.get(state.unit.unit_code, ())
         if other.application_id != case.own_application
         and (case.accepted_index is None or other.accepted_index < case.accepted_index)
-        and right_id in other.rights
+        and identity in other.rights
     ]
     if not earlier:
         return []
@@ -168,7 +168,7 @@ def _wards(state: UnitState, operation: str, rights: tuple[str, ...], case: Case
     """Those under guardianship whose right it is about (RD 11): owners of record; the holders of the pre-notice that is
     converted; of one that is released, its holders alone.
     """
-    people = [p for notice in state.pre_notices if notice.right_id in rights for p in notice.holders]
+    people = [p for notice in state.pre_notices if notice.identity in rights for p in notice.holders]
     if operation != "PRE_NOTICE_RELEASE" and state.ownership is not None:
         people += [owner.person for owner in state.ownership.owners]
     return [p for p in people if is_under_guardianship(p, case.now)]

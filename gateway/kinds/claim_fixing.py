@@ -53,7 +53,7 @@ def conditions(op: ClaimFixing, states: Sequence[UnitState], case: Case, field: 
     """The proof names a live maximum-amount mortgage of these parties; the amount keeps under its ceiling (CC 423)."""
     old = mortgage_named(op.proof, states)
     if old is None:
-        return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "RD 73; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "RD 73; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 73")
     found += holders_agree(
         op.mortgagees, old.mortgagees, field + ".mortgagees", "RD 73", "抵押权人", "mortgagees"
@@ -68,7 +68,7 @@ def conditions(op: ClaimFixing, states: Sequence[UnitState], case: Case, field: 
             operation_name(op),
             case,
             field,
-            rights=(old.right_id,),
+            rights=(old.identity,),
             obligors=op.mortgagors,
             joining=op.mortgagees,
         )
@@ -83,7 +83,7 @@ def only_a_person(op: ClaimFixing, states: Sequence[UnitState], case: Case, fiel
 def names_rights(op: ClaimFixing, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage whose claim is fixed."""
     mortgage = mortgage_named(op.proof, states)
-    return (mortgage.right_id,) if mortgage else ()
+    return (mortgage.identity,) if mortgage else ()
 
 
 def book(op: ClaimFixing, booking: Booking) -> None:

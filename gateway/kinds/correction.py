@@ -111,14 +111,14 @@ def conditions(op: Correction, states: Sequence[UnitState], case: Case, field: s
     """The row exists, says what the application says it says, and can be put right so (RD 79-81)."""
     right = right_named(op.proof, states)
     if right is None:
-        return [no_such_right(op.proof, field + ".right", "权利", "right", "RD 79; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".right", "权利", "right", "RD 79; OS 4.8")]
     found = units_agree(op.units, right.units, field, "RD 79")
     if not op.applicants:
         found.append(_wrong("N-NOT_APPLICANT", field + ".applicants", "须列明申请人", "name who applies"))
     for number, item in enumerate(op.items):
         found += _item(right, item, f"{field}.correction.items[{number}]")
     for state in states:
-        found += pending_findings(state, right.right_id, case, field) + _weighed(op, right, state, field)
+        found += pending_findings(state, right.identity, case, field) + _weighed(op, right, state, field)
     if not keys(op.applicants) & keys(holders_of(right)) and not case.papers_of("OTHER_MORTGAGEE_CONSENT"):
         found.append(
             refer(
@@ -140,7 +140,7 @@ def only_a_person(op: Correction, states: Sequence[UnitState], case: Case, field
 def names_rights(op: Correction, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The right whose row is wrong."""
     right = right_named(op.proof, states)
-    return (right.right_id,) if right else ()
+    return (right.identity,) if right else ()
 
 
 def book(op: Correction, booking: Booking) -> None:

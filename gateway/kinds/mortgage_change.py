@@ -125,7 +125,7 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
     """The proof names a live mortgage, what differs is named, and whom it harms agrees (RD 68; CC 409)."""
     old = mortgage_named(op.proof, states)
     if old is None:
-        return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "RD 68; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "RD 68; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 68")
     found += sort_fits(construction=op.construction is not None, mortgage=old, field=field)
     found += _own_name_is_ones_own(op, old, field) + _securers_agree(op, old, case, field)
@@ -150,7 +150,7 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
             operation_name(op),
             case,
             field,
-            rights=(old.right_id,),
+            rights=(old.identity,),
             obligors=op.content.mortgagors,
             joining=op.content.mortgagees,
             consenters=op.consenters,
@@ -168,7 +168,7 @@ def only_a_person(op: MortgageChange, states: Sequence[UnitState], case: Case, f
 def names_rights(op: MortgageChange, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage that is changed."""
     mortgage = mortgage_named(op.proof, states)
-    return (mortgage.right_id,) if mortgage else ()
+    return (mortgage.identity,) if mortgage else ()
 
 
 def book(op: MortgageChange, booking: Booking) -> None:

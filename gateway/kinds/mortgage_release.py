@@ -89,7 +89,7 @@ def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, fie
     """The proof names a live mortgage of the applicant on exactly these units (CC 393; IR 18)."""
     mortgage = mortgage_named(op.proof, states)
     if mortgage is None:
-        return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "OS 4.8; RD 70")]
+        return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "OS 4.8; RD 70")]
     found = (
         _undertaking(op, case, field)
         + _units_fit(op, mortgage, field)
@@ -100,7 +100,7 @@ def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, fie
         op.mortgagees, mortgage.mortgagees, field + ".mortgagees", "RD 70; IR 14", "抵押权人", "mortgagees"
     )
     for state in states:
-        found += register_findings(state, operation_name(op), case, field, rights=(mortgage.right_id,))
+        found += register_findings(state, operation_name(op), case, field, rights=(mortgage.identity,))
     return found
 
 
@@ -120,7 +120,7 @@ def only_a_person(op: MortgageRelease, states: Sequence[UnitState], case: Case, 
 def names_rights(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage itself."""
     mortgage = mortgage_named(op.proof, states)
-    return (mortgage.right_id,) if mortgage else ()
+    return (mortgage.identity,) if mortgage else ()
 
 
 def book(op: MortgageRelease, booking: Booking) -> None:

@@ -93,7 +93,7 @@ def conditions(op: MortgageTransfer, states: Sequence[UnitState], case: Case, fi
     """The proof names a live mortgage of the assignors, the claim moves, and the register bears it (RD 69)."""
     old = mortgage_named(op.proof, states)
     if old is None:
-        return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "RD 69; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "RD 69; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 69")
     found += sort_fits(construction=op.construction, mortgage=old, field=field)
     found += (
@@ -108,7 +108,7 @@ def conditions(op: MortgageTransfer, states: Sequence[UnitState], case: Case, fi
             operation_name(op),
             case,
             field,
-            rights=(old.right_id,),
+            rights=(old.identity,),
             joining=op.assignors + op.assignees,
             consenters=op.consenters,
             papers=frozenset({UnitStateCode.MAX_AMOUNT_NOT_FIXED}) if follows else frozenset(),
@@ -124,7 +124,7 @@ def only_a_person(op: MortgageTransfer, states: Sequence[UnitState], case: Case,
 def names_rights(op: MortgageTransfer, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage that moves."""
     mortgage = mortgage_named(op.proof, states)
-    return (mortgage.right_id,) if mortgage else ()
+    return (mortgage.identity,) if mortgage else ()
 
 
 def book(op: MortgageTransfer, booking: Booking) -> None:

@@ -41,17 +41,35 @@ def is_proof_of(cited: CertificateRef, recorded: CertificateRef) -> bool:
     return same_certificate_number(cited.number, recorded.number)
 
 
-def no_such_right(proof: CertificateRef, field: str, zh: str, en: str, article: str) -> Finding:
-    """No live right of this sort has the proof on these units."""
+def no_such_right(
+    proof: CertificateRef, states: Sequence[UnitState], field: str, zh: str, en: str, article: str
+) -> Finding:
+    """No live right of this sort has the proof on these units.
+
+    A right that goes on under another proof is not followed there: the proof is in what the parties signed, and of what
+    was changed they have said nothing. Changed facts are new terms, accepted anew (handbook 3.6).
+    """
+    now = next((right for right in _rights(states) if _was_proof_of(proof, right)), None)
+    number = now.proof.number if now is not None else ""
+    zh_now = f"；该证明已换为 {number}，请按现登记内容重新签署申请" if number else ""
+    en_now = f"; {number} replaced it: read the register again and sign new terms" if number else ""
     return finding(
         "N-BARRED",
         Severity.BLOCKS,
         rule="R-CONFLICT",
         field=field,
         article=article,
-        zh=f"登记簿上没有证明号为 {proof.number} 的现势{zh}",
-        en=f"no live {en} has proof number {proof.number} on these units",
+        zh=f"登记簿上没有证明号为 {proof.number} 的现势{zh}{zh_now}",
+        en=f"no live {en} has proof number {proof.number} on these units{en_now}",
     )
+
+
+def _rights(states: Sequence[UnitState]) -> list[Mortgage | PreNotice]:
+    return [r for state in states for r in state.rights if isinstance(r, Mortgage | PreNotice)]
+
+
+def _was_proof_of(cited: CertificateRef, right: Mortgage | PreNotice) -> bool:
+    return any(same_certificate_number(cited.number, number) for number in right.replaced_proofs)
 
 
 def units_agree(named: Sequence[str], recorded: Sequence[str], field: str, article: str) -> list[Finding]:

@@ -56,7 +56,7 @@ def conditions(op: PreNoticeConvert, states: Sequence[UnitState], case: Case, fi
     """The proof names a live pre-notice of these parties, not lapsed; the final right may be booked (RD 85)."""
     notice = pre_notice_named(op.proof, states)
     if notice is None:
-        return [no_such_right(op.proof, field + ".proof", "预告登记", "pre-notice", "RD 85; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".proof", "预告登记", "pre-notice", "RD 85; OS 4.8")]
     found = units_agree(op.units, notice.units, field, "RD 85")
     found += _fits(op, notice, field) + _lapsed(notice, case, field)
     for state in states:
@@ -72,7 +72,7 @@ def only_a_person(op: PreNoticeConvert, states: Sequence[UnitState], case: Case,
 def names_rights(op: PreNoticeConvert, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The pre-notice, and what the final registration is about."""
     notice = pre_notice_named(op.proof, states)
-    named = (notice.right_id,) if notice else ()
+    named = (notice.identity,) if notice else ()
     return (*named, *(ownership_transfer.names_rights(_transfer(op), states) if op.transfer else ()))
 
 
@@ -122,7 +122,7 @@ def _final(
                 OPERATION,
                 case,
                 field,
-                rights=(notice.right_id,),
+                rights=(notice.identity,),
                 obligors=step.sellers,
                 transferees=step.buying,
                 joining=step.buying + ownership_transfer.joining(step, (state,)),
@@ -151,7 +151,7 @@ def _final(
             OPERATION,
             case,
             field,
-            rights=(notice.right_id,),
+            rights=(notice.identity,),
             obligors=first.mortgagors,
             joining=first.mortgagees,
             consenters=op.consenters,

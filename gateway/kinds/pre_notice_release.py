@@ -76,7 +76,7 @@ def conditions(op: PreNoticeRelease, states: Sequence[UnitState], case: Case, fi
     """The proof names a live pre-notice of the applicant, on which nothing else rests (CC 221; RD 89)."""
     notice = pre_notice_named(op.proof, states)
     if notice is None:
-        return [no_such_right(op.proof, field + ".proof", "预告登记", "pre-notice", "RD 89; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".proof", "预告登记", "pre-notice", "RD 89; OS 4.8")]
     found = units_agree(op.units, notice.units, field, "RD 89")
     found += holders_agree(
         op.holders, notice.holders, field + ".holders", "CC 221; RD 89", "预告登记权利人", "holders"
@@ -97,7 +97,7 @@ def conditions(op: PreNoticeRelease, states: Sequence[UnitState], case: Case, fi
             OPERATION,
             case,
             field,
-            rights=(notice.right_id,),
+            rights=(notice.identity,),
             joining=op.holders,
             pre_notice_kind=notice.kind,
         )
@@ -113,7 +113,7 @@ def only_a_person(op: PreNoticeRelease, states: Sequence[UnitState], case: Case,
 def names_rights(op: PreNoticeRelease, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The pre-notice that ends."""
     notice = pre_notice_named(op.proof, states)
-    return (notice.right_id,) if notice else ()
+    return (notice.identity,) if notice else ()
 
 
 def book(op: PreNoticeRelease, booking: Booking) -> None:

@@ -146,6 +146,11 @@ class Right(Value, tag_field="right", frozen=True, kw_only=True):
     booked_by: str
     note: str = ""  # FJ 附记, as the parties asked for it
 
+    @property
+    def identity(self) -> str:
+        """Which right this is, whatever row it stands in by now: what a case names."""
+        return self.right_id
+
 
 class CoOwnership(StrEnum):
     """GYFS, CC 297-299."""
@@ -256,10 +261,10 @@ class Mortgage(Right, tag="MORTGAGE", frozen=True, kw_only=True):
     construction_scope: str = ""  # ZJJZWDYFW
     contract_number: str = ""
     began_as: str = ""  # right id of the first row of this mortgage; empty on that row itself
+    replaced_proofs: tuple[str, ...] = ()  # numbers of its proofs before this one
 
     @property
     def identity(self) -> str:
-        """Which mortgage this is, whatever row it stands in by now."""
         return self.began_as or self.right_id
 
 
@@ -291,10 +296,10 @@ class PreNotice(Right, tag="PRE_NOTICE", frozen=True, kw_only=True):
     )
     proof: CertificateRef
     began_as: str = ""  # right id of the first row of this pre-notice; empty on that row itself
+    replaced_proofs: tuple[str, ...] = ()  # numbers of its proofs before this one
 
     @property
     def identity(self) -> str:
-        """Which pre-notice this is, whatever row it stands in by now."""
         return self.began_as or self.right_id
 
 
@@ -394,10 +399,17 @@ def going_on(old: AnyRight, new: AnyRight) -> AnyRight:
     if isinstance(old, Mortgage) and isinstance(new, Mortgage):
         same = new.agreed_place is None and new.agreed_rank == old.agreed_rank
         place = old.agreed_place if same else new.agreed_place
-        return replace(new, began_as=old.identity, agreed_place=place)
+        return replace(
+            new, began_as=old.identity, agreed_place=place, replaced_proofs=_replaced(old, new.proof)
+        )
     if isinstance(old, PreNotice) and isinstance(new, PreNotice):
-        return replace(new, began_as=old.identity)
+        return replace(new, began_as=old.identity, replaced_proofs=_replaced(old, new.proof))
     return new
+
+
+def _replaced(old: Mortgage | PreNotice, proof: CertificateRef) -> tuple[str, ...]:
+    """The numbers that a right has had, once it has this proof."""
+    return tuple(n for n in dict.fromkeys((*old.replaced_proofs, old.proof.number)) if n != proof.number)
 
 
 def in_order_of_rank(mortgages: Iterable[Mortgage]) -> tuple[tuple[Mortgage, ...], ...]:

@@ -331,7 +331,7 @@ def _facts(
         "by_holder": state == "SALE_NOTED" and whom["holder"] in step.get("obligors", ()),
         "to_its_mortgagor": state == "LOAN_NOTED" and set(step.get("buyers", ())) == set(whom["obligors"]),
         "part_without_agreement": step["op"] == "MOVE" and step["part"] and not step["follows"],
-        "same_right": state == "QUEUED" and step.get("proof") in whom["proofs"],
+        "same_right": state == "QUEUED" and bool({step.get("mortgage"), step.get("notice")} & whom["names"]),
         "share": share,
     }
 

@@ -282,7 +282,7 @@ class Twin(Desk):
             self._book(filed, decision)
         self.open = [one for one in self.open if one.row.state not in CLOSED]
         self.oracle["queue"] = [
-            {"units": one.row.units, "place": one.place, "proofs": one.proofs, "case": one}
+            {"units": one.row.units, "place": one.place, "names": one.names, "case": one}
             for one in self.open
             if one.row.state in QUEUED
         ]
