@@ -25,7 +25,7 @@ from gateway.cases.effects import (
 from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application, Moment, OpenCase
 from gateway.register.authority import Institution, Profile
-from gateway.register.calendar import PACKAGED, Calendar
+from gateway.register.calendar import CHINA, PACKAGED, Calendar
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     AnyRight,
@@ -38,8 +38,6 @@ from gateway.register.model import (
     going_on,
 )
 from gateway.register.reasons import finding
-
-CHINA = dt.timezone(dt.timedelta(hours=8))
 
 
 class FeedWorld(Value, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from gateway.cases.model import Application, OpenCase
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 from gateway.register.model import (
     AnyRight,
     Mortgage,

@@ -29,9 +29,8 @@ from gateway.cases.effects import (
 )
 from gateway.cases.errors import CommandRefused
 from gateway.cases.model import Moment, OpenCase, Outcome, Result
-from gateway.kinds.law import CHINA
 from gateway.register.authority import Institution, Registrar
-from gateway.register.calendar import Calendar
+from gateway.register.calendar import CHINA, Calendar
 from gateway.register.model import PreNotice, Value
 
 #: Days after the registration became possible at which the holders are warned.

@@ -12,11 +12,12 @@ from typing import Final
 from gateway.cases.stated import DeclarationKind
 from gateway.kinds.applicants import CONSENT_PAPERS, has_consented, is_bound
 from gateway.kinds.clean import named, refer
-from gateway.kinds.law import CHINA, Case
+from gateway.kinds.law import Case
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
 from gateway.register.authority import Stance
 from gateway.register.bearing import Bearing, Context, bearing
 from gateway.register.blocks import UnitStateCode, Verdict
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Dissent, Ownership, Party, PreNotice, PreNoticeKind, UnitState
 from gateway.register.reasons import finding

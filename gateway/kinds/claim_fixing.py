@@ -16,10 +16,19 @@ from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
-from gateway.kinds.law import CHINA, Applicant, Booking, Case, NotBookable, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, PaperRule
 from gateway.kinds.mortgage import issue_proof
-from gateway.kinds.named import holders_agree, mortgage_named, no_such_right, once, units_agree
+from gateway.kinds.named import (
+    bookable,
+    holders_agree,
+    identity_of,
+    mortgage_named,
+    no_such_right,
+    once,
+    units_agree,
+)
 from gateway.kinds.papers import forms_of
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgageKind, UnitState
 from gateway.register.reasons import finding
@@ -82,15 +91,12 @@ def only_a_person(op: ClaimFixing, states: Sequence[UnitState], case: Case, fiel
 
 def names_rights(op: ClaimFixing, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage whose claim is fixed."""
-    mortgage = mortgage_named(op.proof, states)
-    return (mortgage.identity,) if mortgage else ()
+    return identity_of(mortgage_named(op.proof, states))
 
 
 def book(op: ClaimFixing, booking: Booking) -> None:
     """The row is superseded by an ordinary mortgage for the amount that was fixed (CC 423; RD 73)."""
-    old = mortgage_named(op.proof, [booking.states[c] for c in op.units])
-    if old is None:
-        raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
+    old = bookable(mortgage_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "mortgage")
     draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[old.units[0]].unit.county_code)
     new = replace(
         old,

@@ -21,7 +21,7 @@ from gateway.kinds.blocking import pending_findings
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.named import holders_of, keys, no_such_right, right_named, units_agree
+from gateway.kinds.named import holders_of, identity_of, keys, no_such_right, right_named, units_agree
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, Party, PreNotice, Seizure, UnitState
@@ -139,8 +139,7 @@ def only_a_person(op: Correction, states: Sequence[UnitState], case: Case, field
 
 def names_rights(op: Correction, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The right whose row is wrong."""
-    right = right_named(op.proof, states)
-    return (right.identity,) if right else ()
+    return identity_of(right_named(op.proof, states))
 
 
 def book(op: Correction, booking: Booking) -> None:

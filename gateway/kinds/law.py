@@ -18,7 +18,7 @@ from gateway.cases.model import Application, Manifest, OpenCase, Paper
 from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent, CertificateKind, Issue
 from gateway.register.authority import Institution, Profile, RuleSet
-from gateway.register.calendar import PACKAGED, Calendar
+from gateway.register.calendar import CHINA, PACKAGED, Calendar
 from gateway.register.findings import Finding
 from gateway.register.identifiers import format_certificate_number, make_certificate_identifier
 from gateway.register.model import (
@@ -31,8 +31,6 @@ from gateway.register.model import (
     certificate_numbers,
     going_on,
 )
-
-CHINA = dt.timezone(dt.timedelta(hours=8))
 
 
 class Applicant(Value, frozen=True, kw_only=True):

@@ -24,7 +24,9 @@ from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import Content, content_of, issue_proof
 from gateway.kinds.named import (
+    bookable,
     holders_agree,
+    identity_of,
     keys,
     mortgage_named,
     no_such_right,
@@ -167,15 +169,12 @@ def only_a_person(op: MortgageChange, states: Sequence[UnitState], case: Case, f
 
 def names_rights(op: MortgageChange, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage that is changed."""
-    mortgage = mortgage_named(op.proof, states)
-    return (mortgage.identity,) if mortgage else ()
+    return identity_of(mortgage_named(op.proof, states))
 
 
 def book(op: MortgageChange, booking: Booking) -> None:
     """The row is superseded by the changed one under a new proof; rank and first registration are kept (RD 68)."""
-    old = mortgage_named(op.proof, [booking.states[c] for c in op.units])
-    if old is None:
-        raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
+    old = bookable(mortgage_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "mortgage")
     units = op.content.units if ChangeItem.UNITS in op.items else old.units
     if any(code not in booking.states for code in units):
         raise NotBookable("a unit that the change adds is not among those of the case")

@@ -20,7 +20,9 @@ from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import issue_proof
 from gateway.kinds.named import (
+    bookable,
     holders_agree,
+    identity_of,
     keys,
     mortgage_named,
     no_such_right,
@@ -119,8 +121,7 @@ def only_a_person(op: MortgageRelease, states: Sequence[UnitState], case: Case, 
 
 def names_rights(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage itself."""
-    mortgage = mortgage_named(op.proof, states)
-    return (mortgage.identity,) if mortgage else ()
+    return identity_of(mortgage_named(op.proof, states))
 
 
 def book(op: MortgageRelease, booking: Booking) -> None:
@@ -128,9 +129,9 @@ def book(op: MortgageRelease, booking: Booking) -> None:
 
     Released for some units, the mortgage goes on on the others, as it was, under a new proof.
     """
-    mortgage = mortgage_named(op.proof, [booking.states[code] for code in op.units])
-    if mortgage is None:
-        raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
+    mortgage = bookable(
+        mortgage_named(op.proof, [booking.states[code] for code in op.units]), op.proof, "mortgage"
+    )
     rest = tuple(code for code in mortgage.units if code not in op.units)
     if not rest:
         booking.end(mortgage, reason=op.ground.value)

@@ -17,9 +17,19 @@ from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
-from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, PaperRule
 from gateway.kinds.mortgage import issue_proof
-from gateway.kinds.named import is_proof_of, keys, mortgage_named, no_such_right, once, sort_fits, units_agree
+from gateway.kinds.named import (
+    bookable,
+    identity_of,
+    is_proof_of,
+    keys,
+    mortgage_named,
+    no_such_right,
+    once,
+    sort_fits,
+    units_agree,
+)
 from gateway.register.blocks import UnitStateCode
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgageKind, Party, UnitState, going_on
@@ -123,8 +133,7 @@ def only_a_person(op: MortgageTransfer, states: Sequence[UnitState], case: Case,
 
 def names_rights(op: MortgageTransfer, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage that moves."""
-    mortgage = mortgage_named(op.proof, states)
-    return (mortgage.identity,) if mortgage else ()
+    return identity_of(mortgage_named(op.proof, states))
 
 
 def book(op: MortgageTransfer, booking: Booking) -> None:
@@ -132,9 +141,7 @@ def book(op: MortgageTransfer, booking: Booking) -> None:
 
     Where a later step of the phase changes it, the proof is issued there, once (N29 mode 3; S11).
     """
-    old = mortgage_named(op.proof, [booking.states[c] for c in op.units])
-    if old is None:
-        raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
+    old = bookable(mortgage_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "mortgage")
     new = replace(
         old,
         right_id=booking.new_right_id(),

@@ -6,12 +6,16 @@ A proof names one right; the units of the step must be those that the right lies
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
+from gateway.kinds.law import NotBookable
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import CertificateRef, Mortgage, Party, PreNotice, UnitState
 from gateway.register.reasons import finding
 from gateway.register.states import CONSTRUCTION_COLLATERAL
+
+_Named = TypeVar("_Named", Mortgage, PreNotice)
 
 
 def mortgage_named(proof: CertificateRef, states: Sequence[UnitState]) -> Mortgage | None:
@@ -29,6 +33,18 @@ def pre_notice_named(proof: CertificateRef, states: Sequence[UnitState]) -> PreN
 def right_named(proof: CertificateRef, states: Sequence[UnitState]) -> Mortgage | PreNotice | None:
     """The live mortgage or pre-notice with this proof on one of the units."""
     return mortgage_named(proof, states) or pre_notice_named(proof, states)
+
+
+def bookable(right: _Named | None, proof: CertificateRef, what: str) -> _Named:
+    """The right that a booking ends or supersedes. Raises NotBookable where it was not found."""
+    if right is None:
+        raise NotBookable(f"no live {what} has proof number {proof.number} on these units")
+    return right
+
+
+def identity_of(right: Mortgage | PreNotice | None) -> tuple[str, ...]:
+    """The right by which an operation stands in the queue, if it is there (handbook 3.2)."""
+    return (right.identity,) if right is not None else ()
 
 
 def holders_of(right: Mortgage | PreNotice) -> tuple[Party, ...]:

@@ -19,8 +19,9 @@ from gateway.kinds import mortgage, ownership_transfer
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
-from gateway.kinds.law import CHINA, Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.named import keys, no_such_right, pre_notice_named, units_agree
+from gateway.kinds.law import Applicant, Booking, Case, PaperRule
+from gateway.kinds.named import bookable, keys, no_such_right, pre_notice_named, units_agree
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import PreNotice, Seizure, SeizureKind, UnitState
 from gateway.register.reasons import finding
@@ -78,9 +79,9 @@ def names_rights(op: PreNoticeConvert, states: Sequence[UnitState]) -> tuple[str
 
 def book(op: PreNoticeConvert, booking: Booking) -> None:
     """The pre-notice ends, its proof is void, the final right is booked, all in one (RD 85)."""
-    notice = pre_notice_named(op.proof, [booking.states[c] for c in op.units])
-    if notice is None:
-        raise NotBookable(f"no live pre-notice has proof number {op.proof.number} on these units")
+    notice = bookable(
+        pre_notice_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "pre-notice"
+    )
     pre_seized = [
         (state, seizure)
         for state in (booking.states[c] for c in op.units)

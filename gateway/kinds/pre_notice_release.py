@@ -14,9 +14,11 @@ from gateway.cases.terms import PreNoticeRelease, ReleaseGround
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
-from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, PaperRule
 from gateway.kinds.named import (
+    bookable,
     holders_agree,
+    identity_of,
     keys,
     no_such_right,
     once,
@@ -112,15 +114,14 @@ def only_a_person(op: PreNoticeRelease, states: Sequence[UnitState], case: Case,
 
 def names_rights(op: PreNoticeRelease, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The pre-notice that ends."""
-    notice = pre_notice_named(op.proof, states)
-    return (notice.identity,) if notice else ()
+    return identity_of(pre_notice_named(op.proof, states))
 
 
 def book(op: PreNoticeRelease, booking: Booking) -> None:
     """The row becomes historical, its proof is void (RD 89)."""
-    notice = pre_notice_named(op.proof, [booking.states[c] for c in op.units])
-    if notice is None:
-        raise NotBookable(f"no live pre-notice has proof number {op.proof.number} on these units")
+    notice = bookable(
+        pre_notice_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "pre-notice"
+    )
     booking.end(notice, reason=op.ground.value)
     booking.cancel_certificate(notice.proof.number)
 

@@ -19,7 +19,14 @@ from gateway.kinds.blocking import pending_findings
 from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.named import holders_agree, holders_of, no_such_right, right_named, units_agree
+from gateway.kinds.named import (
+    holders_agree,
+    holders_of,
+    identity_of,
+    no_such_right,
+    right_named,
+    units_agree,
+)
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, UnitState
@@ -90,8 +97,7 @@ def only_a_person(op: Reissue, states: Sequence[UnitState], case: Case, field: s
 
 def names_rights(op: Reissue, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The right whose certificate is issued again."""
-    right = right_named(op.proof, states)
-    return (right.identity,) if right else ()
+    return identity_of(right_named(op.proof, states))
 
 
 def book(op: Reissue, booking: Booking) -> None:
