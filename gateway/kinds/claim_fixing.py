@@ -65,10 +65,10 @@ def conditions(op: ClaimFixing, states: Sequence[UnitState], case: Case, field: 
         return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "RD 73; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 73")
     found += holders_agree(
-        op.mortgagees, old.mortgagees, field + ".mortgagees", "RD 73", "抵押权人", "mortgagees"
+        op.mortgagees, old.mortgagees, case, field + ".mortgagees", "RD 73", "抵押权人", "mortgagees"
     )
     found += holders_agree(
-        op.mortgagors, old.mortgagors, field + ".mortgagors", "RD 73", "抵押人", "mortgagors"
+        op.mortgagors, old.mortgagors, case, field + ".mortgagors", "RD 73", "抵押人", "mortgagors"
     )
     found += _can_be_fixed(op, old, case, field)
     for state in states:
@@ -125,6 +125,12 @@ def _can_be_fixed(op: ClaimFixing, old: Mortgage, case: Case, field: str) -> lis
     elif op.fixed_fen > (old.max_claim_amount_fen or 0):
         found.append(
             _wrong(field + ".fixed_amount", "确定的债权数额超过最高债权额", "the amount exceeds the ceiling")
+        )
+    if op.fixed_on < old.first_registered_at.astimezone(CHINA).date():
+        found.append(
+            _wrong(
+                field + ".fixed_on", "确定日期早于抵押权首次登记", "the day of fixing is before the mortgage"
+            )
         )
     if op.fixed_on > case.now.astimezone(CHINA).date():
         found.append(_wrong(field + ".fixed_on", "确定日期在将来", "the day of fixing lies in the future"))

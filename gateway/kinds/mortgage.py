@@ -18,7 +18,7 @@ from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
-from gateway.kinds.named import once
+from gateway.kinds.named import keys, once
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
@@ -130,9 +130,9 @@ def conditions(op: MortgageFirst, states: Sequence[UnitState], case: Case, field
 
 def agreement(op: MortgageFirst, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The owners mortgage, and the titles cited are those of record (CC 395; OS 14.1.4)."""
-    found: list[Finding] = []
+    found = _sides_agree(op, field)
     for state in states:
-        found += _owners_are_mortgagors(op, state, field)
+        found += owners_are_mortgagors(op, state, field)
         found += _titles_agree(op, state, case, field)
     return found
 
@@ -257,7 +257,39 @@ def issue_proof(
     )
 
 
-def _owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> list[Finding]:
+def _sides_agree(op: MortgageFirst, field: str) -> list[Finding]:
+    """Whose debt is secured is as the terms say it, and nobody mortgages to himself (CC 394; IR 14, 18(2))."""
+    owing = keys(op.mortgagors) & keys(op.debtors)
+    own = op.mortgagor_relation is MortgagorRelation.DEBTOR
+    found = []
+    if (own and not owing) or (not own and owing == keys(op.mortgagors)):
+        found.append(
+            finding(
+                "C-MISMATCH",
+                Severity.BLOCKS,
+                rule="R-CONFLICT",
+                field=field + ".mortgagor_relation",
+                article="CC 394; IR 18(2)",
+                zh="抵押人与债务人的关系与所列抵押人、债务人不一致",
+                en="whose debt the mortgagors secure differs from the mortgagors and debtors named",
+            )
+        )
+    if keys(op.mortgagors) & keys(op.mortgagees):
+        found.append(
+            finding(
+                "C-MISMATCH",
+                Severity.BLOCKS,
+                rule="R-CONFLICT",
+                field=field + ".mortgagees",
+                article="CC 394; IR 14",
+                zh="抵押权人不能同时是抵押人",
+                en="nobody mortgages to himself",
+            )
+        )
+    return found
+
+
+def owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> list[Finding]:
     """Every co-owner mortgages, and nobody else does (CC 301, 395; RD 10).
 
     Owners by shares mortgage with two thirds of them: whether enough do is the table's question (CO_OWNED_BY_SHARES).

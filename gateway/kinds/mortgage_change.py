@@ -22,7 +22,7 @@ from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.mortgage import Content, content_of, issue_proof
+from gateway.kinds.mortgage import Content, content_of, issue_proof, owners_are_mortgagors
 from gateway.kinds.named import (
     bookable,
     holders_agree,
@@ -128,25 +128,18 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
     old = mortgage_named(op.proof, states)
     if old is None:
         return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "RD 68; OS 4.8")]
-    found = units_agree(op.units, old.units, field, "RD 68")
+    added = tuple(code for code in op.content.units if code not in old.units)
+    found = units_agree(op.units, (*old.units, *added), field, "RD 68")
     found += sort_fits(construction=op.construction is not None, mortgage=old, field=field)
     found += _own_name_is_ones_own(op, old, field) + _securers_agree(op, old, case, field)
-    if ChangeItem.NAME_OR_IDENTITY not in op.items:
-        found += holders_agree(
-            op.content.mortgagees,
-            old.mortgagees,
-            field + ".content.mortgagees",
-            "RD 68, 69",
-            "抵押权人",
-            "mortgagees",
-        )
-    found += (
-        _items_agree(op, old, field)
-        + _kind_stays(op, old, field)
-        + _new_mortgagors_own(op, old, states, field)
-    )
+    found += _mortgagees_stay(op, old, case, field)
+    found += _items_agree(op, old, field) + _kind_stays(op, old, field)
     for state in states:
+        if state.unit.unit_code in added:
+            found += _is_mortgaged_anew(op, old, state, case, field)
+            continue
         harmed = _harmed(op, old, state, case.now)
+        found += _new_mortgagors_own(op, old, state, field)
         found += register_findings(
             state,
             operation_name(op),
@@ -160,6 +153,28 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
             adverse_to=tuple(m.right_id for m in harmed),
         )
     return found
+
+
+def _is_mortgaged_anew(
+    op: MortgageChange, old: Mortgage, state: UnitState, case: Case, field: str
+) -> list[Finding]:
+    """A unit that is added: its owners mortgage it, and what bars a first registration bars this (CC 395, 402).
+
+    The mortgage keeps its date, which is older than this unit's part in it: whoever registered here in between would be
+    passed, and agrees or has the new unit mortgaged by a registration of its own (CC 409, 414).
+    """
+    ranks = current_ranks([*state.mortgages, old])
+    passed = tuple(m.right_id for m in state.mortgages if ranks[m.right_id] >= ranks[old.right_id])
+    return owners_are_mortgagors(op.content, state, field + ".content") + register_findings(
+        state,
+        operation_name(op.content),
+        case,
+        field,
+        obligors=op.content.mortgagors,
+        joining=op.content.mortgagees,
+        consenters=op.consenters,
+        adverse_to=passed,
+    )
 
 
 def only_a_person(op: MortgageChange, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
@@ -188,7 +203,7 @@ def book(op: MortgageChange, booking: Booking) -> None:
         ),
         **changed,
         units=units,
-        mortgagees=op.content.mortgagees,
+        mortgagees=op.content.mortgagees if ChangeItem.NAME_OR_IDENTITY in op.items else old.mortgagees,
         case_number=booking.case_number,
         booked_at=booking.now,
         booked_by=booking.booked_by,
@@ -230,6 +245,7 @@ def grows(op: MortgageChange, old: Mortgage) -> bool:
     return (
         _amount(new.claim_amount_fen, new.max_claim_amount_fen)
         > _amount(old.claim_amount_fen, old.max_claim_amount_fen)
+        or new.currency != old.currency
         or new.term_end > old.term_end
         or new.secured_scope != old.secured_scope
         or (ChangeItem.UNITS in op.items and not set(new.units) <= set(old.units))
@@ -258,6 +274,14 @@ def _items_agree(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]
                 f"{field}.content.units",
                 "抵押财产不同而未列入变更事项",
                 "the units differ unnamed by any item",
+            )
+        )
+    if op.content.agreed_rank not in (None, old.agreed_rank) and ChangeItem.RANK not in op.items:
+        found.append(
+            _differs(
+                f"{field}.content.agreed_rank",
+                "约定顺位不同而未列入变更事项",
+                "the agreed rank differs unnamed by any item",
             )
         )
     for item in op.items:
@@ -308,30 +332,34 @@ def _kind_stays(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
     ]
 
 
-def _new_mortgagors_own(
-    op: MortgageChange, old: Mortgage, states: Sequence[UnitState], field: str
-) -> list[Finding]:
+def _new_mortgagors_own(op: MortgageChange, old: Mortgage, state: UnitState, field: str) -> list[Finding]:
     """Whoever steps in as mortgagor owns the unit by then (CC 395); the mortgagor of record need not (CC 406)."""
-    new = [p for p in op.content.mortgagors if p.key not in keys(old.mortgagors)]
-    if not new or ChangeItem.MORTGAGOR not in op.items:
+    if ChangeItem.MORTGAGOR not in op.items:
         return []
-    found = []
-    for state in states:
-        owners = keys([o.person for o in state.ownership.owners]) if state.ownership else frozenset()
-        found += [
-            finding(
-                "N-NOT_APPLICANT",
-                Severity.BLOCKS,
-                rule="R-CONFLICT",
-                field=field + ".content.mortgagors",
-                article="CC 395, 406",
-                zh=f"{party.name}不是单元 {state.unit.unit_code} 的权利人",
-                en=f"{party.name} does not own unit {state.unit.unit_code}",
-            )
-            for party in new
-            if party.key not in owners
-        ]
-    return found
+    owners = keys([o.person for o in state.ownership.owners]) if state.ownership else frozenset()
+    return [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".content.mortgagors",
+            article="CC 395, 406",
+            zh=f"{party.name}不是单元 {state.unit.unit_code} 的权利人",
+            en=f"{party.name} does not own unit {state.unit.unit_code}",
+        )
+        for party in op.content.mortgagors
+        if party.key not in keys(old.mortgagors) and party.key not in owners
+    ]
+
+
+def _mortgagees_stay(op: MortgageChange, old: Mortgage, case: Case, field: str) -> list[Finding]:
+    """A change moves the mortgage to nobody: under a new name or document its holders are the same (RD 68, 69)."""
+    named = op.content.mortgagees
+    if ChangeItem.NAME_OR_IDENTITY in op.items:
+        of_record = {p.name: p for p in old.mortgagees}
+        named = tuple(of_record.get(p.name, p) for p in named)
+    path = field + ".content.mortgagees"
+    return holders_agree(named, old.mortgagees, case, path, "RD 68, 69", "抵押权人", "mortgagees")
 
 
 # -- whom it harms -------------------------------------------------------------------------------------------------
@@ -354,13 +382,14 @@ def _own_name_is_ones_own(op: MortgageChange, old: Mortgage, field: str) -> list
     """Alone one applies for one's own name or document, not for another's (IR 14; OS 14.2)."""
     if not is_own_name(op):
         return []
-    return strangers(
-        op.applicants,
-        (*old.mortgagors, *old.mortgagees, *old.debtors),
-        field,
-        "IR 14; OS 14.2",
-        "单方申请姓名、名称或者证件变更的须为该抵押权的当事人",
-        "a party of the mortgage applies for its own name or document",
+    new = (*op.content.mortgagors, *op.content.mortgagees, *op.content.debtors)
+    recorded = (*old.mortgagors, *old.mortgagees, *old.debtors)
+    as_recorded = {(p.key, p.name) for p in recorded}
+    renamed = [p for p in new if (p.key, p.name) not in as_recorded]
+    zh, en = "单方申请姓名、名称或者证件变更的须为其本人", "whose name or document changes applies for it"
+    applying = op.applicants or op.content.mortgagees
+    return strangers(op.applicants, (*recorded, *renamed), field, "IR 14; OS 14.2", zh, en) + strangers(
+        renamed, applying, field, "IR 14; OS 14.2", zh, en
     )
 
 

@@ -32,6 +32,7 @@ from gateway.kinds.named import (
     units_agree,
 )
 from gateway.kinds.papers import forms_of
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, Party, UnitState
 from gateway.register.reasons import finding
@@ -94,12 +95,19 @@ def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, fie
         return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "OS 4.8; RD 70")]
     found = (
         _undertaking(op, case, field)
+        + _has_ended(op, case, field)
         + _units_fit(op, mortgage, field)
         + sort_fits(construction=op.construction, mortgage=mortgage, field=field)
     )
     found += _judgment_entitles(op, mortgage, field)
     found += holders_agree(
-        op.mortgagees, mortgage.mortgagees, field + ".mortgagees", "RD 70; IR 14", "抵押权人", "mortgagees"
+        op.mortgagees,
+        mortgage.mortgagees,
+        case,
+        field + ".mortgagees",
+        "RD 70; IR 14",
+        "抵押权人",
+        "mortgagees",
     )
     for state in states:
         found += register_findings(state, operation_name(op), case, field, rights=(mortgage.identity,))
@@ -185,6 +193,24 @@ def _judgment_entitles(op: MortgageRelease, mortgage: Mortgage, field: str) -> l
         "凭生效法律文书申请的须为抵押人或者抵押权人",
         "with a judgment the mortgagor or the mortgagee applies",
     )
+
+
+def _has_ended(op: MortgageRelease, case: Case, field: str) -> list[Finding]:
+    """A claim that is to end some day has not ended (CC 393); in a combined case the payoff gate waits for the day."""
+    is_past = op.settled_on is None or op.settled_on <= case.now.astimezone(CHINA).date()
+    if is_past or case.manifest.kind is Kind.ENCUMBERED_TRANSFER:
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".ended_on",
+            article="CC 393",
+            zh="债权消灭日期在将来",
+            en="the day on which the claim ended lies in the future",
+        )
+    ]
 
 
 def _undertaking(op: MortgageRelease, case: Case, field: str) -> list[Finding]:

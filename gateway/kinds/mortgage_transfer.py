@@ -31,6 +31,7 @@ from gateway.kinds.named import (
     units_agree,
 )
 from gateway.register.blocks import UnitStateCode
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgageKind, Party, UnitState, going_on
 from gateway.register.reasons import finding
@@ -109,6 +110,7 @@ def conditions(op: MortgageTransfer, states: Sequence[UnitState], case: Case, fi
     found += (
         _assignors_hold(op, old, field) + _assignees_differ(op, old, field) + _amount_fits(op, old, field)
     )
+    found += _debtor_was_told(op, case, field)
     follows = not _is_part_of_unfixed(op, old) or (
         op.follows_part and bool(case.papers_of("MAX_AMOUNT_PARTIAL"))
     )
@@ -218,6 +220,23 @@ def _assignees_differ(op: MortgageTransfer, old: Mortgage, field: str) -> list[F
             article="RD 69",
             zh="受让人与转让人相同",
             en="the assignees are the assignors",
+        )
+    ]
+
+
+def _debtor_was_told(op: MortgageTransfer, case: Case, field: str) -> list[Finding]:
+    """A debtor who is to be told some day has not been told (CC 546)."""
+    if op.debtor_told_on is None or op.debtor_told_on <= case.now.astimezone(CHINA).date():
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            rule="R-NO_CLAIM_ASSIGNMENT",
+            field=field + ".debtor_told_on",
+            article="CC 546; RD 69",
+            zh="通知债务人的日期在将来",
+            en="the day on which the debtor was told lies in the future",
         )
     ]
 

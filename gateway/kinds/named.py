@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from gateway.kinds.law import NotBookable
+from gateway.kinds.law import Case, NotBookable
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import CertificateRef, Mortgage, Party, PreNotice, UnitState
@@ -143,10 +143,19 @@ def strangers(
 
 
 def holders_agree(
-    named: Sequence[Party], recorded: Sequence[Party], field: str, article: str, zh: str, en: str
+    named: Sequence[Party],
+    recorded: Sequence[Party],
+    case: Case,
+    field: str,
+    article: str,
+    zh: str,
+    en: str,
 ) -> list[Finding]:
-    """Those who act as holders of the right are its holders of record, all of them."""
-    if {p.key for p in named} == {p.key for p in recorded}:
+    """Those who act as holders of the right are its holders of record, all of them.
+
+    An institution that was renamed or merged is who it is now, under whichever code it is named (handbook 3.1).
+    """
+    if _known(named, case) == _known(recorded, case):
         return []
     return [
         finding(
@@ -159,6 +168,16 @@ def holders_agree(
             en=f"differ from the {en} of record: " + ", ".join(p.name for p in recorded),
         )
     ]
+
+
+def _known(parties: Sequence[Party], case: Case) -> frozenset[tuple[str, str]]:
+    """Who they are, institutions by their present code."""
+    found = set()
+    for party in parties:
+        present = (i.uscc for i in case.institutions.values() if i.is_known_as(party.id_number))
+        uscc = next(present, None) if party.is_institution else None
+        found.add(("", uscc) if uscc is not None else party.key)
+    return frozenset(found)
 
 
 def once(parties: Sequence[Party]) -> tuple[Party, ...]:

@@ -68,6 +68,7 @@ def conditions(op: Reissue, states: Sequence[UnitState], case: Case, field: str)
     found += holders_agree(
         op.applicants or holders_of(right),
         holders_of(right),
+        case,
         field + ".applicants",
         "RD 22",
         "权利人",

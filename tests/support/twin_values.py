@@ -21,6 +21,7 @@ from gateway.cases.terms import (
     SaleNotice,
     TransferGround,
 )
+from gateway.register.calendar import CHINA
 from gateway.register.model import (
     AnyRight,
     Capacity,
@@ -290,7 +291,7 @@ def _fix(step: dict[str, Any], flat: dict[str, Any], numbers: dict[str, str]) ->
         "mortgagors": parties(old["mortgagors"]),
         "mortgagees": parties(old["banks"]),
         "fixing_fact": "债权确定期间届满",
-        "fixed_on": dt.date(2026, 1, 2),
+        "fixed_on": old["first"].astimezone(CHINA).date(),
         "fixed_fen": step["amount"],
     }
 
