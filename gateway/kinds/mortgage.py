@@ -130,7 +130,7 @@ def conditions(op: MortgageFirst, states: Sequence[UnitState], case: Case, field
 
 def agreement(op: MortgageFirst, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The owners mortgage, and the titles cited are those of record (CC 395; OS 14.1.4)."""
-    found = _sides_agree(op, field)
+    found = _sides_agree(op, field) + mortgagors_own(op.mortgagors, states, field)
     for state in states:
         found += owners_are_mortgagors(op, state, field)
         found += _titles_agree(op, state, case, field)
@@ -290,7 +290,7 @@ def _sides_agree(op: MortgageFirst, field: str) -> list[Finding]:
 
 
 def owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> list[Finding]:
-    """Every co-owner mortgages, and nobody else does (CC 301, 395; RD 10).
+    """Every co-owner of a unit mortgages it (CC 301, 395; RD 10).
 
     Owners by shares mortgage with two thirds of them: whether enough do is the table's question (CO_OWNED_BY_SHARES).
     """
@@ -327,19 +327,29 @@ def owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> li
                     en="a mortgagor's name differs from the register",
                 )
             )
-    found += [
+    return found
+
+
+def mortgagors_own(mortgagors: Sequence[Party], states: Sequence[UnitState], field: str) -> list[Finding]:
+    """Nobody mortgages who owns none of the units; father's flat and son's parking space may go together (CC 395)."""
+    owned = [state.ownership for state in states if state.ownership is not None]
+    if len(owned) < len(states):
+        return []  # NOT_FIRST_REGISTERED blocks it, in the table
+    owners = keys([o.person for ownership in owned for o in ownership.owners])
+    codes = "、".join(state.unit.unit_code for state in states)
+    return [
         finding(
             "N-NOT_APPLICANT",
             Severity.BLOCKS,
             rule="R-CONFLICT",
             field=field + ".mortgagors",
             article="CC 395; IR 14",
-            zh=f"{named[key].name}不是单元 {state.unit.unit_code} 的登记权利人",
-            en=f"{named[key].name} is not an owner of record of unit {state.unit.unit_code}",
+            zh=f"{party.name}不是单元 {codes} 的登记权利人",
+            en=f"{party.name} is not an owner of record of unit {codes}",
         )
-        for key in named.keys() - owners.keys()
+        for party in once(mortgagors)
+        if party.key not in owners
     ]
-    return found
 
 
 def _titles_agree(op: MortgageFirst, state: UnitState, case: Case, field: str) -> list[Finding]:

@@ -17,12 +17,12 @@ from msgspec.structs import replace
 from gateway.cases.stated import DeclarationKind
 from gateway.cases.terms import ChangeItem, MortgageChange, operation_name
 from gateway.certificates.content import CertificateKind
-from gateway.kinds.applicants import has_consented
+from gateway.kinds.applicants import has_consented, is_bound
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.mortgage import Content, content_of, issue_proof, owners_are_mortgagors
+from gateway.kinds.mortgage import Content, content_of, issue_proof, mortgagors_own, owners_are_mortgagors
 from gateway.kinds.named import (
     bookable,
     holders_agree,
@@ -39,7 +39,14 @@ from gateway.kinds.papers import forms_of
 from gateway.kinds.stated import has_declared
 from gateway.register.authority import Stance
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Mortgage, MortgagorRelation, Party, TransferRestriction, UnitState
+from gateway.register.model import (
+    Mortgage,
+    MortgageKind,
+    MortgagorRelation,
+    Party,
+    TransferRestriction,
+    UnitState,
+)
 from gateway.register.rank import current_ranks, passed_by, place_agreed
 from gateway.register.reasons import finding
 
@@ -133,13 +140,14 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
     found += sort_fits(construction=op.construction is not None, mortgage=old, field=field)
     found += _own_name_is_ones_own(op, old, field) + _securers_agree(op, old, case, field)
     found += _mortgagees_stay(op, old, case, field)
-    found += _items_agree(op, old, field) + _kind_stays(op, old, field)
+    found += _items_agree(op, old, field) + _kind_stays(op, old, field) + _portions_add_up(op, old, field)
+    found += _new_mortgagors_own(op, old, states, field)
     for state in states:
         if state.unit.unit_code in added:
             found += _is_mortgaged_anew(op, old, state, case, field)
             continue
         harmed = _harmed(op, old, state, case.now)
-        found += _new_mortgagors_own(op, old, state, field)
+        found += _owner_bears_it(op, old, state, case, field)
         found += register_findings(
             state,
             operation_name(op),
@@ -332,23 +340,51 @@ def _kind_stays(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
     ]
 
 
-def _new_mortgagors_own(op: MortgageChange, old: Mortgage, state: UnitState, field: str) -> list[Finding]:
-    """Whoever steps in as mortgagor owns the unit by then (CC 395); the mortgagor of record need not (CC 406)."""
-    if ChangeItem.MORTGAGOR not in op.items:
+def _new_mortgagors_own(
+    op: MortgageChange, old: Mortgage, states: Sequence[UnitState], field: str
+) -> list[Finding]:
+    """Whoever steps in as mortgagor owns a unit by then (CC 395); the mortgagor of record need not (CC 406)."""
+    new = [p for p in op.content.mortgagors if p.key not in keys(old.mortgagors)]
+    return mortgagors_own(new, states, field + ".content") if ChangeItem.MORTGAGOR in op.items else []
+
+
+def _owner_bears_it(
+    op: MortgageChange, old: Mortgage, state: UnitState, case: Case, field: str
+) -> list[Finding]:
+    """The mortgagor of record may have sold the unit (CC 406): whoever owns it by now is asked before it bears more
+    (CC 395; IR 14). Of several owners the table asks the others (CO_OWNED_JOINT, CO_OWNED_BY_SHARES).
+    """
+    owners = [o.person for o in state.ownership.owners] if state.ownership else []
+    applying = keys(op.content.mortgagors)
+    if not adds_burden(op, old) or any(p.key in applying or is_bound(p, case) for p in owners):
         return []
-    owners = keys([o.person for o in state.ownership.owners]) if state.ownership else frozenset()
     return [
         finding(
             "N-NOT_APPLICANT",
             Severity.BLOCKS,
-            rule="R-CONFLICT",
+            rule="R-CO_OWNER",
             field=field + ".content.mortgagors",
-            article="CC 395, 406",
-            zh=f"{party.name}不是单元 {state.unit.unit_code} 的权利人",
-            en=f"{party.name} does not own unit {state.unit.unit_code}",
+            article="CC 395, 406; IR 14",
+            zh=f"单元 {state.unit.unit_code} 现属{party.name}所有，加重负担须由其共同申请",
+            en=f"unit {state.unit.unit_code} belongs to {party.name} by now, who applies too before it bears more",
         )
-        for party in op.content.mortgagors
-        if party.key not in keys(old.mortgagors) and party.key not in owners
+        for party in owners
+    ]
+
+
+def _portions_add_up(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
+    """A claim of another amount is made up of other portions: those of record no longer add up (fields.csv)."""
+    stands = old.loan_portions and not op.content.loan_portions and old.kind is MortgageKind.ORDINARY
+    if not stands or ChangeItem.AMOUNT not in op.items:
+        return []
+    if sum(portion.amount_fen for portion in old.loan_portions) == op.content.claim_amount_fen:
+        return []
+    return [
+        _differs(
+            field + ".content.loan_portions",
+            "债权数额已变更，须重新列明贷款组成",
+            "the amount changes: name the portions of the loan anew",
+        )
     ]
 
 

@@ -157,14 +157,34 @@ def _agrees(
             told["bars"].add(("N-BARRED", "R-PRE_NOTICE_LAPSED"))
         if not _as_noted(step, notice):
             told["bars"].add(("", "R-CONFLICT"))
-    if step["op"] == "CHANGE" and any(
-        flat["mortgages"][step["mortgage"]].get(item) == value for item, value in step["to"].items()
-    ):
-        told["bars"].add(("", "R-CONFLICT"))  # it names as changed what is so already
+    if step["op"] == "CHANGE":
+        _change_agrees(step, flat, application, told)
     if step["op"] == "FIX":
         old = flat["mortgages"][step["mortgage"]]
         if old["kind"] != "MAXIMUM_AMOUNT" or step["amount"] > old["amount"]:
             told["bars"].add(("", "R-CONFLICT"))
+
+
+def _change_agrees(
+    step: dict[str, Any], flat: dict[str, Any], application: dict[str, Any], told: dict[str, Any]
+) -> None:
+    """What is said to change does; who owns by now what is to bear more has a word (CC 395, 406; RD 68)."""
+    old = flat["mortgages"][step["mortgage"]]
+    if any(old.get(item) == value for item, value in step["to"].items()):
+        told["bars"].add(("", "R-CONFLICT"))
+    asked = {*step["to"].get("mortgagors", old["mortgagors"]), *application["bound"]}
+    if _adds_burden(step, flat) and not set(flat["owners"]) & asked:
+        told["bars"].add(("N-NOT_APPLICANT", "R-CO_OWNER"))
+
+
+def _adds_burden(step: dict[str, Any], flat: dict[str, Any]) -> bool:
+    """A larger claim; a new mortgagor (blocks.csv); a new restriction, by our reading."""
+    to, row = step["to"], flat["mortgages"][step["mortgage"]]
+    return (
+        (to.get("restriction") == "RESTRICTED" and row["restriction"] != "RESTRICTED")
+        or to.get("amount", 0) > row["amount"]
+        or bool(set(to.get("mortgagors", ())) - set(row["mortgagors"]))
+    )
 
 
 def _as_noted(step: dict[str, Any], notice: dict[str, Any]) -> bool:
@@ -323,10 +343,7 @@ def _facts(
     share = sum((flat["owners"][one] for one in agreeing if flat["owners"].get(one)), start=0)
     signed = application["consents"].get("RISK_STATEMENT", set())
     return {
-        # a new mortgagor is one (blocks.csv), a new restriction is by our reading
-        "grows": (to.get("restriction") == "RESTRICTED" and row["restriction"] != "RESTRICTED")
-        or to.get("amount", 0) > row.get("amount", 0)
-        or bool(set(to.get("mortgagors", ())) - set(row.get("mortgagors", ()))),
+        "grows": step["op"] == "CHANGE" and _adds_burden(step, flat),
         "risk_accepted": set(applicants(step, flat)) <= signed,
         "by_holder": state == "SALE_NOTED" and whom["holder"] in step.get("obligors", ()),
         "to_its_mortgagor": state == "LOAN_NOTED" and set(step.get("buyers", ())) == set(whom["obligors"]),

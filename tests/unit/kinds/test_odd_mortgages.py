@@ -211,6 +211,15 @@ CASES = {
         (flat(owners=(S, T)),), c.mortgage_first(mortgagors=(S, T)), BOOKED
     ),
     "a bank mortgages its house to itself (CC 394; IR 14)": Odd((flat(owners=(A,)),), first(A), CONFLICT),
+    "father's flat and son's parking space under one mortgage (CC 395)": Odd(
+        (flat(), beside(owner=T)),
+        first(S, T, units=(c.UNIT, OTHER), mortgagor_relation=MortgagorRelation.DEBTOR),
+        BOOKED,
+        check=lambda play: mortgage(play, OTHER).mortgagors == (S, T),
+    ),
+    "somebody who owns neither mortgages with them": Odd(
+        (flat(), beside(owner=T)), first(S, T, U, units=(c.UNIT, OTHER)), NOT_ENTITLED
+    ),
     # -- a change -----------------------------------------------------------------------------------------------
     "the ceiling is raised over a junior mortgage (CC 422)": Odd(
         (flat(MAXIMUM, M3),),
@@ -231,6 +240,33 @@ CASES = {
         ),
         BOOKED,
         by=C_BANK,
+    ),
+    "more is borrowed on a flat that the mortgagor of record has sold (CC 406)": Odd(
+        (flat(M1, owners=(U,)),),
+        change(ChangeItem.AMOUNT, claim_amount_fen=60_000_000),
+        {("N-NOT_APPLICANT", "R-CO_OWNER")},
+    ),
+    "and its new owner signs too": Odd(
+        (flat(M1, owners=(U,)),),
+        change(ChangeItem.AMOUNT, claim_amount_fen=60_000_000),
+        BOOKED,
+        others=(U,),
+    ),
+    "less is owed on a flat that the mortgagor of record has sold": Odd(
+        (flat(M1, owners=(U,)),), change(ChangeItem.AMOUNT, claim_amount_fen=1), BOOKED
+    ),
+    "the amount grows, the portions of the loan do not": Odd(
+        (flat(replace(ON_THREE, units=(c.UNIT,))),),
+        change(ChangeItem.AMOUNT, claim_amount_fen=60_000_000),
+        CONFLICT,
+    ),
+    "the son's parking space is added to the father's mortgage": Odd(
+        (flat(M1), beside(owner=T)),
+        replace(
+            change(ChangeItem.UNITS, ChangeItem.MORTGAGOR, units=(c.UNIT, OTHER), mortgagors=(S, T)),
+            units=(c.UNIT, OTHER),
+        ),
+        BOOKED,
     ),
     "the same figure in another currency (CC 409)": Odd(
         (flat(M1, M3),), change(ChangeItem.AMOUNT, currency="USD"), ASK_OTHERS
@@ -290,7 +326,7 @@ CASES = {
         check=lambda play: mortgage(play, OTHER).units == (c.UNIT, OTHER),
     ),
     "one that is not the mortgagor's is added (CC 395)": Odd(
-        (flat(M1), beside(owner=T)), adding(), {("N-NOT_APPLICANT", "R-CO_OWNER"), *NOT_ENTITLED}
+        (flat(M1), beside(owner=T)), adding(), {("N-NOT_APPLICANT", "R-CO_OWNER")}
     ),
     "one that is seized is added (CC 399)": Odd(
         (flat(M1), beside(SEIZED)), adding(), {("N-BARRED", "R-SEIZED")}
