@@ -105,6 +105,10 @@ class Law(Protocol):
         """Make the change in the register."""
 
 
+#: How ids of rights begin that a phase is examined with and that no entry has: their certificates are no numbers yet.
+NOT_BOOKED = "-"
+
+
 class NotBookable(ValueError):
     """The register is not such that this operation could be booked on it; its conditions say why."""
 

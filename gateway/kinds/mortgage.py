@@ -130,7 +130,7 @@ def conditions(op: MortgageFirst, states: Sequence[UnitState], case: Case, field
 
 def agreement(op: MortgageFirst, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The owners mortgage, and the titles cited are those of record (CC 395; OS 14.1.4)."""
-    found = _sides_agree(op, field) + mortgagors_own(op.mortgagors, states, field)
+    found = sides_agree(op, field) + mortgagors_own(op.mortgagors, states, field)
     for state in states:
         found += owners_are_mortgagors(op, state, field)
         found += _titles_agree(op, state, case, field)
@@ -257,7 +257,7 @@ def issue_proof(
     )
 
 
-def _sides_agree(op: MortgageFirst, field: str) -> list[Finding]:
+def sides_agree(op: MortgageFirst, field: str) -> list[Finding]:
     """Whose debt is secured is as the terms say it, and nobody mortgages to himself (CC 394; IR 14, 18(2))."""
     owing = keys(op.mortgagors) & keys(op.debtors)
     own = op.mortgagor_relation is MortgagorRelation.DEBTOR

@@ -9,7 +9,7 @@ security unless it agrees (CC 391). In a sale the buyer steps in as mortgagor (N
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -19,10 +19,17 @@ from gateway.cases.terms import ChangeItem, MortgageChange, operation_name
 from gateway.certificates.content import CertificateKind
 from gateway.kinds.applicants import has_consented, is_bound
 from gateway.kinds.blocking import register_findings
+from gateway.kinds.change_items import NEED_NOT_BE_REPEATED, items_agree, kind_stays, portions_add_up
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.mortgage import Content, content_of, issue_proof, mortgagors_own, owners_are_mortgagors
+from gateway.kinds.mortgage import (
+    content_of,
+    issue_proof,
+    mortgagors_own,
+    owners_are_mortgagors,
+    sides_agree,
+)
 from gateway.kinds.named import (
     bookable,
     holders_agree,
@@ -41,7 +48,6 @@ from gateway.register.authority import Stance
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     Mortgage,
-    MortgageKind,
     MortgagorRelation,
     Party,
     TransferRestriction,
@@ -56,19 +62,8 @@ CHANGED: Final = "变更登记"
 #: A change of nothing but this may be applied for by the person concerned alone (OS 14.2).
 _OWN_NAME: Final = frozenset({ChangeItem.NAME_OR_IDENTITY})
 
-#: Fields that stand as recorded where the terms say nothing of them.
-_NEED_NOT_BE_REPEATED: Final = ("loan_portions", "contract_number", "restriction_text")
-
-#: The fields of the row that each item is about.
-_FIELDS_OF: Final[Mapping[ChangeItem, tuple[str, ...]]] = {
-    ChangeItem.MORTGAGOR: ("mortgagors", "mortgagor_relation"),
-    ChangeItem.DEBTOR: ("debtors", "mortgagor_relation"),
-    ChangeItem.AMOUNT: ("claim_amount_fen", "max_claim_amount_fen", "currency", "loan_portions"),
-    ChangeItem.TERM: ("term_start", "term_end", "loan_portions"),
-    ChangeItem.SECURED_SCOPE: ("secured_scope",),
-    ChangeItem.TRANSFER_RESTRICTION: ("transfer_restriction", "restriction_text"),
-    ChangeItem.UNITS: ("collateral_kind", "construction_location", "construction_scope"),
-}
+#: With a change of one of these the relation of mortgagors and debtors is said anew.
+_SIDES: Final = frozenset({ChangeItem.MORTGAGOR, ChangeItem.DEBTOR})
 
 
 def applicants(op: MortgageChange, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
@@ -140,8 +135,10 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
     found += sort_fits(construction=op.construction is not None, mortgage=old, field=field)
     found += _own_name_is_ones_own(op, old, field) + _securers_agree(op, old, case, field)
     found += _mortgagees_stay(op, old, case, field)
-    found += _items_agree(op, old, field) + _kind_stays(op, old, field) + _portions_add_up(op, old, field)
+    found += items_agree(op, old, field) + kind_stays(op, old, field) + portions_add_up(op, old, field)
     found += _new_mortgagors_own(op, old, states, field)
+    if _SIDES & frozenset(op.items):
+        found += sides_agree(op.content, field + ".content")
     for state in states:
         if state.unit.unit_code in added:
             found += _is_mortgaged_anew(op, old, state, case, field)
@@ -203,7 +200,7 @@ def book(op: MortgageChange, booking: Booking) -> None:
         raise NotBookable("a unit that the change adds is not among those of the case")
     draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[units[0]].unit.county_code)
     changed: dict[str, Any] = dict(content_of(op.content))
-    for name in _NEED_NOT_BE_REPEATED:
+    for name in NEED_NOT_BE_REPEATED:
         changed[name] = changed[name] or getattr(old, name)
     new = replace(
         _placed(
@@ -260,84 +257,7 @@ def grows(op: MortgageChange, old: Mortgage) -> bool:
     )
 
 
-# -- what differs --------------------------------------------------------------------------------------------------
-
-
-def _items_agree(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
-    """A difference that no item names is R-CONFLICT; so is an item that changes nothing."""
-    new = content_of(op.content)
-    named = {name for item in op.items for name in _FIELDS_OF.get(item, ())}
-    found = [
-        _differs(
-            f"{field}.content.{name}",
-            f"{name} 与登记簿不同而未列入变更事项",
-            f"{name} differs unnamed by any item",
-        )
-        for name in new
-        if _is_different(name, new, old) and name not in named and not _is_identity(op, name, new, old)
-    ]
-    if set(op.content.units) != set(old.units) and ChangeItem.UNITS not in op.items:
-        found.append(
-            _differs(
-                f"{field}.content.units",
-                "抵押财产不同而未列入变更事项",
-                "the units differ unnamed by any item",
-            )
-        )
-    if op.content.agreed_rank not in (None, old.agreed_rank) and ChangeItem.RANK not in op.items:
-        found.append(
-            _differs(
-                f"{field}.content.agreed_rank",
-                "约定顺位不同而未列入变更事项",
-                "the agreed rank differs unnamed by any item",
-            )
-        )
-    for item in op.items:
-        fields = _FIELDS_OF.get(item, ())
-        same_units = item is ChangeItem.UNITS and set(op.content.units) == set(old.units)
-        if (
-            fields
-            and not any(_is_different(name, new, old) for name in fields)
-            and (item is not ChangeItem.UNITS or same_units)
-        ):
-            found.append(
-                _differs(
-                    f"{field}.items", f"变更事项 {item.value} 没有变化", f"item {item.value} changes nothing"
-                )
-            )
-    return found
-
-
-def _is_different(name: str, new: Content, old: Mortgage) -> bool:
-    value: Any = new[name]  # type: ignore[literal-required]
-    recorded = getattr(old, name)
-    if name in ("mortgagors", "debtors"):
-        return keys(value) != keys(recorded)
-    if name in _NEED_NOT_BE_REPEATED and not value:
-        return False
-    return bool(value != recorded) and not (name == "contract_number" and not recorded)
-
-
-def _is_identity(op: MortgageChange, name: str, new: Content, old: Mortgage) -> bool:
-    """Another document of the same people: their names stay, or their numbers do (a person compares the paper)."""
-    if ChangeItem.NAME_OR_IDENTITY not in op.items or name not in ("mortgagors", "debtors"):
-        return False
-    value: Sequence[Party] = new["mortgagors"] if name == "mortgagors" else new["debtors"]
-    recorded: Sequence[Party] = getattr(old, name)
-    return {p.name for p in value} == {p.name for p in recorded}
-
-
-def _kind_stays(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
-    """A maximum-amount mortgage becomes an ordinary one by fixing its claim, not by a change (CC 423; RD 73)."""
-    if op.content.kind is old.kind:
-        return []
-    return [
-        _differs(
-            field + ".content.kind",
-            "抵押方式不能以变更登记改变；最高额抵押权确定请申请确定登记",
-            "the kind of mortgage is not changed here: apply for the fixing of the claim",
-        )
-    ]
+# -- who stands on either side -------------------------------------------------------------------------------------
 
 
 def _new_mortgagors_own(
@@ -369,22 +289,6 @@ def _owner_bears_it(
             en=f"unit {state.unit.unit_code} belongs to {party.name} by now, who applies too before it bears more",
         )
         for party in owners
-    ]
-
-
-def _portions_add_up(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
-    """A claim of another amount is made up of other portions: those of record no longer add up (fields.csv)."""
-    stands = old.loan_portions and not op.content.loan_portions and old.kind is MortgageKind.ORDINARY
-    if not stands or ChangeItem.AMOUNT not in op.items:
-        return []
-    if sum(portion.amount_fen for portion in old.loan_portions) == op.content.claim_amount_fen:
-        return []
-    return [
-        _differs(
-            field + ".content.loan_portions",
-            "债权数额已变更，须重新列明贷款组成",
-            "the amount changes: name the portions of the loan anew",
-        )
     ]
 
 
@@ -422,10 +326,20 @@ def _own_name_is_ones_own(op: MortgageChange, old: Mortgage, field: str) -> list
     recorded = (*old.mortgagors, *old.mortgagees, *old.debtors)
     as_recorded = {(p.key, p.name) for p in recorded}
     renamed = [p for p in new if (p.key, p.name) not in as_recorded]
-    zh, en = "单方申请姓名、名称或者证件变更的须为其本人", "whose name or document changes applies for it"
-    applying = op.applicants or op.content.mortgagees
-    return strangers(op.applicants, (*recorded, *renamed), field, "IR 14; OS 14.2", zh, en) + strangers(
-        renamed, applying, field, "IR 14; OS 14.2", zh, en
+    return strangers(
+        op.applicants,
+        (*recorded, *renamed),
+        field,
+        "IR 14; OS 14.2",
+        "单方申请姓名、名称或者证件变更的须为该抵押权的当事人",
+        "a party of the mortgage applies for its own name or document",
+    ) + strangers(
+        renamed,
+        op.applicants or op.content.mortgagees,
+        field,
+        "IR 14; OS 14.2",
+        "姓名、名称或者证件变更的须由其本人申请",
+        "whose name or document changes applies for it",
     )
 
 
@@ -466,10 +380,15 @@ def _securers_agree(op: MortgageChange, old: Mortgage, case: Case, field: str) -
 
 
 def _securers(op: MortgageChange, old: Mortgage) -> tuple[Party, ...]:
-    """Third parties who gave their own property for the debt that now passes to another debtor (CC 391)."""
-    if ChangeItem.DEBTOR not in op.items or old.mortgagor_relation is not MortgagorRelation.THIRD_PARTY:
+    """Third parties who gave their own property for the debt that now passes to another debtor (CC 391): a mortgagor
+    who goes on and did not owe it is one, whatever the relation was recorded as.
+    """
+    if ChangeItem.DEBTOR not in op.items:
         return ()
-    return tuple(p for p in old.mortgagors if p.key not in keys(old.debtors))
+    concerned = old.mortgagors
+    if old.mortgagor_relation is MortgagorRelation.DEBTOR:
+        concerned = tuple(p for p in concerned if p.key in keys(op.content.mortgagors))
+    return tuple(p for p in concerned if p.key not in keys(old.debtors))
 
 
 def _is_restricted_anew(new: TransferRestriction, old: TransferRestriction) -> bool:
@@ -478,12 +397,6 @@ def _is_restricted_anew(new: TransferRestriction, old: TransferRestriction) -> b
 
 def _amount(claim: int | None, ceiling: int | None) -> int:
     return claim or ceiling or 0
-
-
-def _differs(field: str, zh: str, en: str) -> Finding:
-    return finding(
-        "C-MISMATCH", Severity.BLOCKS, rule="R-CONFLICT", field=field, article="RD 68; IR 18(2)", zh=zh, en=en
-    )
 
 
 def _applies(zh: str, en: str, party: Party, article: str) -> Applicant:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from gateway.kinds.law import Case, NotBookable
+from gateway.kinds.law import NOT_BOOKED, Case, NotBookable
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import CertificateRef, Mortgage, Party, PreNotice, UnitState
@@ -65,7 +65,8 @@ def no_such_right(
     A right that goes on under another proof is not followed there: the proof is in what the parties signed, and of what
     was changed they have said nothing. Changed facts are new terms, accepted anew (handbook 3.6).
     """
-    now = next((right for right in _rights(states) if _was_proof_of(proof, right)), None)
+    booked = (right for right in _rights(states) if not right.right_id.startswith(NOT_BOOKED))
+    now = next((right for right in booked if _was_proof_of(proof, right)), None)
     number = now.proof.number if now is not None else ""
     zh_now = f"；该证明已换为 {number}，请按现登记内容重新签署申请" if number else ""
     en_now = f"; {number} replaced it: read the register again and sign new terms" if number else ""

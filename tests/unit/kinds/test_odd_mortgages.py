@@ -255,6 +255,14 @@ CASES = {
     "less is owed on a flat that the mortgagor of record has sold": Odd(
         (flat(M1, owners=(U,)),), change(ChangeItem.AMOUNT, claim_amount_fen=1), BOOKED
     ),
+    "another owes, and the mortgage is still said to be for one's own debt": Odd(
+        (flat(M1),), change(ChangeItem.DEBTOR, debtors=(U,)), CONFLICT, others=(U,)
+    ),
+    "a word on transfer is changed to no word (N54)": Odd(
+        (flat(M1),),
+        change(ChangeItem.TRANSFER_RESTRICTION, transfer_restriction=TransferRestriction.UNRECORDED),
+        CONFLICT,
+    ),
     "the amount grows, the portions of the loan do not": Odd(
         (flat(replace(ON_THREE, units=(c.UNIT,))),),
         change(ChangeItem.AMOUNT, claim_amount_fen=60_000_000),
@@ -492,3 +500,27 @@ def test_successor_releases_in_its_own_name_what_stands_in_the_old_one() -> None
     release = c.mortgage_release(mortgagees=(B,), proof=mortgage(play).proof)
     play.book(play.manifest(release, kind=Kind.MORTGAGE_RELEASE, applicant=B))
     assert play.mortgages() == []
+
+
+def test_number_that_no_entry_has_is_told_to_nobody() -> None:
+    """The second step cites a proof that the first one replaces: its next number is not taken yet, and not named."""
+    play = Play(d.world(flat(M1)))
+    steps = (
+        change(ChangeItem.TERM, term_end=dt.date(2040, 1, 1)),
+        change(ChangeItem.AMOUNT, claim_amount_fen=1),
+    )
+    decision = play.file(play.manifest(*steps, kind=Kind.MORTGAGE, applicant=A))
+    told = [f.zh for f in decision.outcome.findings if f.rule == "R-CONFLICT"]
+    assert len(told) == 1
+    assert "不动产证明第0000001号" not in told[0]
+
+
+def test_whoever_secured_anothers_debt_is_asked_whatever_was_recorded() -> None:
+    """CC 391: the row says that the mortgagor owes, and its debtor is another; that one hands the debt on."""
+    world = d.world(flat(replace(M1, debtors=(T,))))
+    play = Play(replace(world, profile=replace(world.profile, securer_without_consent="BLOCK")))
+    third = MortgagorRelation.THIRD_PARTY
+    step = change(ChangeItem.DEBTOR, debtors=(U,), mortgagor_relation=third)
+    manifest = play.manifest(step, kind=Kind.MORTGAGE, applicant=A)
+    assert blocking(play.file(manifest, bound=(U,))) == {("N-INCOMPLETE", "R-SECURER")}
+    play.book(manifest, bound=(U,), papers={"GUARANTOR_CONSENT": c.paper("GUARANTOR_CONSENT", S)})
