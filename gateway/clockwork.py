@@ -23,10 +23,17 @@ from gateway.applications.expiry import NothingDue, decide_reconsidered, decide_
 from gateway.applications.later import Dossier
 from gateway.applications.limits import breached_from, with_deadlines
 from gateway.cases.decision import Decision
-from gateway.cases.effects import AnyEffect, ApplicationRecorded, CalendarSet, CounterCaseRecorded
+from gateway.cases.effects import (
+    AnyEffect,
+    ApplicationRecorded,
+    CalendarSet,
+    CounterCaseRecorded,
+    UnitRecorded,
+)
 from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import CLOSED, QUEUED, Application, Moment, Paper, State
 from gateway.commands import Command
+from gateway.register.model import UnitHold
 from gateway.rpc.acts import Filed, dossier_of, filed_of
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
@@ -43,6 +50,9 @@ LOOK_SECONDS_MAX: Final = 60.0
 
 #: What could not be entered is tried again after this.
 RETRY_SECONDS: Final = 5.0
+
+#: Units whose waiting cases are asked for in one query.
+UNITS_AT_ONCE: Final = 500
 
 #: Something falls due in each of these: the state's own end, or the limit of IR 20.
 _DUE_STATES: Final = (State.AWAITING_PARTIES, *sorted(QUEUED))
@@ -131,6 +141,7 @@ class Clockwork:
         """Note what a commit made due, and on which units a place became free."""
         if self._terms.committed(registry, effects):
             self._poked.set()
+        lifted: list[str] = []  # units that no correction holds, whatever held them before
         for effect in effects:
             if isinstance(effect, CalendarSet):
                 self._recalendared.append(registry)
@@ -138,6 +149,8 @@ class Clockwork:
             if isinstance(effect, CounterCaseRecorded) and not effect.case.is_open:
                 self._free(registry, effect.case.places)
                 self._poked.set()
+            if isinstance(effect, UnitRecorded) and UnitHold.CORRECTION_PENDING not in effect.unit.holds:
+                lifted.append(effect.unit.unit_code)
             if not isinstance(effect, ApplicationRecorded):
                 continue
             row = effect.application
@@ -146,6 +159,9 @@ class Clockwork:
             if row.state in CLOSED and row.accepted_index not in (None, row.last_index):
                 self._free(registry, row.units)
                 self._poked.set()
+        for start in range(0, len(lifted), UNITS_AT_ONCE):  # an import records many
+            self._freed.append((registry, tuple(lifted[start : start + UNITS_AT_ONCE])))
+            self._poked.set()
 
     def look(self) -> None:
         """Look at the clock now (it was set)."""

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.applications.events import counter_name
 from gateway.applications.feed_book import FeedWorld
-from gateway.cases.feed import AnyFeedAct, CounterCase, CounterEntry
+from gateway.cases.feed import COUNTER, AnyFeedAct, CounterCase, CounterEntry
 from gateway.cases.model import Application, OpenCase
 from gateway.register.model import Mortgage, PreNotice, UnitState, certificate_numbers
 from gateway.storage import tables as t
@@ -63,7 +63,7 @@ def feed_world_of(working: Working, act: AnyFeedAct) -> FeedWorld:
         units=units,
         open_cases=open_cases,
         applications=applications,
-        counter_cases=_counter_cases(working, acts),
+        counter_cases=_counter_cases(working, acts, open_cases.values()),
         institutions=settings.institutions,
         counters={name: working.counter(name) for name in map(counter_name, told)},
         certificates_by_number=certificates,
@@ -93,15 +93,15 @@ def _applications(working: Working, cases: Iterable[tuple[OpenCase, ...]]) -> di
     return found
 
 
-def _counter_cases(working: Working, acts: Iterable[AnyFeedAct]) -> dict[str, CounterCase]:
-    """The cases of the counter that the acts name."""
-    found = {}
-    for act in acts:
-        if isinstance(act, CounterEntry) and act.case_number:
-            row = working.row(t.counter_case, act.case_number)
-            if row is not None:
-                found[act.case_number] = _decode_case(row["body"])
-    return found
+def _counter_cases(
+    working: Working, acts: Iterable[AnyFeedAct], queues: Iterable[tuple[OpenCase, ...]]
+) -> dict[str, CounterCase]:
+    """The cases of the counter that the acts name, and those that are open on the units."""
+    named = [act.case_number for act in acts if isinstance(act, CounterEntry) and act.case_number]
+    waiting = [case.application_id for queue in queues for case in queue]
+    named += [one.removeprefix(COUNTER) for one in waiting if one.startswith(COUNTER)]
+    rows = {number: working.row(t.counter_case, number) for number in dict.fromkeys(named)}
+    return {number: _decode_case(row["body"]) for number, row in rows.items() if row is not None}
 
 
 def _lenders(settings: Settings, states: Iterable[UnitState]) -> set[str]:

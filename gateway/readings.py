@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from gateway.cases.effects import AnyEffect, ApplicationRecorded, CertificateNumbered, CertificateSealed
 from gateway.cases.model import Application, State
-from gateway.register.states import CHINA
+from gateway.register.calendar import CHINA
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.telemetry import metrics

@@ -20,7 +20,7 @@ from gateway.cases.model import (
     PaperSignature,
     World,
 )
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 from gateway.register.model import UnitState, certificate_numbers
 from gateway.storage import tables as t
 from gateway.storage.working import Wants, Working

@@ -37,8 +37,9 @@ from gateway.cases.model import (
     State,
     World,
 )
-from gateway.kinds.law import CHINA, Case
+from gateway.kinds.law import Case
 from gateway.kinds.papers import REUSABLE_PAPERS
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import format_case_number
 from gateway.register.model import Value

@@ -17,14 +17,14 @@ from gateway.cases.terms import AnyOperation, Terms
 from gateway.certificates.content import CertificateContent
 from gateway.kinds.deal import new_mortgagees
 from gateway.kinds.gating import closed_gates
-from gateway.kinds.law import Booking, Case, NotBookable
+from gateway.kinds.law import NOT_BOOKED, Booking, Case, NotBookable
 from gateway.kinds.laws import law_of
 from gateway.kinds.payoff_deadline import payoff_until
 from gateway.register.findings import Finding
 from gateway.register.model import UnitState, Value
 
 #: Index of the entry in which a phase is booked on paper only: no entry has it, so no right of the register does.
-_ON_PAPER = -1
+_ON_PAPER = int(f"{NOT_BOOKED}1")
 
 
 class BookedPhase(Value, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ from gateway.register.model import (
     UnitHold,
     certificate_numbers,
 )
-from gateway.register.rank import rank_from
+from gateway.register.rank import place_agreed, rank_from
 
 #: DJLX 500: while such a case is open, other cases on the unit wait (SH 31).
 CORRECTION = "CORRECTION"
@@ -62,7 +62,7 @@ def _open(book: FeedBook, act: CounterEntry) -> None:
     for code in correcting:
         book.hold(code, UnitHold.CORRECTION_PENDING)
     named = [
-        right.right_id
+        right.identity
         for unit in act.units
         for right in (book.states[unit.unit_code].rights if unit.unit_code in book.states else ())
         if {right.right_id, *certificate_numbers([right])} & set(unit.names)
@@ -98,9 +98,18 @@ def _close(book: FeedBook, act: CounterEntry) -> None:
     known = book.counter_cases.get(act.case_number)
     if known is None or not known.is_open:
         return
-    for code in known.holds_correction:
-        book.unhold(code, UnitHold.CORRECTION_PENDING)
     book.record_counter_case(replace(known, is_open=False))
+    for code in known.holds_correction:
+        if not _is_being_corrected(book, code):
+            book.unhold(code, UnitHold.CORRECTION_PENDING)
+
+
+def _is_being_corrected(book: FeedBook, code: str, but: str = "") -> bool:
+    """Whether an open correction of the counter, other than that of case number `but`, holds the unit (SH 31)."""
+    return any(
+        case.is_open and code in case.holds_correction and case.case_number != but
+        for case in book.counter_cases.values()
+    )
 
 
 # -- bookings ------------------------------------------------------------------------------------------------------
@@ -115,6 +124,8 @@ def _book_unit(book: FeedBook, act: CounterEntry, told: CounterUnit, booked_at: 
         return
     if act.type == CORRECTION:
         book.put_unit(replace(book.states[code].unit, holds=told.holds))
+        if _is_being_corrected(book, code, but=act.case_number):
+            book.hold(code, UnitHold.CORRECTION_PENDING)
     disagrees = _booked_meanwhile(book, code, act, booked_at)
     if disagrees:
         book.conflict(
@@ -159,6 +170,8 @@ def _book_right(
     if isinstance(new, Mortgage):
         new = _ranked(book, new)
     old = row or _superseded_by(book, new, superseded)
+    if isinstance(new, Mortgage):
+        new = _placed(book, new, old)
     if old is not None:
         book.supersede(old, new, SUPERSEDED)
     elif superseded and not isinstance(new, Ownership):
@@ -179,6 +192,21 @@ def _ranked(book: FeedBook, mortgage: Mortgage) -> Mortgage:
     return replace(
         mortgage, rank_at_registration=rank_from(book.states[mortgage.units[0]], mortgage.priority_date)
     )
+
+
+def _placed(book: FeedBook, new: Mortgage, old: AnyRight | None) -> Mortgage:
+    """An agreed rank as the place that it was when the counter booked it (RD 67; CC 409)."""
+    known = old if isinstance(old, Mortgage) else None
+    if known is not None and known.agreed_rank == new.agreed_rank:
+        return new
+    place = place_agreed(
+        [book.states[code] for code in new.units],
+        new.agreed_rank,
+        row=str(book.moment.index),
+        at=new.booked_at,
+        own=known.identity if known is not None else "",
+    )
+    return replace(new, agreed_place=place)
 
 
 def _superseded_by(book: FeedBook, new: AnyRight, case_number: str) -> AnyRight | None:

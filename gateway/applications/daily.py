@@ -10,7 +10,7 @@ import datetime as dt
 
 from gateway.cases.errors import QuotaExceeded
 from gateway.cases.model import Header, World
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 
 
 def counter_of_day(institution: str, now: dt.datetime) -> str:

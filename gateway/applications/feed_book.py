@@ -25,7 +25,7 @@ from gateway.cases.effects import (
 from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application, Moment, OpenCase
 from gateway.register.authority import Institution, Profile
-from gateway.register.calendar import PACKAGED, Calendar
+from gateway.register.calendar import CHINA, PACKAGED, Calendar
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     AnyRight,
@@ -35,10 +35,9 @@ from gateway.register.model import (
     UnitState,
     Value,
     certificate_numbers,
+    going_on,
 )
 from gateway.register.reasons import finding
-
-CHINA = dt.timezone(dt.timedelta(hours=8))
 
 
 class FeedWorld(Value, frozen=True, kw_only=True):
@@ -153,7 +152,7 @@ class FeedBook:
 
     def supersede(self, old: AnyRight, new: AnyRight, reason: str) -> AnyRight:
         """A new row in the old one's place."""
-        booked = self.book(new)
+        booked = self.book(going_on(old, new))
         self.end(old, reason, case_number=new.case_number, by=booked)
         return booked
 

@@ -16,9 +16,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from gateway.cases.model import Application, ClockStop, State
-from gateway.kinds.law import CHINA
 from gateway.register.authority import Profile
-from gateway.register.calendar import Calendar
+from gateway.register.calendar import CHINA, Calendar
 from gateway.register.findings import Finding, Severity
 from gateway.register.reasons import finding
 

@@ -38,7 +38,7 @@ from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused, NotPermitted
 from gateway.cases.model import (
-    QUEUED,
+    OPEN,
     Application,
     ConsentGiven,
     ConsentKind,
@@ -54,9 +54,6 @@ from gateway.kinds.funds_due import escrow_banks
 from gateway.register.authority import KeyRole
 from gateway.register.findings import Severity
 from gateway.register.model import Party
-
-#: Every state before a case is closed.
-OPEN: Final = (State.AWAITING_PARTIES, *(s for s in State if s in QUEUED))
 
 _DECLINABLE: Final = tuple(s for s in OPEN if s not in (State.SUSPENDED, State.AWAITING_TAX))
 

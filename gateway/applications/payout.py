@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from gateway.cases.model import Application, OpenCase
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 from gateway.register.model import (
     AnyRight,
     Mortgage,
@@ -325,7 +325,7 @@ def _cases(right: Mortgage | PreNotice, facts: PayoutFacts) -> Condition:
         case.application_id
         for cases in facts.open_cases.values()
         for case in cases
-        if right.right_id in case.rights or case.accepted_index < facts.booked_index
+        if right.identity in case.rights or case.accepted_index < facts.booked_index
     }
     return _said(
         "NO_EARLIER_CASE",

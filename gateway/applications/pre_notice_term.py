@@ -29,9 +29,8 @@ from gateway.cases.effects import (
 )
 from gateway.cases.errors import CommandRefused
 from gateway.cases.model import Moment, OpenCase, Outcome, Result
-from gateway.kinds.law import CHINA
 from gateway.register.authority import Institution, Registrar
-from gateway.register.calendar import Calendar
+from gateway.register.calendar import CHINA, Calendar
 from gateway.register.model import PreNotice, Value
 
 #: Days after the registration became possible at which the holders are warned.
@@ -113,7 +112,7 @@ def decide_due(world: NoticeWorld, answered: Answered, moment: Moment) -> Decisi
     assert notice.registrable_from is not None  # or there would be no step
     last, provisional = calendar.lapses_after(notice.registrable_from)
     if today > last and not provisional:
-        if any(notice.right_id in case.rights for case in world.open_cases):
+        if any(notice.identity in case.rights for case in world.open_cases):
             raise NothingDue
         moved = replace(notice, warned_days=WARNINGS[-1], lapse_presumed_on=today)
         return _told(world, "lapse_presumed", moved, "PRE_NOTICE_LAPSE_PRESUMED", answered, moment)

@@ -11,7 +11,7 @@ from gateway.applications.booking import Ahead
 from gateway.applications.limits import deadline_of
 from gateway.cases.model import Manifest, Moment, World
 from gateway.cases.terms import operation_name
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 from gateway.register.model import Mortgage, Value
 
 

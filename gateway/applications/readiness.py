@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from gateway.cases.model import Application, Awaited, State
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party, Value
 

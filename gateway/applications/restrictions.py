@@ -11,10 +11,10 @@ import datetime as dt
 
 from msgspec.structs import replace
 
-from gateway.applications.feed_book import CHINA, FeedBook
+from gateway.applications.feed_book import FeedBook
 from gateway.applications.race_guard import guard, tell_end
 from gateway.cases.feed import AnyRestriction, Restriction, RestrictionVerb
-from gateway.register.calendar import Calendar
+from gateway.register.calendar import CHINA, Calendar
 from gateway.register.model import AnyRight, Dissent, Seizure
 
 #: A seizure of an immovable lasts at most this long (CPL 485).

@@ -26,8 +26,8 @@ from gateway.applications.own_case import check_not_own
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused, StateNotAllowed
 from gateway.cases.model import Application, Manifest, Moment, Paper, Result, State, World
-from gateway.kinds.law import CHINA
 from gateway.register.authority import Registrar
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Value
 from gateway.register.reasons import REASONS, finding

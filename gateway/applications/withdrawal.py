@@ -25,10 +25,9 @@ from gateway.applications.later import (
     not_taken,
     spoiled,
 )
-from gateway.applications.party import OPEN
 from gateway.cases.decision import Decision
 from gateway.cases.errors import NotPermitted
-from gateway.cases.model import Application, Dispute, Moment, Objection, Result, State
+from gateway.cases.model import OPEN, Application, Dispute, Moment, Objection, Result, State
 from gateway.kinds.applicants import is_bound
 from gateway.register.authority import KeyRole
 from gateway.register.findings import Finding, Severity

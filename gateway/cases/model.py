@@ -41,6 +41,9 @@ class State(StrEnum):
 #: Nothing more happens to an application in one of these.
 CLOSED = frozenset({State.BOOKED, State.NOT_ACCEPTED, State.REFUSED, State.WITHDRAWN, State.EXPIRED})
 
+#: Something may still happen, in the order of the states.
+OPEN = tuple(state for state in State if state not in CLOSED)
+
 #: Accepted and not yet closed: the case holds its place in the unit's queue.
 QUEUED = frozenset(
     {

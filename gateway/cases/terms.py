@@ -99,7 +99,7 @@ class ChangeItem(StrEnum):
 
 class MortgageChange(Operation, tag="MORTGAGE_CHANGE", frozen=True, kw_only=True):
     """Change of a mortgage 抵押权变更登记 (RD 68). `content` is the whole mortgage as it is to be afterwards;
-    `units` are those that it lies on before.
+    `units` are those that it lies on before, and those that it adds.
     """
 
     units: tuple[str, ...]

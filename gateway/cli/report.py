@@ -16,8 +16,9 @@ from sqlalchemy.exc import DatabaseError
 
 from gateway.cli import outcomes
 from gateway.cli.ledger_local import bar, opened, refused
+from gateway.register.calendar import CHINA
 from gateway.reports.chart import as_png, as_svg
-from gateway.reports.figures import CHINA, Figures, figures_of
+from gateway.reports.figures import Figures, figures_of
 from gateway.reports.reading import tally_ledger
 from gateway.reports.tally import Tally
 from gateway.reports.writing import as_csv, days, lines_of, wan

@@ -15,8 +15,8 @@ from gateway.client.session import Answer
 from gateway.client.trust import read_trust
 from gateway.demo.cast import COUNTER, COUNTER_ID
 from gateway.demo.stage import COUNTER_KEY, REGISTRAR_KEY, Stage
-from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import acts_pb2, authority_pb2, codes_pb2, common_pb2, register_pb2
+from gateway.register.calendar import CHINA
 from gateway.register.sample import SampleUnit
 from gateway.rpc.encode import date
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from gateway.app import utc_now
 from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER
 from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 
 #: Whose settings are written, and which registry they call.
 CLIENTS = {

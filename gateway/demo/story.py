@@ -41,8 +41,8 @@ from gateway.demo.stage import (
     prepare,
     set_ports,
 )
-from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, authority_pb2, codes_pb2
+from gateway.register.calendar import CHINA
 from gateway.register.sample import SAMPLE, SampleRegistry, write_register_csv
 from signing.trust_directory import read_trust as read_signing_trust
 

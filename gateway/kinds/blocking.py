@@ -12,11 +12,12 @@ from typing import Final
 from gateway.cases.stated import DeclarationKind
 from gateway.kinds.applicants import CONSENT_PAPERS, has_consented, is_bound
 from gateway.kinds.clean import named, refer
-from gateway.kinds.law import CHINA, Case
+from gateway.kinds.law import Case
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
 from gateway.register.authority import Stance
 from gateway.register.bearing import Bearing, Context, bearing
 from gateway.register.blocks import UnitStateCode, Verdict
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Dissent, Ownership, Party, PreNotice, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
@@ -137,7 +138,7 @@ def _presumed_over(borne: Bearing, case: Case, field: str) -> Finding | None:
     return None
 
 
-def pending_findings(state: UnitState, right_id: str, case: Case, field: str) -> list[Finding]:
+def pending_findings(state: UnitState, identity: str, case: Case, field: str) -> list[Finding]:
     """An earlier open case that names the same right goes first (RD 67; handbook 3.2).
 
     For acts that the table of the register's states has no column for: they dispose of nothing.
@@ -147,7 +148,7 @@ def pending_findings(state: UnitState, right_id: str, case: Case, field: str) ->
         for other in case.open_cases.get(state.unit.unit_code, ())
         if other.application_id != case.own_application
         and (case.accepted_index is None or other.accepted_index < case.accepted_index)
-        and right_id in other.rights
+        and identity in other.rights
     ]
     if not earlier:
         return []
@@ -168,7 +169,7 @@ def _wards(state: UnitState, operation: str, rights: tuple[str, ...], case: Case
     """Those under guardianship whose right it is about (RD 11): owners of record; the holders of the pre-notice that is
     converted; of one that is released, its holders alone.
     """
-    people = [p for notice in state.pre_notices if notice.right_id in rights for p in notice.holders]
+    people = [p for notice in state.pre_notices if notice.identity in rights for p in notice.holders]
     if operation != "PRE_NOTICE_RELEASE" and state.ownership is not None:
         people += [owner.person for owner in state.ownership.owners]
     return [p for p in people if is_under_guardianship(p, case.now)]

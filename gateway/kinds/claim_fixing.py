@@ -16,10 +16,19 @@ from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
-from gateway.kinds.law import CHINA, Applicant, Booking, Case, NotBookable, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, PaperRule
 from gateway.kinds.mortgage import issue_proof
-from gateway.kinds.named import holders_agree, mortgage_named, no_such_right, once, units_agree
+from gateway.kinds.named import (
+    bookable,
+    holders_agree,
+    identity_of,
+    mortgage_named,
+    no_such_right,
+    once,
+    units_agree,
+)
 from gateway.kinds.papers import forms_of
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgageKind, UnitState
 from gateway.register.reasons import finding
@@ -53,13 +62,13 @@ def conditions(op: ClaimFixing, states: Sequence[UnitState], case: Case, field: 
     """The proof names a live maximum-amount mortgage of these parties; the amount keeps under its ceiling (CC 423)."""
     old = mortgage_named(op.proof, states)
     if old is None:
-        return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "RD 73; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "RD 73; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 73")
     found += holders_agree(
-        op.mortgagees, old.mortgagees, field + ".mortgagees", "RD 73", "抵押权人", "mortgagees"
+        op.mortgagees, old.mortgagees, case, field + ".mortgagees", "RD 73", "抵押权人", "mortgagees"
     )
     found += holders_agree(
-        op.mortgagors, old.mortgagors, field + ".mortgagors", "RD 73", "抵押人", "mortgagors"
+        op.mortgagors, old.mortgagors, case, field + ".mortgagors", "RD 73", "抵押人", "mortgagors"
     )
     found += _can_be_fixed(op, old, case, field)
     for state in states:
@@ -68,7 +77,7 @@ def conditions(op: ClaimFixing, states: Sequence[UnitState], case: Case, field: 
             operation_name(op),
             case,
             field,
-            rights=(old.right_id,),
+            rights=(old.identity,),
             obligors=op.mortgagors,
             joining=op.mortgagees,
         )
@@ -82,15 +91,12 @@ def only_a_person(op: ClaimFixing, states: Sequence[UnitState], case: Case, fiel
 
 def names_rights(op: ClaimFixing, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage whose claim is fixed."""
-    mortgage = mortgage_named(op.proof, states)
-    return (mortgage.right_id,) if mortgage else ()
+    return identity_of(mortgage_named(op.proof, states))
 
 
 def book(op: ClaimFixing, booking: Booking) -> None:
     """The row is superseded by an ordinary mortgage for the amount that was fixed (CC 423; RD 73)."""
-    old = mortgage_named(op.proof, [booking.states[c] for c in op.units])
-    if old is None:
-        raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
+    old = bookable(mortgage_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "mortgage")
     draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[old.units[0]].unit.county_code)
     new = replace(
         old,
@@ -119,6 +125,12 @@ def _can_be_fixed(op: ClaimFixing, old: Mortgage, case: Case, field: str) -> lis
     elif op.fixed_fen > (old.max_claim_amount_fen or 0):
         found.append(
             _wrong(field + ".fixed_amount", "确定的债权数额超过最高债权额", "the amount exceeds the ceiling")
+        )
+    if op.fixed_on < old.first_registered_at.astimezone(CHINA).date():
+        found.append(
+            _wrong(
+                field + ".fixed_on", "确定日期早于抵押权首次登记", "the day of fixing is before the mortgage"
+            )
         )
     if op.fixed_on > case.now.astimezone(CHINA).date():
         found.append(_wrong(field + ".fixed_on", "确定日期在将来", "the day of fixing lies in the future"))

@@ -21,7 +21,7 @@ from gateway.kinds.blocking import pending_findings
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.named import holders_of, keys, no_such_right, right_named, units_agree
+from gateway.kinds.named import holders_of, identity_of, keys, no_such_right, right_named, units_agree
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, Party, PreNotice, Seizure, UnitState
@@ -46,7 +46,12 @@ def _fen(text: str, before: Any) -> int:
     whole, _, rest = text.removesuffix("万元").partition(".")
     if not whole.isdigit() or len(rest) > 6 or (rest and not rest.isdigit()):
         raise ValueError("an amount in 万元 with at most six decimals")
-    return int(whole) * _FEN_PER_WAN + int(rest.ljust(6, "0") or "0")
+    fen = int(whole) * _FEN_PER_WAN + int(rest.ljust(6, "0") or "0")
+    if not fen:
+        raise ValueError("an amount above zero")
+    if before is None:
+        raise ValueError("a right of this kind has no such amount")
+    return fen
 
 
 def _day(text: str, before: Any) -> dt.date:
@@ -111,14 +116,15 @@ def conditions(op: Correction, states: Sequence[UnitState], case: Case, field: s
     """The row exists, says what the application says it says, and can be put right so (RD 79-81)."""
     right = right_named(op.proof, states)
     if right is None:
-        return [no_such_right(op.proof, field + ".right", "权利", "right", "RD 79; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".right", "权利", "right", "RD 79; OS 4.8")]
     found = units_agree(op.units, right.units, field, "RD 79")
     if not op.applicants:
         found.append(_wrong("N-NOT_APPLICANT", field + ".applicants", "须列明申请人", "name who applies"))
     for number, item in enumerate(op.items):
         found += _item(right, item, f"{field}.correction.items[{number}]")
+    found += _fit_together(op, right, field) if not found else []
     for state in states:
-        found += pending_findings(state, right.right_id, case, field) + _weighed(op, right, state, field)
+        found += pending_findings(state, right.identity, case, field) + _weighed(op, right, state, field)
     if not keys(op.applicants) & keys(holders_of(right)) and not case.papers_of("OTHER_MORTGAGEE_CONSENT"):
         found.append(
             refer(
@@ -139,8 +145,7 @@ def only_a_person(op: Correction, states: Sequence[UnitState], case: Case, field
 
 def names_rights(op: Correction, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The right whose row is wrong."""
-    right = right_named(op.proof, states)
-    return (right.right_id,) if right else ()
+    return identity_of(right_named(op.proof, states))
 
 
 def book(op: Correction, booking: Booking) -> None:
@@ -152,17 +157,33 @@ def book(op: Correction, booking: Booking) -> None:
     if any(_item(right, item, "") for item in op.items):
         raise NotBookable("an item cannot be put right as it is stated")
     draft = booking.draft_certificate(CertificateKind.PROOF, states[0].unit.county_code)
-    fields = _fields(right)
-    changed = {}
-    for item in op.items:
-        name, read = fields[item.field]
-        changed[name] = read(item.corrected, getattr(right, name))
-    new = replace(right, **changed, right_id=booking.new_right_id(), proof=draft.reference)
+    new = replace(_corrected(op, right), right_id=booking.new_right_id(), proof=draft.reference)
     booking.supersede(right, new, CORRECTED)
     if isinstance(new, Mortgage):
         mortgage.issue_proof(new, booking, draft, right.proof)
     else:
         pre_notice.issue_proof(new, booking, draft, right.proof)
+
+
+def _corrected(op: Correction, right: Mortgage | PreNotice) -> Mortgage | PreNotice:
+    """The right with every item as it should have been."""
+    fields = _fields(right)
+    read = {fields[item.field][0]: (fields[item.field][1], item.corrected) for item in op.items}
+    return replace(right, **{name: how(text, getattr(right, name)) for name, (how, text) in read.items()})
+
+
+def _fit_together(op: Correction, right: Mortgage | PreNotice, field: str) -> list[Finding]:
+    """Each field is put right once, and what comes out is a row that the register could have had (fields.csv)."""
+    path = field + ".correction.items"
+    found = []
+    if len({item.field for item in op.items}) < len(op.items):
+        found.append(_wrong("C-MISMATCH", path, "同一字段只能更正一次", "a field is corrected once"))
+    new = _corrected(op, right)
+    if new.term_start is not None and new.term_end is not None and new.term_start > new.term_end:
+        found.append(
+            _wrong("C-MISMATCH", path, "更正后债务履行期限止早于起", "the term would end before it begins")
+        )
+    return found
 
 
 def _weighed(op: Correction, right: Mortgage | PreNotice, state: UnitState, field: str) -> list[Finding]:

@@ -32,9 +32,10 @@ from gateway.kinds.deal import (
     units_sold,
 )
 from gateway.kinds.funds import funds_findings
-from gateway.kinds.law import CHINA, Case, PaperRule
+from gateway.kinds.law import Case, PaperRule
 from gateway.kinds.modes import MODES, Gate, Mode, Phase, step_name
 from gateway.kinds.named import is_proof_of, keys, once
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, UnitState
 from gateway.register.reasons import finding

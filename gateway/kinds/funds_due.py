@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from gateway.cases.model import CLOSED, Application, ConsentKind, State
 from gateway.cases.terms import FundsPlan, FundsPurpose, FundsTrigger, Terms
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 from gateway.register.model import Value
 
 #: Names of the operations that bring about the event of a trigger.

@@ -20,9 +20,10 @@ from gateway.cases.terms import (
     transfer_in,
 )
 from gateway.kinds.deal import new_mortgagees, old_mortgagees
-from gateway.kinds.law import CHINA, Case
+from gateway.kinds.law import Case
 from gateway.kinds.laws import composition_of
 from gateway.kinds.modes import Gate
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party, UnitState, Value
 from gateway.register.reasons import finding

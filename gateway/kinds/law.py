@@ -19,7 +19,7 @@ from gateway.cases.model import Application, Manifest, OpenCase, Paper
 from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent, CertificateKind, Issue
 from gateway.register.authority import Institution, Profile, RuleSet
-from gateway.register.calendar import PACKAGED, Calendar
+from gateway.register.calendar import CHINA, PACKAGED, Calendar
 from gateway.register.findings import Finding
 from gateway.register.identifiers import format_certificate_number, make_certificate_identifier
 from gateway.register.model import (
@@ -30,9 +30,8 @@ from gateway.register.model import (
     UnitState,
     Value,
     certificate_numbers,
+    going_on,
 )
-
-CHINA = dt.timezone(dt.timedelta(hours=8))
 
 
 class Applicant(Value, frozen=True, kw_only=True):
@@ -112,6 +111,10 @@ class Law(Protocol):
 
     def book(self, op: Any, booking: Booking) -> None:
         """Make the change in the register."""
+
+
+#: How ids of rights begin that a phase is examined with and that no entry has: their certificates are no numbers yet.
+NOT_BOOKED = "-"
 
 
 class NotBookable(ValueError):
@@ -252,6 +255,7 @@ class Booking:
 
     def supersede(self, old: AnyRight, new: AnyRight, reason: str) -> None:
         """The right goes on as a new row; its old certificate is replaced by a new one (IR 10; RD 20)."""
+        new = going_on(old, new)
         self.end(old, reason=reason, by=new.right_id)
         for number in certificate_numbers([old]):
             self.cancel_certificate(number, "SUPERSEDED")

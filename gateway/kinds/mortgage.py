@@ -18,7 +18,7 @@ from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
-from gateway.kinds.named import once
+from gateway.kinds.named import keys, once
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
@@ -32,7 +32,7 @@ from gateway.register.model import (
     TransferRestriction,
     UnitState,
 )
-from gateway.register.rank import adverse_to, rank_from
+from gateway.register.rank import adverse_to, place_agreed, rank_from
 from gateway.register.reasons import finding
 
 
@@ -130,9 +130,9 @@ def conditions(op: MortgageFirst, states: Sequence[UnitState], case: Case, field
 
 def agreement(op: MortgageFirst, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The owners mortgage, and the titles cited are those of record (CC 395; OS 14.1.4)."""
-    found: list[Finding] = []
+    found = sides_agree(op, field) + mortgagors_own(op.mortgagors, states, field)
     for state in states:
-        found += _owners_are_mortgagors(op, state, field)
+        found += owners_are_mortgagors(op, state, field)
         found += _titles_agree(op, state, case, field)
     return found
 
@@ -173,8 +173,9 @@ def book_first(
     """A new mortgage: printed with the rank that it has from its priority date on (CC 414; SIG 52)."""
     states = [booking.states[code] for code in op.units]
     draft = booking.draft_certificate(CertificateKind.PROOF, states[0].unit.county_code)
+    right_id = booking.new_right_id()
     mortgage = Mortgage(
-        right_id=booking.new_right_id(),
+        right_id=right_id,
         units=op.units,
         case_number=booking.case_number,
         booked_at=booking.now,
@@ -185,6 +186,7 @@ def book_first(
         rank_at_registration=max(rank_from(state, priority_date) for state in states),
         priority_date=priority_date,
         agreed_rank=op.agreed_rank,
+        agreed_place=place_agreed(states, op.agreed_rank, row=right_id, at=booking.now),
         proof=draft.reference,
         from_pre_notice=from_pre_notice,
     )
@@ -255,8 +257,40 @@ def issue_proof(
     )
 
 
-def _owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> list[Finding]:
-    """Every co-owner mortgages, and nobody else does (CC 301, 395; RD 10).
+def sides_agree(op: MortgageFirst, field: str) -> list[Finding]:
+    """Whose debt is secured is as the terms say it, and nobody mortgages to himself (CC 394; IR 14, 18(2))."""
+    owing = keys(op.mortgagors) & keys(op.debtors)
+    own = op.mortgagor_relation is MortgagorRelation.DEBTOR
+    found = []
+    if (own and not owing) or (not own and owing == keys(op.mortgagors)):
+        found.append(
+            finding(
+                "C-MISMATCH",
+                Severity.BLOCKS,
+                rule="R-CONFLICT",
+                field=field + ".mortgagor_relation",
+                article="CC 394; IR 18(2)",
+                zh="抵押人与债务人的关系与所列抵押人、债务人不一致",
+                en="whose debt the mortgagors secure differs from the mortgagors and debtors named",
+            )
+        )
+    if keys(op.mortgagors) & keys(op.mortgagees):
+        found.append(
+            finding(
+                "C-MISMATCH",
+                Severity.BLOCKS,
+                rule="R-CONFLICT",
+                field=field + ".mortgagees",
+                article="CC 394; IR 14",
+                zh="抵押权人不能同时是抵押人",
+                en="nobody mortgages to himself",
+            )
+        )
+    return found
+
+
+def owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> list[Finding]:
+    """Every co-owner of a unit mortgages it (CC 301, 395; RD 10).
 
     Owners by shares mortgage with two thirds of them: whether enough do is the table's question (CO_OWNED_BY_SHARES).
     """
@@ -293,19 +327,29 @@ def _owners_are_mortgagors(op: MortgageFirst, state: UnitState, field: str) -> l
                     en="a mortgagor's name differs from the register",
                 )
             )
-    found += [
+    return found
+
+
+def mortgagors_own(mortgagors: Sequence[Party], states: Sequence[UnitState], field: str) -> list[Finding]:
+    """Nobody mortgages who owns none of the units; father's flat and son's parking space may go together (CC 395)."""
+    owned = [state.ownership for state in states if state.ownership is not None]
+    if len(owned) < len(states):
+        return []  # NOT_FIRST_REGISTERED blocks it, in the table
+    owners = keys([o.person for ownership in owned for o in ownership.owners])
+    codes = "、".join(state.unit.unit_code for state in states)
+    return [
         finding(
             "N-NOT_APPLICANT",
             Severity.BLOCKS,
             rule="R-CONFLICT",
             field=field + ".mortgagors",
             article="CC 395; IR 14",
-            zh=f"{named[key].name}不是单元 {state.unit.unit_code} 的登记权利人",
-            en=f"{named[key].name} is not an owner of record of unit {state.unit.unit_code}",
+            zh=f"{party.name}不是单元 {codes} 的登记权利人",
+            en=f"{party.name} is not an owner of record of unit {codes}",
         )
-        for key in named.keys() - owners.keys()
+        for party in once(mortgagors)
+        if party.key not in owners
     ]
-    return found
 
 
 def _titles_agree(op: MortgageFirst, state: UnitState, case: Case, field: str) -> list[Finding]:

@@ -8,7 +8,8 @@ security unless it agrees (CC 391). In a sale the buyer steps in as mortgagor (N
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -16,14 +17,23 @@ from msgspec.structs import replace
 from gateway.cases.stated import DeclarationKind
 from gateway.cases.terms import ChangeItem, MortgageChange, operation_name
 from gateway.certificates.content import CertificateKind
-from gateway.kinds.applicants import has_consented
+from gateway.kinds.applicants import has_consented, is_bound
 from gateway.kinds.blocking import register_findings
+from gateway.kinds.change_items import NEED_NOT_BE_REPEATED, items_agree, kind_stays, portions_add_up
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.mortgage import Content, content_of, issue_proof
+from gateway.kinds.mortgage import (
+    content_of,
+    issue_proof,
+    mortgagors_own,
+    owners_are_mortgagors,
+    sides_agree,
+)
 from gateway.kinds.named import (
+    bookable,
     holders_agree,
+    identity_of,
     keys,
     mortgage_named,
     no_such_right,
@@ -36,8 +46,14 @@ from gateway.kinds.papers import forms_of
 from gateway.kinds.stated import has_declared
 from gateway.register.authority import Stance
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Mortgage, MortgagorRelation, Party, TransferRestriction, UnitState
-from gateway.register.rank import current_ranks
+from gateway.register.model import (
+    Mortgage,
+    MortgagorRelation,
+    Party,
+    TransferRestriction,
+    UnitState,
+)
+from gateway.register.rank import current_ranks, passed_by, place_agreed
 from gateway.register.reasons import finding
 
 #: Why the old row is historical, as the register says it.
@@ -46,19 +62,8 @@ CHANGED: Final = "变更登记"
 #: A change of nothing but this may be applied for by the person concerned alone (OS 14.2).
 _OWN_NAME: Final = frozenset({ChangeItem.NAME_OR_IDENTITY})
 
-#: Fields that stand as recorded where the terms say nothing of them.
-_NEED_NOT_BE_REPEATED: Final = ("loan_portions", "contract_number", "restriction_text")
-
-#: The fields of the row that each item is about.
-_FIELDS_OF: Final[Mapping[ChangeItem, tuple[str, ...]]] = {
-    ChangeItem.MORTGAGOR: ("mortgagors", "mortgagor_relation"),
-    ChangeItem.DEBTOR: ("debtors", "mortgagor_relation"),
-    ChangeItem.AMOUNT: ("claim_amount_fen", "max_claim_amount_fen", "currency", "loan_portions"),
-    ChangeItem.TERM: ("term_start", "term_end", "loan_portions"),
-    ChangeItem.SECURED_SCOPE: ("secured_scope",),
-    ChangeItem.TRANSFER_RESTRICTION: ("transfer_restriction", "restriction_text"),
-    ChangeItem.UNITS: ("collateral_kind", "construction_location", "construction_scope"),
-}
+#: With a change of one of these the relation of mortgagors and debtors is said anew.
+_SIDES: Final = frozenset({ChangeItem.MORTGAGOR, ChangeItem.DEBTOR})
 
 
 def applicants(op: MortgageChange, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
@@ -124,32 +129,28 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
     """The proof names a live mortgage, what differs is named, and whom it harms agrees (RD 68; CC 409)."""
     old = mortgage_named(op.proof, states)
     if old is None:
-        return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "RD 68; OS 4.8")]
-    found = units_agree(op.units, old.units, field, "RD 68")
+        return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "RD 68; OS 4.8")]
+    added = tuple(code for code in op.content.units if code not in old.units)
+    found = units_agree(op.units, (*old.units, *added), field, "RD 68")
     found += sort_fits(construction=op.construction is not None, mortgage=old, field=field)
     found += _own_name_is_ones_own(op, old, field) + _securers_agree(op, old, case, field)
-    if ChangeItem.NAME_OR_IDENTITY not in op.items:
-        found += holders_agree(
-            op.content.mortgagees,
-            old.mortgagees,
-            field + ".content.mortgagees",
-            "RD 68, 69",
-            "抵押权人",
-            "mortgagees",
-        )
-    found += (
-        _items_agree(op, old, field)
-        + _kind_stays(op, old, field)
-        + _new_mortgagors_own(op, old, states, field)
-    )
+    found += _mortgagees_stay(op, old, case, field)
+    found += items_agree(op, old, field) + kind_stays(op, old, field) + portions_add_up(op, old, field)
+    found += _new_mortgagors_own(op, old, states, field)
+    if _SIDES & frozenset(op.items):
+        found += sides_agree(op.content, field + ".content")
     for state in states:
-        harmed = _harmed(op, old, state)
+        if state.unit.unit_code in added:
+            found += _is_mortgaged_anew(op, old, state, case, field)
+            continue
+        harmed = _harmed(op, old, state, case.now)
+        found += _owner_bears_it(op, old, state, case, field)
         found += register_findings(
             state,
             operation_name(op),
             case,
             field,
-            rights=(old.right_id,),
+            rights=(old.identity,),
             obligors=op.content.mortgagors,
             joining=op.content.mortgagees,
             consenters=op.consenters,
@@ -159,6 +160,28 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
     return found
 
 
+def _is_mortgaged_anew(
+    op: MortgageChange, old: Mortgage, state: UnitState, case: Case, field: str
+) -> list[Finding]:
+    """A unit that is added: its owners mortgage it, and what bars a first registration bars this (CC 395, 402).
+
+    The mortgage keeps its date, which is older than this unit's part in it: whoever registered here in between would be
+    passed, and agrees or has the new unit mortgaged by a registration of its own (CC 409, 414).
+    """
+    ranks = current_ranks([*state.mortgages, old])
+    passed = tuple(m.right_id for m in state.mortgages if ranks[m.right_id] >= ranks[old.right_id])
+    return owners_are_mortgagors(op.content, state, field + ".content") + register_findings(
+        state,
+        operation_name(op.content),
+        case,
+        field,
+        obligors=op.content.mortgagors,
+        joining=op.content.mortgagees,
+        consenters=op.consenters,
+        adverse_to=passed,
+    )
+
+
 def only_a_person(op: MortgageChange, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """Always: the unit carries a mortgage, so the case is not clean (handbook 1.4)."""
     return unclean(operation_name(op), Asked(case=case, states=tuple(states), field=field))
@@ -166,36 +189,45 @@ def only_a_person(op: MortgageChange, states: Sequence[UnitState], case: Case, f
 
 def names_rights(op: MortgageChange, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage that is changed."""
-    mortgage = mortgage_named(op.proof, states)
-    return (mortgage.right_id,) if mortgage else ()
+    return identity_of(mortgage_named(op.proof, states))
 
 
 def book(op: MortgageChange, booking: Booking) -> None:
     """The row is superseded by the changed one under a new proof; rank and first registration are kept (RD 68)."""
-    old = mortgage_named(op.proof, [booking.states[c] for c in op.units])
-    if old is None:
-        raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
+    old = bookable(mortgage_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "mortgage")
     units = op.content.units if ChangeItem.UNITS in op.items else old.units
     if any(code not in booking.states for code in units):
         raise NotBookable("a unit that the change adds is not among those of the case")
     draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[units[0]].unit.county_code)
     changed: dict[str, Any] = dict(content_of(op.content))
-    for name in _NEED_NOT_BE_REPEATED:
+    for name in NEED_NOT_BE_REPEATED:
         changed[name] = changed[name] or getattr(old, name)
     new = replace(
-        old,
+        _placed(
+            op, old, [booking.states[code] for code in units], row=booking.new_right_id(), now=booking.now
+        ),
         **changed,
         units=units,
-        mortgagees=op.content.mortgagees,
-        right_id=booking.new_right_id(),
+        mortgagees=op.content.mortgagees if ChangeItem.NAME_OR_IDENTITY in op.items else old.mortgagees,
         case_number=booking.case_number,
         booked_at=booking.now,
         booked_by=booking.booked_by,
-        agreed_rank=op.content.agreed_rank if ChangeItem.RANK in op.items else old.agreed_rank,
         proof=draft.reference,
     )
     booking.supersede(old, new, CHANGED)
     issue_proof(new, booking, draft, old.proof)
+
+
+def _placed(
+    op: MortgageChange, old: Mortgage, states: Sequence[UnitState], *, row: str, now: dt.datetime
+) -> Mortgage:
+    """The mortgage in a new row: where its rank is what changes, in the place that is agreed now (CC 409)."""
+    new = replace(old, right_id=row, began_as=old.identity)
+    if ChangeItem.RANK not in op.items:
+        return new
+    rank = op.content.agreed_rank
+    place = place_agreed(states, rank, row=row, at=now, own=old.identity)
+    return replace(new, agreed_rank=rank, agreed_place=place)
 
 
 def is_own_name(op: MortgageChange) -> bool:
@@ -213,141 +245,101 @@ def adds_burden(op: MortgageChange, old: Mortgage) -> bool:
 
 
 def grows(op: MortgageChange, old: Mortgage) -> bool:
-    """Whether what it takes before others grows: a larger, longer, wider claim, more units, a rank (CC 409; RD 68)."""
+    """Whether what it takes before others grows: a larger, longer or wider claim, more units (CC 409; RD 68)."""
     new = op.content
     return (
         _amount(new.claim_amount_fen, new.max_claim_amount_fen)
         > _amount(old.claim_amount_fen, old.max_claim_amount_fen)
+        or new.currency != old.currency
         or new.term_end > old.term_end
         or new.secured_scope != old.secured_scope
         or (ChangeItem.UNITS in op.items and not set(new.units) <= set(old.units))
-        or (ChangeItem.RANK in op.items and new.agreed_rank is not None)
     )
 
 
-# -- what differs --------------------------------------------------------------------------------------------------
-
-
-def _items_agree(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
-    """A difference that no item names is R-CONFLICT; so is an item that changes nothing."""
-    new = content_of(op.content)
-    named = {name for item in op.items for name in _FIELDS_OF.get(item, ())}
-    found = [
-        _differs(
-            f"{field}.content.{name}",
-            f"{name} 与登记簿不同而未列入变更事项",
-            f"{name} differs unnamed by any item",
-        )
-        for name in new
-        if _is_different(name, new, old) and name not in named and not _is_identity(op, name, new, old)
-    ]
-    if set(op.content.units) != set(old.units) and ChangeItem.UNITS not in op.items:
-        found.append(
-            _differs(
-                f"{field}.content.units",
-                "抵押财产不同而未列入变更事项",
-                "the units differ unnamed by any item",
-            )
-        )
-    for item in op.items:
-        fields = _FIELDS_OF.get(item, ())
-        same_units = item is ChangeItem.UNITS and set(op.content.units) == set(old.units)
-        if (
-            fields
-            and not any(_is_different(name, new, old) for name in fields)
-            and (item is not ChangeItem.UNITS or same_units)
-        ):
-            found.append(
-                _differs(
-                    f"{field}.items", f"变更事项 {item.value} 没有变化", f"item {item.value} changes nothing"
-                )
-            )
-    return found
-
-
-def _is_different(name: str, new: Content, old: Mortgage) -> bool:
-    value: Any = new[name]  # type: ignore[literal-required]
-    recorded = getattr(old, name)
-    if name in ("mortgagors", "debtors"):
-        return keys(value) != keys(recorded)
-    if name in _NEED_NOT_BE_REPEATED and not value:
-        return False
-    return bool(value != recorded) and not (name == "contract_number" and not recorded)
-
-
-def _is_identity(op: MortgageChange, name: str, new: Content, old: Mortgage) -> bool:
-    """Another document of the same people: their names stay, or their numbers do (a person compares the paper)."""
-    if ChangeItem.NAME_OR_IDENTITY not in op.items or name not in ("mortgagors", "debtors"):
-        return False
-    value: Sequence[Party] = new["mortgagors"] if name == "mortgagors" else new["debtors"]
-    recorded: Sequence[Party] = getattr(old, name)
-    return {p.name for p in value} == {p.name for p in recorded}
-
-
-def _kind_stays(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
-    """A maximum-amount mortgage becomes an ordinary one by fixing its claim, not by a change (CC 423; RD 73)."""
-    if op.content.kind is old.kind:
-        return []
-    return [
-        _differs(
-            field + ".content.kind",
-            "抵押方式不能以变更登记改变；最高额抵押权确定请申请确定登记",
-            "the kind of mortgage is not changed here: apply for the fixing of the claim",
-        )
-    ]
+# -- who stands on either side -------------------------------------------------------------------------------------
 
 
 def _new_mortgagors_own(
     op: MortgageChange, old: Mortgage, states: Sequence[UnitState], field: str
 ) -> list[Finding]:
-    """Whoever steps in as mortgagor owns the unit by then (CC 395); the mortgagor of record need not (CC 406)."""
+    """Whoever steps in as mortgagor owns a unit by then (CC 395); the mortgagor of record need not (CC 406)."""
     new = [p for p in op.content.mortgagors if p.key not in keys(old.mortgagors)]
-    if not new or ChangeItem.MORTGAGOR not in op.items:
+    return mortgagors_own(new, states, field + ".content") if ChangeItem.MORTGAGOR in op.items else []
+
+
+def _owner_bears_it(
+    op: MortgageChange, old: Mortgage, state: UnitState, case: Case, field: str
+) -> list[Finding]:
+    """The mortgagor of record may have sold the unit (CC 406): whoever owns it by now is asked before it bears more
+    (CC 395; IR 14). Of several owners the table asks the others (CO_OWNED_JOINT, CO_OWNED_BY_SHARES).
+    """
+    owners = [o.person for o in state.ownership.owners] if state.ownership else []
+    applying = keys(op.content.mortgagors)
+    if not adds_burden(op, old) or any(p.key in applying or is_bound(p, case) for p in owners):
         return []
-    found = []
-    for state in states:
-        owners = keys([o.person for o in state.ownership.owners]) if state.ownership else frozenset()
-        found += [
-            finding(
-                "N-NOT_APPLICANT",
-                Severity.BLOCKS,
-                rule="R-CONFLICT",
-                field=field + ".content.mortgagors",
-                article="CC 395, 406",
-                zh=f"{party.name}不是单元 {state.unit.unit_code} 的权利人",
-                en=f"{party.name} does not own unit {state.unit.unit_code}",
-            )
-            for party in new
-            if party.key not in owners
-        ]
-    return found
+    return [
+        finding(
+            "N-NOT_APPLICANT",
+            Severity.BLOCKS,
+            rule="R-CO_OWNER",
+            field=field + ".content.mortgagors",
+            article="CC 395, 406; IR 14",
+            zh=f"单元 {state.unit.unit_code} 现属{party.name}所有，加重负担须由其共同申请",
+            en=f"unit {state.unit.unit_code} belongs to {party.name} by now, who applies too before it bears more",
+        )
+        for party in owners
+    ]
+
+
+def _mortgagees_stay(op: MortgageChange, old: Mortgage, case: Case, field: str) -> list[Finding]:
+    """A change moves the mortgage to nobody: under a new name or document its holders are the same (RD 68, 69)."""
+    named = op.content.mortgagees
+    if ChangeItem.NAME_OR_IDENTITY in op.items:
+        of_record = {p.name: p for p in old.mortgagees}
+        named = tuple(of_record.get(p.name, p) for p in named)
+    path = field + ".content.mortgagees"
+    return holders_agree(named, old.mortgagees, case, path, "RD 68, 69", "抵押权人", "mortgagees")
 
 
 # -- whom it harms -------------------------------------------------------------------------------------------------
 
 
-def _harmed(op: MortgageChange, old: Mortgage, state: UnitState) -> tuple[Mortgage, ...]:
-    """Other mortgages beside or behind a burden that grows, or that a new agreed rank passes (CC 409; RD 68)."""
+def _harmed(op: MortgageChange, old: Mortgage, state: UnitState, now: dt.datetime) -> tuple[Mortgage, ...]:
+    """Other mortgages beside or behind a burden that grows, and those that a change of rank passes (CC 409; RD 68)."""
+    passed: tuple[Mortgage, ...] = ()
+    if ChangeItem.RANK in op.items:
+        passed = passed_by(state, old, _placed(op, old, [state], row="", now=now))
     if not grows(op, old):
-        return ()
+        return passed
     ranks = current_ranks(state.mortgages)
     own = ranks.get(old.right_id, 1)
-    if ChangeItem.RANK in op.items and op.content.agreed_rank is not None:
-        own = min(own, op.content.agreed_rank)
-    return tuple(m for m in state.mortgages if m.right_id != old.right_id and ranks[m.right_id] >= own)
+    behind = (m for m in state.mortgages if m.identity != old.identity and ranks[m.right_id] >= own)
+    return tuple(dict.fromkeys((*passed, *behind)))
 
 
 def _own_name_is_ones_own(op: MortgageChange, old: Mortgage, field: str) -> list[Finding]:
     """Alone one applies for one's own name or document, not for another's (IR 14; OS 14.2)."""
     if not is_own_name(op):
         return []
+    new = (*op.content.mortgagors, *op.content.mortgagees, *op.content.debtors)
+    recorded = (*old.mortgagors, *old.mortgagees, *old.debtors)
+    as_recorded = {(p.key, p.name) for p in recorded}
+    renamed = [p for p in new if (p.key, p.name) not in as_recorded]
     return strangers(
         op.applicants,
-        (*old.mortgagors, *old.mortgagees, *old.debtors),
+        (*recorded, *renamed),
         field,
         "IR 14; OS 14.2",
         "单方申请姓名、名称或者证件变更的须为该抵押权的当事人",
         "a party of the mortgage applies for its own name or document",
+    ) + strangers(
+        renamed,
+        op.applicants or op.content.mortgagees,
+        field,
+        "IR 14; OS 14.2",
+        "姓名、名称或者证件变更的须由其本人申请",
+        "whose name or document changes applies for it",
     )
 
 
@@ -388,10 +380,15 @@ def _securers_agree(op: MortgageChange, old: Mortgage, case: Case, field: str) -
 
 
 def _securers(op: MortgageChange, old: Mortgage) -> tuple[Party, ...]:
-    """Third parties who gave their own property for the debt that now passes to another debtor (CC 391)."""
-    if ChangeItem.DEBTOR not in op.items or old.mortgagor_relation is not MortgagorRelation.THIRD_PARTY:
+    """Third parties who gave their own property for the debt that now passes to another debtor (CC 391): a mortgagor
+    who goes on and did not owe it is one, whatever the relation was recorded as.
+    """
+    if ChangeItem.DEBTOR not in op.items:
         return ()
-    return tuple(p for p in old.mortgagors if p.key not in keys(old.debtors))
+    concerned = old.mortgagors
+    if old.mortgagor_relation is MortgagorRelation.DEBTOR:
+        concerned = tuple(p for p in concerned if p.key in keys(op.content.mortgagors))
+    return tuple(p for p in concerned if p.key not in keys(old.debtors))
 
 
 def _is_restricted_anew(new: TransferRestriction, old: TransferRestriction) -> bool:
@@ -400,12 +397,6 @@ def _is_restricted_anew(new: TransferRestriction, old: TransferRestriction) -> b
 
 def _amount(claim: int | None, ceiling: int | None) -> int:
     return claim or ceiling or 0
-
-
-def _differs(field: str, zh: str, en: str) -> Finding:
-    return finding(
-        "C-MISMATCH", Severity.BLOCKS, rule="R-CONFLICT", field=field, article="RD 68; IR 18(2)", zh=zh, en=en
-    )
 
 
 def _applies(zh: str, en: str, party: Party, article: str) -> Applicant:

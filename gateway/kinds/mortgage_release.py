@@ -20,7 +20,9 @@ from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.mortgage import issue_proof
 from gateway.kinds.named import (
+    bookable,
     holders_agree,
+    identity_of,
     keys,
     mortgage_named,
     no_such_right,
@@ -30,6 +32,7 @@ from gateway.kinds.named import (
     units_agree,
 )
 from gateway.kinds.papers import forms_of
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, Party, UnitState
 from gateway.register.reasons import finding
@@ -89,18 +92,25 @@ def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, fie
     """The proof names a live mortgage of the applicant on exactly these units (CC 393; IR 18)."""
     mortgage = mortgage_named(op.proof, states)
     if mortgage is None:
-        return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "OS 4.8; RD 70")]
+        return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "OS 4.8; RD 70")]
     found = (
         _undertaking(op, case, field)
+        + _has_ended(op, case, field)
         + _units_fit(op, mortgage, field)
         + sort_fits(construction=op.construction, mortgage=mortgage, field=field)
     )
     found += _judgment_entitles(op, mortgage, field)
     found += holders_agree(
-        op.mortgagees, mortgage.mortgagees, field + ".mortgagees", "RD 70; IR 14", "抵押权人", "mortgagees"
+        op.mortgagees,
+        mortgage.mortgagees,
+        case,
+        field + ".mortgagees",
+        "RD 70; IR 14",
+        "抵押权人",
+        "mortgagees",
     )
     for state in states:
-        found += register_findings(state, operation_name(op), case, field, rights=(mortgage.right_id,))
+        found += register_findings(state, operation_name(op), case, field, rights=(mortgage.identity,))
     return found
 
 
@@ -119,8 +129,7 @@ def only_a_person(op: MortgageRelease, states: Sequence[UnitState], case: Case, 
 
 def names_rights(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage itself."""
-    mortgage = mortgage_named(op.proof, states)
-    return (mortgage.right_id,) if mortgage else ()
+    return identity_of(mortgage_named(op.proof, states))
 
 
 def book(op: MortgageRelease, booking: Booking) -> None:
@@ -128,9 +137,9 @@ def book(op: MortgageRelease, booking: Booking) -> None:
 
     Released for some units, the mortgage goes on on the others, as it was, under a new proof.
     """
-    mortgage = mortgage_named(op.proof, [booking.states[code] for code in op.units])
-    if mortgage is None:
-        raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
+    mortgage = bookable(
+        mortgage_named(op.proof, [booking.states[code] for code in op.units]), op.proof, "mortgage"
+    )
     rest = tuple(code for code in mortgage.units if code not in op.units)
     if not rest:
         booking.end(mortgage, reason=op.ground.value)
@@ -184,6 +193,24 @@ def _judgment_entitles(op: MortgageRelease, mortgage: Mortgage, field: str) -> l
         "凭生效法律文书申请的须为抵押人或者抵押权人",
         "with a judgment the mortgagor or the mortgagee applies",
     )
+
+
+def _has_ended(op: MortgageRelease, case: Case, field: str) -> list[Finding]:
+    """A claim that is to end some day has not ended (CC 393); in a combined case the payoff gate waits for the day."""
+    is_past = op.settled_on is None or op.settled_on <= case.now.astimezone(CHINA).date()
+    if is_past or case.manifest.kind is Kind.ENCUMBERED_TRANSFER:
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".ended_on",
+            article="CC 393",
+            zh="债权消灭日期在将来",
+            en="the day on which the claim ended lies in the future",
+        )
+    ]
 
 
 def _undertaking(op: MortgageRelease, case: Case, field: str) -> list[Finding]:

@@ -17,12 +17,23 @@ from gateway.certificates.content import CertificateKind
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
-from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, PaperRule
 from gateway.kinds.mortgage import issue_proof
-from gateway.kinds.named import is_proof_of, keys, mortgage_named, no_such_right, once, sort_fits, units_agree
+from gateway.kinds.named import (
+    bookable,
+    identity_of,
+    is_proof_of,
+    keys,
+    mortgage_named,
+    no_such_right,
+    once,
+    sort_fits,
+    units_agree,
+)
 from gateway.register.blocks import UnitStateCode
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Mortgage, MortgageKind, Party, UnitState
+from gateway.register.model import Mortgage, MortgageKind, Party, UnitState, going_on
 from gateway.register.reasons import finding
 
 #: Why the old row is historical, as the register says it.
@@ -93,12 +104,13 @@ def conditions(op: MortgageTransfer, states: Sequence[UnitState], case: Case, fi
     """The proof names a live mortgage of the assignors, the claim moves, and the register bears it (RD 69)."""
     old = mortgage_named(op.proof, states)
     if old is None:
-        return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "RD 69; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "RD 69; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 69")
     found += sort_fits(construction=op.construction, mortgage=old, field=field)
     found += (
         _assignors_hold(op, old, field) + _assignees_differ(op, old, field) + _amount_fits(op, old, field)
     )
+    found += _debtor_was_told(op, case, field)
     follows = not _is_part_of_unfixed(op, old) or (
         op.follows_part and bool(case.papers_of("MAX_AMOUNT_PARTIAL"))
     )
@@ -108,7 +120,7 @@ def conditions(op: MortgageTransfer, states: Sequence[UnitState], case: Case, fi
             operation_name(op),
             case,
             field,
-            rights=(old.right_id,),
+            rights=(old.identity,),
             joining=op.assignors + op.assignees,
             consenters=op.consenters,
             papers=frozenset({UnitStateCode.MAX_AMOUNT_NOT_FIXED}) if follows else frozenset(),
@@ -123,8 +135,7 @@ def only_a_person(op: MortgageTransfer, states: Sequence[UnitState], case: Case,
 
 def names_rights(op: MortgageTransfer, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The mortgage that moves."""
-    mortgage = mortgage_named(op.proof, states)
-    return (mortgage.right_id,) if mortgage else ()
+    return identity_of(mortgage_named(op.proof, states))
 
 
 def book(op: MortgageTransfer, booking: Booking) -> None:
@@ -132,9 +143,7 @@ def book(op: MortgageTransfer, booking: Booking) -> None:
 
     Where a later step of the phase changes it, the proof is issued there, once (N29 mode 3; S11).
     """
-    old = mortgage_named(op.proof, [booking.states[c] for c in op.units])
-    if old is None:
-        raise NotBookable(f"no live mortgage has proof number {op.proof.number} on these units")
+    old = bookable(mortgage_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "mortgage")
     new = replace(
         old,
         right_id=booking.new_right_id(),
@@ -145,7 +154,7 @@ def book(op: MortgageTransfer, booking: Booking) -> None:
     )
     if _is_changed_later(op, booking):
         booking.end(old, reason=TRANSFERRED, by=new.right_id)
-        booking.book(new)
+        booking.book(going_on(old, new))
         return
     draft = booking.draft_certificate(CertificateKind.PROOF, booking.states[old.units[0]].unit.county_code)
     new = replace(new, proof=draft.reference)
@@ -211,6 +220,23 @@ def _assignees_differ(op: MortgageTransfer, old: Mortgage, field: str) -> list[F
             article="RD 69",
             zh="受让人与转让人相同",
             en="the assignees are the assignors",
+        )
+    ]
+
+
+def _debtor_was_told(op: MortgageTransfer, case: Case, field: str) -> list[Finding]:
+    """A debtor who is to be told some day has not been told (CC 546)."""
+    if op.debtor_told_on is None or op.debtor_told_on <= case.now.astimezone(CHINA).date():
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            rule="R-NO_CLAIM_ASSIGNMENT",
+            field=field + ".debtor_told_on",
+            article="CC 546; RD 69",
+            zh="通知债务人的日期在将来",
+            en="the day on which the debtor was told lies in the future",
         )
     ]
 

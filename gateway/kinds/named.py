@@ -6,12 +6,16 @@ A proof names one right; the units of the step must be those that the right lies
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
+from gateway.kinds.law import NOT_BOOKED, Case, NotBookable
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import CertificateRef, Mortgage, Party, PreNotice, UnitState
 from gateway.register.reasons import finding
 from gateway.register.states import CONSTRUCTION_COLLATERAL
+
+_Named = TypeVar("_Named", Mortgage, PreNotice)
 
 
 def mortgage_named(proof: CertificateRef, states: Sequence[UnitState]) -> Mortgage | None:
@@ -31,6 +35,18 @@ def right_named(proof: CertificateRef, states: Sequence[UnitState]) -> Mortgage 
     return mortgage_named(proof, states) or pre_notice_named(proof, states)
 
 
+def bookable(right: _Named | None, proof: CertificateRef, what: str) -> _Named:
+    """The right that a booking ends or supersedes. Raises NotBookable where it was not found."""
+    if right is None:
+        raise NotBookable(f"no live {what} has proof number {proof.number} on these units")
+    return right
+
+
+def identity_of(right: Mortgage | PreNotice | None) -> tuple[str, ...]:
+    """The right by which an operation stands in the queue, if it is there (handbook 3.2)."""
+    return (right.identity,) if right is not None else ()
+
+
 def holders_of(right: Mortgage | PreNotice) -> tuple[Party, ...]:
     """Whose right it is."""
     return right.mortgagees if isinstance(right, Mortgage) else right.holders
@@ -41,17 +57,36 @@ def is_proof_of(cited: CertificateRef, recorded: CertificateRef) -> bool:
     return same_certificate_number(cited.number, recorded.number)
 
 
-def no_such_right(proof: CertificateRef, field: str, zh: str, en: str, article: str) -> Finding:
-    """No live right of this sort has the proof on these units."""
+def no_such_right(
+    proof: CertificateRef, states: Sequence[UnitState], field: str, zh: str, en: str, article: str
+) -> Finding:
+    """No live right of this sort has the proof on these units.
+
+    A right that goes on under another proof is not followed there: the proof is in what the parties signed, and of what
+    was changed they have said nothing. Changed facts are new terms, accepted anew (handbook 3.6).
+    """
+    booked = (right for right in _rights(states) if not right.right_id.startswith(NOT_BOOKED))
+    now = next((right for right in booked if _was_proof_of(proof, right)), None)
+    number = now.proof.number if now is not None else ""
+    zh_now = f"；该证明已换为 {number}，请按现登记内容重新签署申请" if number else ""
+    en_now = f"; {number} replaced it: read the register again and sign new terms" if number else ""
     return finding(
         "N-BARRED",
         Severity.BLOCKS,
         rule="R-CONFLICT",
         field=field,
         article=article,
-        zh=f"登记簿上没有证明号为 {proof.number} 的现势{zh}",
-        en=f"no live {en} has proof number {proof.number} on these units",
+        zh=f"登记簿上没有证明号为 {proof.number} 的现势{zh}{zh_now}",
+        en=f"no live {en} has proof number {proof.number} on these units{en_now}",
     )
+
+
+def _rights(states: Sequence[UnitState]) -> list[Mortgage | PreNotice]:
+    return [r for state in states for r in state.rights if isinstance(r, Mortgage | PreNotice)]
+
+
+def _was_proof_of(cited: CertificateRef, right: Mortgage | PreNotice) -> bool:
+    return any(same_certificate_number(cited.number, number) for number in right.replaced_proofs)
 
 
 def units_agree(named: Sequence[str], recorded: Sequence[str], field: str, article: str) -> list[Finding]:
@@ -109,10 +144,19 @@ def strangers(
 
 
 def holders_agree(
-    named: Sequence[Party], recorded: Sequence[Party], field: str, article: str, zh: str, en: str
+    named: Sequence[Party],
+    recorded: Sequence[Party],
+    case: Case,
+    field: str,
+    article: str,
+    zh: str,
+    en: str,
 ) -> list[Finding]:
-    """Those who act as holders of the right are its holders of record, all of them."""
-    if {p.key for p in named} == {p.key for p in recorded}:
+    """Those who act as holders of the right are its holders of record, all of them.
+
+    An institution that was renamed or merged is who it is now, under whichever code it is named (handbook 3.1).
+    """
+    if _known(named, case) == _known(recorded, case):
         return []
     return [
         finding(
@@ -125,6 +169,16 @@ def holders_agree(
             en=f"differ from the {en} of record: " + ", ".join(p.name for p in recorded),
         )
     ]
+
+
+def _known(parties: Sequence[Party], case: Case) -> frozenset[tuple[str, str]]:
+    """Who they are, institutions by their present code."""
+    found = set()
+    for party in parties:
+        present = (i.uscc for i in case.institutions.values() if i.is_known_as(party.id_number))
+        uscc = next(present, None) if party.is_institution else None
+        found.add(("", uscc) if uscc is not None else party.key)
+    return frozenset(found)
 
 
 def once(parties: Sequence[Party]) -> tuple[Party, ...]:

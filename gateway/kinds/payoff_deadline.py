@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from gateway.cases.model import Application
-from gateway.kinds.law import CHINA
 from gateway.kinds.modes import MODES
 from gateway.register.authority import Profile
-from gateway.register.calendar import Calendar
+from gateway.register.calendar import CHINA, Calendar
 from gateway.register.model import Mortgage, Party, UnitState
 
 _RELEASES: Final = ("MORTGAGE_RELEASE",)

@@ -26,7 +26,8 @@ from gateway.cases.terms import (
     operation_name,
     transfer_in,
 )
-from gateway.kinds.law import CHINA, Case
+from gateway.kinds.law import Case
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party
 from gateway.register.reasons import finding

@@ -19,8 +19,9 @@ from gateway.kinds import mortgage, ownership_transfer
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
-from gateway.kinds.law import CHINA, Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.named import keys, no_such_right, pre_notice_named, units_agree
+from gateway.kinds.law import Applicant, Booking, Case, PaperRule
+from gateway.kinds.named import bookable, keys, no_such_right, pre_notice_named, units_agree
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import PreNotice, Seizure, SeizureKind, UnitState
 from gateway.register.reasons import finding
@@ -56,7 +57,7 @@ def conditions(op: PreNoticeConvert, states: Sequence[UnitState], case: Case, fi
     """The proof names a live pre-notice of these parties, not lapsed; the final right may be booked (RD 85)."""
     notice = pre_notice_named(op.proof, states)
     if notice is None:
-        return [no_such_right(op.proof, field + ".proof", "预告登记", "pre-notice", "RD 85; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".proof", "预告登记", "pre-notice", "RD 85; OS 4.8")]
     found = units_agree(op.units, notice.units, field, "RD 85")
     found += _fits(op, notice, field) + _lapsed(notice, case, field)
     for state in states:
@@ -72,15 +73,15 @@ def only_a_person(op: PreNoticeConvert, states: Sequence[UnitState], case: Case,
 def names_rights(op: PreNoticeConvert, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The pre-notice, and what the final registration is about."""
     notice = pre_notice_named(op.proof, states)
-    named = (notice.right_id,) if notice else ()
+    named = (notice.identity,) if notice else ()
     return (*named, *(ownership_transfer.names_rights(_transfer(op), states) if op.transfer else ()))
 
 
 def book(op: PreNoticeConvert, booking: Booking) -> None:
     """The pre-notice ends, its proof is void, the final right is booked, all in one (RD 85)."""
-    notice = pre_notice_named(op.proof, [booking.states[c] for c in op.units])
-    if notice is None:
-        raise NotBookable(f"no live pre-notice has proof number {op.proof.number} on these units")
+    notice = bookable(
+        pre_notice_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "pre-notice"
+    )
     pre_seized = [
         (state, seizure)
         for state in (booking.states[c] for c in op.units)
@@ -122,7 +123,7 @@ def _final(
                 OPERATION,
                 case,
                 field,
-                rights=(notice.right_id,),
+                rights=(notice.identity,),
                 obligors=step.sellers,
                 transferees=step.buying,
                 joining=step.buying + ownership_transfer.joining(step, (state,)),
@@ -151,7 +152,7 @@ def _final(
             OPERATION,
             case,
             field,
-            rights=(notice.right_id,),
+            rights=(notice.identity,),
             obligors=first.mortgagors,
             joining=first.mortgagees,
             consenters=op.consenters,

@@ -14,9 +14,11 @@ from gateway.cases.terms import PreNoticeRelease, ReleaseGround
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
-from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, PaperRule
 from gateway.kinds.named import (
+    bookable,
     holders_agree,
+    identity_of,
     keys,
     no_such_right,
     once,
@@ -76,10 +78,10 @@ def conditions(op: PreNoticeRelease, states: Sequence[UnitState], case: Case, fi
     """The proof names a live pre-notice of the applicant, on which nothing else rests (CC 221; RD 89)."""
     notice = pre_notice_named(op.proof, states)
     if notice is None:
-        return [no_such_right(op.proof, field + ".proof", "预告登记", "pre-notice", "RD 89; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".proof", "预告登记", "pre-notice", "RD 89; OS 4.8")]
     found = units_agree(op.units, notice.units, field, "RD 89")
     found += holders_agree(
-        op.holders, notice.holders, field + ".holders", "CC 221; RD 89", "预告登记权利人", "holders"
+        op.holders, notice.holders, case, field + ".holders", "CC 221; RD 89", "预告登记权利人", "holders"
     )
     if op.ground is ReleaseGround.JUDGMENT:
         found += strangers(
@@ -97,7 +99,7 @@ def conditions(op: PreNoticeRelease, states: Sequence[UnitState], case: Case, fi
             OPERATION,
             case,
             field,
-            rights=(notice.right_id,),
+            rights=(notice.identity,),
             joining=op.holders,
             pre_notice_kind=notice.kind,
         )
@@ -112,15 +114,14 @@ def only_a_person(op: PreNoticeRelease, states: Sequence[UnitState], case: Case,
 
 def names_rights(op: PreNoticeRelease, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The pre-notice that ends."""
-    notice = pre_notice_named(op.proof, states)
-    return (notice.right_id,) if notice else ()
+    return identity_of(pre_notice_named(op.proof, states))
 
 
 def book(op: PreNoticeRelease, booking: Booking) -> None:
     """The row becomes historical, its proof is void (RD 89)."""
-    notice = pre_notice_named(op.proof, [booking.states[c] for c in op.units])
-    if notice is None:
-        raise NotBookable(f"no live pre-notice has proof number {op.proof.number} on these units")
+    notice = bookable(
+        pre_notice_named(op.proof, [booking.states[c] for c in op.units]), op.proof, "pre-notice"
+    )
     booking.end(notice, reason=op.ground.value)
     booking.cancel_certificate(notice.proof.number)
 

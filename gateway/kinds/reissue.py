@@ -19,7 +19,14 @@ from gateway.kinds.blocking import pending_findings
 from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
-from gateway.kinds.named import holders_agree, holders_of, no_such_right, right_named, units_agree
+from gateway.kinds.named import (
+    holders_agree,
+    holders_of,
+    identity_of,
+    no_such_right,
+    right_named,
+    units_agree,
+)
 from gateway.kinds.papers import forms_of
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, UnitState
@@ -56,18 +63,19 @@ def conditions(op: Reissue, states: Sequence[UnitState], case: Case, field: str)
     """The certificate shows a live right of the applicant; a lost one was declared void (RD 22)."""
     right = right_named(op.proof, states)
     if right is None:
-        return [no_such_right(op.proof, field + ".right", "权利", "right", "RD 22; OS 4.8")]
+        return [no_such_right(op.proof, states, field + ".right", "权利", "right", "RD 22; OS 4.8")]
     found = units_agree(op.units, right.units, field, "RD 22")
     found += holders_agree(
         op.applicants or holders_of(right),
         holders_of(right),
+        case,
         field + ".applicants",
         "RD 22",
         "权利人",
         "holders",
     )
     for state in states:
-        found += pending_findings(state, right.right_id, case, field)
+        found += pending_findings(state, right.identity, case, field)
     if op.ground is ReissueGround.LOST and (op.declared_void_at is None or op.declared_void_at > case.now):
         found.append(
             finding(
@@ -90,8 +98,7 @@ def only_a_person(op: Reissue, states: Sequence[UnitState], case: Case, field: s
 
 def names_rights(op: Reissue, states: Sequence[UnitState]) -> tuple[str, ...]:
     """The right whose certificate is issued again."""
-    right = right_named(op.proof, states)
-    return (right.right_id,) if right else ()
+    return identity_of(right_named(op.proof, states))
 
 
 def book(op: Reissue, booking: Booking) -> None:

@@ -18,12 +18,13 @@ from gateway.cases.terms import AnyOperation
 from gateway.kinds import encumbered_transfer, holding
 from gateway.kinds.clean import refer
 from gateway.kinds.gating import tax_duties
-from gateway.kinds.law import CHINA, Applicant, Booking, Case, NotBookable, PaperRule
+from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.laws import law_of
 from gateway.kinds.modes import MODES, Gate, Mode, step_name
 from gateway.kinds.rules import RULES
 from gateway.kinds.supposing import Supposition, manifest_of, old_mortgages
 from gateway.register.authority import Institution, Profile
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party, UnitState, Value
 from gateway.register.reasons import finding

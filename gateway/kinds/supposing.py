@@ -29,9 +29,9 @@ from gateway.cases.terms import (
     Terms,
     TransferGround,
 )
-from gateway.kinds.law import CHINA
 from gateway.kinds.modes import Mode, Phase
 from gateway.kinds.named import keys, once
+from gateway.register.calendar import CHINA
 from gateway.register.model import (
     CoOwnership,
     IdKind,

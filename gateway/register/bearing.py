@@ -86,7 +86,7 @@ class ContextError(Exception):
 class Context(Facts, frozen=True, kw_only=True):
     """One operation as the table needs to know it. Parties are given by `Party.key`.
 
-    `rights`: ids of existing rights that the operation names. `applicants` are bound to the terms,
+    `rights`: existing rights that the operation names, by `identity`. `applicants` are bound to the terms,
     `consenting` agreed to all of them; `consenting_to` says who gave a written consent for the sake of
     one state only. `obligors` are mortgagors, sellers or obligors of a
     pre-notice; `transferees` its buyers. `adds_burden` belongs to changes, `pre_notice_kind` to
@@ -163,7 +163,7 @@ def _concerns(found: StateFound, operation: str, context: Context) -> bool:
         return True
     if isinstance(found.right, PreNotice):
         ends = operation in ("PRE_NOTICE_CONVERT", "PRE_NOTICE_RELEASE")
-        return ends and found.right.right_id in context.rights
+        return ends and found.right.identity in context.rights
     return operation != "PRE_NOTICE_RELEASE"
 
 
@@ -198,13 +198,13 @@ def _column(found: StateFound, operation: str, context: Context) -> str:
     is_sale = _leg(context) == "SALE"
     if found.code is UnitStateCode.PN_SALE_LIVE:
         if is_sale:
-            return operation if notice.right_id in context.rights else "OWNERSHIP_TRANSFER"
+            return operation if notice.identity in context.rights else "OWNERSHIP_TRANSFER"
         return operation if _are_all(context.obligors, notice.holders) else "MORTGAGE_FIRST"
     if found.code is UnitStateCode.PN_MORTGAGE_LIVE:
         if is_sale:
             named = _are_all(context.transferees, notice.obligors)
             return operation if named else "OWNERSHIP_TRANSFER"
-        return operation if notice.right_id in context.rights else "MORTGAGE_FIRST"
+        return operation if notice.identity in context.rights else "MORTGAGE_FIRST"
     return operation
 
 

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from gateway.register.model import Value
 
+#: One time zone, without daylight saving.
+CHINA = dt.timezone(dt.timedelta(hours=8))
+
 #: An operator is told this many days before the tables end.
 ALERT_DAYS = 90
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from gateway.register import import_layout as layout
+from gateway.register.calendar import CHINA
 from gateway.register.identifiers import (
     IdentifierError,
     canonical_party,
@@ -42,7 +43,6 @@ QUOTED_CHARACTERS_MAX = 100
 #: Below this amount of 万元 (decimal(15,6) of the register database).
 _WAN_YUAN_MAX = Decimal(10) ** 9
 _FEN_PER_WAN_YUAN = 1_000_000
-_CHINA = dt.timezone(dt.timedelta(hours=8))
 _DAY = r"(?P<year>[0-9]{4})(?P<dash>[-/]?)(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
 _DATE = re.compile(_DAY)
 _INSTANT = re.compile(_DAY + r"(?:[ T](?P<clock>[0-9]{2}:[0-9]{2}:[0-9]{2}))?")
@@ -196,7 +196,7 @@ class Row:
         try:
             if match:
                 clock = dt.time.fromisoformat(match["clock"] or "00:00:00")
-                return dt.datetime.combine(_day(match), clock, _CHINA).astimezone(dt.UTC)
+                return dt.datetime.combine(_day(match), clock, CHINA).astimezone(dt.UTC)
         except ValueError:
             pass
         self.wrong(

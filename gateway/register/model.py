@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -146,6 +147,11 @@ class Right(Value, tag_field="right", frozen=True, kw_only=True):
     booked_by: str
     note: str = ""  # FJ 附记, as the parties asked for it
 
+    @property
+    def identity(self) -> str:
+        """Which right this is, whatever row it stands in by now: what a case names."""
+        return self.right_id
+
 
 class CoOwnership(StrEnum):
     """GYFS, CC 297-299."""
@@ -212,6 +218,20 @@ class LoanPortion(Value, frozen=True, kw_only=True):
     term_end: dt.date | None = None
 
 
+class AgreedPlace(Value, frozen=True, kw_only=True):
+    """The place that an agreed rank 约定顺位 was on the day of its booking (RD 67; CC 409).
+
+    A number says nothing once a mortgage before it is released, so what is kept is whom it stands behind, beside and
+    before, each by `identity`. `row` is the right id of the row that booked it.
+    """
+
+    at: dt.datetime
+    row: str
+    behind: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+
+
 class Mortgage(Right, tag="MORTGAGE", frozen=True, kw_only=True):
     """A mortgage 抵押权 (CC 394-424), as QLF_QL_DYAQ has it."""
 
@@ -234,12 +254,19 @@ class Mortgage(Right, tag="MORTGAGE", frozen=True, kw_only=True):
     rank_at_registration: int
     priority_date: dt.datetime
     agreed_rank: int | None = None
+    agreed_place: AgreedPlace | None = None  # absent where another system booked the agreement
     proof: CertificateRef
     from_pre_notice: str | None = None
     fixing_fact: str = ""  # ZGZQQDSS, once a maximum-amount mortgage's claim is fixed (CC 423)
     construction_location: str = ""  # ZJJZWZL
     construction_scope: str = ""  # ZJJZWDYFW
     contract_number: str = ""
+    began_as: str = ""  # right id of the first row of this mortgage; empty on that row itself
+    replaced_proofs: tuple[str, ...] = ()  # numbers of its proofs before this one
+
+    @property
+    def identity(self) -> str:
+        return self.began_as or self.right_id
 
 
 class PreNoticeKind(StrEnum):
@@ -269,6 +296,12 @@ class PreNotice(Right, tag="PRE_NOTICE", frozen=True, kw_only=True):
         None  # since when it is presumed to have lapsed; a registrar confirms it
     )
     proof: CertificateRef
+    began_as: str = ""  # right id of the first row of this pre-notice; empty on that row itself
+    replaced_proofs: tuple[str, ...] = ()  # numbers of its proofs before this one
+
+    @property
+    def identity(self) -> str:
+        return self.began_as or self.right_id
 
 
 class SeizureKind(StrEnum):
@@ -362,45 +395,95 @@ def certificate_numbers(rights: Collection[AnyRight]) -> set[str]:
     return (titles | proofs) - {""}
 
 
+def going_on(old: AnyRight, new: AnyRight) -> AnyRight:
+    """`new` as the next row of the right that stood in `old`: the same right, in the same place (IR 10; RD 68)."""
+    if isinstance(old, Mortgage) and isinstance(new, Mortgage):
+        same = new.agreed_place is None and new.agreed_rank == old.agreed_rank
+        place = old.agreed_place if same else new.agreed_place
+        return replace(
+            new, began_as=old.identity, agreed_place=place, replaced_proofs=_replaced(old, new.proof)
+        )
+    if isinstance(old, PreNotice) and isinstance(new, PreNotice):
+        return replace(new, began_as=old.identity, replaced_proofs=_replaced(old, new.proof))
+    return new
+
+
+def _replaced(old: Mortgage | PreNotice, proof: CertificateRef) -> tuple[str, ...]:
+    """The numbers that a right has had, once it has this proof."""
+    return tuple(n for n in dict.fromkeys((*old.replaced_proofs, old.proof.number)) if n != proof.number)
+
+
 def in_order_of_rank(mortgages: Iterable[Mortgage]) -> tuple[tuple[Mortgage, ...], ...]:
     """Live mortgages of one unit in order of rank; those within one tuple are equal by agreement.
 
     Rank follows the time of registration (CC 414), a converted pre-notice its own date (SIG 52);
-    mortgages booked in one phase follow its steps, which the printed rank shows. An agreed rank r
-    (RD 67; CC 409) goes before every mortgage that was printed r or later, or came later, and
-    agreed nothing; and beside those that agreed the same r. Printed ranks of different years may
-    repeat, so they never decide between mortgages without an agreement.
+    mortgages booked in one phase follow its steps, which the printed rank shows. Among these, those
+    with an agreed rank (RD 67; CC 409) take their places in the order of their agreements: behind
+    and before whom they stood on that day, and before whatever came later. Where another system
+    booked the agreement there is only its number: it goes before every mortgage that was printed
+    with that rank or a later one, and beside those that agreed the same.
     """
-    agreed: dict[int, list[Mortgage]] = {}
-    order: list[list[Mortgage]] = []
-    for mortgage in sorted(mortgages, key=_priority):
-        if mortgage.agreed_rank is None:
-            order.append([mortgage])
+    rows = list(mortgages)
+    order = [[m] for m in sorted((m for m in rows if m.agreed_rank is None), key=_priority)]
+    for mortgage in sorted((m for m in rows if m.agreed_rank is not None), key=_agreement):
+        equal = next((them for them in order if _is_beside(mortgage, them[0])), None)
+        if equal is not None:
+            equal.append(mortgage)
         else:
-            agreed.setdefault(mortgage.agreed_rank, []).append(mortgage)
-    for rank in sorted(agreed, reverse=True):
-        latest = max(mortgage.priority_date for mortgage in agreed[rank])
-        behind = [i for i, them in enumerate(order) if _gives_way(them[0], rank, latest)]
-        order.insert(behind[0] if behind else len(order), agreed[rank])
+            order.insert(_place(mortgage, order), [mortgage])
     return tuple(tuple(them) for them in order)
 
 
-def _priority(
-    mortgage: Mortgage,
-) -> tuple[dt.datetime, int, dt.datetime, tuple[int, ...], str]:
-    """Of one instant (a batch reads the clock once) the entry that came first goes first: ids are `<entry>.<n>`."""
-    parts = mortgage.right_id.split(".")
-    entry = tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
+def _priority(mortgage: Mortgage) -> tuple[dt.datetime, int, dt.datetime, tuple[int, ...], str]:
+    """Of one instant (a batch reads the clock once) the entry that came first goes first, whatever changed since."""
     return (
         mortgage.priority_date,
         mortgage.rank_at_registration,
-        mortgage.booked_at,
-        entry,
-        mortgage.right_id,
+        mortgage.first_registered_at,
+        _entry(mortgage.identity),
+        mortgage.identity,
     )
 
 
-def _gives_way(mortgage: Mortgage, agreed_rank: int, agreed_at: dt.datetime) -> bool:
-    """Whether a mortgage in the order stands behind those of `agreed_rank`, or came after them."""
-    printed = mortgage.agreed_rank or mortgage.rank_at_registration
-    return printed >= agreed_rank or mortgage.priority_date > agreed_at
+def _agreement(mortgage: Mortgage) -> tuple[dt.datetime, int, tuple[int, ...], str]:
+    """When the rank was agreed: in one instant, by the rows that booked it."""
+    place = mortgage.agreed_place
+    if place is not None:
+        return (place.at, 0, _entry(place.row), mortgage.identity)
+    printed = mortgage.rank_at_registration
+    return (mortgage.priority_date, printed, _entry(mortgage.identity), mortgage.identity)
+
+
+def _entry(right_id: str) -> tuple[int, ...]:
+    """Ids are `<entry>.<n>`: entry 9 goes before entry 10."""
+    parts = right_id.split(".")
+    return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
+
+
+def _is_beside(mortgage: Mortgage, other: Mortgage) -> bool:
+    """Whether an agreed mortgage is equal to one in the order."""
+    if mortgage.agreed_place is not None:
+        return other.identity in mortgage.agreed_place.beside
+    return other.agreed_rank == mortgage.agreed_rank
+
+
+def _place(mortgage: Mortgage, order: list[list[Mortgage]]) -> int:
+    """Where in the order an agreed mortgage goes: before the first that gives way to it, behind all that do not."""
+    place = mortgage.agreed_place
+    ahead = [n for n, them in enumerate(order, 1) if place and any(m.identity in place.behind for m in them)]
+    start = max(ahead, default=0)
+    return next(
+        (n for n, them in enumerate(order) if n >= start and any(_gives_way(m, mortgage) for m in them)),
+        len(order),
+    )
+
+
+def _gives_way(other: Mortgage, agreed: Mortgage) -> bool:
+    """Whether a mortgage in the order stands behind an agreed one, or came after the agreement."""
+    place = agreed.agreed_place
+    if place is None:
+        printed = other.agreed_rank or other.rank_at_registration
+        return printed >= (agreed.agreed_rank or 0) or other.priority_date > agreed.priority_date
+    if other.priority_date == place.at:
+        return other.identity not in (*place.behind, *place.beside)
+    return other.identity in place.before or other.priority_date > place.at

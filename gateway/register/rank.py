@@ -10,9 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from msgspec.structs import replace
-
-from gateway.register.model import Mortgage, UnitState, in_order_of_rank
+from gateway.register.model import AgreedPlace, Mortgage, UnitState, in_order_of_rank
 
 
 def current_ranks(mortgages: Iterable[Mortgage]) -> Mapping[str, int]:
@@ -27,41 +25,64 @@ def current_ranks(mortgages: Iterable[Mortgage]) -> Mapping[str, int]:
     )
 
 
-def next_rank(state: UnitState) -> int:
-    """The rank that a mortgage booked now on this unit is printed with: after every live one."""
-    return len(in_order_of_rank(state.mortgages)) + 1
-
-
 def rank_from(state: UnitState, priority_date: dt.datetime) -> int:
     """The rank that a mortgage booked now is printed with when it counts from `priority_date` (CC 414; SIG 52).
 
-    A converted mortgage pre-notice goes before what was registered after the pre-notice.
+    A converted mortgage pre-notice goes before what was registered after the pre-notice, unless that was agreed to go
+    before an older one.
     """
     order = in_order_of_rank(state.mortgages)
-    before = [them for them in order if any(m.priority_date <= priority_date for m in them)]
-    return len(before) + 1
+    older = (n for n, them in enumerate(order, 1) if any(m.priority_date <= priority_date for m in them))
+    return max(older, default=0) + 1
 
 
 def adverse_to(state: UnitState, agreed_rank: int | None) -> tuple[Mortgage, ...]:
     """Live mortgages that a new one of `agreed_rank` would go before or beside (RD 67; CC 409).
 
     Their mortgagees must agree: state ADVERSE_TO_OTHER_MORTGAGEE of blocks.csv. Empty without an
-    agreement, and for one that puts the new mortgage last. Asked is whom the register's order passes in
-    the end, and whom the parties' number passes: since a release the two need not be the same.
+    agreement, and for one that puts the new mortgage last. An agreed rank is a place in the order
+    of that day, whatever the mortgages in it were printed with.
     """
-    rows = state.mortgages
-    if agreed_rank is None or not rows:
+    if agreed_rank is None:
         return ()
-    new = replace(
-        rows[-1],
-        right_id="",
-        agreed_rank=agreed_rank,
-        rank_at_registration=next_rank(state),
-        priority_date=max(row.priority_date for row in rows) + dt.timedelta(microseconds=1),
+    return tuple(m for them in in_order_of_rank(state.mortgages)[agreed_rank - 1 :] for m in them)
+
+
+def place_agreed(
+    states: Iterable[UnitState], agreed_rank: int | None, *, row: str, at: dt.datetime, own: str = ""
+) -> AgreedPlace | None:
+    """The place that an agreed rank is, booked now in `row`; `own` is the mortgage's identity where it has one already.
+
+    Beside whoever agreed the same rank and stands there, else before whoever does (handbook 3.2).
+    """
+    if agreed_rank is None:
+        return None
+    behind: list[Mortgage] = []
+    beside: list[Mortgage] = []
+    before: list[Mortgage] = []
+    for state in states:
+        order = in_order_of_rank(m for m in state.mortgages if m.identity != own)
+        behind += [m for them in order[: agreed_rank - 1] for m in them]
+        for place, them in enumerate(order[agreed_rank - 1 :]):
+            equal = place == 0 and them[0].agreed_rank == agreed_rank
+            (beside if equal else before).extend(them)
+    return AgreedPlace(
+        at=at, row=row, behind=_identities(behind), beside=_identities(beside), before=_identities(before)
     )
-    before, after = current_ranks(rows), current_ranks((*rows, new))
-    return tuple(
-        row
-        for row in rows
-        if before[row.right_id] >= agreed_rank or after[row.right_id] >= after[new.right_id]
-    )
+
+
+def passed_by(state: UnitState, old: Mortgage, new: Mortgage) -> tuple[Mortgage, ...]:
+    """Other mortgages on a unit that stand worse to the mortgage in row `new` than they stood to it in `old`: passed,
+    or no longer before it (CC 409).
+    """
+    others = [m for m in state.mortgages if m.identity != old.identity]
+    was, will = current_ranks([*others, old]), current_ranks([*others, new])
+
+    def standing(ranks: Mapping[str, int], other: Mortgage, own: Mortgage) -> int:
+        return (ranks[other.right_id] > ranks[own.right_id]) - (ranks[other.right_id] < ranks[own.right_id])
+
+    return tuple(m for m in others if standing(will, m, new) > standing(was, m, old))
+
+
+def _identities(mortgages: Iterable[Mortgage]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(m.identity for m in mortgages))

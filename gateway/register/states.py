@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from gateway.register.blocks import UnitStateCode
+from gateway.register.calendar import CHINA
 from gateway.register.identifiers import birth_date
 from gateway.register.model import (
     AnyRight,
@@ -34,8 +35,6 @@ from gateway.register.model import (
     UnitState,
     Value,
 )
-
-CHINA = dt.timezone(dt.timedelta(hours=8))
 
 #: The Civil Code is in force from this instant (CC 1260): mortgages before it are PRE_2021 (N54).
 CIVIL_CODE_FROM = dt.datetime(2021, 1, 1, tzinfo=CHINA)

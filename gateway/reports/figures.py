@@ -12,10 +12,9 @@ from statistics import fmean, median
 from typing import Final
 
 from gateway.cases.model import Lenders
+from gateway.register.calendar import CHINA
 from gateway.register.model import Value
 from gateway.reports.tally import Deal, Phase, Tally
-
-CHINA: Final = dt.timezone(dt.timedelta(hours=8))
 
 #: Jinan's 55 deals: advancing money cost 1.8743 million before and 0.1697 million after, on 169 million (S10).
 COST_BEFORE: Final = 1_874_300 / 169_000_000

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
-from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import admin_service_pb2
-from gateway.register.calendar import Calendar, CalendarInvalid, read_table
+from gateway.register.calendar import CHINA, Calendar, CalendarInvalid, read_table
 from gateway.rpc.encode import date
 from gateway.rpc.names import malformed
 

@@ -220,9 +220,10 @@ def _change(
         )
         for n, item in enumerate(wire.items)
     ]
-    before = wire.mortgage.unit_codes
+    named = wire.mortgage.unit_codes
+    before = parts.unit_codes(named, path + ".mortgage.unit_codes") if named else ()
     return ops.MortgageChange(
-        units=parts.unit_codes(before, path + ".mortgage.unit_codes") if before else units,
+        units=tuple(dict.fromkeys((*before, *units))),
         proof=parts.proof(wire.mortgage, path + ".mortgage"),
         items=tuple(dict.fromkeys(ops.ChangeItem(item) for item in items)),
         content=mortgage_content(

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import grpc
 
-from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import common_pb2, desk_service_pb2, desk_service_pb2_grpc
+from gateway.register.calendar import CHINA
 from gateway.register.identifiers import normalise_uscc
 from gateway.rpc.case_view import Reader
 from gateway.rpc.errors import Refusal

@@ -13,10 +13,9 @@ from typing import Any
 from gateway.applications.restrictions import suit_due_on
 from gateway.cases.feed import CounterCase
 from gateway.cases.model import Application
-from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, operations_pb2, register_pb2
 from gateway.register import model as m
-from gateway.register.calendar import Calendar
+from gateway.register.calendar import CHINA, Calendar
 from gateway.register.identifiers import mask
 from gateway.rpc.encode import date, person, timestamp
 

@@ -26,8 +26,8 @@ from gateway.certificates.extract import (
     rights_shown,
 )
 from gateway.commands import Command
-from gateway.kinds.law import CHINA
 from gateway.register.authority import Profile
+from gateway.register.calendar import CHINA
 from gateway.register.model import AnyRight, Value
 from gateway.rpc.names import malformed
 from gateway.storage.working import Wants, Working

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from gateway.commands import Overloaded, Unavailable
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 from gateway.rpc.errors import Refusal
 from gateway.storage import tables as t
 from gateway.storage.working import Row

@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.applications.readiness import Wait, waits_of
 from gateway.cases.errors import ApplicationNotFound
-from gateway.cases.model import QUEUED, Application, ConsentKind, State
+from gateway.cases.model import OPEN, Application, ConsentKind, State
 from gateway.kinds.deal import old_mortgagees
 from gateway.kinds.payoff_deadline import owing
 from gateway.pb.diya.v1 import application_pb2, desk_service_pb2
@@ -21,7 +21,7 @@ from gateway.storage.settings import Settings
 from gateway.storage.working import instant
 
 #: States in which a case waits for somebody.
-OPEN: Final = tuple(sorted(state.value for state in (*QUEUED, State.AWAITING_PARTIES)))
+_OPEN: Final = tuple(state.value for state in OPEN)
 
 _LAST: Final = "~"  # sorts after every instant
 
@@ -30,7 +30,7 @@ async def board_of(
     queries: Queries, settings: Settings, registry: str, reader: Reader, now: dt.datetime
 ) -> dict[str, desk_service_pb2.ReadinessItem]:
     """Everything that the reader's cases wait for, by a key in whose order it is told."""
-    rows = [*await queries.applications_in(registry, OPEN), *await queries.payoffs_watched(registry)]
+    rows = [*await queries.applications_in(registry, _OPEN), *await queries.payoffs_watched(registry)]
     own = [row for row in rows if reader.is_among(_parties_of(row, settings))]
     records = await queries.case_records(registry, own)
     items: dict[str, desk_service_pb2.ReadinessItem] = {}

@@ -25,7 +25,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from gateway.cases.model import QUEUED, Application, OpenCase, State
+from gateway.cases.model import OPEN, Application, OpenCase
 from gateway.certificates.extract import COUNTER_CASE, EXTRACT_PART, CaseShown, Reader, decode_extract
 from gateway.certificates.seal import CertificateSealer, SealerError
 from gateway.commands import Answer, Command
@@ -73,9 +73,6 @@ INSTRUMENT_CHARACTERS_MAX: Final = 100
 
 #: Lenders of one suggestion: an operation of a phase each, and a manifest holds eight.
 LENDERS_MAX: Final = 8
-
-#: An application in one of these is open: its applicants prepare or await a booking on the unit.
-OPEN: Final = QUEUED | {State.AWAITING_PARTIES}
 
 _decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
 

@@ -17,8 +17,10 @@ import msgspec
 from sqlalchemy import Connection, func, or_, select
 
 from gateway.register.model import AnyRight, Mortgage, MortgageKind, PreNotice
+from gateway.register.order import RightHistory
 from gateway.statements.desk import EventLine, RightLine
 from gateway.storage import tables as t
+from gateway.storage.history import right_history, rights_of_unit
 from gateway.storage.statements import find_application, one
 from gateway.storage.working import Row
 from ledger.records import Head
@@ -133,11 +135,16 @@ def _event_line(row: Row) -> EventLine:
 def _begun(
     connection: Connection, registry: str, events: list[Row], codes: frozenset[str]
 ) -> Iterator[RightLine]:
-    """Rights of the institution that the entries of its events booked: a right's id begins with its entry."""
+    """Rights of the institution that the entries of its events booked: a right's id begins with its entry.
+
+    Not what a later step of the same entry superseded.
+    """
     table = t.right
     for index in sorted({row["entry_index"] for row in events}):
         statement = select(table.c.body).where(
-            table.c.registry == registry, table.c.right_id.between(f"{index}.", f"{index}/")
+            table.c.registry == registry,
+            table.c.right_id.between(f"{index}.", f"{index}/"),
+            or_(table.c.ended_index.is_(None), table.c.ended_index != index),
         )
         for (body,) in connection.execute(statement).all():
             yield from _line(_decode_right(body), index, codes)
@@ -146,23 +153,29 @@ def _begun(
 def _ended(
     connection: Connection, registry: str, events: list[Row], codes: frozenset[str]
 ) -> Iterator[RightLine]:
-    """Rights of the institution that the entries of its events ended: by their certificate, or by their case."""
+    """Rights of the institution that the entries of its events ended: by their certificate, or by a case on a unit."""
     seen: set[tuple[str, int]] = set()
     for row in events:
-        named: tuple[str, ...] = ()
-        if row["kind"] == "CERTIFICATE_ENDED":
-            certificate = one(connection, t.certificate, registry, row["certificate"])
-            named = (certificate["right_id"],) if certificate else ()
-        elif row["kind"] == "APPLICATION_BOOKED":
-            case = find_application(connection, registry, row["application_id"])
-            named = case.rights if case else ()
-        for right_id in named:
-            found = one(connection, t.right, registry, right_id)
-            index = row["entry_index"]
-            if found is None or found["ended_index"] != index or (right_id, index) in seen:
+        index = row["entry_index"]
+        for history in _touched(connection, registry, row):
+            key = (history.right.right_id, index)
+            if history.ended_index != index or history.booked_index == index or key in seen:
                 continue
-            seen.add((right_id, index))
-            yield from _line(_decode_right(found["body"]), index, codes)
+            seen.add(key)
+            yield from _line(history.right, index, codes)
+
+
+def _touched(connection: Connection, registry: str, event: Row) -> list[RightHistory]:
+    """Rights that an entry with such an event may have ended."""
+    if event["kind"] == "CERTIFICATE_ENDED":
+        certificate = one(connection, t.certificate, registry, event["certificate"])
+        found = right_history(connection, registry, certificate["right_id"]) if certificate else None
+        return [found] if found is not None else []
+    if event["kind"] != "APPLICATION_BOOKED":
+        return []
+    case = find_application(connection, registry, event["application_id"])
+    codes = case.units if case else ()
+    return [history for code in codes for history in rights_of_unit(connection, registry, code)]
 
 
 def _line(right: AnyRight, index: int, codes: frozenset[str]) -> Iterator[RightLine]:

@@ -22,7 +22,6 @@ from gateway.client.session import Answer
 from gateway.client.statements import StatementInvalid, verify_payout
 from gateway.demo.readme import client_settings
 from gateway.demo.stage import INSTITUTIONS
-from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import (
     acts_pb2,
     application_pb2,
@@ -31,6 +30,7 @@ from gateway.pb.diya.v1 import (
     outcome_pb2,
     terms_pb2,
 )
+from gateway.register.calendar import CHINA
 from gateway.statements.payout import PayoutStatement
 from signing.trust import TrustStore
 from signing.trust_directory import read_trust as read_anchors

@@ -14,8 +14,9 @@ from gateway.client.errors import DownloadInvalid, RequestError
 from gateway.client.feed import FeedClient
 from gateway.client.order import verify_order
 from gateway.demo.stage import COUNTER_KEY, REGISTRAR_KEY
-from gateway.pb.diya.v1 import acts_pb2, codes_pb2, common_pb2, register_pb2
+from gateway.pb.diya.v1 import acts_pb2, application_pb2, codes_pb2, common_pb2, register_pb2
 from gateway.readings import served
+from gateway.register.sample import SAMPLE
 from tests.support.feeding import Counter, codes, person, seizure, stamp
 from tests.support.stage import MovedClock, Town, town_of
 
@@ -112,6 +113,39 @@ async def test_open_case_of_the_counter_goes_first_and_its_end_gives_ours_its_tu
                 break
     opened = await review.open(name)
     assert (await review.approve(opened)).result == "BOOKED"
+
+
+async def test_lifted_correction_gives_whoever_waited_its_turn_in_order_of_acceptance(town: Town) -> None:
+    """SH 31; RD 67: a hold whose case nobody told us of ends with the counter's booking. The case that was accepted
+    first is looked at by itself, the one behind it waits for that one.
+    """
+    unit = SAMPLE.unit("correction", "taizhou")
+    review, names = await town.registrar(), []
+    for fen in (80_000_000, 70_000_000):
+        answer = await (await town.mortgage(unit, registry="taizhou", claim_fen=fen).sign().upload()).submit()
+        assert "S-CORRECTION" in codes(answer)
+        names.append(answer.outcome.application)
+        await review.claim(await review.open(names[-1]))
+        waits = await review.approve(await review.open(names[-1]))
+        assert (waits.result, "S-CORRECTION" in codes(waits)) == ("ACCEPTED", True)
+    lifted = stamp(town.clock())
+    await Counter(town, "taizhou").say(
+        type=codes_pb2.REGISTRATION_TYPE_CORRECTION,
+        case_number="T-500",
+        booked_at=lifted,
+        units=[_unit(unit.unit_code)],
+    )
+    client = await town.client("bank-a", "taizhou")
+    turns = []
+    async with asyncio.timeout(20):
+        async for event in client.watch_events():
+            if event.application not in names or event.time.ToDatetime() <= lifted.ToDatetime():
+                continue
+            if event.state == application_pb2.Application.STATE_IN_REVIEW:
+                turns.append(event.application)
+                assert (await review.approve(await review.open(turns[-1]))).result == "BOOKED"
+            if turns == names:
+                break
 
 
 async def test_house_sold_at_the_counter_bars_what_the_seller_asks_for(town: Town) -> None:

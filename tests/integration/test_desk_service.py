@@ -20,8 +20,8 @@ from google.type.date_pb2 import Date
 from gateway.client.desk import DeskClient
 from gateway.demo.readme import client_settings
 from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY
-from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import desk_service_pb2, desk_service_pb2_grpc, finding_pb2, outcome_pb2
+from gateway.register.calendar import CHINA
 from signing.envelope import envelope_from_json
 from signing.trust import TrustStore
 from signing.trust_directory import read_trust as read_anchors

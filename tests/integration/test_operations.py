@@ -15,6 +15,7 @@ from gateway.client import operations
 from gateway.client.session import Answer
 from gateway.demo.stage import INSTITUTIONS
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, operations_pb2
+from gateway.register.calendar import CHINA
 from gateway.register.model import Mortgage, MortgageKind, PreNotice
 from gateway.register.sample import SAMPLE
 from gateway.register.sample_parties import COMPANY
@@ -149,7 +150,7 @@ async def test_maximum_amount_mortgage_is_fixed(market: Town) -> None:
     await booked(first, "最高债权额", "转入担保范围的已有债权")
     old = await only_mortgage(market, unit.unit_code)
     assert old.kind is MortgageKind.MAXIMUM_AMOUNT
-    today = market.clock().date()
+    today = market.clock().astimezone(CHINA).date()
     step = operations_pb2.Operation(
         reason="债权确定",
         applicants=["S", "A"],
@@ -281,8 +282,8 @@ async def test_reissue_of_a_lost_proof(market: Town) -> None:
 # -- releases ------------------------------------------------------------------------------------------------------
 
 
-async def test_release_of_one_unit_of_three(market: Town) -> None:
-    """RD 70: the mortgage goes on on the others, as it was, under a new proof."""
+async def test_one_unit_of_three_is_released_and_added_again(market: Town) -> None:
+    """RD 70: the mortgage goes on on the others, as it was, under a new proof. RD 68: and is extended to the third."""
     unit = SAMPLE.unit("flat_parking_storeroom", "jiangyin")
     flat, parking, store = unit.unit_codes
     step = operations.mortgage_release(
@@ -296,6 +297,20 @@ async def test_release_of_one_unit_of_three(market: Town) -> None:
     assert row.units == (flat, store)
     [printed] = await proofs(market, answer)
     assert printed["原不动产登记证明号"] == unit.proof_number
+
+    added = change(row.proof.number, ("UNITS",), as_recorded(row, "S", "A"), ("S", "A"), [flat, store])
+    everything = [flat, parking, store]
+    case = deal(
+        market,
+        unit,
+        {"S": unit.owner, "A": A},
+        added,
+        kind=MORTGAGE,
+        channel="bank-a",
+        units=everything,
+    )
+    await case.booked()
+    assert (await only_mortgage(market, parking)).units == tuple(everything)
 
 
 async def test_mortgagor_releases_with_a_judgment(market: Town) -> None:
@@ -378,7 +393,7 @@ async def test_pre_notices_of_a_second_hand_sale_are_converted(market: Town) -> 
     state = await state_of(market, unit.unit_code)
     assert (owners(state), ranks(state), state.pre_notices) == ([buyer.name], [(B.name, 1, 1)], ())
     [row] = state.mortgages
-    day = row.priority_date.astimezone(dt.timezone(dt.timedelta(hours=8)))
+    day = row.priority_date.astimezone(CHINA)
     printed = (await proofs(market, answer, "bank-b"))[-1]
     assert printed["预告登记转本登记"] == f"顺位自预告登记之日{day.year}年{day.month}月{day.day}日起算"
 

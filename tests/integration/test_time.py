@@ -12,7 +12,6 @@ from gateway.client.errors import RequestError
 from gateway.client.session import Answer
 from gateway.demo.cases import Filing as DemoFiling
 from gateway.demo.stage import OPERATOR_KEY, REGISTRAR_KEY
-from gateway.kinds.law import CHINA
 from gateway.pb.diya.v1 import (
     application_pb2,
     certificate_pb2,
@@ -21,7 +20,7 @@ from gateway.pb.diya.v1 import (
     review_service_pb2,
     review_service_pb2_grpc,
 )
-from gateway.register.calendar import PACKAGED, Calendar, read_table
+from gateway.register.calendar import CHINA, PACKAGED, Calendar, read_table
 from gateway.register.sample import SampleUnit
 from gateway.rpc.encode import date
 from tests.integration.test_cli_acts import Desk

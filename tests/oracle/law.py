@@ -14,7 +14,7 @@ from typing import Any
 from tests.oracle.blocks import RULE, cell
 from tests.oracle.days import last_day
 from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step
-from tests.oracle.register import booked
+from tests.oracle.register import booked, moved
 
 Found = set[tuple[str, str]]
 
@@ -157,14 +157,34 @@ def _agrees(
             told["bars"].add(("N-BARRED", "R-PRE_NOTICE_LAPSED"))
         if not _as_noted(step, notice):
             told["bars"].add(("", "R-CONFLICT"))
-    if step["op"] == "CHANGE" and any(
-        flat["mortgages"][step["mortgage"]][item] == value for item, value in step["to"].items()
-    ):
-        told["bars"].add(("", "R-CONFLICT"))  # it names as changed what is so already
+    if step["op"] == "CHANGE":
+        _change_agrees(step, flat, application, told)
     if step["op"] == "FIX":
         old = flat["mortgages"][step["mortgage"]]
         if old["kind"] != "MAXIMUM_AMOUNT" or step["amount"] > old["amount"]:
             told["bars"].add(("", "R-CONFLICT"))
+
+
+def _change_agrees(
+    step: dict[str, Any], flat: dict[str, Any], application: dict[str, Any], told: dict[str, Any]
+) -> None:
+    """What is said to change does; who owns by now what is to bear more has a word (CC 395, 406; RD 68)."""
+    old = flat["mortgages"][step["mortgage"]]
+    if any(old.get(item) == value for item, value in step["to"].items()):
+        told["bars"].add(("", "R-CONFLICT"))
+    asked = {*step["to"].get("mortgagors", old["mortgagors"]), *application["bound"]}
+    if _adds_burden(step, flat) and not set(flat["owners"]) & asked:
+        told["bars"].add(("N-NOT_APPLICANT", "R-CO_OWNER"))
+
+
+def _adds_burden(step: dict[str, Any], flat: dict[str, Any]) -> bool:
+    """A larger claim; a new mortgagor (blocks.csv); a new restriction, by our reading."""
+    to, row = step["to"], flat["mortgages"][step["mortgage"]]
+    return (
+        (to.get("restriction") == "RESTRICTED" and row["restriction"] != "RESTRICTED")
+        or to.get("amount", 0) > row["amount"]
+        or bool(set(to.get("mortgagors", ())) - set(row["mortgagors"]))
+    )
 
 
 def _as_noted(step: dict[str, Any], notice: dict[str, Any]) -> bool:
@@ -222,9 +242,19 @@ def _register(
 def _is_harmed(other: str, step: dict[str, Any], flat: dict[str, Any]) -> bool:
     places = {one: n for n, group in enumerate(flat["ranks"], start=1) for one in group}
     if step["op"] == "CHANGE":
+        if "rank" in step["to"]:
+            return _is_passed(other, step["mortgage"], step["to"]["rank"], flat)
         more = step["to"].get("amount", 0) > flat["mortgages"][step["mortgage"]]["amount"]
         return more and places[other] >= places[step["mortgage"]]
     return step["op"] == "FIRST" and step.get("agreed") is not None and places[other] >= step["agreed"]
+
+
+def _is_passed(other: str, mortgage: str, rank: int, flat: dict[str, Any]) -> bool:
+    """Whether a mortgage that was before another one no longer is, or that was beside it is behind it (CC 409)."""
+    was, now = flat["ranks"], moved(flat, mortgage, rank)
+    before = [n for groups in (was, now) for n, group in enumerate(groups) if other in group]
+    own = [n for groups in (was, now) for n, group in enumerate(groups) if mortgage in group]
+    return (before[0] < own[0] and before[1] >= own[1]) or (before[0] == own[0] and before[1] > own[1])
 
 
 def _states(
@@ -313,15 +343,12 @@ def _facts(
     share = sum((flat["owners"][one] for one in agreeing if flat["owners"].get(one)), start=0)
     signed = application["consents"].get("RISK_STATEMENT", set())
     return {
-        # a new mortgagor is one (blocks.csv), a new restriction is by our reading
-        "grows": (to.get("restriction") == "RESTRICTED" and row["restriction"] != "RESTRICTED")
-        or to.get("amount", 0) > row.get("amount", 0)
-        or bool(set(to.get("mortgagors", ())) - set(row.get("mortgagors", ()))),
+        "grows": step["op"] == "CHANGE" and _adds_burden(step, flat),
         "risk_accepted": set(applicants(step, flat)) <= signed,
         "by_holder": state == "SALE_NOTED" and whom["holder"] in step.get("obligors", ()),
         "to_its_mortgagor": state == "LOAN_NOTED" and set(step.get("buyers", ())) == set(whom["obligors"]),
         "part_without_agreement": step["op"] == "MOVE" and step["part"] and not step["follows"],
-        "same_right": state == "QUEUED" and step.get("proof") in whom["proofs"],
+        "same_right": state == "QUEUED" and bool({step.get("mortgage"), step.get("notice")} & whom["names"]),
         "share": share,
     }
 

@@ -41,18 +41,6 @@ def rank_of(flat: dict[str, Any], mortgage: str) -> int:
     return next(n for n, group in enumerate(flat["ranks"], start=1) if mortgage in group)
 
 
-def is_as_printed(flat: dict[str, Any]) -> bool:
-    """Every mortgage stands where it was printed and agreed nothing: elsewhere the gateway reads an agreed rank in
-    another way than its parties (tests/unit/register/test_register_rank.py, the test that is expected to fail).
-    """
-    rows = flat["mortgages"]
-    return bool(rows) and all(
-        rows[one]["printed"] == place and rows[one]["agreed"] is None
-        for place, group in enumerate(flat["ranks"], start=1)
-        for one in group
-    )
-
-
 def booked(register: Register, steps: list[Step], seq: int) -> tuple[Register, list[str]]:
     """The register once every step is booked, in order, and the new certificates in order."""
     touched = {step["unit"]: copy.deepcopy(register["units"][step["unit"]]) for step in steps}
@@ -97,8 +85,10 @@ def _add(flat: dict[str, Any], name: str, step: Step, priority: Any, first: Any,
         "agreed": step.get("agreed"),
     }
     ranks = flat["ranks"]
-    later = [n for n, group in enumerate(ranks) if flat["mortgages"][group[0]]["priority"] > priority]
-    place = later[0] if later else len(ranks)  # a converted pre-notice counts from its own date (SIG 52)
+    place = 0  # behind the last that is older: a converted pre-notice counts from its own date (SIG 52)
+    for n, group in enumerate(ranks, start=1):
+        if any(flat["mortgages"][one]["priority"] <= priority for one in group):
+            place = n
     row["printed"] = place + 1
     agreed = row["agreed"]
     if agreed is None or agreed > len(ranks):
@@ -112,8 +102,25 @@ def _add(flat: dict[str, Any], name: str, step: Step, priority: Any, first: Any,
 
 
 def _change(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:
-    """A changed row in the place of the old one; rank and first registration are kept (RD 68)."""
-    _supersede(flat, step, name, issued, **step["to"])
+    """A changed row in the place of the old one, unless the place is what changes (RD 68; CC 409)."""
+    to = dict(step["to"])
+    if "rank" in to:
+        to["agreed"] = to.pop("rank")
+        flat["ranks"] = moved(flat, step["mortgage"], to["agreed"])
+    _supersede(flat, step, name, issued, **to)
+
+
+def moved(flat: dict[str, Any], mortgage: str, rank: int) -> list[list[str]]:
+    """The order once a mortgage has this rank by agreement: beside whoever agreed the same and is there, else before
+    whoever is (CC 409).
+    """
+    groups = [[one for one in group if one != mortgage] for group in flat["ranks"]]
+    groups = [group for group in groups if group]
+    if rank <= len(groups) and flat["mortgages"][groups[rank - 1][0]]["agreed"] == rank:
+        groups[rank - 1].append(mortgage)
+    else:
+        groups.insert(rank - 1, [mortgage])
+    return groups
 
 
 def _move(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:

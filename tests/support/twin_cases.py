@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.oracle.people import BANKS, applicants, papers_of_mode, papers_of_step
-from tests.oracle.register import booked, is_as_printed, unit
+from tests.oracle.register import booked, unit
 from tests.support.twin import Twin
 from tests.support.twin_values import unit_code
 
@@ -168,7 +168,7 @@ def _buyers(flat: dict[str, Any], pick: Pick) -> dict[str, Any]:
 def _first(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, Any]:
     people = _acting(flat, pick)
     step = {**_loan(people, pick), "agreed": None}
-    if is_as_printed(flat) and pick([False, False, False, True]):
+    if flat["ranks"] and pick([False, False, False, True]):
         step["agreed"] = pick(range(1, len(flat["ranks"]) + 1))
     return {"steps": [step]}
 
@@ -265,13 +265,18 @@ def _change(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, 
     to: dict[str, Any] = {"amount": row["amount"] + pick([-10_000_000, 10_000_000])}
     if pick([False, False, True]):
         to = {"restriction": pick([r for r in ("NONE", "RESTRICTED") if r != row["restriction"]])}
+    elif len(flat["ranks"]) > 1 and pick([False, True]):
+        to = {"rank": pick(range(1, len(flat["ranks"]) + 1))}
     return {"steps": [{"op": "CHANGE", "mortgage": name, "to": to}]}
 
 
 def _move(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, Any]:
     name = pick(sorted(flat["mortgages"]))
     row = flat["mortgages"][name]
-    to = pick([bank for bank in LENDERS if bank not in row["banks"]])
+    others = [bank for bank in LENDERS if bank not in row["banks"]]
+    if not others:
+        return _release(code, flat, pick, now)
+    to = pick(others)
     merger = pick([False, False, True]) and len(row["banks"]) == 1
     part = not merger and row["kind"] == "MAXIMUM_AMOUNT" and pick([False, True])
     follows = bool(part and pick([True, True, False]))

@@ -77,7 +77,7 @@ class Filed:
         self.what = what
         self.row = row
         self.place: int | None = row.accepted_index
-        self.proofs = {s["proof"] for s in application["steps"] if "proof" in s}
+        self.names = {s[key] for s in application["steps"] for key in ("mortgage", "notice") if key in s}
 
 
 class Desk:

@@ -21,6 +21,7 @@ from gateway.cases.terms import (
     SaleNotice,
     TransferGround,
 )
+from gateway.register.calendar import CHINA
 from gateway.register.model import (
     AnyRight,
     Capacity,
@@ -256,8 +257,9 @@ def _change(step: dict[str, Any], flat: dict[str, Any], numbers: dict[str, str])
     to = step["to"]
     items = [ChangeItem.AMOUNT] * ("amount" in to) + [ChangeItem.TRANSFER_RESTRICTION] * ("restriction" in to)
     items += [ChangeItem.MORTGAGOR] * ("mortgagors" in to) + [ChangeItem.DEBTOR] * ("debtors" in to)
-    new = {**old, **to, "banks": step.get("banks", old["banks"])}
-    content = _first({**new, "agreed": None}, flat, numbers)
+    items += [ChangeItem.RANK] * ("rank" in to)
+    new = {**old, **to, "banks": step.get("banks", old["banks"]), "agreed": to.get("rank")}
+    content = _first(new, flat, numbers)
     content.pop("type")
     return {
         "type": MortgageChange,
@@ -289,7 +291,7 @@ def _fix(step: dict[str, Any], flat: dict[str, Any], numbers: dict[str, str]) ->
         "mortgagors": parties(old["mortgagors"]),
         "mortgagees": parties(old["banks"]),
         "fixing_fact": "债权确定期间届满",
-        "fixed_on": dt.date(2026, 1, 2),
+        "fixed_on": old["first"].astimezone(CHINA).date(),
         "fixed_fen": step["amount"],
     }
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
 from gateway.cases.effects import PapersFreed, RightEnded
 from gateway.cases.model import Application, OpenCase, Result, State
-from gateway.register.model import UnitState
+from gateway.register.model import CertificateRef, UnitState, going_on
 from tests.support import cases as c
 from tests.support import later
 
@@ -101,6 +101,36 @@ def test_turn_of_a_case_that_the_register_bars_by_now_goes_to_a_person() -> None
     after = later.row_of(decision)
     assert (after.state, after.suspension) == (State.ACCEPTED, "")
     assert "R-CONFLICT" in {f.code for f in decision.outcome.findings}
+
+
+def test_case_is_not_followed_to_what_its_right_has_become() -> None:
+    """Golden 36; handbook 3.6: the earlier case changed the mortgage, and the release speaks of the one that was: it is
+    stopped and told which proof shows the right now.
+    """
+    _, what, row = queued()
+    was = c.mortgage_row()
+    changed = replace(
+        was, right_id="12.1", claim_amount_fen=90_000_000, proof=CertificateRef(number="新证明")
+    )
+    here = later.world(c.unit_state(going_on(was, changed)))
+    decision = decide_reconsidered(later.dossier(here, what, row), later.INTERNAL, c.moment(15))
+    assert later.row_of(decision).state is State.ACCEPTED
+    [told] = [f for f in decision.outcome.findings if f.code == "R-CONFLICT"]
+    assert "新证明" in told.zh
+    assert "新证明" in told.en
+    assert not [e for e in decision.effects if isinstance(e, RightEnded)]
+
+
+def test_case_names_its_right_in_whatever_row_it_stands() -> None:
+    """RD 67: the mortgage was changed under an open case that names it; a release of the new row waits for it."""
+    was = c.mortgage_row()
+    changed = going_on(was, replace(was, right_id="12.1", proof=CertificateRef(number="新证明")))
+    operation = c.mortgage_release(proof=CertificateRef(number="新证明"))
+    earlier = OpenCase(application_id="earlier", accepted_index=1, rights=("0.2",))
+    here = later.world(c.unit_state(changed), open_cases={c.UNIT: (earlier,)})
+    decision = c.decide(here, c.submission(operation, c.release_papers()))
+    assert decision.outcome.result is Result.ACCEPTED
+    assert "S-QUEUE" in {f.code for f in decision.outcome.findings}
 
 
 def test_turn_does_not_come_while_an_earlier_case_is_open() -> None:

@@ -208,6 +208,20 @@ def test_open_correction_holds_the_unit_and_its_end_frees_it() -> None:
     assert of(closed, UnitRecorded)[-1].unit.holds == ()
 
 
+def test_unit_stays_held_while_another_correction_of_it_is_open() -> None:
+    """SH 31: two corrections of one unit; the end of the first, booked or not, frees nothing."""
+    opened = decide(world(), accepted(1, type="CORRECTION"))
+    [first] = of(opened, CounterCaseRecorded)
+    second = replace(first.case, case_number="T2")
+    state = world().units[c.UNIT]
+    held = replace(state, unit=replace(state.unit, holds=(UnitHold.CORRECTION_PENDING,)))
+    here = world(state=held, counter_cases={"T1": first.case, "T2": second})
+    closed = decide(here, counter(7, closed=True, case_number="T1", type="CORRECTION"), index=8)
+    assert of(closed, UnitRecorded) == []
+    booked = decide(here, counter(7, unit(), type="CORRECTION"), index=8)
+    assert of(booked, UnitRecorded)[-1].unit.holds == (UnitHold.CORRECTION_PENDING,)
+
+
 def test_open_case_names_the_rights_it_is_about() -> None:
     """A release passes a case about another right, and waits behind one about its own (handbook 3.2)."""
     told = unit(names=(c.PROOF,))
@@ -334,3 +348,27 @@ def test_open_case_of_the_counter_keeps_ours_waiting() -> None:
     decision = c.decide(here, c.submission(c.mortgage_first(), c.mortgage_papers()))
     assert "S-QUEUE" in {code for code, _ in c.codes(decision)}
     assert decision.outcome.state is State.ACCEPTED
+
+
+def test_rank_agreed_at_the_counter_is_the_place_of_that_day() -> None:
+    """RD 67; CC 409: its number is read in the order in which the counter booked it, and kept by the next row."""
+    first = c.mortgage_row(right_id="0.2", rank_at_registration=2)
+    told = replace(
+        c.mortgage_row(mortgagees=(c.OTHER_BANK,), proof=CertificateRef(number="新证明")),
+        right_id="",
+        case_number="T1",
+        rank_at_registration=3,
+        agreed_rank=1,
+        priority_date=c.NOW - 2 * HOUR,
+    )
+    [booked] = of(decide(world(first), counter(7, unit(told))), RightBooked)
+    assert booked.right.agreed_place.before == ("0.2",)
+    changed = replace(told, case_number="T2", claim_amount_fen=1)
+    here = world(first, booked.right)
+    [again] = of(
+        decide(here, counter(7, unit(changed, supersedes="T1"), case_number="T2"), index=8), RightBooked
+    )
+    assert (again.right.identity, again.right.agreed_place) == (
+        booked.right.right_id,
+        booked.right.agreed_place,
+    )

@@ -14,9 +14,8 @@ from gateway.cases.decision import Decision
 from gateway.cases.effects import ApplicationRecorded, EventRecorded
 from gateway.cases.model import Application
 from gateway.cases.terms import ReleaseGround
-from gateway.kinds.law import CHINA
 from gateway.kinds.payoff_deadline import owing, payoff_until
-from gateway.register.calendar import PACKAGED
+from gateway.register.calendar import CHINA, PACKAGED
 from tests.support import cases as c
 from tests.support import deals as d
 from tests.support.play import Play

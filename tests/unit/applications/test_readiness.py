@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from gateway.applications.readiness import Ground, waits_of
 from gateway.cases.model import CLOSED, Application, Awaited, Kind, State
-from gateway.kinds.law import CHINA
+from gateway.register.calendar import CHINA
 from gateway.register.findings import Severity
 from gateway.register.reasons import finding
 from tests.support.cases import BANK, BANK_USCC, NOW, OTHER_BANK, UNIT

@@ -56,7 +56,8 @@ def _scene(operation: str, variant: str = "*") -> Scene:
 
 def _rewritten(old: Any = b.M1, bank: Party = A, **changes: Any) -> MortgageChange:
     """The mortgage of record is rewritten to the buyer."""
-    content = b.content(old, **{"mortgagors": (Y,), "debtors": (Y,), "mortgagees": (bank,), **changes})
+    own = {"mortgagors": (Y,), "debtors": (Y,), "mortgagor_relation": MortgagorRelation.DEBTOR}
+    content = b.content(old, **{**own, "mortgagees": (bank,), **changes})
     items = (ChangeItem.MORTGAGOR, ChangeItem.DEBTOR)
     return MortgageChange(
         units=old.units, proof=old.proof, items=items, content=content, applicants=(S, Y, bank)

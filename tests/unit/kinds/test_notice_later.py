@@ -362,8 +362,9 @@ def test_reissue_changes_the_number_and_nothing_else() -> None:
     play = played(c.mortgage_row())
     play.book(filed(play, reissue(), applicant=A, kind=Kind.MORTGAGE))
     [row] = play.state().mortgages
-    same = replace(row, right_id="0.2", proof=c.mortgage_row().proof)
+    same = replace(row, right_id="0.2", proof=c.mortgage_row().proof, began_as="", replaced_proofs=())
     assert same == c.mortgage_row()
+    assert (row.identity, row.replaced_proofs) == ("0.2", (c.PROOF,))
     assert row.proof.number != c.PROOF
 
 

@@ -71,7 +71,7 @@ def test_findings_are_read_through_short_forms_and_from_other_files() -> None:
     rules = {rule.name: rule for rule in rules_in(mortgage_release.conditions)}
     [none] = rules["conditions"].stated
     assert (none.code, none.rule, none.article) == ("N-BARRED", "R-CONFLICT", "OS 4.8; RD 70")
-    assert none.zh == "登记簿上没有证明号为 … 的现势抵押权"
+    assert none.zh == "登记簿上没有证明号为 … 的现势抵押权…"
     assert rules["units_agree"].stated[0].article == "RD 70"
     assert rules["_undertaking"].doc.startswith("A release on an undertaking is booked together")
 

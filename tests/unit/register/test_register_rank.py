@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-import pytest
+from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from gateway.register.model import Mortgage
-from gateway.register.rank import adverse_to, current_ranks, rank_from
+from gateway.register.rank import adverse_to, current_ranks, place_agreed, rank_from
 from tests.support.register_state import at, mortgage, state_of
 
 LATER = at("2027-01-01T10:00:00")
@@ -94,21 +95,62 @@ def _second_and_third() -> tuple[Mortgage, Mortgage]:
     return _booked("b", "2022-01-01", 2), _booked("c", "2023-01-01", 3)
 
 
-def test_nobody_is_passed_by_an_agreed_rank_without_being_asked() -> None:
-    """RD 67; CC 409: of a rank 2 agreed now the register's order makes the first, so the first is asked too."""
-    first, second = _second_and_third()
-    new = _booked("n", "2026-01-01", 3, agreed_rank=2)
-    assert current_ranks([first, second, new]) == {"n": 1, "b": 2, "c": 3}
-    assert [m.right_id for m in adverse_to(state_of(first, second), 2)] == ["b", "c"]
+def _agreed(right_id: str, day: str, rank: int, rows: Sequence[Mortgage]) -> Mortgage:
+    """A mortgage booked that day on a unit with these, at a rank that its parties agreed on with them."""
+    state, when = state_of(*rows), at(f"{day}T10:00:00")
+    place = place_agreed([state], rank, row=right_id, at=when)
+    return _booked(right_id, day, rank_from(state, when), agreed_rank=rank, agreed_place=place)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an agreed rank is read among printed ranks, not as the place of that day"
-)
 def test_agreed_rank_is_the_place_on_the_day_of_the_agreement() -> None:
     """RD 67; CC 409: second behind the mortgage that is first now, whatever that one was printed with."""
-    new = _booked("n", "2026-01-01", 3, agreed_rank=2)
-    assert current_ranks([*_second_and_third(), new]) == {"b": 1, "n": 2, "c": 3}
+    rows = _second_and_third()
+    new = _agreed("n", "2026-01-01", 2, rows)
+    assert current_ranks([*rows, new]) == {"b": 1, "n": 2, "c": 3}
+    assert [m.right_id for m in adverse_to(state_of(*rows), 2)] == ["c"]
+
+
+def test_agreed_rank_told_as_a_number_alone_is_read_among_the_printed_ones() -> None:
+    """Another system's agreement (an import): all there is are the numbers that it printed."""
+    told = _booked("n", "2026-01-01", 3, agreed_rank=2)
+    assert current_ranks([*_second_and_third(), told]) == {"n": 1, "b": 2, "c": 3}
+
+
+def test_agreed_place_outlives_whoever_gave_way() -> None:
+    """CC 409: whoever did not give way stays before it, though everybody who did is gone; later ones stay behind."""
+    first, second = _second_and_third()
+    new = _agreed("n", "2026-01-01", 2, (first, second))
+    later = _booked("d", "2026-06-01", 4)
+    assert current_ranks([new, later, first]) == {"b": 1, "n": 2, "d": 3}
+    assert current_ranks([new, later, second]) == {"n": 1, "c": 2, "d": 3}
+    assert current_ranks([later, new]) == {"n": 1, "d": 2}
+
+
+def test_agreed_place_follows_a_mortgage_into_its_next_row() -> None:
+    """RD 68: who gave way was changed since, under another row's id, and stands behind all the same."""
+    first, second = _second_and_third()
+    new = _agreed("n", "2026-01-01", 2, (first, second))
+    changed = replace(second, right_id="x", began_as="c", booked_at=LATER)
+    assert current_ranks([changed, new, first]) == {"b": 1, "n": 2, "x": 3}
+
+
+def test_second_agreement_passes_the_first_by_its_parties_word() -> None:
+    """CC 409: n was agreed first of two; a later agreement puts m first, beside nobody."""
+    first, second = _second_and_third()
+    new = _agreed("n", "2026-01-01", 2, (first, second))
+    newest = _agreed("m", "2026-02-01", 1, (first, second, new))
+    assert current_ranks([first, second, new, newest]) == {"m": 1, "b": 2, "n": 3, "c": 4}
+    beside = _agreed("k", "2026-03-01", 1, (first, second, new, newest))
+    ranks = current_ranks([first, second, new, newest, beside])
+    assert ranks == {"m": 1, "k": 1, "b": 2, "n": 3, "c": 4}
+
+
+def test_converted_pre_notice_keeps_its_date_beside_an_agreement() -> None:
+    """SIG 52: of before the agreement and no party to it, it goes behind whom it was behind, before later ones."""
+    first, second = _second_and_third()
+    new = _agreed("n", "2026-01-01", 3, (first, second))
+    converted = _booked("p", "2026-05-01", 4, priority_date=at("2025-01-01T10:00:00"))
+    assert current_ranks([new, converted, second, first]) == {"b": 1, "c": 2, "p": 3, "n": 4}
 
 
 def test_entries_of_one_instant_rank_in_their_order() -> None:
@@ -117,11 +159,8 @@ def test_entries_of_one_instant_rank_in_their_order() -> None:
     assert current_ranks([tenth, ninth]) == {"9.1": 1, "10.1": 2}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a changed row has a new id, and nothing else tells rows of one instant apart"
-)
 def test_change_keeps_the_place_among_mortgages_of_one_instant() -> None:
     """RD 68: entry 9 was changed in entry 30; printed alike because the first was released in between."""
     changed = _booked("30.1", "2026-01-01", 2)
-    changed = msgspec.structs.replace(changed, booked_at=LATER)
+    changed = replace(changed, booked_at=LATER, began_as="9.1")
     assert current_ranks([changed, _booked("10.1", "2026-01-01", 2)]) == {"30.1": 1, "10.1": 2}
