@@ -24,6 +24,7 @@ from gateway.applications.booking import Ahead, BookedPhase
 from gateway.applications.counting import counted_of
 from gateway.applications.daily import count_submission
 from gateway.applications.insisting import insisted
+from gateway.applications.limits import reminders_before
 from gateway.applications.named import check_named
 from gateway.cases.decision import Decision
 from gateway.cases.errors import KindNotAvailable
@@ -88,10 +89,12 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
     if any(f.severity is Severity.BLOCKS for f in findings):
         return _answer(world, submission, draft, Result.NOT_ACCEPTED, findings, moment, counted)
     if is_awaiting(findings, awaiting):
+        expires_at = moment.now + dt.timedelta(days=world.profile.awaiting_parties_days)
         draft = replace(
             draft,
             state=State.AWAITING_PARTIES,
-            parties_expire_at=moment.now + dt.timedelta(days=world.profile.awaiting_parties_days),
+            parties_expire_at=expires_at,
+            reminders=reminders_before(expires_at, world.profile, moment.now),
             awaiting=institutions_of(awaiting),
         )
         return _answer(world, submission, draft, Result.AWAITING_PARTIES, findings, moment, counted, awaiting)

@@ -24,7 +24,7 @@ from gateway.kinds.named import keys, no_such_right, pre_notice_named, units_agr
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import PreNotice, Seizure, SeizureKind, UnitState
 from gateway.register.reasons import finding
-from gateway.register.states import SALE_KINDS, pre_seized_notices
+from gateway.register.states import SALE_KINDS, is_first_registered, pre_seized_notices
 
 OPERATION: Final = "PRE_NOTICE_CONVERT"
 
@@ -58,7 +58,9 @@ def conditions(op: PreNoticeConvert, states: Sequence[UnitState], case: Case, fi
     if notice is None:
         return [no_such_right(op.proof, field + ".proof", "预告登记", "pre-notice", "RD 85; OS 4.8")]
     found = units_agree(op.units, notice.units, field, "RD 85")
-    found += _fits(op, notice, field) + _lapsed(notice, case, field)
+    found += _fits(op, notice, field)
+    if all(is_first_registered(state) for state in states):
+        found += _lapsed(notice, case, field)
     for state in states:
         found += _final(op, state, notice, case, field)
     return found
