@@ -46,6 +46,7 @@ from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
 from gateway.kinds.stated import check_available, stated_findings
+from gateway.kinds.wards import ward_findings
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import UnitState, Value
 from gateway.register.reasons import finding
@@ -159,12 +160,13 @@ def _examine_step(
     wanted = law.applicants(operation, here)
     findings, awaiting = applicant_findings(wanted, operation, case, field)
     asked, consenting = consenter_findings(operation.consenters, case, field)
+    wards, guardians = ward_findings(wanted, here, law.names_rights(operation, here), case, field)
     findings += _not_named(wanted, operation, case, field)
-    findings += asked
+    findings += asked + wards
     findings += paper_findings(law.papers(operation, here), case, field)
     findings += law.conditions(operation, here, case, field)
     findings += _only_a_person(world, law.only_a_person(operation, here, case, field), operation, field)
-    return findings, awaiting + consenting
+    return findings, awaiting + consenting + guardians
 
 
 def _not_named(wanted: Sequence[Applicant], operation: Operation, case: Case, field: str) -> list[Finding]:

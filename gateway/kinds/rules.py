@@ -212,7 +212,11 @@ _ALWAYS: Final = (
         _FIXED,
     ),
     _rule(
-        "WARD_OWNER", "CC 35; RD 11", "权利人均具有完全民事行为能力", "no owner is a minor or a ward", _FIXED
+        "WARD_OWNER",
+        "CC 35; RD 11",
+        "权利人和当事人均具有完全民事行为能力",
+        "no owner or party is a minor or a ward",
+        _FIXED,
     ),
     _rule("NO_AGENT", "RD 12(3)", "当事人本人申请", "the parties apply themselves", _FIXED),
     _rule(

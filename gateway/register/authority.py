@@ -166,7 +166,7 @@ class Profile(Value, frozen=True, kw_only=True):
     pre_2021_changed_to_none: str = "REFER"
     two_thirds_disposal: str = "REFER"
     securer_without_consent: str = "REFER"
-    minors: str = "REFER"
+    minors: str = "REFER"  # an owner, or a party, under guardianship
     convert_on_transfer: bool = False
     lock_payee_to_seller: bool = False
     risk_notice_required: bool = False

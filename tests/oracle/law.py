@@ -74,6 +74,7 @@ def _look(register: dict[str, Any], application: dict[str, Any], place: int | No
             told["bars"].add(("", "R-CONFLICT"))
             continue
         _who(step, flat, application, number, told)
+        _guardians(step, flat, register, application, told)
         _papers(papers_of_step(step, flat), application, told)
         _agrees(step, flat, now, application, told)
         _register(step, flat, register, application, place, told)
@@ -105,7 +106,27 @@ def _who(
 ) -> None:
     """Whoever must apply, or is named as an applicant, has signed; else the case awaits it (handbook 3.6)."""
     wanted = applicants(step, flat) + (sorted(application["names"]) if number == 0 else [])
-    told["awaited"] |= {one for one in wanted if one not in application["bound"]}
+    there = application["bound"] | ({"K"} if "G" in application["bound"] else set())  # G signs for K too
+    told["awaited"] |= {one for one in wanted if one not in there}
+
+
+def _guardians(
+    step: dict[str, Any],
+    flat: dict[str, Any],
+    register: dict[str, Any],
+    application: dict[str, Any],
+    told: dict[str, Any],
+) -> None:
+    """A ward that buys applies by its guardian, who proves to be one (RD 11); what it has is the table's question."""
+    has = set(flat["owners"])
+    if "notice" in step:
+        has.add(flat["notices"][step["notice"]]["holder"])
+    for _ in (set(applicants(step, flat)) & set(register["wards"])) - has:
+        told["person"] = True
+        if "G" not in application["bound"]:
+            told["awaited"].add("G")
+        if "G" not in application["consents"].get("GUARDIAN", set()):
+            told["bars"].add(("N-INCOMPLETE", ""))
 
 
 def _papers(asked: dict[str, set[str]], application: dict[str, Any], told: dict[str, Any]) -> None:

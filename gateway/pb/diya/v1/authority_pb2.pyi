@@ -556,7 +556,7 @@ class Profile(_message.Message):
     securer_without_consent: Global___Stance.ValueType
     """第三人担保未同意 · What to do when a third party that secured the debt did not consent to its passing."""
     minors: Global___Stance.ValueType
-    """涉未成年人 · What to do when an owner is a minor or otherwise under guardianship; never ALLOW by rule."""
+    """涉未成年人 · What to do when an owner or a party is a minor or otherwise under guardianship; never ALLOW by rule."""
     convert_on_transfer: _builtins.bool
     """转本随转移自动办理 · A mortgage pre-notice turns into the mortgage with the transfer, without an application."""
     lock_payee_to_seller: _builtins.bool
