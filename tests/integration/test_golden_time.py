@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,15 @@ from gateway.client import manifest as build
 from gateway.client import operations
 from gateway.client.session import Answer
 from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY
-from gateway.pb.diya.v1 import codes_pb2, finding_pb2, operations_pb2, outcome_pb2, register_pb2
-from gateway.register.model import PreNotice, SeizureKind
+from gateway.kinds.law import CHINA
+from gateway.pb.diya.v1 import codes_pb2, common_pb2, finding_pb2, operations_pb2, outcome_pb2, register_pb2
+from gateway.register.calendar import PACKAGED
+from gateway.register.model import Party, PreNotice, SeizureKind
 from gateway.register.sample import SampleUnit
 from tests.integration.test_clockwork import heard, until
 from tests.integration.test_desk_service import board, ground
 from tests.integration.test_golden_modes import Y, between_two_banks, people, release_by_a, sale_notice, whole
+from tests.support.calendars import published
 from tests.support.dealing import (
     approve,
     citizen,
@@ -33,7 +37,8 @@ from tests.support.dealing import (
     taxed,
     told,
 )
-from tests.support.feeding import Counter, seizure
+from tests.support.feeding import Counter, day, person, seizure, stamp
+from tests.support.played import audited
 from tests.support.stage import MovedClock, Town, town_of
 from tests.support.steps import CLAIM_FEN, agreed, content, converted_mortgage, converted_sale, sold
 
@@ -225,3 +230,109 @@ async def payoff_events(town: Town, name: str) -> list[str]:
             if e.application == name
         ]
     return [kind for kind in kinds if kind.startswith("PAYOFF_")]
+
+
+async def test_days_of_a_pre_sale_begin_with_the_first_registration_of_the_counter(own_folder: Path) -> None:
+    """CC 221: the hand-over that was agreed passes and nothing is due; the counter books the building, the bank is told
+    and warned 60 days later. A gateway that was down over the first registration learns it from the feed.
+    """
+    clock = MovedClock()
+    async with town_of(own_folder, clock=clock) as town:
+        operator = await town.operator()
+        for year in {clock().year, clock().year + 1, clock().year + 2} - PACKAGED.years.keys():
+            await operator.import_calendar(published(year).encode())
+        code = town.flat().unit_code[:-4] + "9998"
+        today = clock().astimezone(CHINA).date()
+        agreed_on = today + dt.timedelta(days=10)
+        told_unit = unbuilt(code, pre_notices=[pre_sale_mortgage(code, agreed_on)])
+        counter = Counter(town, "jiangyin")
+        noted = await counter.say(
+            type=codes_pb2.REGISTRATION_TYPE_PRE_NOTICE,
+            case_number="T-901",
+            booked_at=stamp(clock()),
+            units=[told_unit],
+        )
+        assert noted.outcome.findings == []
+        registrar = await town.client(REGISTRAR_KEY)
+        clock.move(150 * DAY)
+        town.gateway.clockwork.look()
+        [row] = (await registrar.get_unit(code)).unit_state.pre_notices
+        assert (row.status, row.HasField("convertible_until")) == (register_pb2.PRE_NOTICE_STATUS_LIVE, False)
+        booked = await counter.say(
+            type=codes_pb2.REGISTRATION_TYPE_FIRST,
+            case_number="T-902",
+            booked_at=stamp(clock()),
+            units=[unbuilt(code, ownerships=[first_title(code)])],
+        )
+        assert booked.outcome.findings == []
+        assert [e.unit_code for e in await of_unit(town, code, "PRE_NOTICE_STANDS")] == [code]
+        shown = (await registrar.get_unit(code)).unit_state
+        first_day = clock().astimezone(CHINA).date()
+        assert shown.unit.first_registered
+        assert shown.pre_notices[0].registrable_from == day(first_day)
+        sixty = dt.datetime.combine(first_day + dt.timedelta(days=60), dt.time(), CHINA)
+        clock.move((sixty - clock()).total_seconds())
+        town.gateway.clockwork.look()
+        assert [e.unit_code for e in await of_unit(town, code, "PRE_NOTICE_LAPSING")] == [code]
+    report = await asyncio.to_thread(audited, own_folder, "jiangyin")
+    assert report.ok, report.divergences
+
+
+def unbuilt(code: str, **rights: Any) -> register_pb2.UnitState:
+    """A flat that the plans show."""
+    return register_pb2.UnitState(
+        unit=register_pb2.Unit(unit_code=code, location="示例路 9 号 998 室"), **rights
+    )
+
+
+def pre_sale_mortgage(code: str, registrable_from: dt.date) -> register_pb2.PreNotice:
+    """B's, given by Y, with a day for the hand-over."""
+    return register_pb2.PreNotice(
+        unit_codes=[code],
+        kind=codes_pb2.PRE_NOTICE_KIND_PRESALE_MORTGAGE,
+        holders=[common_pb2.Person(name=B.name, identity=uscc(B))],
+        obligors=[person(Y)],
+        claim_amount=build.money(CLAIM_FEN),
+        registrable_from=day(registrable_from),
+        proof=common_pb2.CertificateReference(
+            number="苏(2026)江阴市不动产证明第0990001号",
+            scheme=common_pb2.CERTIFICATE_SCHEME_NATIONAL,
+            medium=common_pb2.CERTIFICATE_MEDIUM_PAPER,
+        ),
+        status=register_pb2.PRE_NOTICE_STATUS_LIVE,
+        booking=register_pb2.Booking(case_number="T-901", booked_by="大厅甲"),
+    )
+
+
+def uscc(party: Party) -> common_pb2.Identity:
+    """An institution's number."""
+    return common_pb2.Identity(kind=codes_pb2.ID_KIND_USCC, number=party.id_number)
+
+
+def first_title(code: str) -> register_pb2.Ownership:
+    """The developer's; a citizen's here, which is all one to the days."""
+    return register_pb2.Ownership(
+        unit_code=code,
+        owners=[register_pb2.Owner(person=person(Z))],
+        co_ownership=codes_pb2.CO_OWNERSHIP_SOLE,
+        titles=[
+            common_pb2.CertificateReference(
+                number="苏(2026)江阴市不动产权第0990002号",
+                scheme=common_pb2.CERTIFICATE_SCHEME_NATIONAL,
+                medium=common_pb2.CERTIFICATE_MEDIUM_PAPER,
+            )
+        ],
+        booking=register_pb2.Booking(case_number="T-902", booked_by="大厅甲"),
+    )
+
+
+async def of_unit(town: Town, code: str, kind: str) -> list[outcome_pb2.Event]:
+    """The events of a kind that bank B is told of a unit, once there is one."""
+    client = await town.client("bank-b")
+    found = []
+    async with asyncio.timeout(20):
+        async for event in client.watch_events():
+            if event.unit_code == code and event.kind == outcome_pb2.EventKind.Value(f"EVENT_KIND_{kind}"):
+                found.append(event)
+                return found
+    raise AssertionError("the stream ended")
