@@ -148,7 +148,8 @@ def _first_registered(book: FeedBook, code: str, told: CounterUnit, booked_at: d
         book.put_unit(replace(built, holds=state.unit.holds, first_registered=True))
     day = booked_at.astimezone(CHINA).date()
     for notice in state.pre_notices:
-        book.move_term(registrable_since(notice, day))
+        if all(is_first_registered(on) for on in map(book.states.get, notice.units) if on is not None):
+            book.move_term(registrable_since(notice, day))
 
 
 def _booked_meanwhile(book: FeedBook, code: str, act: CounterEntry, booked_at: dt.datetime) -> list[AnyRight]:

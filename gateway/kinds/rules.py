@@ -258,6 +258,13 @@ _ALWAYS: Final = (
         "a pre-notice or dissent that is presumed to have lapsed is confirmed to have",
         _FIXED,
     ),
+    _rule(
+        "OBLIGOR_OWNS",
+        "CC 221, 1161",
+        "预告登记的义务人仍为不动产权利人",
+        "who promised the registration in the pre-notice still owns",
+        _FIXED,
+    ),
     _rule("NOT_PRE_SEIZED", "法发〔2004〕5号", "权利人未被预查封", "the holder is not pre-seized", _FIXED),
     _rule(
         "NOTHING_RESTS_ON_IT",

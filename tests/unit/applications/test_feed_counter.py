@@ -130,6 +130,20 @@ def test_day_that_was_agreed_counts_from_the_first_registration_on(
     assert (moved.registrable_from, moved.warned_days, moved.lapse_presumed_on) == (runs_from, 0, None)
 
 
+def test_flat_with_its_garage_is_registrable_once_both_are() -> None:
+    """One pre-notice over two units: the days begin with the first registration that is the last."""
+    other = c.UNIT[:-4] + "9999"
+    both = noted(units=(c.UNIT, other))
+    flat = UnitState(unit=UNBUILT.unit, rights=(both,))
+    garage = UnitState(unit=replace(UNBUILT.unit, unit_code=other), rights=(both,))
+    act = counter(7, unit(sold()), type="FIRST")
+    assert of(decide(world(units={c.UNIT: flat, other: garage}), act), PreNoticeTermMoved) == []
+    built = c.unit_state(both).rights
+    registered = UnitState(unit=replace(garage.unit, first_registered=True), rights=built)
+    [moved] = of(decide(world(units={c.UNIT: flat, other: registered}), act), PreNoticeTermMoved)
+    assert moved.registrable_from == DAY
+
+
 def test_sale_of_a_unit_that_had_its_owner_moves_no_days() -> None:
     """Only the first registration begins them."""
     decision = decide(world(noted(registrable_from=DAY)), counter(7, unit(sold())))
