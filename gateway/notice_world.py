@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from gateway.applications.events import counter_name
 from gateway.applications.pre_notice_term import NoticeWorld
 from gateway.register.model import PreNotice
+from gateway.register.states import is_first_registered
 from gateway.storage.settings import Settings
 from gateway.storage.working import Wants, Working
 
@@ -29,6 +30,7 @@ def notice_world_of(working: Working, unit_code: str, right_id: str) -> NoticeWo
     cases = {case.application_id: case for code in notice.units for case in working.open_cases(code)}
     return NoticeWorld(
         notice=notice,
+        is_registrable=all(is_first_registered(on) for on in map(working.unit_state, notice.units) if on),
         calendar=working.settings.calendar_in_force,
         open_cases=tuple(cases.values()),
         institutions=working.settings.institutions,

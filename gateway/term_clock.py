@@ -16,7 +16,7 @@ import msgspec
 
 from gateway.applications.accepting import Answered
 from gateway.applications.expiry import NothingDue
-from gateway.applications.pre_notice_term import decide_due, due_at
+from gateway.applications.pre_notice_term import NotYetRegistrable, decide_due, due_at
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, CalendarSet, PreNoticeTermMoved, RightBooked
 from gateway.cases.model import Moment
@@ -25,7 +25,7 @@ from gateway.notice_world import notice_world_of, wants_of_notice
 from gateway.register.model import PreNotice
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
-from gateway.storage.working import Working
+from gateway.storage.working import Working, instant
 from signing.envelope import pae
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,9 @@ class TermClock:
     async def _prompt(self, registry: str, notice: PreNotice) -> bool:
         """One internal command; False when nothing could be entered yet."""
         try:
-            await self._sequencer.ask(_command(registry, notice))
+            await self._sequencer.ask(_command(registry, notice, self._clock()))
+        except NotYetRegistrable:
+            return True  # the entry of the first registration moves its term, and brings it back here
         except NothingDue:
             return False  # a case is open that names it, or it has moved on, which its own commit tells
         except Exception:
@@ -116,9 +118,11 @@ class TermClock:
         return True
 
 
-def _command(registry: str, notice: PreNotice) -> Command:
-    step = f"{notice.right_id}/{notice.registrable_from}/{notice.warned_days}"
-    payload = pae(CLOCKWORK_TYPE, _encode(TermPrompt(notice.right_id, "TERM", step)))
+def _command(registry: str, notice: PreNotice, now: dt.datetime) -> Command:
+    """Each look is a request of its own: a term that was set anew may come by the same steps again, and what was done
+    already is found done under the lock.
+    """
+    payload = pae(CLOCKWORK_TYPE, _encode(TermPrompt(notice.right_id, "TERM", instant(now))))
     digest = hashlib.sha256(payload).hexdigest()
     request_id = f"term/{digest[:32]}"
     answered = Answered(kind="", institution="", request_id=request_id, payload_sha256=digest)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.applications import events
 from gateway.applications.booking import BookedPhase, Settled, book_or_wait
-from gateway.applications.limits import promised_days, provisional_date, with_deadlines
+from gateway.applications.limits import promise_of, provisional_date, with_deadlines
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     AnyEffect,
@@ -109,14 +109,17 @@ def accept(world: World, draft: Application, moment: Moment) -> Application:
     """
     serial = world.counters.get("case", 0) + 1
     today = moment.now.astimezone(CHINA).date()
+    days, hours = promise_of(world.profile, draft.mode, draft.operations)
     accepted = replace(
         draft,
-        promised_days=promised_days(world.profile, draft.mode, draft.operations),
+        promised_days=days,
+        promised_hours=hours,
         accepted_at=moment.now,
         accepted_by=world.rules.officer if world.rules is not None else "",
         accepted_index=moment.index,
         case_number=format_case_number(today, draft.units[0][:6], serial),
         parties_expire_at=None,
+        reminders=(),
         awaiting=(),
     )
     return with_deadlines(accepted, world.calendar)
@@ -216,6 +219,7 @@ def record(
         case_number=row.case_number,
         accepted_at=row.accepted_at,
         deadline=row.deadline,
+        deadline_at=row.deadline_at,
         deadline_provisional=row.deadline_provisional,
         statutory_deadline=row.statutory_deadline,
         statutory_provisional=row.statutory_provisional,

@@ -11,7 +11,8 @@ import datetime as dt
 
 from msgspec.structs import replace
 
-from gateway.applications.feed_book import FeedBook
+from gateway.applications.feed_book import CHINA, FeedBook
+from gateway.applications.pre_notice_term import registrable_since
 from gateway.applications.restrictions import enter, find_row, lift
 from gateway.cases.feed import CounterCase, CounterEntry, CounterUnit
 from gateway.register.model import (
@@ -27,6 +28,7 @@ from gateway.register.model import (
     certificate_numbers,
 )
 from gateway.register.rank import place_agreed, rank_from
+from gateway.register.states import is_first_registered
 
 #: DJLX 500: while such a case is open, other cases on the unit wait (SH 31).
 CORRECTION = "CORRECTION"
@@ -122,8 +124,9 @@ def _book_unit(book: FeedBook, act: CounterEntry, told: CounterUnit, booked_at: 
     if code not in book.states:
         book.conflict(code, "登记簿中没有该单元", "the register has no such unit")
         return
+    before = book.states[code]
     if act.type == CORRECTION:
-        book.put_unit(replace(book.states[code].unit, holds=told.holds))
+        book.put_unit(replace(before.unit, holds=told.holds))
         if _is_being_corrected(book, code, but=act.case_number):
             book.hold(code, UnitHold.CORRECTION_PENDING)
     disagrees = _booked_meanwhile(book, code, act, booked_at)
@@ -140,6 +143,24 @@ def _book_unit(book: FeedBook, act: CounterEntry, told: CounterUnit, booked_at: 
         if isinstance(right, Ownership) and disagrees:
             continue  # whose the unit is, a person finds out; our later booking is never undone by us
         _book_right(book, act, right, superseded, booked_at)
+    if not is_first_registered(before):
+        _first_registered(book, code, told, booked_at)
+
+
+def _first_registered(book: FeedBook, code: str, told: CounterUnit, booked_at: dt.datetime) -> None:
+    """An owner stands in the register: that is the unit's first registration, and what was noted before can be
+    registered from this day on (CC 221; RD 24, 85; handbook 3.5).
+    """
+    state = book.states[code]
+    if state.ownership is None:
+        return
+    if not state.unit.first_registered:
+        built = told.unit or state.unit
+        book.put_unit(replace(built, holds=state.unit.holds, first_registered=True))
+    day = booked_at.astimezone(CHINA).date()
+    for notice in state.pre_notices:
+        if all(is_first_registered(on) for on in map(book.states.get, notice.units) if on is not None):
+            book.move_term(registrable_since(notice, day))
 
 
 def _booked_meanwhile(book: FeedBook, code: str, act: CounterEntry, booked_at: dt.datetime) -> list[AnyRight]:

@@ -14,6 +14,9 @@ KIND_OF_STATE = {state: f"APPLICATION_{state.value}" for state in State}
 #: Event of a certificate that no longer proves a live right.
 CERTIFICATE_ENDED = "CERTIFICATE_ENDED"
 
+#: Event of a pre-notice whose 90 days run from another day than was known.
+PRE_NOTICE_STANDS = "PRE_NOTICE_STANDS"
+
 #: Event of a leg of the funds plan that became payable.
 FUNDS_LEG_DUE = "FUNDS_LEG_DUE"
 

@@ -19,7 +19,7 @@ from gateway.applications.payoff_watch import decide_payoff
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused
-from gateway.cases.model import CLOSED, Application, Moment, Result, State
+from gateway.cases.model import CLOSED, PARTIES_REMINDED, Application, Moment, Result, State
 from gateway.register.findings import Finding, Severity
 from gateway.register.reasons import finding
 
@@ -60,13 +60,29 @@ def decide_overdue(dossier: Dossier, answered: Answered, moment: Moment) -> Deci
 
 
 def decide_woken(dossier: Dossier, answered: Answered, moment: Moment) -> Decision:
-    """What the clock brings: a state that has run out, or a booked phase's payoff. Raises NothingDue."""
+    """What the clock brings: a state that has run out, a reminder, or a booked phase's payoff. Raises NothingDue."""
     row = dossier.row
+    if row.state is State.AWAITING_PARTIES and not is_overdue(row, moment):
+        return _remind(dossier, answered, moment)
     if row.state is not State.BOOKED:
         return decide_overdue(dossier, answered, moment)
     if row.wakes_at is None or moment.now < row.wakes_at:
         raise NothingDue
     return decide_payoff(dossier.world, row, answered, moment)
+
+
+def _remind(dossier: Dossier, answered: Answered, moment: Moment) -> Decision:
+    """Whoever has not signed or consented is reminded, and who filed hears it too; several that were missed, once.
+
+    It changes nothing else: the case has no place and no clock, and ends at its time (handbook 3.6).
+    """
+    row = dossier.row
+    to_come = tuple(at for at in row.reminders if at > moment.now)
+    if to_come == row.reminders:
+        raise NothingDue
+    reminded = replace(row, reminders=to_come, reminded_at=moment.now)
+    kind = replace(answered, kind="application.reminded")
+    return record(dossier.world, kind, reminded, Result.AWAITING_PARTIES, moment, tells=PARTIES_REMINDED)
 
 
 _KINDS = {

@@ -10,7 +10,7 @@ import datetime as dt
 
 from msgspec.structs import replace
 
-from gateway.applications.events import CERTIFICATE_ENDED, counter_name
+from gateway.applications.events import CERTIFICATE_ENDED, PRE_NOTICE_STANDS, counter_name
 from gateway.cases.effects import (
     AnyEffect,
     ApplicationRecorded,
@@ -18,6 +18,7 @@ from gateway.cases.effects import (
     CounterCaseRecorded,
     CounterMoved,
     EventRecorded,
+    PreNoticeTermMoved,
     RightBooked,
     RightEnded,
     UnitRecorded,
@@ -30,6 +31,7 @@ from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     AnyRight,
     Party,
+    PreNotice,
     Unit,
     UnitHold,
     UnitState,
@@ -155,6 +157,27 @@ class FeedBook:
         booked = self.book(going_on(old, new))
         self.end(old, reason, case_number=new.case_number, by=booked)
         return booked
+
+    def move_term(self, notice: PreNotice) -> None:
+        """The 90 days of a live pre-notice as they now run; its holders, and who was shown its proof, are told."""
+        for code in notice.units:
+            state = self.states.get(code)
+            if state is not None:
+                rights = tuple(notice if r.right_id == notice.right_id else r for r in state.rights)
+                self.states[code] = UnitState(unit=state.unit, rights=rights)
+        self.effects.append(
+            PreNoticeTermMoved(
+                right_id=notice.right_id,
+                registrable_from=notice.registrable_from,
+                warned_days=notice.warned_days,
+                lapse_presumed_on=notice.lapse_presumed_on,
+            )
+        )
+        identifier = self.world.certificates_by_number.get(notice.proof.number, "")
+        shown = self.world.certificate_holders.get(identifier, ())
+        known = (*(self.registered(holder) for holder in notice.holders), *shown)
+        for uscc in sorted({uscc for uscc in known if uscc in self.world.institutions}):
+            self.tell(uscc, PRE_NOTICE_STANDS, unit_code=notice.units[0], certificate=identifier)
 
     # -- cases and those who are told ----------------------------------------------------------------------------
 

@@ -1,9 +1,11 @@
 """The 90 days of a pre-notice (CC 221; handbook 3.5): warnings, the presumption, the registrar who confirms it. Pure.
 
-A pre-notice lapses when nobody applies within 90 days of the registration becoming possible. The register rarely knows
-that of itself, so nothing ends by the clock: its holders are warned at 60, 75 and 85 days; past the last day (rolled
-to a working day, CC 203) it is *presumed* to have lapsed, and a registrar confirms it, or states from when it was
-registrable. In a year whose days off nobody has published not even that: the last day is not known (handbook 10).
+A pre-notice lapses when nobody applies within 90 days of the registration becoming possible. What follows from the
+register is computed: the days of a pre-sale begin with the first registration that the counter books, never before,
+whatever day was agreed. The rest (hand-over, a condition met) the register does not know of itself, so nothing ends by
+the clock: its holders are warned at 60, 75 and 85 days; past the last day (rolled to a working day, CC 203) it is
+*presumed* to have lapsed, and a registrar confirms it, or states from when it was registrable. In a year whose days off
+nobody has published not even that: the last day is not known (handbook 10).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from gateway.applications.accepting import Answered, check_in_time
-from gateway.applications.events import counter_name
+from gateway.applications.events import PRE_NOTICE_STANDS, counter_name
 from gateway.applications.expiry import NothingDue
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
@@ -48,6 +50,7 @@ class NoticeWorld(Value, frozen=True, kw_only=True):
     """
 
     notice: PreNotice
+    is_registrable: bool = True  # its units have had their first registration
     calendar: Calendar
     open_cases: tuple[OpenCase, ...] = ()
     institutions: Mapping[str, Institution] = {}
@@ -66,6 +69,10 @@ class TermAct(Value, frozen=True, kw_only=True):
     payload_sha256: str
     created_at: dt.datetime
     not_after: dt.datetime
+
+
+class NotYetRegistrable(NothingDue):
+    """Its days do not run before the first registration of its unit, whose entry moves its term."""
 
 
 class TermNotStated(CommandRefused):
@@ -102,9 +109,11 @@ def decide_due(world: NoticeWorld, answered: Answered, moment: Moment) -> Decisi
     """What has come by now: the latest warning that is due, or the presumption. Raises NothingDue.
 
     Steps that were missed are not told one by one. While a case is open that names the pre-notice, whoever holds it has
-    applied: nothing is presumed before that case has ended.
+    applied: nothing is presumed before that case has ended. Before the first registration nothing can be due at all.
     """
     notice, calendar = world.notice, world.calendar
+    if not world.is_registrable:
+        raise NotYetRegistrable
     today = moment.now.astimezone(CHINA).date()
     step = _next(notice, calendar)
     if step is None or today < step[0]:
@@ -152,7 +161,8 @@ def _confirm(world: NoticeWorld, registrar: Registrar, answered: Answered, momen
     """It ends, its proof is void, its holders are told (CC 221). Only past its last day, presumed or not."""
     notice = world.notice
     today = moment.now.astimezone(CHINA).date()
-    last = world.calendar.lapses_after(notice.registrable_from)[0] if notice.registrable_from else None
+    runs_from = notice.registrable_from if world.is_registrable else None
+    last = world.calendar.lapses_after(runs_from)[0] if runs_from else None
     if last is None or today <= last:
         raise TermNotStated(
             f"该预告登记的期限至 {last or '（可申请登记之日未定）'}，尚未届满",
@@ -192,8 +202,20 @@ def _registrable(world: NoticeWorld, day: dt.date, answered: Answered, moment: M
             f"{day} lies before the booking of the pre-notice",
             field="registrable.registrable_from",
         )
-    moved = replace(notice, registrable_from=day, warned_days=0, lapse_presumed_on=None)
-    return _told(world, "registrable", moved, "PRE_NOTICE_STANDS", answered, moment)
+    moved = _running_from(notice, day)
+    return _told(world, "registrable", moved, PRE_NOTICE_STANDS, answered, moment)
+
+
+def registrable_since(notice: PreNotice, first_registered_on: dt.date) -> PreNotice:
+    """The pre-notice once its unit has had its first registration: registrable from then on, or from the later day
+    that the parties agreed on (handbook 3.5).
+    """
+    return _running_from(notice, max(first_registered_on, notice.registrable_from or first_registered_on))
+
+
+def _running_from(notice: PreNotice, day: dt.date) -> PreNotice:
+    """The 90 days begin anew."""
+    return replace(notice, registrable_from=day, warned_days=0, lapse_presumed_on=None)
 
 
 # -- what it comes to ------------------------------------------------------------------------------------------------

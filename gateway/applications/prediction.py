@@ -8,10 +8,9 @@ from __future__ import annotations
 import datetime as dt
 
 from gateway.applications.booking import Ahead
-from gateway.applications.limits import deadline_of
+from gateway.applications.limits import foreseen
 from gateway.cases.model import Manifest, Moment, World
 from gateway.cases.terms import operation_name
-from gateway.register.calendar import CHINA
 from gateway.register.model import Mortgage, Value
 
 
@@ -31,6 +30,7 @@ class Prediction(Value, frozen=True, kw_only=True):
     ranks: tuple[PredictedRank, ...]
     accepted_at: dt.datetime
     deadline: dt.date
+    deadline_at: dt.datetime | None = None
     deadline_provisional: bool
 
 
@@ -41,19 +41,14 @@ def predict(world: World, manifest: Manifest, moment: Moment) -> Prediction:
         for code in manifest.terms.unit_codes
     }
     operations = [operation_name(operation) for operation in manifest.terms.operations]
-    deadline, provisional = deadline_of(
-        world.profile,
-        manifest.terms.mode,
-        tuple(operations),
-        moment.now.astimezone(CHINA).date(),
-        world.calendar,
-    )
+    limit = foreseen(world.profile, manifest.terms.mode, tuple(operations), moment.now, world.calendar)
     return Prediction(
         cases_before=len(set().union(*before.values())) if _queues(operations) else 0,
         ranks=_ranks(world, manifest, moment, {code: len(cases) for code, cases in before.items()}),
         accepted_at=moment.now,
-        deadline=deadline,
-        deadline_provisional=provisional,
+        deadline=limit.day,
+        deadline_at=limit.at,
+        deadline_provisional=limit.provisional,
     )
 
 

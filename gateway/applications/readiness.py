@@ -40,6 +40,7 @@ class Wait(Value, frozen=True, kw_only=True):
     code: str = ""
     zh: str
     en: str
+    reminded_at: dt.datetime | None = None
 
     def is_overdue(self, now: dt.datetime) -> bool:
         """Whether its time has passed."""
@@ -122,6 +123,7 @@ def _parties(row: Application, awaited: Sequence[Awaited], findings: Sequence[Fi
             code="N-NOT_APPLICANT",
             zh=f"{one.name}签署",
             en=f"{one.name} is to sign ({one.role})",
+            reminded_at=row.reminded_at,
         )
         for one in dict.fromkeys(awaited)
     ]
@@ -135,6 +137,7 @@ def _parties(row: Application, awaited: Sequence[Awaited], findings: Sequence[Fi
             code=found.code,
             zh=found.zh,
             en=found.en,
+            reminded_at=row.reminded_at,
         )
         for found in findings
         if found.severity is Severity.AWAITS and found.file
@@ -187,7 +190,7 @@ def _of_registrar(row: Application, ground: Ground, zh: str, en: str) -> Wait:
         ground=ground,
         who=row.claimed_by or _REGISTRAR,
         since=row.accepted_at or row.submitted_at,
-        until=_end_of(row.deadline),
+        until=row.deadline_at or _end_of(row.deadline),
         code=row.suspension,
         zh=zh,
         en=en,

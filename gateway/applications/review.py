@@ -224,6 +224,7 @@ def _ask(world: World, registrar: Registrar, row: Application, act: Act, moment:
         supplement_asked=act.payload_sha256,
         supplement_until=until,
         clock_stopped_on=moment.now.astimezone(CHINA).date(),
+        clock_stopped_at=moment.now,
     )
     return _moved(world, registrar, asked, act, moment, tells="", findings=act.requests)
 

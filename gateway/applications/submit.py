@@ -24,6 +24,7 @@ from gateway.applications.booking import Ahead, BookedPhase
 from gateway.applications.counting import counted_of
 from gateway.applications.daily import count_submission
 from gateway.applications.insisting import insisted
+from gateway.applications.limits import reminders_before
 from gateway.applications.named import check_named
 from gateway.cases.decision import Decision
 from gateway.cases.errors import KindNotAvailable
@@ -45,6 +46,7 @@ from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
 from gateway.kinds.stated import check_available, stated_findings
+from gateway.kinds.wards import ward_findings
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import UnitState, Value
 from gateway.register.reasons import finding
@@ -88,10 +90,12 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
     if any(f.severity is Severity.BLOCKS for f in findings):
         return _answer(world, submission, draft, Result.NOT_ACCEPTED, findings, moment, counted)
     if is_awaiting(findings, awaiting):
+        expires_at = moment.now + dt.timedelta(days=world.profile.awaiting_parties_days)
         draft = replace(
             draft,
             state=State.AWAITING_PARTIES,
-            parties_expire_at=moment.now + dt.timedelta(days=world.profile.awaiting_parties_days),
+            parties_expire_at=expires_at,
+            reminders=reminders_before(expires_at, world.profile, moment.now),
             awaiting=institutions_of(awaiting),
         )
         return _answer(world, submission, draft, Result.AWAITING_PARTIES, findings, moment, counted, awaiting)
@@ -156,12 +160,13 @@ def _examine_step(
     wanted = law.applicants(operation, here)
     findings, awaiting = applicant_findings(wanted, operation, case, field)
     asked, consenting = consenter_findings(operation.consenters, case, field)
+    wards, guardians = ward_findings(wanted, here, law.names_rights(operation, here), case, field)
     findings += _not_named(wanted, operation, case, field)
-    findings += asked
+    findings += asked + wards
     findings += paper_findings(law.papers(operation, here), case, field)
     findings += law.conditions(operation, here, case, field)
     findings += _only_a_person(world, law.only_a_person(operation, here, case, field), operation, field)
-    return findings, awaiting + consenting
+    return findings, awaiting + consenting + guardians
 
 
 def _not_named(wanted: Sequence[Applicant], operation: Operation, case: Case, field: str) -> list[Finding]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from gateway.cases.terms import Evidence, Terms
 from gateway.register.authority import Institution, Profile, RuleSet
-from gateway.register.calendar import PACKAGED, Calendar
+from gateway.register.calendar import PACKAGED, Calendar, OfficeHours
 from gateway.register.findings import Finding
 from gateway.register.model import UnitState, Value
 
@@ -242,15 +242,29 @@ class Counted(Value, frozen=True, kw_only=True):
 PAYOFF_NEARS = "PAYOFF_NEARS"
 PAYOFF_OVERDUE = "PAYOFF_OVERDUE"
 
+#: Event of parties that have not signed, before their time is over.
+PARTIES_REMINDED = "PARTIES_REMINDED"
+
 #: So long before the day of a payoff its lenders are reminded.
 PAYOFF_NEARS_DAYS = 5
 
 
 class ClockStop(Value, frozen=True, kw_only=True):
-    """The clock stood still: papers were asked for on day `since` and were there on day `until`, days in China."""
+    """The clock stood still: papers were asked for on day `since` and were there on day `until`, days in China. The
+    instants are kept for a promise in hours.
+    """
 
     since: dt.date
     until: dt.date
+    since_at: dt.datetime | None = None
+    until_at: dt.datetime | None = None
+
+
+class PromisedHours(Value, frozen=True, kw_only=True):
+    """A promise below or beyond whole days: so many hours in which this office is open (handbook 10)."""
+
+    hours: int
+    office: OfficeHours = OfficeHours()
 
 
 class Application(Value, frozen=True, kw_only=True):
@@ -284,13 +298,17 @@ class Application(Value, frozen=True, kw_only=True):
     accepted_index: int | None = None
     case_number: str = ""
     promised_days: int | None = None  # working days in which the place promised to decide it, at acceptance
+    promised_hours: PromisedHours | None = None  # where the promise is one of hours
     deadline: dt.date | None = None  # of that promise, or of the statute where none is shorter
+    deadline_at: dt.datetime | None = None  # the instant on that day, of a promise of hours
     deadline_provisional: bool = False
     statutory_deadline: dt.date | None = None  # of IR 20
     statutory_provisional: bool = False
     clock_stops: tuple[ClockStop, ...] = ()
     breached_at: dt.datetime | None = None  # when it was recorded that the deadline passed undecided
     parties_expire_at: dt.datetime | None = None
+    reminders: tuple[dt.datetime, ...] = ()  # when parties that have not signed are still to be reminded
+    reminded_at: dt.datetime | None = None  # when they last were
     claimed_by: str = ""
     reviewed_by: str = ""
     decided_at: dt.datetime | None = None
@@ -318,6 +336,7 @@ class Application(Value, frozen=True, kw_only=True):
     supplement_asked: str = ""  # payload digest (hex) of the act that asked for papers
     supplement_until: dt.datetime | None = None
     clock_stopped_on: dt.date | None = None  # the day in China on which papers were asked for
+    clock_stopped_at: dt.datetime | None = None  # the instant of it
 
     @property
     def name(self) -> str:
@@ -339,6 +358,8 @@ class Application(Value, frozen=True, kw_only=True):
     @property
     def wakes_at(self) -> dt.datetime | None:
         """The instant at which the case is to be looked at with nobody's request; None without one."""
+        if self.state is State.AWAITING_PARTIES and self.reminders:
+            return self.reminders[0]
         if self.state is not State.BOOKED or self.payoff_until is None or self.payoff_settled:
             return self.due_at
         match self.payoff_told:
@@ -377,6 +398,7 @@ class Outcome(Value, frozen=True, kw_only=True):
     case_number: str = ""
     accepted_at: dt.datetime | None = None
     deadline: dt.date | None = None
+    deadline_at: dt.datetime | None = None
     deadline_provisional: bool = False
     statutory_deadline: dt.date | None = None
     statutory_provisional: bool = False

@@ -15,6 +15,7 @@ import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.date_pb2 import Date
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -183,10 +184,10 @@ def _prediction(outcome: outcome_pb2.Outcome) -> list[tuple[str, str]]:
     if not outcome.HasField("prediction"):
         return []
     told = outcome.prediction
-    day = told.deadline
+    day = china_time(told.deadline_at) if told.HasField("deadline_at") else china_day(told.deadline)
     rows = [
         ("before it 在先", str(told.cases_before)),
-        ("decided by 承诺", f"{day.year:04d}-{day.month:02d}-{day.day:02d}"),
+        ("decided by 承诺", day),
     ]
     rows += [
         ("rank 顺位", f"{one.unit_code}: {one.rank} (at worst 最低 {one.rank_at_worst})")
@@ -222,14 +223,13 @@ def applications_table(applications: Iterable[application_pb2.Application]) -> T
     for heading in ("Kind 种类", "State 状态", "Case no. 业务号", "Units 单元", "Due 期限"):
         table.add_column(heading, overflow="fold")
     for one in applications:
-        due = one.deadline
         table.add_row(
             one.name.rpartition("/")[2],
             codes_pb2.ApplicationKind.Name(one.kind).removeprefix("APPLICATION_KIND_"),
             state_name(one.state),
             one.case_number,
             "\n".join(one.unit_codes),
-            f"{due.year:04d}-{due.month:02d}-{due.day:02d}" if due.year else "",
+            china_time(one.deadline_at) if one.HasField("deadline_at") else china_day(one.deadline),
         )
     return table
 
@@ -271,6 +271,11 @@ def time_text(stamp: Timestamp) -> str:
 def china_time(stamp: Timestamp) -> str:
     """An instant for people, see `china_text`; empty when absent."""
     return china_text(stamp.ToDatetime(tzinfo=UTC)) if stamp.seconds else ""
+
+
+def china_day(day: Date) -> str:
+    """A day for people; empty when absent."""
+    return f"{day.year:04d}-{day.month:02d}-{day.day:02d}" if day.year else ""
 
 
 def china_text(instant: datetime) -> str:

@@ -6,6 +6,7 @@ Before acceptance a bar is N-BARRED with the R- code it would be as its rule; th
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -21,7 +22,7 @@ from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Dissent, Ownership, Party, PreNotice, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
-from gateway.register.states import is_under_guardianship
+from gateway.register.states import is_first_registered, is_under_guardianship
 
 _WARD: Final = UnitStateCode.UNDER_AGE_OR_INCAPABLE_OWNER
 _BENEFIT: Final = DeclarationKind.WARD_BENEFIT
@@ -96,7 +97,7 @@ def register_findings(
     for borne in bearing(state, operation, context):
         if borne.verdict is Verdict.WARN and is_known(borne, case, obligors, told):
             continue
-        over = _presumed_over(borne, case, field + ".units")
+        over = _presumed_over(borne, state, case, field + ".units")
         if over is not None:
             found.append(over)
             continue
@@ -106,7 +107,7 @@ def register_findings(
     return found
 
 
-def _presumed_over(borne: Bearing, case: Case, field: str) -> Finding | None:
+def _presumed_over(borne: Bearing, state: UnitState, case: Case, field: str) -> Finding | None:
     """A right whose term has run out, which no registrar has confirmed yet: neither a bar nor nothing.
 
     A pre-notice past its 90 days (CC 221), and a dissent past its 15 without a suit on record (CC 220): whether one was
@@ -116,15 +117,16 @@ def _presumed_over(borne: Bearing, case: Case, field: str) -> Finding | None:
     passes = borne.verdict is Verdict.ALLOW or (borne.verdict is Verdict.ALLOW_WITH_CONSENT and borne.is_met)
     if passes:
         return None
-    if isinstance(right, PreNotice) and right.lapse_presumed_on is not None:
-        since = right.lapse_presumed_on
-        return refer(
-            field,
-            "CC 221; handbook 3.5",
-            f"预告登记自 {since} 起推定失效，尚未确认",
-            f"a pre-notice is presumed to have lapsed on {since}, which nobody has confirmed yet",
-            rule="LAPSE_CONFIRMED",
-        )
+    if isinstance(right, PreNotice):
+        since = _presumed_since(right, state, case)
+        if since is not None:
+            return refer(
+                field,
+                "CC 221; handbook 3.5",
+                f"预告登记自 {since} 起推定失效，尚未确认",
+                f"a pre-notice is presumed to have lapsed on {since}, which nobody has confirmed yet",
+                rule="LAPSE_CONFIRMED",
+            )
     if isinstance(right, Dissent) and right.suit_filed_on is None:
         last, _ = case.calendar.suit_due_on(right.booked_at.astimezone(CHINA).date())
         if case.now.astimezone(CHINA).date() > last:
@@ -136,6 +138,21 @@ def _presumed_over(borne: Bearing, case: Case, field: str) -> Finding | None:
                 rule="LAPSE_CONFIRMED",
             )
     return None
+
+
+def _presumed_since(notice: PreNotice, state: UnitState, case: Case) -> dt.date | None:
+    """From which day a pre-notice is presumed to have lapsed, whether the clock has said so yet or, in a year without a
+    table, never will. None while it runs, before the first registration, and while a case is open that names it: its
+    holder has applied (CC 221).
+    """
+    if notice.lapse_presumed_on is not None:
+        return notice.lapse_presumed_on
+    if notice.registrable_from is None or not is_first_registered(state):
+        return None
+    if any(notice.identity in other.rights for other in case.open_cases.get(state.unit.unit_code, ())):
+        return None
+    last, _ = case.calendar.lapses_after(notice.registrable_from)
+    return last + dt.timedelta(days=1) if case.now.astimezone(CHINA).date() > last else None
 
 
 def pending_findings(state: UnitState, identity: str, case: Case, field: str) -> list[Finding]:

@@ -31,6 +31,7 @@ from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party
 from gateway.register.reasons import finding
+from gateway.register.states import is_under_guardianship
 
 #: The paper by which the power was given.
 AUTHORISATION: Final = "AUTHORISATION"
@@ -54,13 +55,27 @@ def powers_of(principal: Party, case: Case) -> tuple[tuple[int, PowerOfAttorney]
 
 
 def is_signed_for(paper: Paper, party: Party, case: Case) -> bool:
-    """Whether a paper is signed by this person, or for them by an agent whose power stands."""
+    """Whether a paper is signed by this person, or for them by an agent whose power stands, or by a ward's guardian."""
     if paper.is_signed_by(party.id_number):
+        return True
+    guardian = _guardian_of(party, case)
+    if guardian is not None and paper.is_signed_by(guardian.id_number):
         return True
     return any(
         paper.is_signed_by(power.agent.id_number) and not _standing_faults(power, case)
         for _, power in powers_of(party, case)
     )
+
+
+def _guardian_of(party: Party, case: Case) -> Party | None:
+    """Who signs for a ward that the terms name with its guardian (RD 11): the proof of it is asked for elsewhere
+    (wards.py, blocking.py). What a guardian signs binds no ward that the terms do not name.
+    """
+    if not is_under_guardianship(party, case.now):
+        return None
+    operations = case.manifest.terms.operations
+    named = (p for op in operations for p in (*op.applicants, *op.consenters) if p.key == party.key)
+    return next((p.guardian for p in named if p.guardian is not None), None)
 
 
 def power_findings(

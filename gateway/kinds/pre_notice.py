@@ -34,7 +34,7 @@ from gateway.register.model import (
     UnitState,
 )
 from gateway.register.reasons import finding
-from gateway.register.states import SALE_KINDS
+from gateway.register.states import SALE_KINDS, is_first_registered
 
 OPERATION = "PRE_NOTICE_CREATE"
 
@@ -179,7 +179,7 @@ def book(op: PreNoticeCreate, booking: Booking) -> None:
         transfer_restriction=mortgage.transfer_restriction if mortgage else TransferRestriction.UNRECORDED,
         term_start=mortgage.term_start if mortgage else None,
         term_end=mortgage.term_end if mortgage else None,
-        registrable_from=_registrable_from(op, contract, booking.issued_on),
+        registrable_from=_registrable_from(op, contract, states, booking.issued_on),
         proof=draft.reference,
     )
     booking.book(notice)
@@ -393,10 +393,13 @@ def _contract_number(op: PreNoticeCreate, contract: SaleContract | None) -> str:
     return stated or (contract.filing_number or contract.contract_number if contract else "")
 
 
-def _registrable_from(op: PreNoticeCreate, contract: SaleContract | None, today: dt.date) -> dt.date | None:
+def _registrable_from(
+    op: PreNoticeCreate, contract: SaleContract | None, states: Sequence[UnitState], today: dt.date
+) -> dt.date | None:
     """When the final registration becomes possible (handbook 3.5): as stated, as agreed in the contract, else now.
 
-    Of a pre-sold unit it is not known before the first registration of the building.
+    Of a unit without its first registration it is not known: the counter's booking of that will tell, and no day that
+    was agreed counts before it (pre_notice_term.py).
     """
     stated = op.registrable_from or (contract.registrable_from if contract else None)
-    return stated or (None if op.kind in _PRE_SALE else today)
+    return stated or (today if all(is_first_registered(state) for state in states) else None)

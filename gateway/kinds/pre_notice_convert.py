@@ -3,8 +3,10 @@
 A sale pre-notice becomes a transfer of ownership, with the taxes of one (handbook 9); a mortgage pre-notice becomes a
 mortgage that counts from the date of the pre-notice (SIG 52). The law of the final registration holds as for any
 other, by delegation to its own file. Ninety days after the registration became possible the pre-notice has lapsed
-(CC 221): nothing is left to convert. A pre-seizure of the holder becomes a seizure of the unit in the same booking,
-counted from the pre-seizure (法发〔2004〕5号; handbook 3.4).
+(CC 221): nothing is left to convert, and the final registration may be applied for without it. A pre-seizure of the
+holder becomes a seizure of the unit in the same booking, counted from the pre-seizure (法发〔2004〕5号; handbook 3.4).
+Where somebody else owns by now what the obligor promised (an heir; a buyer to whom the holder consented), whether the
+owner owes the registration is a person's to find out.
 """
 
 from __future__ import annotations
@@ -23,14 +25,26 @@ from gateway.kinds.law import Applicant, Booking, Case, PaperRule
 from gateway.kinds.named import bookable, keys, no_such_right, pre_notice_named, units_agree
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import PreNotice, Seizure, SeizureKind, UnitState
+from gateway.register.model import AnyRight, Party, PreNotice, Seizure, SeizureKind, UnitState
 from gateway.register.reasons import finding
-from gateway.register.states import SALE_KINDS, pre_seized_notices
+from gateway.register.states import SALE_KINDS, is_first_registered, pre_seized_notices
 
 OPERATION: Final = "PRE_NOTICE_CONVERT"
 
 #: Why the pre-notice row is historical, as the register says it.
 CONVERTED: Final = "预告转本登记"
+
+#: What its parties can still do when it has lapsed, by whether it was a sale's: it bars none of it.
+_PLAINLY: Final = {
+    True: (
+        "可不经预告登记申请转移登记（带押过户模式，或者大厅办理），也可注销后重新预告登记",
+        "apply for the transfer without it (by a mode, or at the counter), or release it and note the sale anew",
+    ),
+    False: (
+        "可直接申请抵押权首次登记，顺位自该登记起算",
+        "apply for the mortgage without it (MORTGAGE_FIRST), its rank from that registration on",
+    ),
+}
 
 #: A pre-seizure, and what it is once the unit is booked into the holder's name.
 _TURNS_INTO: Final = {
@@ -59,7 +73,9 @@ def conditions(op: PreNoticeConvert, states: Sequence[UnitState], case: Case, fi
     if notice is None:
         return [no_such_right(op.proof, states, field + ".proof", "预告登记", "pre-notice", "RD 85; OS 4.8")]
     found = units_agree(op.units, notice.units, field, "RD 85")
-    found += _fits(op, notice, field) + _lapsed(notice, case, field)
+    found += _fits(op, notice, states, field)
+    if all(is_first_registered(state) for state in states):
+        found += _lapsed(notice, case, field)
     for state in states:
         found += _final(op, state, notice, case, field)
     return found
@@ -133,7 +149,7 @@ def _final(
         ]
     first = _mortgage(op)
     turned = _turned_here(state, case)
-    rest = tuple(right for right in state.rights if right not in turned)
+    rest = tuple(right for right in state.rights if right not in turned and not _stands_behind(right, notice))
     found = mortgage.agreement(first, (state,), case, field)
     if turned:
         found.append(
@@ -161,6 +177,18 @@ def _final(
     ]
 
 
+def _stands_behind(right: AnyRight, notice: PreNotice) -> bool:
+    """Another mortgage pre-notice, noted no earlier: what is converted counts from its own date, before or beside it,
+    and takes nothing from it (CC 414; SIG 52).
+    """
+    return (
+        isinstance(right, PreNotice)
+        and right.right_id != notice.right_id
+        and right.kind not in SALE_KINDS
+        and right.booked_at >= notice.booked_at
+    )
+
+
 def _turned_here(state: UnitState, case: Case) -> tuple[Seizure, ...]:
     """Pre-seizures that the sale's conversion, a step before in this phase, has turned into seizures.
 
@@ -169,7 +197,7 @@ def _turned_here(state: UnitState, case: Case) -> tuple[Seizure, ...]:
     return tuple(s for s in state.seizures if s.from_pre_seizure and s.booked_at == case.now)
 
 
-def _fits(op: PreNoticeConvert, notice: PreNotice, field: str) -> list[Finding]:
+def _fits(op: PreNoticeConvert, notice: PreNotice, states: Sequence[UnitState], field: str) -> list[Finding]:
     """A sale pre-notice becomes the sale that it noted, a mortgage pre-notice the mortgage (CC 221)."""
     sale = notice.kind in SALE_KINDS
     if sale is not (op.transfer is not None):
@@ -179,26 +207,38 @@ def _fits(op: PreNoticeConvert, notice: PreNotice, field: str) -> list[Finding]:
             )
         ]
     if op.transfer is not None:
-        agree = keys(op.transfer.buying) == keys(notice.holders) and keys(op.transfer.sellers) == keys(
-            notice.obligors
-        )
+        holders, obligors = op.transfer.buying, op.transfer.sellers
         amount = op.transfer.price_fen == notice.amount_fen
     else:
         first = _mortgage(op)
-        agree = keys(first.mortgagees) == keys(notice.holders) and keys(first.mortgagors) == keys(
-            notice.obligors
-        )
+        holders, obligors = first.mortgagees, first.mortgagors
         amount = (first.claim_amount_fen or first.max_claim_amount_fen or 0) <= notice.amount_fen
     found = []
-    if not agree:
+    if keys(holders) != keys(notice.holders):
         found.append(
-            _conflict(field, "当事人与预告登记不一致", "the parties are not those of the pre-notice")
+            _conflict(field, "权利人与预告登记不一致", "the holders are not those of the pre-notice")
         )
+    if keys(obligors) != keys(notice.obligors):
+        found.append(_of_another_obligor(obligors, states, field))
     if not amount:
         found.append(
             _conflict(field, "金额与预告登记不一致", "the amount differs from what the pre-notice secures")
         )
     return found
+
+
+def _of_another_obligor(acting: Sequence[Party], states: Sequence[UnitState], field: str) -> Finding:
+    """Somebody else than who promised it: a person's to judge of the owners of record, else a bar (CC 221, 1161)."""
+    owned = [state.ownership for state in states if state.ownership]
+    if owned and all(keys(acting) == keys([o.person for o in row.owners]) for row in owned):
+        return refer(
+            field,
+            "CC 221, 1161",
+            "不动产现权利人不是预告登记的义务人",
+            "the owner of record is not the obligor of the pre-notice",
+            rule="OBLIGOR_OWNS",
+        )
+    return _conflict(field, "义务人与预告登记不一致", "the obligors are not those of the pre-notice")
 
 
 def _lapsed(notice: PreNotice, case: Case, field: str) -> list[Finding]:
@@ -219,6 +259,7 @@ def _lapsed(notice: PreNotice, case: Case, field: str) -> list[Finding]:
                 rule="LAPSE_CERTAIN",
             )
         ]
+    plainly = _PLAINLY[notice.kind in SALE_KINDS]
     return [
         finding(
             "N-BARRED",
@@ -226,8 +267,9 @@ def _lapsed(notice: PreNotice, case: Case, field: str) -> list[Finding]:
             rule="R-PRE_NOTICE_LAPSED",
             field=field + ".proof",
             article="CC 221; SIG 52",
-            zh=f"自 {notice.registrable_from} 起九十日内未申请登记，预告登记已于 {last} 后失效",
-            en=f"no registration was applied for within 90 days of {notice.registrable_from}: it lapsed after {last}",
+            zh=f"自 {notice.registrable_from} 起九十日内未申请登记，预告登记已于 {last} 后失效；{plainly[0]}",
+            en=f"no registration was applied for within 90 days of {notice.registrable_from}: it lapsed after {last}; "
+            + plainly[1],
         )
     ]
 

@@ -212,7 +212,11 @@ _ALWAYS: Final = (
         _FIXED,
     ),
     _rule(
-        "WARD_OWNER", "CC 35; RD 11", "权利人均具有完全民事行为能力", "no owner is a minor or a ward", _FIXED
+        "WARD_OWNER",
+        "CC 35; RD 11",
+        "权利人和当事人均具有完全民事行为能力",
+        "no owner or party is a minor or a ward",
+        _FIXED,
     ),
     _rule("NO_AGENT", "RD 12(3)", "当事人本人申请", "the parties apply themselves", _FIXED),
     _rule(
@@ -252,6 +256,13 @@ _ALWAYS: Final = (
         "CC 220, 221",
         "推定失效的预告登记或者异议登记已经确认",
         "a pre-notice or dissent that is presumed to have lapsed is confirmed to have",
+        _FIXED,
+    ),
+    _rule(
+        "OBLIGOR_OWNS",
+        "CC 221, 1161",
+        "预告登记的义务人仍为不动产权利人",
+        "who promised the registration in the pre-notice still owns",
         _FIXED,
     ),
     _rule("NOT_PRE_SEIZED", "法发〔2004〕5号", "权利人未被预查封", "the holder is not pre-seized", _FIXED),

@@ -45,7 +45,7 @@ from gateway.register.model import (
     UnitState,
     Value,
 )
-from gateway.register.states import CONSTRUCTION_COLLATERAL, SALE_KINDS
+from gateway.register.states import CONSTRUCTION_COLLATERAL, SALE_KINDS, is_first_registered
 
 BUYER: Final = Party(name="买方", id_kind=IdKind.OTHER, id_number="BUYER")
 
@@ -237,7 +237,7 @@ def _change(mortgage: Mortgage, what: Supposition, *, moves: bool) -> MortgageCh
 
 def _sale_notice(state: UnitState) -> PreNoticeCreate:
     sellers = sellers_of(state)
-    built = state.unit.first_registered and state.ownership is not None
+    built = is_first_registered(state)
     return PreNoticeCreate(
         units=(state.unit.unit_code,),
         kind=PreNoticeKind.OTHER_SALE if built else PreNoticeKind.PRESALE_SALE,
@@ -249,7 +249,7 @@ def _sale_notice(state: UnitState) -> PreNoticeCreate:
 
 
 def _loan_notice(lender: Party, state: UnitState, what: Supposition) -> PreNoticeCreate:
-    built = state.unit.first_registered and state.ownership is not None
+    built = is_first_registered(state)
     return PreNoticeCreate(
         units=(state.unit.unit_code,),
         kind=PreNoticeKind.OTHER_MORTGAGE if built else PreNoticeKind.PRESALE_MORTGAGE,

@@ -147,7 +147,16 @@ SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
     "modes": ("提供的办理模式", "modes on offer"),
     "promised_working_days": ("承诺办结工作日", "promised working days, by operation"),
     "promised_working_hours": ("承诺办结小时数（半个工作日为4小时）", "promised hours, by operation"),
+    "office": (
+        "办公时间（用于计算承诺小时）",
+        "office hours, in which promised hours count",
+    ),
     "awaiting_parties_days": ("等待各方签署的天数", "days for every party to sign"),
+    "party_reminder_days": ("签署期限届满前催办的天数", "days before its end on which parties are reminded"),
+    "ended_case_retention_days": (
+        "撤回、不予登记案件材料的保留天数（尚无销毁功能，现不生效）",
+        "days that evidence of withdrawn or refused cases is kept (nothing erases yet: without effect)",
+    ),
     "supplement_days": ("补充材料的天数", "days for a supplement"),
     "tax_days": ("等待完税的天数", "days for the taxes"),
     "payoff_days": ("等待结清的天数", "days for the payoff"),

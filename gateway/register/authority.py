@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from gateway.register.calendar import OfficeHours
 from gateway.register.model import Value
 
 
@@ -148,19 +149,24 @@ class Profile(Value, frozen=True, kw_only=True):
     modes: tuple[str, ...] = ()  # encumbered-transfer modes on offer
     #: Working days from acceptance to the decision, by operation, or by mode for a combined case as a whole.
     promised_working_days: dict[str, int] = msgspec.field(default_factory=dict)
-    #: Promises below a day: half a working day is 4.
+    #: Promises in hours in which the office is open, on top of the days: half a working day is 4.
     promised_working_hours: dict[str, int] = msgspec.field(default_factory=dict)
+    office: OfficeHours = OfficeHours()  # in which such hours are counted [D]: no source tells a city's
     awaiting_parties_days: int = 10
+    #: So many days before that ends the parties that have not signed are reminded; () for never [D].
+    party_reminder_days: tuple[int, ...] = (3, 1)
     supplement_days: int = 15
     tax_days: int = 30
     payoff_days: int = 30
     unclaimed_upload_days: int = 30
-    ended_case_retention_days: int = 0  # 0: for ever
+    #: After so many days what withdrawn and refused cases left may be erased (handbook 3.6); 0: never. Nothing erases
+    #: yet: no decision reads it, and until there is an erasure all is kept whatever it says.
+    ended_case_retention_days: int = 0
     unrecorded_restriction: str = "REFER"
     pre_2021_changed_to_none: str = "REFER"
     two_thirds_disposal: str = "REFER"
     securer_without_consent: str = "REFER"
-    minors: str = "REFER"
+    minors: str = "REFER"  # an owner, or a party, under guardianship
     convert_on_transfer: bool = False
     lock_payee_to_seller: bool = False
     risk_notice_required: bool = False

@@ -31,6 +31,8 @@ PRE_NOTICE_DAYS = 90
 #: A dissent lapses when no suit is filed within these days (CC 220).
 DISSENT_DAYS = 15
 
+CHINA = dt.timezone(dt.timedelta(hours=8))
+
 _DAY = dt.timedelta(days=1)
 _SATURDAY = 5
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -61,6 +63,24 @@ class CalendarInvalid(ValueError):
         self.line = line
         self.zh = zh
         self.en = en
+
+
+class OfficeHours(Value, frozen=True, kw_only=True):
+    """When an office is open on a working day, in minutes after midnight in China: 0 <= opens < closes <= 1440.
+
+    By default 09:00 to 17:00: eight hours, of which half a working day is four.
+    """
+
+    opens: int = 9 * 60
+    closes: int = 17 * 60
+
+    def __str__(self) -> str:
+        return " – ".join(f"{m // 60:02}:{m % 60:02}" for m in (self.opens, self.closes))
+
+    def on(self, day: dt.date) -> tuple[dt.datetime, dt.datetime]:
+        """From when until when on that day."""
+        midnight = dt.datetime.combine(day, dt.time(), CHINA)
+        return midnight + dt.timedelta(minutes=self.opens), midnight + dt.timedelta(minutes=self.closes)
 
 
 class Calendar(Value, frozen=True, kw_only=True, eq=False):
@@ -100,6 +120,38 @@ class Calendar(Value, frozen=True, kw_only=True, eq=False):
             while not self.is_working_day(day):
                 day += _DAY
         return day, self._is_provisional(start, day)
+
+    def add_office_time(
+        self, start: dt.datetime, span: dt.timedelta, office: OfficeHours
+    ) -> tuple[dt.datetime, bool]:
+        """When the office has been open for `span` after an instant, and whether that is provisional (CC 201(2)).
+
+        Out of hours and on a day off nothing runs: what came at night starts when the office opens. Raises ValueError
+        for a negative span.
+        """
+        if span < dt.timedelta():
+            raise ValueError(f"office time to add: {span} is negative")
+        now = start.astimezone(CHINA)
+        first = now.date()
+        while True:
+            opens, closes = office.on(now.date())
+            now = max(now, opens)
+            if self.is_working_day(now.date()) and now < closes:
+                if now + span <= closes:
+                    return (now + span).astimezone(dt.UTC), self._is_provisional(first, now.date())
+                span -= closes - now
+            now = dt.datetime.combine(now.date() + _DAY, dt.time(), CHINA)
+
+    def office_time_between(self, first: dt.datetime, last: dt.datetime, office: OfficeHours) -> dt.timedelta:
+        """For how long the office was open between two instants."""
+        total = dt.timedelta()
+        day = first.astimezone(CHINA).date()
+        while day <= last.astimezone(CHINA).date():
+            opens, closes = office.on(day)
+            if self.is_working_day(day):
+                total += max(min(closes, last) - max(opens, first), dt.timedelta())
+            day += _DAY
+        return total
 
     def working_days_between(self, first: dt.date, last: dt.date) -> int:
         """Working days after `first` up to and with `last` (CC 201: the first day is not counted)."""

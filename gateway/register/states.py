@@ -150,7 +150,7 @@ def _unit_states(state: UnitState, now: dt.datetime) -> Iterator[StateFound]:
     """Holds, and what the unit itself says: first registration, kind of land, term."""
     unit = state.unit
     codes = {_HOLD_STATES[hold] for hold in unit.holds}
-    if not unit.first_registered or state.ownership is None:
+    if not is_first_registered(state):
         codes.add(UnitStateCode.NOT_FIRST_REGISTERED)  # RD 24; REAL 38(6)
     if is_prohibited_collateral(unit):
         codes.add(UnitStateCode.PROHIBITED_COLLATERAL)
@@ -158,6 +158,11 @@ def _unit_states(state: UnitState, now: dt.datetime) -> Iterator[StateFound]:
         codes.add(UnitStateCode.RIGHT_EXPIRED)
     for code in sorted(codes):
         yield StateFound(code=code, right=state.ownership)
+
+
+def is_first_registered(state: UnitState) -> bool:
+    """Whether the unit has had its first registration, without which no final right is booked (RD 24; REAL 38(6))."""
+    return state.unit.first_registered and state.ownership is not None
 
 
 def is_prohibited_collateral(unit: Unit) -> bool:

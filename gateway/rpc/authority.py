@@ -28,12 +28,15 @@ from gateway.register.authority import (
     RuleSet,
     Waiver,
 )
+from gateway.register.calendar import OfficeHours
 from gateway.register.identifiers import IdentifierError, normalise_uscc
 from gateway.rpc.encode import date, timestamp
 from gateway.rpc.violations import Violations
 
 KEYS_MAX: Final = 64
 LIST_MAX: Final = 1000
+REMINDERS_MAX: Final = 10
+DAY_MINUTES: Final = 24 * 60
 TEXT_CHARACTERS_MAX: Final = 2000
 PUBLIC_KEY_BYTES_MAX: Final = 4096
 
@@ -262,6 +265,8 @@ def read_profile(wire: authority_pb2.Profile, wrong: Violations) -> Profile:
         ),
         modes=_enums(codes_pb2.EncumberedTransferMode, wire.modes, _MODE, path + ".modes", wrong),
         **_promises(wire, path + ".promises", wrong),
+        **_reminders(wire.party_reminder_days, path + ".party_reminder_days", wrong),
+        office=_office(wire, path + ".office_hours", wrong),
     )
 
 
@@ -275,6 +280,10 @@ def encode_profile(value: Profile) -> authority_pb2.Profile:
         **{name: getattr(value, name) for name in (*_SAME_NAME, *_DEFAULTED)},
         **stances,
         authority_code=value.authority_code,
+        party_reminder_days=value.party_reminder_days or (0,),
+        office_hours=authority_pb2.OfficeHours(
+            opens_minute=value.office.opens, closes_minute=value.office.closes
+        ),
         places=[
             authority_pb2.Place(county_code=p.county_code, province=p.province, name=p.name)
             for p in value.places
@@ -417,6 +426,30 @@ def _places(wires: Iterable[authority_pb2.Place], path: str, wrong: Violations) 
     if not places:
         wrong.add(path, "至少一个区县", "needs at least one county")
     return tuple(places.values())
+
+
+def _reminders(days: Sequence[int], path: str, wrong: Violations) -> dict[str, Any]:
+    """As the wire says; nothing where it leaves the default."""
+    limit(days, REMINDERS_MAX, path, wrong)
+    if list(days) == [0]:
+        return {"party_reminder_days": ()}
+    for number, before in enumerate(days):
+        if before < 1:
+            wrong.add(f"{path}[{number}]", "不得小于 1", "must not be below 1")
+    return {"party_reminder_days": tuple(days)} if days else {}
+
+
+def _office(wire: authority_pb2.Profile, path: str, wrong: Violations) -> OfficeHours:
+    if not wire.HasField("office_hours"):
+        return OfficeHours()
+    told = OfficeHours(opens=wire.office_hours.opens_minute, closes=wire.office_hours.closes_minute)
+    if not 0 <= told.opens < told.closes <= DAY_MINUTES:
+        wrong.add(
+            path,
+            f"须为当日内的时段：0 <= 开始 < 结束 <= {DAY_MINUTES}",
+            f"must lie within a day: 0 <= opens < closes <= {DAY_MINUTES} minutes",
+        )
+    return told
 
 
 def _promised_of(name: str) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def bare_outcome(value: Outcome, registry: str) -> outcome_pb2.Outcome:
         deadline_provisional=value.deadline_provisional,
         statutory_deadline=date(value.statutory_deadline),
         statutory_deadline_provisional=value.statutory_provisional,
+        deadline_at=timestamp(value.deadline_at),
         booked_at=timestamp(value.booked_at),
         parties_expire_at=timestamp(value.parties_expire_at),
     )
@@ -126,6 +127,7 @@ def prediction(value: Prediction) -> outcome_pb2.Prediction:
         ],
         accepted_at=timestamp(value.accepted_at),
         deadline=date(value.deadline),
+        deadline_at=timestamp(value.deadline_at),
         deadline_provisional=value.deadline_provisional,
     )
 
@@ -195,6 +197,7 @@ def application(value: Application) -> application_pb2.Application:
         deadline_provisional=value.deadline_provisional,
         statutory_deadline=date(value.statutory_deadline),
         statutory_deadline_provisional=value.statutory_provisional,
+        deadline_at=timestamp(value.deadline_at),
         deadline_breached_at=timestamp(value.breached_at),
         parties_expire_at=timestamp(value.parties_expire_at),
         waits_until=timestamp(value.due_at) if value.accepted_at is not None else None,

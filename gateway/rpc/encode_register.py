@@ -17,6 +17,7 @@ from gateway.pb.diya.v1 import codes_pb2, common_pb2, operations_pb2, register_p
 from gateway.register import model as m
 from gateway.register.calendar import CHINA, Calendar
 from gateway.register.identifiers import mask
+from gateway.register.states import is_first_registered
 from gateway.rpc.encode import date, person, timestamp
 
 #: Whether a reader may see a right's persons and portions whole.
@@ -55,7 +56,7 @@ def add_terms(wire: register_pb2.UnitState, state: m.UnitState, calendar: Calend
     for told, dissent in zip(wire.dissents, dissents, strict=True):
         told.suit_due_on.CopyFrom(date(suit_due_on(dissent, calendar)[0]))
     for shown, right in zip(wire.pre_notices, state.pre_notices, strict=True):
-        if right.registrable_from is None:
+        if right.registrable_from is None or not is_first_registered(state):
             continue
         last, provisional = calendar.lapses_after(right.registrable_from)
         shown.convertible_until.CopyFrom(date(last))

@@ -87,4 +87,5 @@ def _item(row: Application, wait: Wait, now: dt.datetime) -> desk_service_pb2.Re
         code=wait.code,
         zh=wait.zh,
         en=wait.en,
+        reminded_at=encode.timestamp(wait.reminded_at),
     )

@@ -148,7 +148,9 @@ async def measure(folder: Path) -> None:
     )
     try:
         assert server.stdout is not None
-        gateway: Any = SimpleNamespace(ports=json.loads(await asyncio.to_thread(server.stdout.readline))["ready"])
+        gateway: Any = SimpleNamespace(
+            ports=json.loads(await asyncio.to_thread(server.stdout.readline))["ready"]
+        )
         async with AsyncExitStack() as stack:
             pki = DevelopmentPKI.load(folder / "pki", utc_now())
             stage = Stage(folder, load_config(folder / "diya.toml"), gateway, pki, stack)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
 from gateway.client.acts import target_of_envelope
 from gateway.client.errors import RequestError
-from gateway.pb.diya.v1 import application_pb2, finding_pb2
+from gateway.pb.diya.v1 import application_pb2, finding_pb2, outcome_pb2
+from tests.integration.test_desk_service import board
 from tests.integration.test_party_service import actor, events_of, party, portfolio
 from tests.support.stage import MovedClock, Town, town_of
 
@@ -48,6 +50,45 @@ async def test_case_that_awaits_a_party_expires_by_itself(own_folder: Path) -> N
         with pytest.raises(RequestError) as caught:
             await fund.join(target_of_envelope(name, answer.envelope), ["fund"])
         assert caught.value.reason == "STATE_NOT_ALLOWED"
+
+
+async def test_party_that_has_not_answered_is_reminded_and_a_restart_does_not_repeat_it(
+    own_folder: Path,
+) -> None:
+    """Three days and one day before the end, by event and on the board; the second one comes at a start."""
+    clock = MovedClock()
+    async with town_of(own_folder, clock=clock) as town:
+        answer = await (await portfolio(town).upload()).submit()
+        name = answer.outcome.application
+        clock.move(7 * DAY)
+        town.gateway.clockwork.look()
+        await heard(town, "fund-centre", name, "PARTIES_REMINDED")
+        [item] = await board(town, "fund-centre", "jiangyin", name)
+        assert abs(item.reminded_at.ToDatetime(dt.UTC) - clock()) < dt.timedelta(minutes=1)
+        assert (await events_of(town, "bank-a", name))[-1] == "PARTIES_REMINDED"
+    async with town_of(own_folder, clock=clock) as town:
+        town.gateway.clockwork.look()
+        clock.move(2 * DAY)
+        town.gateway.clockwork.look()
+        await heard(town, "fund-centre", name, "PARTIES_REMINDED", 2)
+        fund = await party(town, "fund-centre")
+        joined = await fund.join(target_of_envelope(name, answer.envelope), ["fund"])
+        assert joined.outcome.state != State.STATE_AWAITING_PARTIES
+        clock.move(3 * DAY)
+        town.gateway.clockwork.look()
+        assert (await events_of(town, "fund-centre", name)).count("PARTIES_REMINDED") == 2
+        assert "EXPIRED" not in await events_of(town, "fund-centre", name)
+
+
+async def heard(town: Town, key: str, name: str, kind: str, times: int = 1) -> None:
+    """Wait until an institution has been told of an application so many times."""
+    client = await town.client(key)
+    async with asyncio.timeout(20):
+        async for event in client.watch_events():
+            told = outcome_pb2.EventKind.Name(event.kind) == f"EVENT_KIND_{kind}"
+            times -= event.application == name and told
+            if not times:
+                return
 
 
 async def test_term_that_ran_out_while_the_gateway_was_down_ends_at_start(own_folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,13 @@ from gateway.demo.stage import OPERATOR_KEY, REGISTRAR_KEY
 from gateway.pb.diya.v1 import (
     application_pb2,
     certificate_pb2,
+    codes_pb2,
     outcome_pb2,
     register_pb2,
     review_service_pb2,
     review_service_pb2_grpc,
 )
-from gateway.register.calendar import CHINA, PACKAGED, Calendar, read_table
+from gateway.register.calendar import CHINA, PACKAGED, Calendar, OfficeHours, read_table
 from gateway.register.sample import SampleUnit
 from gateway.rpc.encode import date
 from tests.integration.test_cli_acts import Desk
@@ -190,6 +192,57 @@ async def test_case_that_is_late_is_on_record_once(own_folder: Path) -> None:
         found = await scrape(town)
         assert found.of("diya_deadline_breached_total", registry="taizhou", kind="MORTGAGE") == before + 1
         assert found.of("diya_calendar_ending", registry="taizhou") == 1
+
+
+async def test_promise_of_half_a_day_is_told_to_the_hour_and_kept_to_it(own_folder: Path) -> None:
+    """Answer, case and receipt say the instant; a second before it nothing is late, at it the breach is on record."""
+    clock, _ = clock_in_december()
+    async with town_of(own_folder, clock=clock) as town:
+        operator = await town.operator("taizhou")
+        profile = (await operator.get_profile()).profile
+        profile.version += 1
+        profile.source = "服务承诺（2026-01-01）"
+        profile.ClearField("promises")
+        profile.promises.add(operation=codes_pb2.OPERATION_KIND_MORTGAGE_FIRST, working_hours=4)
+        await operator.set_profile(profile)
+        _, answer = await town.in_review()
+        name, until = answer.outcome.application, answer.outcome.deadline_at.ToDatetime(dt.UTC)
+        accepted = answer.outcome.accepted_at.ToDatetime(dt.UTC)
+        calendar = town.gateway.sequencer.settings("taizhou").calendar_in_force
+        assert until == calendar.add_office_time(accepted, dt.timedelta(hours=4), OfficeHours())[0]
+        client = await town.client("bank-a", "taizhou")
+        assert (await client.get_application(name)).deadline_at == answer.outcome.deadline_at
+        opened = {opening.name: opening.content for opening in answer.outcome.receipt.openings}
+        assert json.loads(opened["outcome"])["deadline_at"] == until.isoformat().replace("+00:00", "Z")
+        clock.move((until - clock()).total_seconds() - 1)
+        town.gateway.clockwork.look()
+        assert "DEADLINE_BREACHED" not in await kinds(town, name)
+        clock.move(1)
+        town.gateway.clockwork.look()
+        event = await told(town, "bank-a", name, "DEADLINE_BREACHED")
+        assert abs(event.time.ToDatetime(dt.UTC) - until) < dt.timedelta(minutes=1)
+
+
+async def test_day_stated_anew_is_warned_of_anew(own_folder: Path, tmp_path: Path) -> None:
+    """A registrar restates the very day after a warning: the days run anew and the warning comes again."""
+    clock = MovedClock()
+    async with town_of(own_folder, clock=clock) as town:
+        today = clock().astimezone(CHINA).date()
+        operator = await town.operator()
+        for year in {today.year, today.year + 1} - PACKAGED.years.keys():
+            await operator.import_calendar(published(year).encode())
+        unit, _ = await pre_noticed(town, tmp_path)
+        clock.move(61 * 24 * 3600.0)
+        town.gateway.clockwork.look()
+        await told_of_unit(town, unit, "PRE_NOTICE_LAPSING", 2)
+        registrar = await town.client(REGISTRAR_KEY)
+        [sale, _] = (await registrar.get_unit(unit.unit_code)).unit_state.pre_notices
+        review = await town.registrar(registry="jiangyin")
+        stood = await review.registrable(unit.unit_code, sale.right_id, today, "合同约定的交付日")
+        assert stood.result == "DONE"
+        clock.move(1)
+        town.gateway.clockwork.look()
+        assert len(await told_of_unit(town, unit, "PRE_NOTICE_LAPSING", 3)) == 3
 
 
 async def pre_noticed(town: Town, folder: Path) -> tuple[SampleUnit, Answer]:

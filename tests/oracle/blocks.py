@@ -91,6 +91,8 @@ def cell(state: str, step: dict[str, Any], facts: dict[str, Any]) -> str:  # noq
         case (
             "o"
         ):  # the buyer named in the mortgage pre-notice converts its sale, another is as a sale to another
+            if op == "CONVERT_LOAN":  # nothing is taken from whoever was noted later (CC 414; SIG 52)
+                return "K" if facts["noted_before"] else "ok"
             return "K" if op == "CONVERT_SALE" and not facts["to_its_mortgagor"] else "ok"
         case "s":
             return "K" if is_sale else "ok"

@@ -74,6 +74,7 @@ def _look(register: dict[str, Any], application: dict[str, Any], place: int | No
             told["bars"].add(("", "R-CONFLICT"))
             continue
         _who(step, flat, application, number, told)
+        _guardians(step, flat, register, application, told)
         _papers(papers_of_step(step, flat), application, told)
         _agrees(step, flat, now, application, told)
         _register(step, flat, register, application, place, told)
@@ -105,7 +106,27 @@ def _who(
 ) -> None:
     """Whoever must apply, or is named as an applicant, has signed; else the case awaits it (handbook 3.6)."""
     wanted = applicants(step, flat) + (sorted(application["names"]) if number == 0 else [])
-    told["awaited"] |= {one for one in wanted if one not in application["bound"]}
+    there = application["bound"] | ({"K"} if "G" in application["bound"] else set())  # G signs for K too
+    told["awaited"] |= {one for one in wanted if one not in there}
+
+
+def _guardians(
+    step: dict[str, Any],
+    flat: dict[str, Any],
+    register: dict[str, Any],
+    application: dict[str, Any],
+    told: dict[str, Any],
+) -> None:
+    """A ward that buys applies by its guardian, who proves to be one (RD 11); what it has is the table's question."""
+    has = set(flat["owners"])
+    if "notice" in step:
+        has.add(flat["notices"][step["notice"]]["holder"])
+    for _ in (set(applicants(step, flat)) & set(register["wards"])) - has:
+        told["person"] = True
+        if "G" not in application["bound"]:
+            told["awaited"].add("G")
+        if "G" not in application["consents"].get("GUARDIAN", set()):
+            told["bars"].add(("N-INCOMPLETE", ""))
 
 
 def _papers(asked: dict[str, set[str]], application: dict[str, Any], told: dict[str, Any]) -> None:
@@ -150,13 +171,7 @@ def _agrees(
         if set(step["obligors"]) - set(owners) - buyers:
             told["bars"].add(("", "R-CONFLICT"))
     if step["op"].startswith("CONVERT"):
-        notice = flat["notices"][step["notice"]]
-        start = notice["registrable_from"] or notice["booked"].astimezone(CHINA).date()
-        applied = (application["accepted"] or now["now"]).astimezone(CHINA).date()
-        if applied > last_day(start):  # who has applied in time is not late because others take theirs
-            told["bars"].add(("N-BARRED", "R-PRE_NOTICE_LAPSED"))
-        if not _as_noted(step, notice):
-            told["bars"].add(("", "R-CONFLICT"))
+        _converts(step, acting, flat, now, application, told)
     if step["op"] == "CHANGE":
         _change_agrees(step, flat, application, told)
     if step["op"] == "FIX":
@@ -187,19 +202,39 @@ def _adds_burden(step: dict[str, Any], flat: dict[str, Any]) -> bool:
     )
 
 
+def _converts(
+    step: dict[str, Any],
+    acting: list[str],
+    flat: dict[str, Any],
+    now: dict[str, Any],
+    application: dict[str, Any],
+    told: dict[str, Any],
+) -> None:
+    """What was noted, by its parties, in time (CC 221)."""
+    notice = flat["notices"][step["notice"]]
+    start = notice["registrable_from"] or notice["booked"].astimezone(CHINA).date()
+    applied = (application["accepted"] or now["now"]).astimezone(CHINA).date()
+    if applied > last_day(start):  # who has applied in time is not late because others take theirs
+        told["bars"].add(("N-BARRED", "R-PRE_NOTICE_LAPSED"))
+    if not _as_noted(step, notice):
+        told["bars"].add(("", "R-CONFLICT"))
+    if set(acting) != set(notice["obligors"]):  # whoever owns now is asked by a person whether it owes it
+        told["person"] = True
+        if set(acting) != set(flat["owners"]):
+            told["bars"].add(("", "R-CONFLICT"))
+
+
 def _as_noted(step: dict[str, Any], notice: dict[str, Any]) -> bool:
     """The final registration is that of the pre-notice (CC 221)."""
     if step["op"] == "CONVERT_SALE":
         return (
             notice["kind"] == "SALE"
             and list(step["buyers"]) == [notice["holder"]]
-            and set(step["sellers"]) == set(notice["obligors"])
             and step["price"] == notice["amount"]
         )
     return (
         notice["kind"] == "LOAN"
         and step["banks"] == [notice["holder"]]
-        and set(step["mortgagors"]) == set(notice["obligors"])
         and step["amount"] == notice["amount"]
     )
 
@@ -215,7 +250,16 @@ def _register(
     """Each state that bears on the unit, by the table; the strictest rules, every reason is said (handbook 3.4)."""
     for state, whom in _states(step, flat, before, application, place):
         facts = _facts(step, flat, application, state, whom)
-        match cell(state, step, facts):
+        verdict = cell(state, step, facts)
+        if state in ("SALE_NOTED", "LOAN_NOTED") and verdict in "BK" and _is_over(whom, before):
+            asked: dict[str, Any] = {"bars": {verdict} - {"K"}, "person": False}
+            if verdict == "K":
+                _consent(step, flat, application, state, whom, asked)
+            told["person"] |= bool(
+                asked["bars"]
+            )  # lapsed, as it seems, which a person confirms (handbook 3.5)
+            continue
+        match verdict:
             case "B":
                 told["bars"].add(("N-BARRED", RULE[state]))
             case "C":
@@ -304,6 +348,13 @@ def _states(
     return found
 
 
+def _is_over(notice: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Its ninety days have passed, and nobody who holds it has applied (CC 221)."""
+    start = notice["registrable_from"] or notice["booked"].astimezone(CHINA).date()
+    applied = any(notice["proof"] in case["proofs"] for case in before["queue"])
+    return before["now"].astimezone(CHINA).date() > last_day(start) and not applied
+
+
 def _dissent(since: dt.datetime | None, today: dt.date) -> list[tuple[str, Any]]:
     """Without a suit within 15 days it has lapsed (CC 220): whether there was one, a person sees."""
     if since is None:
@@ -346,6 +397,9 @@ def _facts(
         "grows": step["op"] == "CHANGE" and _adds_burden(step, flat),
         "risk_accepted": set(applicants(step, flat)) <= signed,
         "by_holder": state == "SALE_NOTED" and whom["holder"] in step.get("obligors", ()),
+        "noted_before": state == "LOAN_NOTED"
+        and "notice" in step
+        and whom["booked"] < flat["notices"][step["notice"]]["booked"],
         "to_its_mortgagor": state == "LOAN_NOTED" and set(step.get("buyers", ())) == set(whom["obligors"]),
         "part_without_agreement": step["op"] == "MOVE" and step["part"] and not step["follows"],
         "same_right": state == "QUEUED" and bool({step.get("mortgage"), step.get("notice")} & whom["names"]),

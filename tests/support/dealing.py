@@ -52,6 +52,21 @@ _CALLS: dict[int, tuple[Any, str]] = {
 _ADVANCE = (Pb.AdvanceCaseRequest, "AdvanceCase")
 
 
+async def offer_every_mode(town: Town, registry: str = "jiangyin") -> None:
+    """Every mode is on offer in the registry, and to every institution."""
+    operator = await town.operator(registry)
+    profile = (await operator.get_profile()).profile
+    del profile.modes[:]
+    profile.modes.extend(MODES)
+    profile.version += 1
+    profile.source = profile.source or "测试规范"
+    await operator.set_profile(profile)
+    async for known in operator.list_institutions():
+        del known.permitted_modes[:]
+        known.permitted_modes.extend(MODES)
+        await operator.set_institution(known)
+
+
 def citizen(number: int, name: str = "买受人") -> Party:
     """Somebody made up, who is nobody of the sample register."""
     born = dt.date(1983, 3, 3) + dt.timedelta(days=number)

@@ -106,6 +106,7 @@ def _signed(made: dict[str, Any], twin: Twin, flat: dict[str, Any], pick: Pick) 
     if "ASSIGN_AND_CHANGE_AGREEMENT" in codes:
         codes.remove("CHANGE_AGREEMENT")  # the same document
     wanted += sorted(made["names"])
+    wanted += ["G"] if _asks_guardian(made, flat, wanted) else []
     banks = [one for one in dict.fromkeys(wanted) if one in BANKS]
     filer = pick(banks) if banks else "B"
     bound = {*wanted, filer}
@@ -113,6 +114,7 @@ def _signed(made: dict[str, Any], twin: Twin, flat: dict[str, Any], pick: Pick) 
         bound.discard(pick(sorted(bound - {filer})))
     if pick([True, True, False]):
         bound |= {"G"} if _wards(flat) else set()
+    bound |= {"K"} if {"K", "G"} <= {*wanted, *bound} and "G" in bound else set()
     lacks = {pick(codes)} if codes and pick([False] * 15 + [True]) else set()
     return {
         **made,
@@ -127,6 +129,11 @@ def _signed(made: dict[str, Any], twin: Twin, flat: dict[str, Any], pick: Pick) 
         "payoff": {"balance": 45_000_000, "overdue": pick([False] * 9 + [True])},
         "undertaken": pick([True, False]),
     }
+
+
+def _asks_guardian(made: dict[str, Any], flat: dict[str, Any], wanted: list[str]) -> bool:
+    """Whether a ward applies whose own right the case is not about: its guardian is to sign."""
+    return "K" in wanted and "K" not in flat["owners"] and not any("notice" in s for s in made["steps"])
 
 
 def _wards(flat: dict[str, Any]) -> bool:
@@ -144,7 +151,7 @@ def _consents(twin: Twin, flat: dict[str, Any], wanted: set[str], pick: Pick) ->
             given[code] = set(people)
     if flat["dissent"] and pick([True, True, False]):
         given["RISK_STATEMENT"] = wanted
-    if _wards(flat) and pick([True, True, False]):
+    if ("K" in wanted or _wards(flat)) and pick([True, True, False]):
         given["GUARDIAN"] = {"G"}
     return given
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway.applications.administration import ActInvalid, OperatorAct, decide_calendar
 from gateway.applications.deadlines import decide_breached, decide_recomputed
 from gateway.applications.expiry import NothingDue
-from gateway.applications.limits import breached_from, promised_days, with_deadlines
+from gateway.applications.limits import breached_from, promise_of, with_deadlines
 from gateway.applications.party import Decline, decide_decline
 from gateway.applications.supplement import Supplement, decide_supplement
 from gateway.cases.decision import Decision
@@ -142,7 +142,7 @@ def test_combined_case_has_one_limit(promises: dict[str, int], days: int) -> Non
     """办理时限仅按1个登记类别确定 (S14): the mode's own promise, else the longest of its classes."""
     profile = replace(SLOW, promised_working_days=promises)
     operations = ("OWNERSHIP_TRANSFER", "MORTGAGE_RELEASE", "MORTGAGE_FIRST")
-    assert promised_days(profile, "ET_COMBINED", operations) == days
+    assert promise_of(profile, "ET_COMBINED", operations) == (days, None)
 
 
 def test_combined_case_is_accepted_under_the_promise_of_its_mode() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
+from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered, decide_woken
+from gateway.applications.supplement import Supplement, decide_supplement
+from gateway.cases.decision import Decision
 from gateway.cases.effects import PapersFreed, RightEnded
 from gateway.cases.model import Application, OpenCase, Result, State
 from gateway.register.model import CertificateRef, UnitState, going_on
@@ -39,6 +41,63 @@ def test_case_is_not_ended_a_moment_before_its_term() -> None:
     before = c.moment(20, row.parties_expire_at - dt.timedelta(microseconds=1))
     with pytest.raises(NothingDue):
         decide_overdue(later.dossier(here, what, row), later.INTERNAL, before)
+
+
+def reminded(row: Application, hours: float) -> Decision:
+    """The clock looks so long before the end of the parties' time."""
+    assert row.parties_expire_at is not None
+    moment = c.moment(20, row.parties_expire_at - dt.timedelta(hours=hours))
+    return decide_woken(later.dossier(later.world(), later.portfolio(), row), later.INTERNAL, moment)
+
+
+def test_parties_that_have_not_signed_are_reminded_three_days_and_one_day_before_the_end() -> None:
+    """Entry and event, to whom it waits for and to who filed; the case stays as it is and is then found expired."""
+    row = later.filed(later.world(), later.portfolio())
+    assert row.wakes_at == c.NOW + dt.timedelta(days=7)
+    with pytest.raises(NothingDue):
+        reminded(row, 72.1)
+    decision = reminded(row, 72)
+    after = later.row_of(decision)
+    assert decision.kind == "application.reminded"
+    assert later.events_of(decision) == {
+        c.BANK_USCC: "PARTIES_REMINDED",
+        later.FUND_USCC: "PARTIES_REMINDED",
+    }
+    assert (after.state, after.accepted_at, after.awaiting) == (row.state, None, row.awaiting)
+    assert (after.reminded_at, after.findings_index) == (c.NOW + dt.timedelta(days=7), row.findings_index)
+    with pytest.raises(NothingDue):
+        reminded(after, 72)
+    last = later.row_of(reminded(after, 24))
+    assert (last.reminders, last.wakes_at) == ((), row.parties_expire_at)
+    assert reminded(last, 0).kind == "application.expired"
+
+
+def test_gateway_that_was_down_reminds_once_or_ends_the_case() -> None:
+    """Of two reminders that were missed one is told; past the end there is nothing to remind of."""
+    row = later.filed(later.world(), later.portfolio())
+    assert later.row_of(reminded(row, 2)).reminders == ()
+    assert reminded(row, 0).kind == "application.expired"
+
+
+@pytest.mark.parametrize(("days", "times"), [((), 0), ((20,), 0), ((10,), 0), ((2, 5), 2)])
+def test_place_says_when_parties_are_reminded(days: tuple[int, ...], times: int) -> None:
+    """Never; before the case was there; as it was filed; in any order."""
+    here = later.world(profile=replace(c.PROFILE, party_reminder_days=days))
+    row = later.filed(here, later.portfolio())
+    assert len(row.reminders) == times
+    assert list(row.reminders) == sorted(row.reminders)
+
+
+def test_accepted_case_reminds_nobody() -> None:
+    """Who joined in time made an end of it."""
+    row = later.filed(later.world(), later.unsigned())
+    act = later.act(Supplement, row, *later.signed_forms(), by=c.BANK)
+    decision = decide_supplement(
+        later.dossier(later.world(), later.unsigned(), row, *later.signed_forms()), act, c.moment(9)
+    )
+    after = later.row_of(decision)
+    assert after.accepted_at is not None
+    assert (after.reminders, after.reminded_at) == ((), None)
 
 
 @pytest.mark.parametrize(

@@ -14,20 +14,34 @@ from gateway.applications.feed import (
     FeedGapTooLarge,
     FeedSequenceReused,
 )
+from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     CertificateEnded,
     CounterCaseRecorded,
+    EventRecorded,
     FeedApplied,
     FeedMoved,
     FeedTaken,
+    PreNoticeTermMoved,
     RightBooked,
     RightEnded,
     UnitRecorded,
 )
 from gateway.cases.feed import CounterCase, CounterEntry, CounterUnit, FeedState
 from gateway.cases.model import OpenCase, State
-from gateway.register.model import CertificateRef, CoOwnership, Owner, Ownership, UnitHold
+from gateway.register.model import (
+    CertificateRef,
+    CoOwnership,
+    Owner,
+    Ownership,
+    PreNotice,
+    PreNoticeKind,
+    UnitHold,
+    UnitState,
+)
+from gateway.register.states import CHINA
 from tests.support import cases as c
+from tests.support.register_state import pre_notice
 from tests.unit.applications.test_feed_restrictions import case, decide, found, of, restrict, seizure, world
 
 HOUR = dt.timedelta(hours=1)
@@ -60,6 +74,80 @@ def unit(*live: Any, ended: tuple[Any, ...] = (), supersedes: str = "", **change
     """What the counter says of UNIT."""
     told = CounterUnit(unit_code=c.UNIT, live=live, ended=ended, supersedes=(supersedes,) * len(live))
     return replace(told, **changes)
+
+
+# -- first registration -------------------------------------------------------------------------------------------
+
+UNBUILT = c.unit_state(first_registered=False)
+DAY = (c.NOW - 2 * HOUR).astimezone(CHINA).date()
+
+
+def noted(kind: PreNoticeKind = PreNoticeKind.PRESALE_SALE, **changes: Any) -> PreNotice:
+    """A pre-notice on UNIT, booked before the building was finished."""
+    holder, obligor = (c.SPOUSE, c.OWNER) if kind is PreNoticeKind.PRESALE_SALE else (c.BANK, c.SPOUSE)
+    row = replace(pre_notice(kind, holder, obligor, f"pn-{kind}"), units=(c.UNIT,))
+    return replace(row, **changes)
+
+
+def first(state: UnitState, **told: Any) -> Decision:
+    """The counter books the developer's title on a unit in this state."""
+    act = counter(7, unit(sold(), **told), type="FIRST")
+    return decide(world(state=state), act)
+
+
+def test_first_registration_of_the_counter_starts_the_days_of_what_was_noted_before() -> None:
+    """CC 221; handbook 3.5: the register knows this fact itself; the bank that holds one is told."""
+    rights = (noted(), noted(PreNoticeKind.PRESALE_MORTGAGE))
+    decision = first(UnitState(unit=UNBUILT.unit, rights=rights))
+    moved = {e.right_id: e.registrable_from for e in of(decision, PreNoticeTermMoved)}
+    assert moved == {"pn-PRESALE_SALE": DAY, "pn-PRESALE_MORTGAGE": DAY}
+    [event] = of(decision, EventRecorded)
+    assert (event.institution, event.kind, event.unit_code) == (c.BANK_USCC, "PRE_NOTICE_STANDS", c.UNIT)
+    [recorded] = of(decision, UnitRecorded)
+    assert (recorded.unit.first_registered, recorded.unit.location) == (True, UNBUILT.unit.location)
+
+
+def test_unit_as_it_was_built_takes_the_place_of_the_planned_one() -> None:
+    """The counter tells the surveyed area with the first registration; a hold of ours stays on the unit."""
+    planned = replace(UNBUILT.unit, holds=(UnitHold.DISPUTED,), floor_area=8_000)
+    built = replace(planned, holds=(), floor_area=8_123, first_registered=False)
+    [recorded] = of(first(UnitState(unit=planned), unit=built), UnitRecorded)
+    assert (recorded.unit.floor_area, recorded.unit.holds) == (8_123, (UnitHold.DISPUTED,))
+    assert recorded.unit.first_registered
+
+
+@pytest.mark.parametrize(
+    ("agreed", "runs_from"),
+    [(DAY - dt.timedelta(days=200), DAY), (DAY + dt.timedelta(days=30), DAY + dt.timedelta(days=30))],
+    ids=["hand-over-was-due-before", "hand-over-is-later"],
+)
+def test_day_that_was_agreed_counts_from_the_first_registration_on(
+    agreed: dt.date, runs_from: dt.date
+) -> None:
+    """Nothing can be registered before it; whatever was presumed of the agreed day is gone."""
+    row = noted(registrable_from=agreed, warned_days=85, lapse_presumed_on=DAY - dt.timedelta(days=9))
+    [moved] = of(first(UnitState(unit=UNBUILT.unit, rights=(row,))), PreNoticeTermMoved)
+    assert (moved.registrable_from, moved.warned_days, moved.lapse_presumed_on) == (runs_from, 0, None)
+
+
+def test_flat_with_its_garage_is_registrable_once_both_are() -> None:
+    """One pre-notice over two units: the days begin with the first registration that is the last."""
+    other = c.UNIT[:-4] + "9999"
+    both = noted(units=(c.UNIT, other))
+    flat = UnitState(unit=UNBUILT.unit, rights=(both,))
+    garage = UnitState(unit=replace(UNBUILT.unit, unit_code=other), rights=(both,))
+    act = counter(7, unit(sold()), type="FIRST")
+    assert of(decide(world(units={c.UNIT: flat, other: garage}), act), PreNoticeTermMoved) == []
+    built = c.unit_state(both).rights
+    registered = UnitState(unit=replace(garage.unit, first_registered=True), rights=built)
+    [moved] = of(decide(world(units={c.UNIT: flat, other: registered}), act), PreNoticeTermMoved)
+    assert moved.registrable_from == DAY
+
+
+def test_sale_of_a_unit_that_had_its_owner_moves_no_days() -> None:
+    """Only the first registration begins them."""
+    decision = decide(world(noted(registrable_from=DAY)), counter(7, unit(sold())))
+    assert of(decision, PreNoticeTermMoved) == of(decision, UnitRecorded) == []
 
 
 # -- bookings ------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from gateway.applications.expiry import NothingDue
 from gateway.applications.pre_notice_term import (
     LAPSED,
     NoticeWorld,
+    NotYetRegistrable,
     TermAct,
     TermNotStated,
     decide_due,
@@ -140,6 +141,15 @@ def test_nothing_is_presumed_in_a_year_that_nobody_has_published() -> None:
         2027, 2, 1, 16, tzinfo=dt.UTC
     )  # 2027-01-30 rolls to Monday 02-01
     assert moved(clock(world(notice=unknown, calendar=known), "2027-03-01")).lapse_presumed_on
+
+
+def test_days_do_not_run_before_the_first_registration() -> None:
+    """A day agreed for the hand-over of a pre-sold flat is no day on which it could be registered (RD 24)."""
+    here = world(notice=notice(warned_days=85), is_registrable=False)
+    with pytest.raises(NotYetRegistrable):
+        clock(here, "2026-10-09")
+    with pytest.raises(TermNotStated):
+        decide_term_act(here, REGISTRAR, act(), c.moment(30, noon("2026-10-12")))
 
 
 def test_nothing_is_presumed_while_a_case_is_open_that_names_it() -> None:

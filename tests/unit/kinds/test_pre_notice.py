@@ -17,6 +17,7 @@ from gateway.register.model import (
     Seizure,
     SeizureKind,
     TransferRestriction,
+    UnitState,
 )
 from tests.support import cases as c
 from tests.support import deals as d
@@ -110,6 +111,22 @@ def test_registrable_from_is_as_stated_else_as_agreed_else_the_booking(
         (d.sale_notice(registrable_from=stated),), sale_contracts=(d.contract(registrable_from=agreed),)
     )
     [right] = d.rights_of(c.decide(instant(c.unit_state()), what))
+    assert isinstance(right, PreNotice)
+    assert right.registrable_from == expected
+
+
+@pytest.mark.parametrize(
+    ("built", "expected"), [(True, dt.date(2026, 11, 20)), (False, None)], ids=["built", "unbuilt"]
+)
+def test_pre_sale_is_registrable_once_the_unit_had_its_first_registration(
+    built: bool, expected: dt.date | None
+) -> None:
+    """A pre-sold flat that the developer owns by now can be registered at once; before, nobody knows when."""
+    filed = d.notices((d.sale_notice(kind=PreNoticeKind.PRESALE_SALE),), sale_contracts=(d.contract(),))
+    state = c.unit_state(first_registered=built)
+    if not built:
+        state = UnitState(unit=state.unit)
+    [right] = d.rights_of(d.submitted_and_approved(instant(state), filed))
     assert isinstance(right, PreNotice)
     assert right.registrable_from == expected
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from gateway.cases.decision import Decision
 from gateway.cases.errors import KindNotAvailable
-from gateway.cases.model import Paper, Result, State
+from gateway.cases.model import Paper, Result, State, World
 from gateway.cases.stated import Declaration, DeclarationKind, StatedUnit
 from gateway.cases.terms import IdentityCheck
 from gateway.register.findings import Severity
@@ -184,6 +185,50 @@ def test_guardian_who_does_not_is_told(how: dict[str, bool]) -> None:
     decision = c.decide(c.world(c.unit_state(owners=(WARD,))), wards_case(**how))
     assert decision.outcome.result is Result.NOT_ACCEPTED
     assert "R-GUARDIAN" in {f.rule for f in decision.outcome.findings}
+
+
+def child_buys(world: World, buyer: Party = WARD, *, without: str = "", signs: Party = GUARDIAN) -> Decision:
+    """A sale pre-notice for a child of eleven, that the child's bank files: whoever `signs` for the child."""
+    step = d.sale_notice(holders=(buyer,), applicants=(d.SELLER, buyer))
+    papers = [
+        c.paper(code, d.SELLER, signs, bound=code in ("APPLICATION", "INQUIRY_RECORD"))
+        for code in ("APPLICATION", "INQUIRY_RECORD", "SALE_CONTRACT", "REMOTE_IDENTITY", "GUARDIAN")
+        if code != without
+    ]
+    return c.decide(world, d.notices((step,), {paper.reference.paper_code: paper for paper in papers}))
+
+
+def test_guardian_applies_for_a_child_that_buys() -> None:
+    """RD 11: signed by the guardian, who proves to be one; the child itself need not; a person decides."""
+    decision = child_buys(d.world(c.unit_state()))
+    assert decision.outcome.result is Result.ACCEPTED, c.codes(decision)
+    assert ("M-REFER", "WARD_OWNER") in c.codes(decision)
+
+
+def test_child_that_buys_alone_waits_for_its_guardian() -> None:
+    """Its own word makes no application (CC 19, 20): the guardian is awaited by name."""
+    decision = child_buys(d.world(c.unit_state()), signs=WARD)
+    assert decision.outcome.result is Result.AWAITING_PARTIES
+    assert [(a.name, a.role) for a in decision.outcome.awaiting] == [(GUARDIAN.name, "guardian")]
+
+
+@pytest.mark.parametrize(
+    ("buyer", "without", "minors", "wanted"),
+    [
+        (replace(WARD, guardian=None), "", "REFER", ("N-NOT_APPLICANT", "")),
+        (WARD, "GUARDIAN", "REFER", ("N-INCOMPLETE", "")),
+        (WARD, "", "BLOCK", ("N-BARRED", "R-GUARDIAN")),
+    ],
+    ids=["no-guardian-named", "no-proof-of-guardianship", "place-takes-none"],
+)
+def test_child_that_buys_without_what_it_takes_is_told(
+    buyer: Party, without: str, minors: str, wanted: tuple[str, str]
+) -> None:
+    """Named, proved, and where the place takes such cases at all."""
+    here = d.world(c.unit_state(), profile=replace(d.PROFILE, minors=minors))
+    decision = child_buys(here, buyer, without=without)
+    assert decision.outcome.result is Result.NOT_ACCEPTED
+    assert wanted in c.codes(decision)
 
 
 def test_place_that_takes_no_wards_cases_bars_them() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.kinds.rules import RULES
 from gateway.pb.diya.v1 import authority_pb2, codes_pb2
+from gateway.register.calendar import OfficeHours
 from gateway.rpc.authority import (
     encode_institution,
     encode_profile,
@@ -73,9 +74,11 @@ def wire_profile() -> authority_pb2.Profile:
             ),
             authority_pb2.ServicePromise(mode=codes_pb2.ENCUMBERED_TRANSFER_MODE_ET_COMBINED, working_days=3),
         ],
+        party_reminder_days=[5, 2],
+        office_hours=authority_pb2.OfficeHours(opens_minute=510, closes_minute=1050),
     )
     for number, field in enumerate(wire.DESCRIPTOR.fields, start=2):
-        if field.is_repeated or field.type == field.TYPE_STRING:
+        if field.is_repeated or field.type in (field.TYPE_STRING, field.TYPE_MESSAGE):
             continue
         if field.type == field.TYPE_ENUM:
             setattr(wire, field.name, authority_pb2.STANCE_BLOCK)
@@ -141,6 +144,29 @@ def test_profile_zero_stands_for_the_named_default() -> None:
     profile = read_profile(wire, Violations())
     assert (profile.awaiting_parties_days, profile.tax_days) == (10, 30)
     assert (profile.validate_only_per_day, profile.minors) == (1000, "REFER")
+
+
+def test_profile_without_reminders_or_office_hours_has_the_defaults() -> None:
+    """Empty is the default that the contract names, a single 0 is never."""
+    wire = wire_profile()
+    wire.ClearField("party_reminder_days")
+    wire.ClearField("office_hours")
+    profile = read_profile(wire, Violations())
+    assert (profile.party_reminder_days, profile.office) == ((3, 1), OfficeHours(opens=540, closes=1020))
+    wire.party_reminder_days.append(0)
+    never = read_profile(wire, Violations())
+    assert never.party_reminder_days == ()
+    assert list(encode_profile(never).party_reminder_days) == [0]
+
+
+def test_profile_with_impossible_hours_or_reminders_is_refused() -> None:
+    """An office that closes before it opens; a reminder after the end."""
+    wire = wire_profile()
+    wire.office_hours.closes_minute = 300
+    wire.party_reminder_days.append(-1)
+    wrong = Violations()
+    read_profile(wire, wrong)
+    assert {v.path for v in wrong.found} == {"profile.office_hours", "profile.party_reminder_days[2]"}
 
 
 def test_profile_that_lets_rules_decide_for_minors_is_refused() -> None:

@@ -168,6 +168,7 @@ class Application(_message.Message):
     STATUTORY_DEADLINE_FIELD_NUMBER: _builtins.int
     STATUTORY_DEADLINE_PROVISIONAL_FIELD_NUMBER: _builtins.int
     DEADLINE_BREACHED_AT_FIELD_NUMBER: _builtins.int
+    DEADLINE_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """资源名 · Name, `registries/{registry}/applications/{application}`; the last segment is a UUIDv7."""
     case_number: _builtins.str
@@ -290,6 +291,12 @@ class Application(_message.Message):
     def deadline_breached_at(self) -> _timestamp_pb2.Timestamp:
         """逾期记录时间 · Instant of the entry that recorded that the deadline passed undecided (UTC); absent while it did not."""
 
+    @_builtins.property
+    def deadline_at(self) -> _timestamp_pb2.Timestamp:
+        """办结时刻 · Instant on `deadline` by which it must be decided (UTC), where the place's promise is one of hours; absent
+        otherwise. The hours in which papers were asked for are not counted.
+        """
+
     def __init__(
         self,
         *,
@@ -331,10 +338,11 @@ class Application(_message.Message):
         statutory_deadline: _date_pb2.Date | None = ...,
         statutory_deadline_provisional: _builtins.bool = ...,
         deadline_breached_at: _timestamp_pb2.Timestamp | None = ...,
+        deadline_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applicant_institution", b"applicant_institution", "channel_institution", b"channel_institution", "clerk", b"clerk", "deadline", b"deadline", "deadline_breached_at", b"deadline_breached_at", "dossier", b"dossier", "milestones", b"milestones", "parties_expire_at", b"parties_expire_at", "statutory_deadline", b"statutory_deadline", "waits_until", b"waits_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applicant_institution", b"applicant_institution", "channel_institution", b"channel_institution", "clerk", b"clerk", "deadline", b"deadline", "deadline_at", b"deadline_at", "deadline_breached_at", b"deadline_breached_at", "dossier", b"dossier", "milestones", b"milestones", "parties_expire_at", b"parties_expire_at", "statutory_deadline", b"statutory_deadline", "waits_until", b"waits_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "agreement_number", b"agreement_number", "applicant_institution", b"applicant_institution", "awaiting", b"awaiting", "booked_by", b"booked_by", "case", b"case", "case_number", b"case_number", "certificates", b"certificates", "channel_institution", b"channel_institution", "claimed_by", b"claimed_by", "clerk", b"clerk", "deadline", b"deadline", "deadline_breached_at", b"deadline_breached_at", "deadline_provisional", b"deadline_provisional", "dossier", b"dossier", "findings", b"findings", "funds_legs", b"funds_legs", "kind", b"kind", "last_index", b"last_index", "loan_kind", b"loan_kind", "manifest_digest", b"manifest_digest", "milestones", b"milestones", "mode", b"mode", "name", b"name", "operations", b"operations", "parties_expire_at", b"parties_expire_at", "phase", b"phase", "request_id", b"request_id", "reviewed_by", b"reviewed_by", "rule_set", b"rule_set", "state", b"state", "statutory_deadline", b"statutory_deadline", "statutory_deadline_provisional", b"statutory_deadline_provisional", "supersedes", b"supersedes", "terms_sha256", b"terms_sha256", "terms_version", b"terms_version", "unit_codes", b"unit_codes", "waits_until", b"waits_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "agreement_number", b"agreement_number", "applicant_institution", b"applicant_institution", "awaiting", b"awaiting", "booked_by", b"booked_by", "case", b"case", "case_number", b"case_number", "certificates", b"certificates", "channel_institution", b"channel_institution", "claimed_by", b"claimed_by", "clerk", b"clerk", "deadline", b"deadline", "deadline_at", b"deadline_at", "deadline_breached_at", b"deadline_breached_at", "deadline_provisional", b"deadline_provisional", "dossier", b"dossier", "findings", b"findings", "funds_legs", b"funds_legs", "kind", b"kind", "last_index", b"last_index", "loan_kind", b"loan_kind", "manifest_digest", b"manifest_digest", "milestones", b"milestones", "mode", b"mode", "name", b"name", "operations", b"operations", "parties_expire_at", b"parties_expire_at", "phase", b"phase", "request_id", b"request_id", "reviewed_by", b"reviewed_by", "rule_set", b"rule_set", "state", b"state", "statutory_deadline", b"statutory_deadline", "statutory_deadline_provisional", b"statutory_deadline_provisional", "supersedes", b"supersedes", "terms_sha256", b"terms_sha256", "terms_version", b"terms_version", "unit_codes", b"unit_codes", "waits_until", b"waits_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -431,9 +431,12 @@ class ServicePromise(_message.Message):
     operation: _codes_pb2.OperationKind.ValueType
     """登记操作 · Operation; unspecified only where `mode` is given."""
     working_days: _builtins.int
-    """承诺工作日 · Working days after acceptance; 0 means at once."""
+    """承诺工作日 · Working days after acceptance; 0 without hours means at once."""
     working_hours: _builtins.int
-    """承诺小时 · Hours, for promises such as half a working day (4); 0 when working_days says it."""
+    """承诺小时 · Hours on top of the days, such as half a working day (4) or one hour (1); each full 8 are a day. A promise
+    that is not of whole days ends at an instant: its hours, 8 a day, count from acceptance while the office is open
+    (Profile.office_hours).
+    """
     mode: _codes_pb2.EncumberedTransferMode.ValueType
     """带押过户模式 · The promise is for a combined case of this mode as a whole, and `operation` stays unspecified. A combined
     case has one limit, that of one class of registration: its mode's promise, else the longest of its operations'.
@@ -453,6 +456,32 @@ class ServicePromise(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServicePromise: _TypeAlias = ServicePromise  # noqa: Y015
+
+@_typing.final
+class OfficeHours(_message.Message):
+    """办公时间 · When the office is open on a working day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPENS_MINUTE_FIELD_NUMBER: _builtins.int
+    CLOSES_MINUTE_FIELD_NUMBER: _builtins.int
+    opens_minute: _builtins.int
+    """开始 · Minutes after midnight in China, such as 540 for 09:00."""
+    closes_minute: _builtins.int
+    """结束 · Minutes after midnight in China, later than `opens_minute` and at most 1440, such as 1020 for 17:00."""
+    def __init__(
+        self,
+        *,
+        opens_minute: _builtins.int = ...,
+        closes_minute: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closes_minute", b"closes_minute", "opens_minute", b"opens_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfficeHours: _TypeAlias = OfficeHours  # noqa: Y015
 
 @_typing.final
 class Profile(_message.Message):
@@ -490,6 +519,8 @@ class Profile(_message.Message):
     COUNTER_FEED_MAX_LAG_MINUTES_FIELD_NUMBER: _builtins.int
     PRODUCTION_FIELD_NUMBER: _builtins.int
     OWN_CASE_FORBIDDEN_FIELD_NUMBER: _builtins.int
+    PARTY_REMINDER_DAYS_FIELD_NUMBER: _builtins.int
+    OFFICE_HOURS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """版本 · Version, from 1, one more than the last."""
     source: _builtins.str
@@ -511,7 +542,9 @@ class Profile(_message.Message):
     unclaimed_upload_days: _builtins.int
     """无人引用文件保留期 · Days that an upload is kept that no case names; 0 means 30."""
     ended_case_retention_days: _builtins.int
-    """未办结材料保留期 · Days that evidence of a withdrawn or refused case is kept; 0 means for ever."""
+    """未办结材料保留期 · Days after which evidence of a withdrawn or refused case may be erased, as the place publishes it; 0
+    means never. Nothing erases yet: whatever it says, all is kept, and no answer depends on it.
+    """
     unrecorded_restriction: Global___Stance.ValueType
     """未记载转让限制 · What to do on a transfer when a mortgage since 2021 has no word on the restriction."""
     pre_2021_changed_to_none: Global___Stance.ValueType
@@ -523,7 +556,7 @@ class Profile(_message.Message):
     securer_without_consent: Global___Stance.ValueType
     """第三人担保未同意 · What to do when a third party that secured the debt did not consent to its passing."""
     minors: Global___Stance.ValueType
-    """涉未成年人 · What to do when an owner is a minor or otherwise under guardianship; never ALLOW by rule."""
+    """涉未成年人 · What to do when an owner or a party is a minor or otherwise under guardianship; never ALLOW by rule."""
     convert_on_transfer: _builtins.bool
     """转本随转移自动办理 · A mortgage pre-notice turns into the mortgage with the transfer, without an application."""
     lock_payee_to_seller: _builtins.bool
@@ -564,6 +597,16 @@ class Profile(_message.Message):
     def promises(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServicePromise]:
         """办结承诺 · Promises per operation; the statutory 30 working days hold besides."""
 
+    @_builtins.property
+    def party_reminder_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """催办提前天数 · So many days before AWAITING_PARTIES ends, parties that have not signed are reminded; at most 10. Empty
+        means 3 and 1, a single 0 never.
+        """
+
+    @_builtins.property
+    def office_hours(self) -> Global___OfficeHours:
+        """办公时间 · Hours in which the office is open, by which promises of hours are counted; absent means 09:00 to 17:00."""
+
     def __init__(
         self,
         *,
@@ -597,10 +640,12 @@ class Profile(_message.Message):
         counter_feed_max_lag_minutes: _builtins.int = ...,
         production: _builtins.bool = ...,
         own_case_forbidden: _builtins.bool = ...,
+        party_reminder_days: _abc.Iterable[_builtins.int] | None = ...,
+        office_hours: Global___OfficeHours | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["office_hours", b"office_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_code", b"authority_code", "authority_name", b"authority_name", "awaiting_parties_days", b"awaiting_parties_days", "convert_on_transfer", b"convert_on_transfer", "counter_feed_max_lag_minutes", b"counter_feed_max_lag_minutes", "ended_case_retention_days", b"ended_case_retention_days", "instant_operations", b"instant_operations", "lock_payee_to_seller", b"lock_payee_to_seller", "max_case_bytes", b"max_case_bytes", "max_file_bytes", b"max_file_bytes", "minors", b"minors", "modes", b"modes", "own_case_forbidden", b"own_case_forbidden", "payoff_days", b"payoff_days", "places", b"places", "pre_2021_changed_to_none", b"pre_2021_changed_to_none", "production", b"production", "promises", b"promises", "risk_notice_required", b"risk_notice_required", "securer_without_consent", b"securer_without_consent", "source", b"source", "submissions_per_day", b"submissions_per_day", "supplement_days", b"supplement_days", "tax_days", b"tax_days", "two_person_review", b"two_person_review", "two_thirds_disposal", b"two_thirds_disposal", "unclaimed_upload_days", b"unclaimed_upload_days", "unrecorded_restriction", b"unrecorded_restriction", "validate_only_per_day", b"validate_only_per_day", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_code", b"authority_code", "authority_name", b"authority_name", "awaiting_parties_days", b"awaiting_parties_days", "convert_on_transfer", b"convert_on_transfer", "counter_feed_max_lag_minutes", b"counter_feed_max_lag_minutes", "ended_case_retention_days", b"ended_case_retention_days", "instant_operations", b"instant_operations", "lock_payee_to_seller", b"lock_payee_to_seller", "max_case_bytes", b"max_case_bytes", "max_file_bytes", b"max_file_bytes", "minors", b"minors", "modes", b"modes", "office_hours", b"office_hours", "own_case_forbidden", b"own_case_forbidden", "party_reminder_days", b"party_reminder_days", "payoff_days", b"payoff_days", "places", b"places", "pre_2021_changed_to_none", b"pre_2021_changed_to_none", "production", b"production", "promises", b"promises", "risk_notice_required", b"risk_notice_required", "securer_without_consent", b"securer_without_consent", "source", b"source", "submissions_per_day", b"submissions_per_day", "supplement_days", b"supplement_days", "tax_days", b"tax_days", "two_person_review", b"two_person_review", "two_thirds_disposal", b"two_thirds_disposal", "unclaimed_upload_days", b"unclaimed_upload_days", "unrecorded_restriction", b"unrecorded_restriction", "validate_only_per_day", b"validate_only_per_day", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,6 +91,7 @@ class ReadinessItem(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     ZH_FIELD_NUMBER: _builtins.int
     EN_FIELD_NUMBER: _builtins.int
+    REMINDED_AT_FIELD_NUMBER: _builtins.int
     application: _builtins.str
     """申请 · Name of the application."""
     case_number: _builtins.str
@@ -119,6 +120,10 @@ class ReadinessItem(_message.Message):
     def until(self) -> _timestamp_pb2.Timestamp:
         """截止时间 · Instant by which the act must come (UTC); absent where the law sets none."""
 
+    @_builtins.property
+    def reminded_at(self) -> _timestamp_pb2.Timestamp:
+        """催办时间 · Instant at which it was last reminded (UTC); absent while it was not."""
+
     def __init__(
         self,
         *,
@@ -134,10 +139,11 @@ class ReadinessItem(_message.Message):
         code: _builtins.str = ...,
         zh: _builtins.str = ...,
         en: _builtins.str = ...,
+        reminded_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reminded_at", b"reminded_at", "since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "case_number", b"case_number", "code", b"code", "en", b"en", "ground", b"ground", "institution", b"institution", "overdue", b"overdue", "since", b"since", "state", b"state", "until", b"until", "who", b"who", "zh", b"zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "case_number", b"case_number", "code", b"code", "en", b"en", "ground", b"ground", "institution", b"institution", "overdue", b"overdue", "reminded_at", b"reminded_at", "since", b"since", "state", b"state", "until", b"until", "who", b"who", "zh", b"zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -155,7 +155,11 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     EVENT_KIND_PAYOFF_OVERDUE: _EventKind.ValueType  # 34
     """结清逾期 · In a segmented case the old loan was to be paid off by now and is not; the registrar is told too."""
     EVENT_KIND_PRE_NOTICE_STANDS: _EventKind.ValueType  # 35
-    """预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
+    """预告登记存续 · The 90 days of a pre-notice that you hold run from another day than was known: its unit had its first
+    registration, or a registrar found from when it is registrable, also of one that was presumed to have lapsed.
+    """
+    EVENT_KIND_PARTIES_REMINDED: _EventKind.ValueType  # 36
+    """催办签署 · A case awaits parties and its time is nearly over: whoever has not signed or consented is asked again."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """事件种类 · What happened."""
@@ -233,7 +237,11 @@ EVENT_KIND_PAYOFF_NEARS: EventKind.ValueType  # 33
 EVENT_KIND_PAYOFF_OVERDUE: EventKind.ValueType  # 34
 """结清逾期 · In a segmented case the old loan was to be paid off by now and is not; the registrar is told too."""
 EVENT_KIND_PRE_NOTICE_STANDS: EventKind.ValueType  # 35
-"""预告登记存续 · A registrar found that a pre-notice presumed to have lapsed lives, or from when it is registrable."""
+"""预告登记存续 · The 90 days of a pre-notice that you hold run from another day than was known: its unit had its first
+registration, or a registrar found from when it is registrable, also of one that was presumed to have lapsed.
+"""
+EVENT_KIND_PARTIES_REMINDED: EventKind.ValueType  # 36
+"""催办签署 · A case awaits parties and its time is nearly over: whoever has not signed or consented is asked again."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -264,6 +272,7 @@ class Outcome(_message.Message):
     PREDICTION_FIELD_NUMBER: _builtins.int
     STATUTORY_DEADLINE_FIELD_NUMBER: _builtins.int
     STATUTORY_DEADLINE_PROVISIONAL_FIELD_NUMBER: _builtins.int
+    DEADLINE_AT_FIELD_NUMBER: _builtins.int
     result: Global___OutcomeResult.ValueType
     """结果 · Result."""
     application: _builtins.str
@@ -326,6 +335,12 @@ class Outcome(_message.Message):
         within them. Absent before acceptance.
         """
 
+    @_builtins.property
+    def deadline_at(self) -> _timestamp_pb2.Timestamp:
+        """办结时刻 · Instant on `deadline` by which it must be decided (UTC), where the place's promise is one of hours; absent
+        otherwise.
+        """
+
     def __init__(
         self,
         *,
@@ -349,10 +364,11 @@ class Outcome(_message.Message):
         prediction: Global___Prediction | None = ...,
         statutory_deadline: _date_pb2.Date | None = ...,
         statutory_deadline_provisional: _builtins.bool = ...,
+        deadline_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "booked_at", b"booked_at", "deadline", b"deadline", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt", "statutory_deadline", b"statutory_deadline"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "booked_at", b"booked_at", "deadline", b"deadline", "deadline_at", b"deadline_at", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt", "statutory_deadline", b"statutory_deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "application", b"application", "as_of_index", b"as_of_index", "awaiting", b"awaiting", "booked_at", b"booked_at", "case_number", b"case_number", "certificates", b"certificates", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "findings", b"findings", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt", "replayed", b"replayed", "result", b"result", "state", b"state", "statutory_deadline", b"statutory_deadline", "statutory_deadline_provisional", b"statutory_deadline_provisional", "validate_only", b"validate_only", "would_be", b"would_be"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "application", b"application", "as_of_index", b"as_of_index", "awaiting", b"awaiting", "booked_at", b"booked_at", "case_number", b"case_number", "certificates", b"certificates", "deadline", b"deadline", "deadline_at", b"deadline_at", "deadline_provisional", b"deadline_provisional", "findings", b"findings", "parties_expire_at", b"parties_expire_at", "prediction", b"prediction", "receipt", b"receipt", "replayed", b"replayed", "result", b"result", "state", b"state", "statutory_deadline", b"statutory_deadline", "statutory_deadline_provisional", b"statutory_deadline_provisional", "validate_only", b"validate_only", "would_be", b"would_be"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -369,6 +385,7 @@ class Prediction(_message.Message):
     ACCEPTED_AT_FIELD_NUMBER: _builtins.int
     DEADLINE_FIELD_NUMBER: _builtins.int
     DEADLINE_PROVISIONAL_FIELD_NUMBER: _builtins.int
+    DEADLINE_AT_FIELD_NUMBER: _builtins.int
     cases_before: _builtins.int
     """在先案件数 · Accepted, unfinished cases that go before it on its units."""
     deadline_provisional: _builtins.bool
@@ -385,6 +402,10 @@ class Prediction(_message.Message):
     def deadline(self) -> _date_pb2.Date:
         """承诺办结日 · Day by which it would have to be decided, a day in China."""
 
+    @_builtins.property
+    def deadline_at(self) -> _timestamp_pb2.Timestamp:
+        """承诺办结时刻 · Instant on that day (UTC), where the promise is one of hours; absent otherwise."""
+
     def __init__(
         self,
         *,
@@ -393,10 +414,11 @@ class Prediction(_message.Message):
         accepted_at: _timestamp_pb2.Timestamp | None = ...,
         deadline: _date_pb2.Date | None = ...,
         deadline_provisional: _builtins.bool = ...,
+        deadline_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "deadline", b"deadline"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "deadline", b"deadline", "deadline_at", b"deadline_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "cases_before", b"cases_before", "deadline", b"deadline", "deadline_provisional", b"deadline_provisional", "ranks", b"ranks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "cases_before", b"cases_before", "deadline", b"deadline", "deadline_at", b"deadline_at", "deadline_provisional", b"deadline_provisional", "ranks", b"ranks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
