@@ -44,7 +44,7 @@ from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
-from gateway.kinds.stated import check_available, stated_findings
+from gateway.kinds.stated import stated_findings
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import UnitState, Value
 from gateway.register.reasons import finding
@@ -115,7 +115,6 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
     comes last. Raises KindNotAvailable for an operation or a mode that this version does not book.
     """
     manifest = case.manifest
-    check_available(manifest.terms)
     composition = composition_of(manifest)
     if manifest.kind is Kind.ENCUMBERED_TRANSFER and composition is None:
         raise KindNotAvailable(manifest.terms.mode or manifest.kind.value)

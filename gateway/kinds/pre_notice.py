@@ -197,7 +197,7 @@ def issue_proof(
         for right in state.pre_notices
         if notice.kind not in SALE_KINDS and right.kind in SALE_KINDS
     ]
-    rests_on = sales or [state.ownership.title.number for state in states if state.ownership]
+    rests_on = sales or [t.number for state in states if state.ownership for t in state.ownership.titles]
     booking.issue(
         pre_notice_proof(
             notice,

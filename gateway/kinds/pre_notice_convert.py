@@ -189,6 +189,14 @@ def _fits(op: PreNoticeConvert, notice: PreNotice, field: str) -> list[Finding]:
         )
         amount = (first.claim_amount_fen or first.max_claim_amount_fen or 0) <= notice.amount_fen
     found = []
+    if op.transfer is not None and op.transfer.share_sold is not None:
+        found.append(
+            _conflict(
+                field + ".ownership_transfer.share_sold",
+                "预告登记的是整个不动产单元，不能转为份额的转移登记；请先就该份额重新办理预告登记或者直接申请转移登记",
+                "the pre-notice is of the whole unit and becomes no transfer of a share: sell the share directly",
+            )
+        )
     if not agree:
         found.append(
             _conflict(field, "当事人与预告登记不一致", "the parties are not those of the pre-notice")

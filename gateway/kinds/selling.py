@@ -54,12 +54,20 @@ def owners_sell(sellers: Sequence[Party], state: UnitState, field: str) -> list[
     return found
 
 
-def titles_agree(titles: Sequence[CertificateRef], state: UnitState, field: str) -> list[Finding]:
-    """The title of record of the unit is among those cited (OS 9.3; RD 87)."""
+def titles_agree(
+    titles: Sequence[CertificateRef], state: UnitState, field: str, *, every: bool = True
+) -> list[Finding]:
+    """The title of record of the unit is among those cited (OS 9.3; RD 87).
+
+    Where the owners hold separately (RD 21), `every` one of theirs; the seller of a share has but his own.
+    """
     if not titles or state.ownership is None:
         return []
-    number = state.ownership.title.number
-    if any(same_certificate_number(title.number, number) for title in titles):
+    cited = [
+        any(same_certificate_number(title.number, recorded.number) for title in titles)
+        for recorded in state.ownership.titles
+    ]
+    if all(cited) or (any(cited) and not every):
         return []
     return [
         finding(

@@ -95,7 +95,7 @@ def _notice(flat: UnitState, *, of_sale: bool) -> CertificateRef:
 
 
 def _convert_sale(flat: UnitState, seller: Party = SELLER) -> PreNoticeConvert:
-    titles = (flat.ownership.title,) if flat.ownership else ()
+    titles = flat.ownership.titles if flat.ownership else ()
     return PreNoticeConvert(
         units=(r.UNIT,), proof=_notice(flat, of_sale=True), transfer=sale(seller, titles=titles)
     )

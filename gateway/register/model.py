@@ -163,12 +163,20 @@ class Owner(Value, frozen=True, kw_only=True):
 
 
 class Ownership(Right, tag="OWNERSHIP", frozen=True, kw_only=True):
-    """Ownership 所有权 of a unit, with its title certificate."""
+    """Ownership 所有权 of a unit, with its title certificate: one for all owners, or one for each where they hold
+    separately 分别持证 (RD 21), in the order of the owners.
+    """
 
     owners: tuple[Owner, ...]
     co_ownership: CoOwnership
     title: CertificateRef
+    further_titles: tuple[CertificateRef, ...] = ()  # of the second owner and on, where each holds one
     price_fen: int | None = None
+
+    @property
+    def titles(self) -> tuple[CertificateRef, ...]:
+        """Every live title of the unit."""
+        return (self.title, *self.further_titles)
 
 
 class MortgageKind(StrEnum):
@@ -356,7 +364,7 @@ class UnitState(Value, frozen=True, kw_only=True):
 
 def certificate_numbers(rights: Collection[AnyRight]) -> set[str]:
     """Numbers of the certificates, paper or electronic, that show these rights (RD 20)."""
-    titles = {right.title.number for right in rights if isinstance(right, Ownership)}
+    titles = {title.number for right in rights if isinstance(right, Ownership) for title in right.titles}
     proofs = {right.proof.number for right in rights if isinstance(right, Mortgage | PreNotice)}
     return (titles | proofs) - {""}
 
