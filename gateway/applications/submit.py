@@ -80,6 +80,7 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         open_cases=world.open_cases,
         feed_gap=world.feed_gap,
         prior=world.named.get(header.case),
+        phases=world.phases,
         now=moment.now,
     )
     findings, awaiting = examine(world, case)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gateway.cases.model import Manifest, State
+from gateway.cases.model import Application, Manifest, State
 from gateway.cases.terms import (
     AnyOperation,
     MortgageChange,
@@ -35,6 +35,7 @@ from gateway.kinds.funds import funds_findings
 from gateway.kinds.law import CHINA, Case, PaperRule
 from gateway.kinds.modes import MODES, Gate, Mode, Phase, step_name
 from gateway.kinds.named import is_proof_of, keys, once
+from gateway.kinds.payoff_deadline import old_mortgages
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, UnitState
 from gateway.register.reasons import finding
@@ -98,7 +99,7 @@ def conditions(case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
     """The mode may be used, this phase is due, its steps are there in order, the old loan is regular and covered."""
     manifest = case.manifest
     mode, terms = MODES[manifest.terms.mode], manifest.terms
-    found = on_offer(mode, case) + _phase_is_due(mode, case)
+    found = on_offer(mode, case) + _phase_is_due(mode, case, units)
     phase = _phase(manifest)
     if phase is not None:
         found += _steps_in_order(mode, phase, terms.operations)
@@ -153,8 +154,10 @@ def on_offer(mode: Mode, case: Case) -> list[Finding]:
     return found
 
 
-def _phase_is_due(mode: Mode, case: Case) -> list[Finding]:
-    """The first phase stands alone; a later one names the case, whose first phase is booked on these units."""
+def _phase_is_due(mode: Mode, case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
+    """The first phase stands alone; a later one names the case, whose first phase is booked on these units, and comes
+    after every phase before it: the order of the table (modes.csv).
+    """
     header, terms = case.manifest.header, case.manifest.terms
     last = len(mode.phases)
     if not 1 <= header.phase <= last:
@@ -203,7 +206,39 @@ def _phase_is_due(mode: Mode, case: Case) -> list[Finding]:
                 en="the first phase of the case is not booked",
             )
         )
-    return found
+    if found:
+        return found
+    booked = {row.phase for row in case.phases if row.state is State.BOOKED}
+    states = [units[code] for code in first.units if code in units]
+    return [
+        finding(
+            "N-BARRED",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field="header.phase",
+            article=mode.source,
+            zh=f"{mode.zh}按阶段顺序办理：第 {number} 阶段（{_listed(phase)}）尚未登簿，请先在本案中申请该阶段",
+            en=f"the phases of {mode.code} are booked in their order: phase {number} ({_listed(phase)}) is not booked "
+            "yet, file it in this case first",
+        )
+        for number, phase in enumerate(mode.phases[: header.phase - 1], start=1)
+        if number > 1 and number not in booked and not _is_done_elsewhere(phase, first, states)
+    ]
+
+
+def _is_done_elsewhere(phase: Phase, first: Application, states: Sequence[UnitState]) -> bool:
+    """Whether nothing is left for a phase to do: what it would end was ended outside the case, at the counter or alone.
+
+    A release needs a mortgage of before the case, a conversion a live pre-notice of its first phase.
+    """
+    left: dict[str, bool] = {
+        "MORTGAGE_RELEASE": bool(old_mortgages(first, states)),
+        "PRE_NOTICE_CONVERT": any(
+            notice.case_number == first.case_number for state in states for notice in state.pre_notices
+        ),
+    }
+    names = [step.operation.partition("/")[0] for step in phase.steps if not step.optional]
+    return all(name in left and not left[name] for name in names)
 
 
 def _steps_in_order(mode: Mode, phase: Phase, operations: Sequence[AnyOperation]) -> list[Finding]:

@@ -264,8 +264,8 @@ NB_PRESALE_CASH: Final = Mode(
     phases=(
         Phase(
             steps=(_RELEASE_UNIT, _NOTE_SALE),
-            after_zh="该单元上无在建建筑物抵押权；预售买卖预告登记",
-            after_en="no construction mortgage on the unit; pre-notice of the pre-sale",
+            after_zh="该单元上无在建建筑物抵押权（其余单元换发证明）；预售买卖预告登记",
+            after_en="no construction mortgage on the unit, a new proof of it for the rest; pre-notice of the pre-sale",
         ),
         Phase(steps=(_CONVERT_SALE,), gates=_TAX, after_zh="买方所有", after_en="the buyer owns"),
     ),
@@ -280,8 +280,9 @@ NB_PRESALE_LOAN: Final = Mode(
     phases=(
         Phase(
             steps=(_RELEASE_UNIT, _NOTE_SALE, _NOTE_MORTGAGE),
-            after_zh="该单元上无在建建筑物抵押权；预售买卖、抵押两项预告登记",
-            after_en="no construction mortgage on the unit; pre-notices of pre-sale and mortgage",
+            after_zh="该单元上无在建建筑物抵押权（其余单元换发证明）；预售买卖、抵押两项预告登记",
+            after_en="no construction mortgage on the unit, a new proof of it for the rest; pre-notices of pre-sale "
+            "and mortgage",
         ),
         Phase(
             steps=(_CONVERT_SALE, _CONVERT_MORTGAGE),

@@ -97,12 +97,14 @@ class Play:
         moment = replace(
             c.moment(100 * self._filed, at), application_id=f"018f0000-0000-7000-8000-{self._filed:012x}"
         )
-        decision = c.decide(replace(self.world, named=self.rows), what, moment)
+        phases = tuple(r for r in self.rows.values() if manifest.header.case in (r.name, r.case))
+        here = replace(self.world, named=self.rows, phases=phases)
+        decision = c.decide(here, what, moment)
         if decision.outcome.state not in (State.ACCEPTED, State.IN_REVIEW):
             return decision
         row = d.row_of(decision)
         moment = replace(moment, index=moment.index + 1, now=decided or at)
-        return d.approved(replace(self.world, named=self.rows), what, row, moment)
+        return d.approved(here, what, row, moment)
 
     def book(self, manifest: Manifest, **how: object) -> Decision:
         """`file`, which must book, folded into the register."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.cases.model import Result, State, World
+from gateway.cases.model import Kind, Result, State, World
 from gateway.cases.terms import (
     ChangeItem,
     MortgageChange,
@@ -20,6 +20,7 @@ from gateway.cases.terms import (
     TransferGround,
 )
 from gateway.kinds.modes import MODES
+from gateway.register.findings import Severity
 from gateway.register.model import (
     CertificateRef,
     IdKind,
@@ -348,6 +349,62 @@ def test_later_phase_needs_its_first_one_booked_on_the_same_unit() -> None:
         play.manifest(release_old(play), mode="ET_SEGMENTED", phase=2, case=case, applicant=A)
     )
     assert ("N-BARRED", "R-CONFLICT") in c.codes(waiting)
+
+
+def _out_of_order(decision: Any) -> list[str]:
+    return [
+        f.zh for f in decision.outcome.findings if f.field == "header.phase" and f.severity is Severity.BLOCKS
+    ]
+
+
+def _noted(mode: str, *steps: Any, **terms: Any) -> tuple[Play, str]:
+    """The first phase of a mode with pre-notices, booked: the register, and the case's name."""
+    play = played()
+    play.book(play.manifest(*steps, mode=mode, sale_contracts=(d.contract(),), **terms))
+    [case] = play.rows
+    return play, case
+
+
+def test_last_phase_does_not_pass_the_one_before_it() -> None:
+    """Jinan releases last (S10): the release is told which phase is missing, and taken once that is booked."""
+    mode = "ET_DOUBLE_PRE_NOTICE"
+    play, case = _noted(mode, d.sale_notice(), d.mortgage_notice(), **DEAL)
+    early = play.file(play.manifest(release_old(play), mode=mode, phase=3, case=case, applicant=A))
+    assert early.outcome.result is Result.NOT_ACCEPTED
+    [told] = _out_of_order(early)
+    assert "第 2 阶段（PRE_NOTICE_CONVERT/SALE → PRE_NOTICE_CONVERT/MORTGAGE）尚未登簿" in told
+    converted = play.manifest(
+        convert_sale(play), convert_mortgage(play), mode=mode, phase=2, case=case, tax_clearances=d.TAXES
+    )
+    accepted = play.file(replace(converted, terms=replace(converted.terms, tax_clearances=())))
+    assert accepted.outcome.state is State.AWAITING_TAX
+    play.fold(accepted)
+    assert _out_of_order(
+        play.file(play.manifest(release_old(play), mode=mode, phase=3, case=case, applicant=A))
+    )
+    del play.rows[accepted.outcome.application]
+    play.book(converted)
+    play.book(play.manifest(release_old(play), mode=mode, phase=3, case=case, applicant=A))
+    assert play.mortgages() == [(B.name, 2, 1)]
+
+
+@pytest.mark.parametrize("released", ["", "alone"])
+def test_phase_that_has_nothing_left_to_do_is_not_waited_for(released: str) -> None:
+    """Hohhot: conversion after the release; one that the bank has booked alone, outside the case, leaves none."""
+    mode = "ET_CASH_PRE_NOTICE"
+    notice = d.sale_notice(applicants=(S, Y, A))
+    play, case = _noted(mode, notice, applicant=A, payoff_statements=DEAL["payoff_statements"])
+    if released:
+        play.book(play.manifest(release_old(play), kind=Kind.MORTGAGE_RELEASE, applicant=A))
+    last = play.manifest(
+        convert_sale(play), mode=mode, phase=3, case=case, applicant=A, tax_clearances=d.TAXES
+    )
+    if released:
+        play.book(last)
+        assert play.owners() == [Y.name]
+    else:
+        [told] = _out_of_order(play.file(last))
+        assert "第 2 阶段（MORTGAGE_RELEASE）" in told
 
 
 def test_conversion_of_a_sale_waits_for_the_taxes_whatever_the_mode() -> None:
