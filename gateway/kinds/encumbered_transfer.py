@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from gateway.cases.model import Application, Manifest, State
 from gateway.cases.terms import (
-    AnyOperation,
     MortgageChange,
     MortgageRelease,
     MortgageTransfer,
@@ -102,7 +101,7 @@ def conditions(case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
     found = on_offer(mode, case) + _phase_is_due(mode, case, units)
     phase = _phase(manifest)
     if phase is not None:
-        found += _steps_in_order(mode, phase, terms.operations)
+        found += _steps_in_order(mode, phase, case)
         found += _old_mortgagee_joins(mode, phase, terms)
     found += _one_deal(terms)
     if mode.of_n29 and _looks_at_the_old_loan(manifest):
@@ -241,8 +240,9 @@ def _is_done_elsewhere(phase: Phase, first: Application, states: Sequence[UnitSt
     return all(name in left and not left[name] for name in names)
 
 
-def _steps_in_order(mode: Mode, phase: Phase, operations: Sequence[AnyOperation]) -> list[Finding]:
+def _steps_in_order(mode: Mode, phase: Phase, case: Case) -> list[Finding]:
     """Every step of the phase is there, in the order in which it is booked; what is missing or misplaced is named."""
+    operations = case.manifest.terms.operations
     order = {step.operation: place for place, step in enumerate(phase.steps)}
     found: list[Finding] = []
     reached = 0
@@ -273,7 +273,9 @@ def _steps_in_order(mode: Mode, phase: Phase, operations: Sequence[AnyOperation]
             en=f"{mode.code} lacks step {place}, {step.operation} ({step.en})",
         )
         for place, step in enumerate(phase.steps, start=1)
-        if not step.optional and step.operation not in named
+        if not step.optional
+        and step.operation not in named
+        and not (step.by_itself and case.profile.convert_on_transfer)
     ]
     return found
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import TypedDict
 
 from msgspec.structs import replace
 
@@ -26,6 +27,7 @@ from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agre
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     CertificateRef,
+    LoanPortion,
     MortgageKind,
     Party,
     PreNotice,
@@ -179,6 +181,7 @@ def book(op: PreNoticeCreate, booking: Booking) -> None:
         transfer_restriction=mortgage.transfer_restriction if mortgage else TransferRestriction.UNRECORDED,
         term_start=mortgage.term_start if mortgage else None,
         term_end=mortgage.term_end if mortgage else None,
+        **_of_the_mortgage(op),
         registrable_from=_registrable_from(op, contract, booking.issued_on),
         proof=draft.reference,
     )
@@ -383,6 +386,28 @@ def _amount(op: PreNoticeCreate) -> int:
     if op.mortgage is not None:
         return op.mortgage.claim_amount_fen or op.mortgage.max_claim_amount_fen or 0
     return op.sale.price_fen if op.sale else 0
+
+
+class _Further(TypedDict, total=False):
+    restriction_text: str
+    mortgage_kind: MortgageKind
+    debtors: tuple[Party, ...]
+    currency: str
+    loan_portions: tuple[LoanPortion, ...]
+
+
+def _of_the_mortgage(op: PreNoticeCreate) -> _Further:
+    """What the mortgage is to be besides amount, scope and term (pre_notice_convert.py, `by_itself`)."""
+    mortgage = op.mortgage
+    if mortgage is None:
+        return {}
+    return {
+        "restriction_text": mortgage.restriction_text,
+        "mortgage_kind": mortgage.kind,
+        "debtors": () if keys(mortgage.debtors) == keys(op.obligors) else mortgage.debtors,
+        "currency": mortgage.currency,
+        "loan_portions": mortgage.loan_portions,
+    }
 
 
 def _contract_number(op: PreNoticeCreate, contract: SaleContract | None) -> str:

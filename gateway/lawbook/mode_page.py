@@ -53,9 +53,15 @@ def mode_page(mode: Mode) -> str:
         "## 期限 Time limits",
         parts.limits(gates=gates, pre_notice=any("PRE_NOTICE" in step for step in steps), default=PROFILE),
         "## 本地设置 Left to the place",
-        parts.settings_table(DEAL_SETTINGS, PROFILE),
+        parts.settings_table(_settings(mode), PROFILE),
         parts.SIGNED,
     )
+
+
+def _settings(mode: Mode) -> tuple[str, ...]:
+    """What the place may set of a deal; that a step comes by itself, only where the mode has such a step."""
+    by_itself = any(step.by_itself for phase in mode.phases for step in phase.steps)
+    return tuple(name for name in DEAL_SETTINGS if by_itself or name != "convert_on_transfer")
 
 
 def _facts(mode: Mode) -> list[tuple[str, str]]:

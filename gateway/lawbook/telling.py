@@ -70,7 +70,9 @@ def register_after(states: Mapping[str, UnitState]) -> str:
     lines = []
     for state in states.values():
         ranks = current_ranks(state.mortgages)
-        told = [(r, right(r)) for r in state.rights if not isinstance(r, Mortgage)]
+        told: list[tuple[AnyRight, str]] = [
+            (r, right(r)) for r in state.rights if not isinstance(r, Mortgage)
+        ]
         told += [(m, f"现顺位 current rank {ranks[m.right_id]}：{right(m)}") for m in state.mortgages]
         lines += [text if UNIT in r.units else f"{text}{ON_THE_REST}" for r, text in told]
     return many(lines)

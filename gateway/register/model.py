@@ -268,8 +268,14 @@ class PreNotice(Right, tag="PRE_NOTICE", frozen=True, kw_only=True):
     contract_number: str = ""
     secured_scope: str = "/"
     transfer_restriction: TransferRestriction = TransferRestriction.UNRECORDED
+    restriction_text: str = ""
     term_start: dt.date | None = None
     term_end: dt.date | None = None
+    #: Of a mortgage, what it is to be besides: where it turns into one by itself, nobody states it again.
+    mortgage_kind: MortgageKind = MortgageKind.ORDINARY
+    debtors: tuple[Party, ...] = ()  # where not the obligors
+    currency: str = "CNY"
+    loan_portions: tuple[LoanPortion, ...] = ()
     registrable_from: dt.date | None = None
     warned_days: int = 0  # of the 90 days of CC 221: the last warning that its holders had
     lapse_presumed_on: dt.date | None = (
