@@ -56,10 +56,22 @@ def conditions(op: ClaimFixing, states: Sequence[UnitState], case: Case, field: 
         return [no_such_right(op.proof, field + ".proof", "抵押权", "mortgage", "RD 73; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 73")
     found += holders_agree(
-        op.mortgagees, old.mortgagees, field + ".mortgagees", "RD 73", "抵押权人", "mortgagees"
+        op.mortgagees,
+        old.mortgagees,
+        field + ".mortgagees",
+        "RD 73",
+        "抵押权人",
+        "mortgagees",
+        case.institutions,
     )
     found += holders_agree(
-        op.mortgagors, old.mortgagors, field + ".mortgagors", "RD 73", "抵押人", "mortgagors"
+        op.mortgagors,
+        old.mortgagors,
+        field + ".mortgagors",
+        "RD 73",
+        "抵押人",
+        "mortgagors",
+        case.institutions,
     )
     found += _can_be_fixed(op, old, case, field)
     for state in states:

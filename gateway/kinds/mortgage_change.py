@@ -142,6 +142,7 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
             "RD 68, 69",
             "抵押权人",
             "mortgagees",
+            case.institutions,
         )
     found += (
         _items_agree(op, old, field)
@@ -224,6 +225,7 @@ def grows(op: MortgageChange, old: Mortgage) -> bool:
     return (
         _amount(new.claim_amount_fen, new.max_claim_amount_fen)
         > _amount(old.claim_amount_fen, old.max_claim_amount_fen)
+        or new.currency != old.currency  # what it comes to in another currency moves with the rate
         or new.term_end > old.term_end
         or new.secured_scope != old.secured_scope
         or (ChangeItem.UNITS in op.items and not set(new.units) <= set(old.units))

@@ -97,7 +97,13 @@ def conditions(op: MortgageRelease, states: Sequence[UnitState], case: Case, fie
     )
     found += _judgment_entitles(op, mortgage, field)
     found += holders_agree(
-        op.mortgagees, mortgage.mortgagees, field + ".mortgagees", "RD 70; IR 14", "抵押权人", "mortgagees"
+        op.mortgagees,
+        mortgage.mortgagees,
+        field + ".mortgagees",
+        "RD 70; IR 14",
+        "抵押权人",
+        "mortgagees",
+        case.institutions,
     )
     for state in states:
         found += register_findings(state, operation_name(op), case, field, rights=(mortgage.right_id,))

@@ -5,8 +5,9 @@ A proof names one right; the units of the step must be those that the right lies
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from gateway.register.authority import Institution
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import CertificateRef, Mortgage, Party, PreNotice, UnitState
@@ -109,10 +110,16 @@ def strangers(
 
 
 def holders_agree(
-    named: Sequence[Party], recorded: Sequence[Party], field: str, article: str, zh: str, en: str
+    named: Sequence[Party],
+    recorded: Sequence[Party],
+    field: str,
+    article: str,
+    zh: str,
+    en: str,
+    institutions: Mapping[str, Institution],
 ) -> list[Finding]:
-    """Those who act as holders of the right are its holders of record, all of them."""
-    if {p.key for p in named} == {p.key for p in recorded}:
+    """Those who act as holders of the right are its holders of record, all of them, under whichever code they had."""
+    if present_keys(named, institutions) == present_keys(recorded, institutions):
         return []
     return [
         finding(
@@ -125,6 +132,18 @@ def holders_agree(
             en=f"differ from the {en} of record: " + ", ".join(p.name for p in recorded),
         )
     ]
+
+
+def present_keys(
+    parties: Sequence[Party], institutions: Mapping[str, Institution]
+) -> frozenset[tuple[str, str]]:
+    """Who they are; of an institution its present code, where it is cited by a former one (handbook 3.1)."""
+    return frozenset(
+        next(((p.id_kind, i.uscc) for i in institutions.values() if i.is_known_as(p.id_number)), p.key)
+        if p.is_institution
+        else p.key
+        for p in parties
+    )
 
 
 def once(parties: Sequence[Party]) -> tuple[Party, ...]:

@@ -18,7 +18,7 @@ from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.papers import forms_of
-from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
+from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree, two_sides
 from gateway.register.blocks import UnitStateCode
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Ownership, Party, UnitState
@@ -80,6 +80,7 @@ def conditions(op: OwnershipTransfer, states: Sequence[UnitState], case: Case, f
 def agreement(op: OwnershipTransfer, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The owners sell, and titles and price are those of register and contract (OS 9.3; IR 18(2))."""
     found = _contracts_agree(op, case, field)
+    found += two_sides(op.sellers, op.buying, field + ".buyers", of_a_share=op.share_sold is not None)
     for state in states:
         found += owners_sell(op.sellers, state, field + ".sellers")
         found += titles_agree(op.titles, state, field + ".titles", every=op.share_sold is None)

@@ -23,7 +23,7 @@ from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
 from gateway.kinds.named import keys, once, pre_notice_named
 from gateway.kinds.papers import forms_of
-from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
+from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree, two_sides
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     CertificateRef,
@@ -100,6 +100,7 @@ def conditions(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, fie
     sale = _sale_before(op, case.manifest.terms)
     if op.kind in SALE_KINDS:
         found += _contract_agrees(op, case, field) + _risk_told(op, case, field)
+        found += two_sides(op.obligors, op.holders, field + ".holders")
     elif sale is not None:
         found += _obligor_is_the_buyer(op, sale, field)
     if op.kind is PreNoticeKind.PRESALE_SALE:

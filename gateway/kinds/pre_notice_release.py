@@ -79,7 +79,13 @@ def conditions(op: PreNoticeRelease, states: Sequence[UnitState], case: Case, fi
         return [no_such_right(op.proof, field + ".proof", "预告登记", "pre-notice", "RD 89; OS 4.8")]
     found = units_agree(op.units, notice.units, field, "RD 89")
     found += holders_agree(
-        op.holders, notice.holders, field + ".holders", "CC 221; RD 89", "预告登记权利人", "holders"
+        op.holders,
+        notice.holders,
+        field + ".holders",
+        "CC 221; RD 89",
+        "预告登记权利人",
+        "holders",
+        case.institutions,
     )
     if op.ground is ReleaseGround.JUDGMENT:
         found += strangers(

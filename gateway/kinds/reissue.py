@@ -65,6 +65,7 @@ def conditions(op: Reissue, states: Sequence[UnitState], case: Case, field: str)
         "RD 22",
         "权利人",
         "holders",
+        case.institutions,
     )
     for state in states:
         found += pending_findings(state, right.right_id, case, field)

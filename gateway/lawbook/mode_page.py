@@ -17,10 +17,10 @@ from gateway.lawbook.words import MODES as SUMMARIES
 DEAL_SETTINGS = settings_in(encumbered_transfer.conditions, gating.closed_gates)
 
 #: The data of a mode, and the law that binds its steps together.
-_FILES = ("gateway/kinds/modes.py", "gateway/kinds/encumbered_transfer.py")
+_FILES = ("gateway/kinds/modes.py", "gateway/kinds/encumbered_transfer.py", "gateway/kinds/old_loan.py")
 
 #: What is asked of the old loan: of the national modes only.
-OF_N29 = frozenset({"_old_loans", "_statement", "_price_covers", "_others_stay"})
+OF_N29 = frozenset({"old_loans", "_statement", "price_covers", "others_stay"})
 
 
 def mode_page(mode: Mode) -> str:
@@ -188,5 +188,5 @@ def _rules(mode: Mode) -> list[Rule]:
     rules = rules_in(encumbered_transfer.conditions)
     names = {rule.name for rule in rules}
     if not names >= OF_N29:
-        raise LookupError(f"encumbered_transfer.py has no {sorted(OF_N29 - names)} any more: mend OF_N29")
+        raise LookupError(f"the law of a mode has no {sorted(OF_N29 - names)} any more: mend OF_N29")
     return [rule for rule in rules if mode.of_n29 or rule.name not in OF_N29]

@@ -263,6 +263,7 @@ def _phase(manifest: Manifest, number: int) -> Application:
         terms_sha256=_DIGEST,
         state=State.BOOKED,
         submitted_at=NOW,
+        booked_at=NOW,
         submitted_index=1,
         last_index=1,
     )
