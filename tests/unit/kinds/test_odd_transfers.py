@@ -493,6 +493,17 @@ CASES: dict[str, tuple[Callable[[], Decision], Found, set[str], set[str]]] = {
         set(),
         set(),
     ),
+    "the debt becomes the buyer's, the seller stays mortgagor": (
+        lambda: rewritten(
+            items=(),
+            also={"items": (ChangeItem.DEBTOR,), "applicants": (S, Y, A)},
+            mortgagors=(S,),
+            mortgagor_relation=MortgagorRelation.THIRD_PARTY,
+        ),
+        {MISMATCH},
+        set(),
+        set(),
+    ),
     "one mortgage moves to the new bank, another is changed": (
         lambda: ask(
             (play := played(c.mortgage_row(), M3)),

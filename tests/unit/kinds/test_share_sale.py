@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from gateway.cases.effects import CertificateEnded
 from gateway.cases.model import Paper, Result, World
+from gateway.cases.terms import ChangeItem, MortgageChange
 from gateway.register.findings import Severity
 from gateway.register.model import (
     CertificateRef,
@@ -320,6 +321,46 @@ def test_buyer_of_a_third_alone_mortgages_no_whole_flat() -> None:
     assert told(alone) == {("N-BARRED", "R-CO_OWNER", "units")}
     two = c.decide(world(flat()), filed(sale(), notice(ELDEST), mortgagors=(d.BUYER, SECOND)))
     assert not told(two)
+
+
+def test_consent_for_another_reason_is_no_co_owners_consent() -> None:
+    """A brother who holds a pre-notice lets the sale pass as its holder; as an owner he has not spoken (CC 301)."""
+    state = flat()
+    sold = sale(None, (ELDEST,), titles=(TITLES[0],))
+    as_holder = {"PRE_NOTICE_HOLDER_CONSENT": c.paper("PRE_NOTICE_HOLDER_CONSENT", SECOND, YOUNGEST)}
+    decision = c.decide(world(state), filed(sold, as_holder, mortgagors=(d.BUYER,)))
+    assert ("N-BARRED", "R-CO_OWNER", "units") in told(decision)
+    as_owners = {"CO_OWNER_CONSENT": c.paper("CO_OWNER_CONSENT", SECOND, YOUNGEST)}
+    decision = c.decide(world(state), filed(sold, as_owners, mortgagors=(d.BUYER,)))
+    assert not told(decision)
+
+
+def test_joint_owner_who_leaves_a_mortgage_is_awaited_not_refused() -> None:
+    """He applies as former mortgagor (RD 68), so joint owners act together (CC 301): the case waits for him."""
+    state = c.unit_state(c.mortgage_row(mortgagors=(ELDEST, SECOND)), owners=(ELDEST, SECOND))
+    content = c.mortgage_first(
+        mortgagors=(ELDEST,),
+        debtors=(ELDEST,),
+        claim_amount_fen=50_000_000,
+        term_start=dt.date(2022, 1, 1),
+        term_end=dt.date(2042, 1, 1),
+        secured_scope="/",
+    )
+    step = MortgageChange(
+        units=(c.UNIT,),
+        proof=CertificateRef(number=c.PROOF),
+        items=(ChangeItem.MORTGAGOR,),
+        content=content,
+    )
+    papers = {
+        "APPLICATION": c.paper("APPLICATION", ELDEST, bound=True),
+        "INQUIRY_RECORD": c.paper("INQUIRY_RECORD", ELDEST, bound=True),
+        "CHANGE_AGREEMENT": c.paper("CHANGE_AGREEMENT", ELDEST, SECOND, c.BANK),
+        "REMOTE_IDENTITY": c.paper("REMOTE_IDENTITY"),
+    }
+    outcome = c.decide(c.world(state), c.submission(step, papers)).outcome
+    assert outcome.result is Result.AWAITING_PARTIES
+    assert [a.name for a in outcome.awaiting] == [SECOND.name]
 
 
 # -- a certificate each --------------------------------------------------------------------------------------------
