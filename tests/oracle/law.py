@@ -176,7 +176,7 @@ def _cites(cited: list[str], live: list[str], step: dict[str, Any]) -> bool:
 
 def _deals_with_owners(step: dict[str, Any], flat: dict[str, Any], application: dict[str, Any]) -> Found:
     """The title cited is of record, a share sold is there (CC 298), who steps in as mortgagor owns (CC 395)."""
-    if step["op"] == "SALE" and not _cites(application["titles"], flat["titles"], step):
+    if step["op"] in ("SALE", "CONVERT_SALE") and not _cites(application["titles"], flat["titles"], step):
         return {("", "R-CONFLICT")}
     if step.get("share") and set(step["sellers"]) <= set(flat["owners"]) and not has_the_share(step, flat):
         return {("N-BARRED", "R-CO_OWNER")}
