@@ -88,10 +88,8 @@ def cell(state: str, step: dict[str, Any], facts: dict[str, Any]) -> str:  # noq
             if op == "NOTE_SALE":
                 return "B"
             return "ok" if facts["by_holder"] else "K"
-        case (
-            "o"
-        ):  # the buyer named in the mortgage pre-notice converts its sale, another is as a sale to another
-            return "K" if op == "CONVERT_SALE" and not facts["to_its_mortgagor"] else "ok"
+        case "o":  # the buyer named in the mortgage pre-notice converts its sale; else as a sale or a mortgage to another
+            return "ok" if op == "CONVERT_SALE" and facts["to_its_mortgagor"] else "K"
         case "s":
             return "K" if is_sale else "ok"
         case "w":
