@@ -159,8 +159,8 @@ class Clockwork:
             if row.state in CLOSED and row.accepted_index not in (None, row.last_index):
                 self._free(registry, row.units)
                 self._poked.set()
-        for start in range(0, len(lifted), UNITS_AT_ONCE):  # an import records many
-            self._freed.append((registry, tuple(lifted[start : start + UNITS_AT_ONCE])))
+        if lifted:
+            self._free(registry, lifted)
             self._poked.set()
 
     def look(self) -> None:
@@ -247,7 +247,7 @@ class Clockwork:
         """Cases that waited for an earlier one on the same units, in order of acceptance (RD 67)."""
         while self._freed:
             registry = next(iter(self._freed))
-            units = tuple(sorted(self._freed[registry]))
+            units = tuple(sorted(self._freed[registry])[:UNITS_AT_ONCE])  # an import records many
             for row in await self._queries.waiting_on(registry, units, QUEUE):
                 request_id = f"turn/{row.application_id}/{row.last_index}"
                 prompt = Prompt(row.name, "TURN", str(row.last_index))

@@ -88,6 +88,7 @@ def world_of(
     } - units.keys()
     related = {code: state for code in sorted(shared) if (state := working.unit_state(code)) is not None}
     named = {name: working.application(key) for name, key in _named(manifest).items()}
+    case_id = _named(manifest).get(manifest.header.case, "")
     numbers = _proof_numbers(manifest)
     for state in units.values():
         numbers |= certificate_numbers(state.rights)
@@ -110,6 +111,7 @@ def world_of(
         certificates_by_number=certificates,
         certificate_holders=holders,
         named={name: row for name, row in named.items() if row is not None},
+        phases=working.phases(case_id) if case_id else (),
         feed_gap=settings.feed.is_gap(settings.profile.counter_feed_max_lag_minutes, now),
     )
 

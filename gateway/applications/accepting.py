@@ -85,6 +85,7 @@ def case_of(
         open_cases=world.open_cases,
         own_application=row.application_id,
         prior=world.named.get(row.case),
+        phases=world.phases,
         accepted_index=row.accepted_index,
         accepted_at=row.accepted_at,
         feed_gap=world.feed_gap,

@@ -11,10 +11,11 @@ import datetime as dt
 
 from msgspec.structs import replace
 
-from gateway.applications.feed_book import CHINA, FeedBook
+from gateway.applications.feed_book import FeedBook
 from gateway.applications.pre_notice_term import registrable_since
 from gateway.applications.restrictions import enter, find_row, lift
 from gateway.cases.feed import CounterCase, CounterEntry, CounterUnit
+from gateway.register.calendar import CHINA
 from gateway.register.model import (
     AnyRight,
     Dissent,

@@ -20,7 +20,6 @@ from gateway.kinds.applicants import APPLICATION_FORM, applicant_findings, conse
 from gateway.kinds.law import Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
-from gateway.kinds.stated import check_available
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Unit, UnitKind, UnitState, Value
 from gateway.register.reasons import finding
@@ -106,7 +105,6 @@ def _from_the_filing(
     manifest = submission.manifest
     check_in_time(manifest.header.created_at, manifest.header.not_after, moment.now)
     check_named(world, manifest.header)
-    check_available(manifest.terms)
     case = Case(
         manifest=manifest,
         papers=tuple(replace(p, backs="") for p in submission.papers),

@@ -45,7 +45,7 @@ from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
-from gateway.kinds.stated import check_available, stated_findings
+from gateway.kinds.stated import stated_findings
 from gateway.kinds.wards import ward_findings
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import UnitState, Value
@@ -82,6 +82,7 @@ def decide_submission(world: World, submission: Submission, moment: Moment) -> D
         open_cases=world.open_cases,
         feed_gap=world.feed_gap,
         prior=world.named.get(header.case),
+        phases=world.phases,
         now=moment.now,
     )
     findings, awaiting = examine(world, case)
@@ -119,7 +120,6 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
     comes last. Raises KindNotAvailable for an operation or a mode that this version does not book.
     """
     manifest = case.manifest
-    check_available(manifest.terms)
     composition = composition_of(manifest)
     if manifest.kind is Kind.ENCUMBERED_TRANSFER and composition is None:
         raise KindNotAvailable(manifest.terms.mode or manifest.kind.value)

@@ -431,6 +431,7 @@ class World(Value, frozen=True, kw_only=True):
     feed_gap: bool = False  # the counter's feed has a hole or is stale (handbook 1.5)
     certificate_holders: dict[str, tuple[str, ...]] = {}  # of those: identifier -> institutions to be told
     named: dict[str, Application] = {}  # applications that the header names, by resource name
+    phases: tuple[Application, ...] = ()  # every application of the case that a later phase names
 
 
 class Moment(Value, frozen=True, kw_only=True):

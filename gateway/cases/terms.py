@@ -22,6 +22,7 @@ from gateway.register.model import (
     Owner,
     Party,
     PreNoticeKind,
+    Share,
     TransferRestriction,
     Value,
 )
@@ -173,9 +174,11 @@ class MortgageRelease(Operation, tag="MORTGAGE_RELEASE", frozen=True, kw_only=Tr
 
 
 class OwnershipTransfer(Operation, tag="OWNERSHIP_TRANSFER", frozen=True, kw_only=True):
-    """Transfer of the whole of each unit by sale 转移登记 (IR 14; OS 9.3); only inside a combined case.
+    """Transfer by sale 转移登记 (IR 14; OS 9.3), of the whole of each unit or of a share of it; only inside a combined
+    case.
 
-    `price_fen` is the price of all `units` of this step together.
+    `share_sold` is a share of the unit, None the whole; `buyers` then divide what is sold. `price_fen` is the price of
+    all `units` of this step together.
     """
 
     units: tuple[str, ...]
@@ -183,6 +186,7 @@ class OwnershipTransfer(Operation, tag="OWNERSHIP_TRANSFER", frozen=True, kw_onl
     buyers: tuple[Owner, ...]
     co_ownership: CoOwnership
     price_fen: int
+    share_sold: Share | None = None
     titles: tuple[CertificateRef, ...] = ()
 
     @property

@@ -18,6 +18,7 @@ from gateway.register.model import (
     Mortgage,
     MortgageKind,
     MortgagorRelation,
+    Owner,
     Ownership,
     Party,
     PreNotice,
@@ -218,8 +219,13 @@ def pre_notice_proof(
     return _proof(pre_notice, units, "预告登记", pre_notice.holders, pre_notice.obligors, lines, issue)
 
 
-def title_certificate(ownership: Ownership, unit: Unit, **issue: Unpack[Issue]) -> CertificateContent:
-    """不动产权证书 of one unit (handbook 5.1): a unit is a certificate (RD 20)."""
+def title_certificate(
+    ownership: Ownership, unit: Unit, owner: Owner | None = None, **issue: Unpack[Issue]
+) -> CertificateContent:
+    """不动产权证书 of one unit (handbook 5.1): a unit is a certificate (RD 20).
+
+    `owner` is the holder of this one where each co-owner holds one; it names all of them (RD 21).
+    """
     land = wording.LAND_RIGHT.get(unit.land_nature, unit.land_nature)
     building = unit.kind is not UnitKind.LAND
     term = f"{land}{wording.period(None, unit.land_term_end)}" if unit.land_term_end else wording.UNRECORDED
@@ -231,12 +237,14 @@ def title_certificate(ownership: Ownership, unit: Unit, **issue: Unpack[Issue]) 
                 f"{unit.floor or wording.UNRECORDED}/{unit.floors_total or wording.UNRECORDED}",
             )
         )
+    if owner is not None:
+        lines.append(_line("分别持证，全体共有人", wording.names([o.person for o in ownership.owners])))
     if ownership.price_fen is not None:
         lines.append(_line("取得价格", wording.wan_yuan(ownership.price_fen)))
     return CertificateContent(
         kind=CertificateKind.TITLE,
         matter="所有权" if building else land,
-        holders=tuple(_printed(owner.person) for owner in ownership.owners),
+        holders=tuple(_printed(one.person) for one in ((owner,) if owner else ownership.owners)),
         location=unit.location,
         unit_codes=(unit.unit_code,),
         other=tuple(lines),

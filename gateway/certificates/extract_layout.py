@@ -180,7 +180,7 @@ def _matter(right: AnyRight, rank: int) -> list[str]:
             return [
                 f"权利人：{_people([o.person for o in right.owners])}",
                 f"共有情况：{wording.owners(right.co_ownership, right.owners)}",
-                f"不动产权证书号：{right.title.number or wording.UNRECORDED}",
+                f"不动产权证书号：{'、'.join(title.number for title in right.titles) or wording.UNRECORDED}",
                 *price,
             ]
         case Mortgage():

@@ -155,11 +155,13 @@ def ownership_transfer(
     price_fen: int,
     co_ownership: codes_pb2.CoOwnership.ValueType = codes_pb2.CO_OWNERSHIP_SOLE,
     shares: Sequence[common_pb2.Fraction] = (),
+    share_sold: common_pb2.Fraction | None = None,
     reason: str = "买卖",
 ) -> operations_pb2.Operation:
     """Transfer of ownership (转移登记) inside a combined case. titles: numbers of the old titles.
 
-    shares: one for each buyer when held by shares. Raises ValueError when their number differs.
+    shares: one for each buyer when held by shares. share_sold: of the unit, where not all of it is sold; shares then
+    divide it. Raises ValueError when the number of shares is not that of the buyers.
     """
     if shares and len(shares) != len(buyers):
         raise ValueError(f"{len(buyers)} buyers and {len(shares)} shares")
@@ -173,6 +175,7 @@ def ownership_transfer(
                 for n, one in enumerate(buyers)
             ],
             co_ownership=co_ownership,
+            share_sold=share_sold,
             titles=[certificate(one) for one in titles],
             price=money(price_fen),
         ),

@@ -293,6 +293,7 @@ def _ownership_transfer(op: OwnershipTransfer) -> Described:
         obligors=op.sellers,
         facts=(
             _fact("成交价格", _amount(op.price_fen, "CNY")),
+            *([_fact("转让份额", wording.share(op.share_sold))] if op.share_sold else []),
             _fact("受让人共有方式", wording.owners(op.co_ownership, op.buyers)),
             _fact("原不动产权证书号", "、".join(title.number for title in op.titles) or wording.UNRECORDED),
         ),

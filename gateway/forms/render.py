@@ -64,6 +64,7 @@ def render_application_form(
         "units": [_unit(code, described, units or {}, stated) for code in terms.unit_codes],
         "steps": [_step(number, one) for number, one in enumerate(described, start=1)],
         "declarations": [_declaration(d) for d in terms.declarations],
+        "separately": terms.separate_certificates,
         "note": terms.note,
         "agents": [_agent(power.agent, power.principal) for power in terms.powers_of_attorney],
         "signers": _signers(signers),

@@ -22,6 +22,12 @@ from gateway.register.reasons import finding
 #: The form on which a person applies.
 APPLICATION_FORM = "APPLICATION"
 
+#: A co-owner's written consent to what the others do with the whole unit (CC 301; REAL 38(4)).
+CO_OWNER_CONSENT = "CO_OWNER_CONSENT"
+
+#: The sellers' notice of a share's sale to the other co-owners, on which these may waive their first refusal (CC 306).
+CO_OWNER_NOTICE = "CO_OWNER_NOTICE"
+
 #: Papers that are a person's written consent (documents.csv).
 CONSENT_PAPERS = (
     "PRE_NOTICE_HOLDER_CONSENT",
@@ -29,6 +35,8 @@ CONSENT_PAPERS = (
     "MORTGAGEE_JOINT",
     "GUARANTOR_CONSENT",
     "SECURER_CONSENT",
+    CO_OWNER_CONSENT,
+    CO_OWNER_NOTICE,
 )
 
 #: `Awaited.role` of somebody who is to consent, not to apply.

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.cases.stated import DeclarationKind
-from gateway.kinds.applicants import CONSENT_PAPERS, has_consented, is_bound
+from gateway.kinds.applicants import CO_OWNER_CONSENT, has_consented, is_bound
 from gateway.kinds.clean import named, refer
 from gateway.kinds.law import Case
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
@@ -36,7 +36,7 @@ _CONSENTS: Final[Mapping[UnitStateCode, Sequence[str]]] = {
     UnitStateCode.MORTGAGE_RESTRICTED: ("MORTGAGEE_JOINT",),
     UnitStateCode.MORTGAGE_PRE_2021: ("MORTGAGEE_JOINT",),
     UnitStateCode.MORTGAGE_UNRECORDED: ("MORTGAGEE_JOINT",),
-    UnitStateCode.CO_OWNED_BY_SHARES: CONSENT_PAPERS,
+    UnitStateCode.CO_OWNED_BY_SHARES: (CO_OWNER_CONSENT,),
 }
 
 
@@ -54,6 +54,7 @@ def register_findings(
     pre_notice_kind: PreNoticeKind | None = None,
     adds_burden: bool | None = None,
     adverse_to: tuple[str, ...] = (),
+    own_share: bool = False,
     papers: frozenset[UnitStateCode] = frozenset(),
 ) -> list[Finding]:
     """What the state of one unit has to say about one operation; see `Context` for the arguments.
@@ -86,6 +87,7 @@ def register_findings(
         pre_notice_kind=pre_notice_kind,
         adds_burden=adds_burden,
         adverse_to=adverse_to,
+        own_share=own_share,
         papers=papers | ({_WARD} if is_in_writing(GUARDIAN, _BENEFIT, guardians, case) else frozenset()),
         risk_statement=is_in_writing(RISK_STATEMENT, _RISK, (*obligors, *joining), case),
         pre_2021_changed_to_none=case.profile.pre_2021_changed_to_none,

@@ -9,35 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gateway.cases.model import Manifest, State
+from gateway.cases.model import Application, Manifest, State
 from gateway.cases.terms import (
-    AnyOperation,
     MortgageChange,
     MortgageRelease,
     MortgageTransfer,
-    PayoffStatement,
     Terms,
     mortgage_in,
 )
-from gateway.kinds.clean import refer
 from gateway.kinds.deal import (
-    balance,
     buyers,
     new_mortgagees,
     old_mortgagees,
-    old_proofs,
-    price,
     sellers,
-    statement_on,
     units_sold,
 )
 from gateway.kinds.funds import funds_findings
 from gateway.kinds.law import Case, PaperRule
 from gateway.kinds.modes import MODES, Gate, Mode, Phase, step_name
 from gateway.kinds.named import is_proof_of, keys, once
-from gateway.register.calendar import CHINA
+from gateway.kinds.old_loan import old_loans, old_one_goes, others_stay, paid_or_gated, price_covers
+from gateway.kinds.payoff_deadline import old_mortgages
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import Mortgage, UnitState
+from gateway.register.model import UnitState
 from gateway.register.reasons import finding
 
 
@@ -99,14 +93,15 @@ def conditions(case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
     """The mode may be used, this phase is due, its steps are there in order, the old loan is regular and covered."""
     manifest = case.manifest
     mode, terms = MODES[manifest.terms.mode], manifest.terms
-    found = on_offer(mode, case) + _phase_is_due(mode, case)
+    found = on_offer(mode, case) + _phase_is_due(mode, case, units)
     phase = _phase(manifest)
     if phase is not None:
-        found += _steps_in_order(mode, phase, terms.operations)
+        found += _steps_in_order(mode, phase, case)
         found += _old_mortgagee_joins(mode, phase, terms)
-    found += _one_deal(terms)
+    found += _one_deal(terms) + _becomes_the_buyers(mode, terms) + old_one_goes(case, units)
+    found += paid_or_gated(manifest, gates(manifest))
     if mode.of_n29 and _looks_at_the_old_loan(manifest):
-        found += _old_loans(mode, case, units) + _price_covers(terms) + _others_stay(terms, units)
+        found += old_loans(mode, case, units) + price_covers(terms) + others_stay(terms, units)
     return found + funds_findings(terms, case)
 
 
@@ -154,8 +149,10 @@ def on_offer(mode: Mode, case: Case) -> list[Finding]:
     return found
 
 
-def _phase_is_due(mode: Mode, case: Case) -> list[Finding]:
-    """The first phase stands alone; a later one names the case, whose first phase is booked on these units."""
+def _phase_is_due(mode: Mode, case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
+    """The first phase stands alone; a later one names the case, whose first phase is booked on these units, and comes
+    after every phase before it: the order of the table (modes.csv).
+    """
     header, terms = case.manifest.header, case.manifest.terms
     last = len(mode.phases)
     if not 1 <= header.phase <= last:
@@ -204,11 +201,44 @@ def _phase_is_due(mode: Mode, case: Case) -> list[Finding]:
                 en="the first phase of the case is not booked",
             )
         )
-    return found
+    if found:
+        return found
+    booked = {row.phase for row in case.phases if row.state is State.BOOKED}
+    states = [units[code] for code in first.units if code in units]
+    return [
+        finding(
+            "N-BARRED",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field="header.phase",
+            article=mode.source,
+            zh=f"{mode.zh}按阶段顺序办理：第 {number} 阶段（{_listed(phase)}）尚未登簿，请先在本案中申请该阶段",
+            en=f"the phases of {mode.code} are booked in their order: phase {number} ({_listed(phase)}) is not booked "
+            "yet, file it in this case first",
+        )
+        for number, phase in enumerate(mode.phases[: header.phase - 1], start=1)
+        if number > 1 and number not in booked and not _is_done_elsewhere(phase, first, states)
+    ]
 
 
-def _steps_in_order(mode: Mode, phase: Phase, operations: Sequence[AnyOperation]) -> list[Finding]:
+def _is_done_elsewhere(phase: Phase, first: Application, states: Sequence[UnitState]) -> bool:
+    """Whether nothing is left for a phase to do: what it would end was ended outside the case, at the counter or alone.
+
+    A release needs a mortgage of before the case, a conversion a live pre-notice of its first phase.
+    """
+    left: dict[str, bool] = {
+        "MORTGAGE_RELEASE": bool(old_mortgages(first, states)),
+        "PRE_NOTICE_CONVERT": any(
+            notice.case_number == first.case_number for state in states for notice in state.pre_notices
+        ),
+    }
+    names = [step.operation.partition("/")[0] for step in phase.steps if not step.optional]
+    return all(name in left and not left[name] for name in names)
+
+
+def _steps_in_order(mode: Mode, phase: Phase, case: Case) -> list[Finding]:
     """Every step of the phase is there, in the order in which it is booked; what is missing or misplaced is named."""
+    operations = case.manifest.terms.operations
     order = {step.operation: place for place, step in enumerate(phase.steps)}
     found: list[Finding] = []
     reached = 0
@@ -239,7 +269,9 @@ def _steps_in_order(mode: Mode, phase: Phase, operations: Sequence[AnyOperation]
             en=f"{mode.code} lacks step {place}, {step.operation} ({step.en})",
         )
         for place, step in enumerate(phase.steps, start=1)
-        if not step.optional and step.operation not in named
+        if not step.optional
+        and step.operation not in named
+        and not (step.by_itself and case.profile.convert_on_transfer)
     ]
     return found
 
@@ -280,143 +312,63 @@ def _one_deal(terms: Terms) -> list[Finding]:
     ]
 
 
-# -- the old loan --------------------------------------------------------------------------------------------------
+def _becomes_the_buyers(mode: Mode, terms: Terms) -> list[Finding]:
+    """A changed mortgage is the buyers' from then on; its debt too, where nothing is released later (N29; S11; S12).
 
-
-def _old_loans(mode: Mode, case: Case, units: Mapping[str, UnitState]) -> list[Finding]:
-    """Each old mortgagee states its balance; the loan is regular, else N29 does not apply (handbook 2.1, 2.2)."""
-    terms = case.manifest.terms
-    found = [
-        finding(
-            "N-INCOMPLETE",
-            Severity.BLOCKS,
-            field="terms.payoff_statements",
-            article="N29; S12",
-            zh=f"缺少证明号 {proof.number} 所担保贷款的余额及还款确认",
-            en=f"no payoff statement names the mortgage with proof {proof.number}",
-        )
-        for proof in old_proofs(terms)
-        if statement_on(proof, terms) is None
-    ]
-    if mode.needs_old and not old_proofs(terms) and not terms.payoff_statements:
-        found.append(
-            finding(
-                "N-INCOMPLETE",
-                Severity.BLOCKS,
-                field="terms.payoff_statements",
-                article="N29; S12",
-                zh=f"{mode.zh}须有原抵押权人的贷款余额及还款确认",
-                en=f"{mode.code} comes with the old mortgagee's payoff statement",
-            )
-        )
-    for number, statement in enumerate(terms.payoff_statements):
-        found += _statement(statement, case, units, f"terms.payoff_statements[{number}]")
-    return found
-
-
-def _statement(
-    statement: PayoffStatement, case: Case, units: Mapping[str, UnitState], path: str
-) -> list[Finding]:
-    """By the mortgagee of a live mortgage on what is sold, not overdue, and still valid."""
-    terms = case.manifest.terms
+    One that moves to another bank first is the one that is changed (S11).
+    """
     found = []
-    old = _old_mortgage(statement, terms, units)
-    if old is None or statement.mortgagee.key not in keys(old.mortgagees):
-        found.append(
-            finding(
-                "C-MISMATCH",
-                Severity.BLOCKS,
-                field=path + ".mortgagee",
-                article="N29; IR 18(2)",
-                zh="出具还款确认的不是转让单元上该抵押权的抵押权人",
-                en="the statement is not by the mortgagee of that mortgage on a unit that is sold",
-            )
-        )
-    if statement.overdue:
-        found.append(
-            finding(
-                "N-BARRED",
-                Severity.BLOCKS,
-                rule="R-OVERDUE",
-                field=path + ".overdue",
-                article="N29",
-                zh="还款确认书载明原贷款逾期",
-                en="the payoff statement says that the old loan is overdue",
-            )
-        )
-    if statement.valid_until < case.now.astimezone(CHINA).date():
-        found.append(_expired(statement, case, path))
-    return found
-
-
-def _old_mortgage(
-    statement: PayoffStatement, terms: Terms, units: Mapping[str, UnitState]
-) -> Mortgage | None:
-    states = [units[code] for code in units_sold(terms) or terms.unit_codes if code in units]
-    found = (m for state in states for m in state.mortgages if is_proof_of(statement.proof, m.proof))
-    return next(found, None)
-
-
-def _expired(statement: PayoffStatement, case: Case, path: str) -> Finding:
-    """Before acceptance a new statement is needed; one that ran out while the case waited is a person's to weigh."""
-    if case.accepted_index is not None:
-        return refer(
-            path,
-            "N29",
-            "还款确认书已过有效期",
-            "the payoff statement has run out",
-            rule="STATEMENT_IN_TIME",
-        )
-    return finding(
-        "N-INCOMPLETE",
-        Severity.BLOCKS,
-        field=path + ".valid_until",
-        file="PAYOFF_STATEMENT",
-        article="N29; S12",
-        zh=f"还款确认书有效期至 {statement.valid_until}，已过期",
-        en=f"the payoff statement was valid until {statement.valid_until}",
-    )
-
-
-def _price_covers(terms: Terms) -> list[Finding]:
-    """The price pays the old loans off; else the seller pays the difference down first (S12)."""
-    asked, owed = price(terms), balance(terms)
-    if not asked or asked >= owed:
-        return []
-    return [
-        finding(
-            "N-BARRED",
-            Severity.BLOCKS,
-            rule="R-PRICE_BELOW_BALANCE",
-            field="terms.payoff_statements",
-            article="S12; N29",
-            zh=f"成交价款 {asked / 100:.2f} 元，原贷款余额 {owed / 100:.2f} 元",
-            en=f"the price is {asked / 100:.2f} CNY, the balance of the old loan {owed / 100:.2f} CNY",
-        )
-    ]
-
-
-def _others_stay(terms: Terms, units: Mapping[str, UnitState]) -> list[Finding]:
-    """A mortgage that neither a step nor a statement names stays, before the new one: the parties should know it."""
-    known = [*old_proofs(terms), *(statement.proof for statement in terms.payoff_statements)]
-    found = []
-    for code in units_sold(terms):
-        mortgages = units[code].mortgages if code in units else ()
-        if any(not any(is_proof_of(proof, m.proof) for proof in known) for m in mortgages):
+    for number, op in enumerate(terms.operations):
+        if not isinstance(op, MortgageChange):
+            continue
+        field = f"terms.operations[{number}].content"
+        if not keys(buyers(terms)) <= keys(op.content.mortgagors):
             found.append(
-                refer(
-                    "terms.operations",
-                    "CC 406, 414",
-                    f"单元 {code} 上另有抵押权不在本次办理之列",
-                    f"unit {code} carries another mortgage that this deal is not about",
-                    rule="ALL_MORTGAGES_IN_DEAL",
+                _not_this_mode(
+                    field + ".mortgagors",
+                    mode,
+                    "变更后的抵押人须为买方",
+                    "the buyers are the mortgagors of the changed mortgage",
                 )
             )
+        if len(mode.phases) == 1 and not keys(buyers(terms)) & keys(op.content.debtors):
+            found.append(
+                _not_this_mode(
+                    field + ".debtors",
+                    mode,
+                    "变更后的债务人须为买方",
+                    "the buyer is the debtor of the changed mortgage",
+                )
+            )
+    moved = [op.proof for op in terms.operations if isinstance(op, MortgageTransfer)]
+    changed = [op.proof for op in terms.operations if isinstance(op, MortgageChange)]
+    found += [
+        _not_this_mode(
+            "terms.operations",
+            mode,
+            f"证明号 {proof.number} 的抵押权转移后须一并变更",
+            f"the mortgage with proof {proof.number} moves and is not changed in the same phase",
+        )
+        for proof in moved
+        if not any(is_proof_of(other, proof) for other in changed)
+    ]
     return found
 
 
 #: Steps that act on an old mortgage.
 _ON_OLD = (MortgageRelease, MortgageTransfer, MortgageChange)
+
+
+def _not_this_mode(field: str, mode: Mode, zh: str, en: str) -> Finding:
+    return finding(
+        "C-MISMATCH",
+        Severity.BLOCKS,
+        rule="R-CONFLICT",
+        field=field,
+        article=mode.source,
+        zh=f"{mode.zh}：{zh}",
+        en=f"{mode.code}: {en}",
+    )
 
 
 def _correct(field: str, mode: Mode, zh: str, en: str) -> Finding:

@@ -6,11 +6,14 @@ the seller; where the place says so, a loan leg reaches the seller and nobody el
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.cases.terms import FundsLeg, FundsPurpose, Terms
-from gateway.kinds.deal import balance, new_mortgagees, sellers
+from gateway.kinds.deal import new_mortgagees, sellers
 from gateway.kinds.law import Case
-from gateway.kinds.named import keys
+from gateway.kinds.named import keys, once, present_keys
 from gateway.register.findings import Finding, Severity
+from gateway.register.model import Party
 from gateway.register.reasons import finding
 
 
@@ -21,9 +24,12 @@ def funds_findings(terms: Terms, case: Case) -> list[Finding]:
         return []
     found = []
     payoff = [leg for leg in plan.legs if leg.purpose is FundsPurpose.PAYOFF]
-    if sum(leg.amount_fen for leg in payoff) < balance(terms):
+    if any(_paid_to(lender, payoff, terms, case) < owed for lender, owed in _owed(terms)):
         found.append(
-            _plan("还清原贷款的款项少于贷款余额", "the payoff legs are below the balance of the old loan")
+            _plan(
+                "还清原贷款的款项少于贷款余额，或者未付至原抵押权人（还款账户）",
+                "the payoff legs to an old mortgagee, or to the account that it states, are below its balance",
+            )
         )
     selling = keys(sellers(terms))
     to_seller = [n for n, leg in enumerate(plan.legs) if leg.payee.key in selling and leg not in payoff]
@@ -34,6 +40,26 @@ def funds_findings(terms: Terms, case: Case) -> list[Finding]:
             _plan("新贷款的款项未锁定收款人为卖方", "a leg of the new loan is not locked to the seller")
         )
     return found
+
+
+def _owed(terms: Terms) -> list[tuple[Party, int]]:
+    """Each old mortgagee, and what it says is owed to it."""
+    lenders = once([statement.mortgagee for statement in terms.payoff_statements])
+    return [
+        (lender, sum(s.balance_fen for s in terms.payoff_statements if s.mortgagee.key == lender.key))
+        for lender in lenders
+    ]
+
+
+def _paid_to(lender: Party, legs: Sequence[FundsLeg], terms: Terms, case: Case) -> int:
+    """What these legs bring to an old mortgagee, itself or by the account that its statement names."""
+    known = present_keys((lender,), case.institutions)
+    accounts = {s.account.number for s in terms.payoff_statements if s.mortgagee.key == lender.key}
+    return sum(
+        leg.amount_fen
+        for leg in legs
+        if present_keys((leg.payee,), case.institutions) & known or leg.account.number in accounts
+    )
 
 
 def _is_locked(leg: FundsLeg, terms: Terms) -> bool:

@@ -74,6 +74,7 @@ class Case(Value, frozen=True, kw_only=True, dict=True):
     open_cases: Mapping[str, tuple[OpenCase, ...]] = {}
     own_application: str = ""
     prior: Application | None = None  # the first phase, for a later one
+    phases: tuple[Application, ...] = ()  # every phase of its case that was filed, for a later one
     accepted_index: int | None = None  # of the case itself, once accepted
     accepted_at: dt.datetime | None = None
     feed_gap: bool = False  # what the counter did may not be known (handbook 1.5)

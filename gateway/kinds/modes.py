@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from msgspec.structs import replace
+
 from gateway.cases.terms import AnyOperation, PreNoticeConvert, PreNoticeCreate, operation_name
 from gateway.register.model import Value
 
@@ -26,13 +28,15 @@ class Step(Value, frozen=True, kw_only=True):
     """One step of a phase; several operations in a row may fill it (two old mortgages, two new ones).
 
     `operation` is the operation's name, with /SALE or /MORTGAGE for what a pre-notice is of. An `optional` step is
-    there where the case needs it.
+    there where the case needs it. One that books `by_itself` need not be asked for where the profile says
+    `convert_on_transfer` (Zhongshan, ZS).
     """
 
     operation: str
     zh: str
     en: str
     optional: bool = False
+    by_itself: bool = False
 
 
 class Phase(Value, frozen=True, kw_only=True):
@@ -100,6 +104,8 @@ _CONVERT_MORTGAGE: Final = Step(
     zh="抵押权预告登记转为抵押权首次登记",
     en="the mortgage's pre-notice becomes the mortgage",
 )
+#: Of a pre-sold unit, whose mortgage pre-notice may turn into the mortgage with the transfer.
+_CONVERT_PRE_SALE_MORTGAGE: Final = replace(_CONVERT_MORTGAGE, by_itself=True)
 _RELEASE_UNIT: Final = Step(
     operation="CONSTRUCTION_MORTGAGE_RELEASE",
     zh="在建建筑物抵押权注销登记（仅该单元）",
@@ -264,8 +270,8 @@ NB_PRESALE_CASH: Final = Mode(
     phases=(
         Phase(
             steps=(_RELEASE_UNIT, _NOTE_SALE),
-            after_zh="该单元上无在建建筑物抵押权；预售买卖预告登记",
-            after_en="no construction mortgage on the unit; pre-notice of the pre-sale",
+            after_zh="该单元上无在建建筑物抵押权（其余单元换发证明）；预售买卖预告登记",
+            after_en="no construction mortgage on the unit, a new proof of it for the rest; pre-notice of the pre-sale",
         ),
         Phase(steps=(_CONVERT_SALE,), gates=_TAX, after_zh="买方所有", after_en="the buyer owns"),
     ),
@@ -280,11 +286,12 @@ NB_PRESALE_LOAN: Final = Mode(
     phases=(
         Phase(
             steps=(_RELEASE_UNIT, _NOTE_SALE, _NOTE_MORTGAGE),
-            after_zh="该单元上无在建建筑物抵押权；预售买卖、抵押两项预告登记",
-            after_en="no construction mortgage on the unit; pre-notices of pre-sale and mortgage",
+            after_zh="该单元上无在建建筑物抵押权（其余单元换发证明）；预售买卖、抵押两项预告登记",
+            after_en="no construction mortgage on the unit, a new proof of it for the rest; pre-notices of pre-sale "
+            "and mortgage",
         ),
         Phase(
-            steps=(_CONVERT_SALE, _CONVERT_MORTGAGE),
+            steps=(_CONVERT_SALE, _CONVERT_PRE_SALE_MORTGAGE),
             gates=_TAX,
             after_zh="买方所有；新抵押权自预告登记之日起第1顺位",
             after_en="the buyer owns; the new mortgage rank 1, dated from its pre-notice",

@@ -250,7 +250,7 @@ def issue_proof(
         mortgage_proof(
             mortgage,
             [state.unit for state in states],
-            [state.ownership.title.number for state in states if state.ownership],
+            [title.number for state in states if state.ownership for title in state.ownership.titles],
             replaces=replaces.number if replaces else "",
             **booking.imprint(draft),
         )
@@ -356,7 +356,7 @@ def _titles_agree(op: MortgageFirst, state: UnitState, case: Case, field: str) -
     """A title that the terms cite is the title of record (OS 14.1.4); a buyer's is born in the same case."""
     if not op.titles or state.ownership is None or _is_bought_here(state, case):
         return []
-    if state.ownership.title.number in {t.number for t in op.titles}:
+    if {t.number for t in state.ownership.titles} & {t.number for t in op.titles}:
         return []
     return [
         finding(

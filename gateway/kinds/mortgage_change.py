@@ -72,8 +72,7 @@ def applicants(op: MortgageChange, states: Sequence[UnitState]) -> tuple[Applica
     if is_own_name(op):
         alone = op.applicants or content.mortgagees
         return tuple(_applies("申请人", "applicant", p, "IR 14; OS 14.2") for p in alone)
-    old = mortgage_named(op.proof, states)
-    leaving = [p for p in old.mortgagors if p.key not in keys(content.mortgagors)] if old else []
+    leaving = _leaving(op, mortgage_named(op.proof, states))
     sides = [("抵押人", "mortgagor", p) for p in content.mortgagors]
     sides += [("原抵押人", "former mortgagor", p) for p in leaving]
     if ChangeItem.DEBTOR in op.items:
@@ -81,6 +80,13 @@ def applicants(op: MortgageChange, states: Sequence[UnitState]) -> tuple[Applica
         sides += [("新债务人", "new debtor", p) for p in new]
     sides += [("抵押权人", "mortgagee", p) for p in content.mortgagees]
     return tuple(_applies(zh, en, p, "IR 14; RD 68") for zh, en, p in sides)
+
+
+def _leaving(op: MortgageChange, old: Mortgage | None) -> tuple[Party, ...]:
+    """Mortgagors of record who are none afterwards: they apply too, but not where only a name changes."""
+    if old is None or is_own_name(op):
+        return ()
+    return tuple(p for p in old.mortgagors if p.key not in keys(op.content.mortgagors))
 
 
 def papers(op: MortgageChange, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
@@ -152,7 +158,7 @@ def conditions(op: MortgageChange, states: Sequence[UnitState], case: Case, fiel
             field,
             rights=(old.identity,),
             obligors=op.content.mortgagors,
-            joining=op.content.mortgagees,
+            joining=op.content.mortgagees + _leaving(op, old),
             consenters=op.consenters,
             adds_burden=adds_burden(op, old),
             adverse_to=tuple(m.right_id for m in harmed),
@@ -250,7 +256,7 @@ def grows(op: MortgageChange, old: Mortgage) -> bool:
     return (
         _amount(new.claim_amount_fen, new.max_claim_amount_fen)
         > _amount(old.claim_amount_fen, old.max_claim_amount_fen)
-        or new.currency != old.currency
+        or new.currency != old.currency  # what it comes to in another currency moves with the rate
         or new.term_end > old.term_end
         or new.secured_scope != old.secured_scope
         or (ChangeItem.UNITS in op.items and not set(new.units) <= set(old.units))

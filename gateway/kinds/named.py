@@ -5,10 +5,11 @@ A proof names one right; the units of the step must be those that the right lies
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from gateway.kinds.law import NOT_BOOKED, Case, NotBookable
+from gateway.register.authority import Institution
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import CertificateRef, Mortgage, Party, PreNotice, UnitState
@@ -156,7 +157,7 @@ def holders_agree(
 
     An institution that was renamed or merged is who it is now, under whichever code it is named (handbook 3.1).
     """
-    if _known(named, case) == _known(recorded, case):
+    if present_keys(named, case.institutions) == present_keys(recorded, case.institutions):
         return []
     return [
         finding(
@@ -171,14 +172,16 @@ def holders_agree(
     ]
 
 
-def _known(parties: Sequence[Party], case: Case) -> frozenset[tuple[str, str]]:
-    """Who they are, institutions by their present code."""
-    found = set()
-    for party in parties:
-        present = (i.uscc for i in case.institutions.values() if i.is_known_as(party.id_number))
-        uscc = next(present, None) if party.is_institution else None
-        found.add(("", uscc) if uscc is not None else party.key)
-    return frozenset(found)
+def present_keys(
+    parties: Sequence[Party], institutions: Mapping[str, Institution]
+) -> frozenset[tuple[str, str]]:
+    """Who they are; of an institution its present code, where it is cited by a former one (handbook 3.1)."""
+    return frozenset(
+        next(((p.id_kind, i.uscc) for i in institutions.values() if i.is_known_as(p.id_number)), p.key)
+        if p.is_institution
+        else p.key
+        for p in parties
+    )
 
 
 def once(parties: Sequence[Party]) -> tuple[Party, ...]:

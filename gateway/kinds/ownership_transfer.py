@@ -2,7 +2,8 @@
 
 Booked only as a step of a combined case (handbook 1.1). Seller and buyer apply together; the old mortgagee joins or
 consents where its restriction says so (CC 406; SIG 43; N54; blocks.csv MORTGAGE_*). The mortgage goes with the unit
-until a later step ends it. Taxes gate the booking, not the acceptance (DT 11): gateway/applications/gates.py.
+until a later step ends it. Taxes gate the booking, not the acceptance (DT 11): gateway/applications/gates.py. What the
+sale of a share asks besides stands in share_sale.py.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ from collections.abc import Sequence
 
 from gateway.cases.terms import OwnershipTransfer
 from gateway.certificates.content import CertificateKind, title_certificate
+from gateway.kinds import share_sale
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.papers import forms_of
-from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
+from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree, two_sides
+from gateway.register.blocks import UnitStateCode
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Ownership, Party, UnitState
 from gateway.register.reasons import finding
 
 OPERATION = "OWNERSHIP_TRANSFER"
+
+_BY_SHARES = UnitStateCode.CO_OWNED_BY_SHARES
 
 #: Why the old ownership row is historical, as the register says it.
 TRANSFERRED = "转移登记"
@@ -36,7 +41,7 @@ def applicants(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[Appl
 
 
 def papers(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
-    """The forms of seller and buyer, and the sale contract that both signed (documents.csv).
+    """The forms of seller and buyer, the sale contract that both signed, and of a share the notice to the co-owners.
 
     The title is cited by number; the authority reads its own register (IR 24).
     """
@@ -49,6 +54,7 @@ def papers(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[PaperRul
             article="S11; S12; OS 9.3",
             signers=op.sellers + op.buying,
         ),
+        *share_sale.papers(op, states),
     )
 
 
@@ -65,6 +71,8 @@ def conditions(op: OwnershipTransfer, states: Sequence[UnitState], case: Case, f
             transferees=op.buying,
             joining=op.buying + joining(op, states),
             consenters=op.consenters,
+            own_share=op.share_sold is not None,
+            papers=frozenset({_BY_SHARES}) if share_sale.is_told(op, state, case) else frozenset(),
         )
     return found
 
@@ -72,9 +80,11 @@ def conditions(op: OwnershipTransfer, states: Sequence[UnitState], case: Case, f
 def agreement(op: OwnershipTransfer, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
     """The owners sell, and titles and price are those of register and contract (OS 9.3; IR 18(2))."""
     found = _contracts_agree(op, case, field)
+    found += two_sides(op.sellers, op.buying, field + ".buyers", of_a_share=op.share_sold is not None)
     for state in states:
         found += owners_sell(op.sellers, state, field + ".sellers")
-        found += titles_agree(op.titles, state, field + ".titles")
+        found += titles_agree(op.titles, state, field + ".titles", every=op.share_sold is None)
+        found += share_sale.findings(op, state, field)
         found += _title_is_of_these_units(op, state, field)
     return found
 
@@ -92,40 +102,51 @@ def names_rights(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[st
 
 
 def book(op: OwnershipTransfer, booking: Booking) -> None:
-    """The old ownership ends and its title is void; each unit has new owners and a title of its own (RD 20)."""
+    """The old ownership ends and its titles are void; each unit has new owners and a title of its own (RD 20), or one
+    for each of them where they hold separately (RD 21).
+    """
     for code in op.units:
         state = booking.states[code]
         old = state.ownership
         if old is None:
             raise NotBookable(f"unit {code} has no ownership that could pass")
-        draft = booking.draft_certificate(CertificateKind.TITLE, state.unit.county_code)
+        owners, co_ownership = share_sale.owners_after(op, old)
+        separately = len(owners) > 1 and _hold_separately(op, old, booking)
+        drafts = [
+            booking.draft_certificate(CertificateKind.TITLE, state.unit.county_code)
+            for _ in (owners if separately else owners[:1])
+        ]
         new = Ownership(
             right_id=booking.new_right_id(),
             units=(code,),
             case_number=booking.case_number,
             booked_at=booking.now,
             booked_by=booking.booked_by,
-            owners=op.buyers,
-            co_ownership=op.co_ownership,
-            title=draft.reference,
+            owners=owners,
+            co_ownership=co_ownership,
+            title=drafts[0].reference,
+            further_titles=tuple(draft.reference for draft in drafts[1:]),
             price_fen=_price_of(op, code, booking),
         )
         booking.end(old, reason=TRANSFERRED, by=new.right_id)
-        booking.cancel_certificate(old.title.number)
+        for title in old.titles:
+            booking.cancel_certificate(title.number)
         booking.book(new)
-        booking.issue(
-            title_certificate(
-                new,
-                state.unit,
-                **booking.imprint(draft),
-            )
-        )
+        for draft, owner in zip(drafts, owners, strict=False):
+            of = owner if separately else None
+            booking.issue(title_certificate(new, state.unit, of, **booking.imprint(draft)))
 
 
 def joining(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[Party, ...]:
     """Mortgagees of record whom the terms name among the applicants of this step."""
     named = {p.key for p in op.applicants} - {p.key for p in (*op.sellers, *op.buying)}
     return tuple(p for p in mortgagees_of_record(states) if p.key in named)
+
+
+def _hold_separately(op: OwnershipTransfer, old: Ownership, booking: Booking) -> bool:
+    """Whether each owner gets a certificate: asked for now, or as it was before a share was sold (RD 21)."""
+    as_before = op.share_sold is not None and bool(old.further_titles)
+    return booking.terms.separate_certificates or as_before
 
 
 def _contracts_agree(op: OwnershipTransfer, case: Case, field: str) -> list[Finding]:

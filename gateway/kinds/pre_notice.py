@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import TypedDict
 
 from msgspec.structs import replace
 
@@ -22,10 +23,11 @@ from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
 from gateway.kinds.named import keys, once, pre_notice_named
 from gateway.kinds.papers import forms_of
-from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree
+from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree, two_sides
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     CertificateRef,
+    LoanPortion,
     MortgageKind,
     Party,
     PreNotice,
@@ -98,6 +100,7 @@ def conditions(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, fie
     sale = _sale_before(op, case.manifest.terms)
     if op.kind in SALE_KINDS:
         found += _contract_agrees(op, case, field) + _risk_told(op, case, field)
+        found += two_sides(op.obligors, op.holders, field + ".holders")
     elif sale is not None:
         found += _obligor_is_the_buyer(op, sale, field)
     if op.kind is PreNoticeKind.PRESALE_SALE:
@@ -179,6 +182,7 @@ def book(op: PreNoticeCreate, booking: Booking) -> None:
         transfer_restriction=mortgage.transfer_restriction if mortgage else TransferRestriction.UNRECORDED,
         term_start=mortgage.term_start if mortgage else None,
         term_end=mortgage.term_end if mortgage else None,
+        **_of_the_mortgage(op),
         registrable_from=_registrable_from(op, contract, states, booking.issued_on),
         proof=draft.reference,
     )
@@ -197,7 +201,7 @@ def issue_proof(
         for right in state.pre_notices
         if notice.kind not in SALE_KINDS and right.kind in SALE_KINDS
     ]
-    rests_on = sales or [state.ownership.title.number for state in states if state.ownership]
+    rests_on = sales or [t.number for state in states if state.ownership for t in state.ownership.titles]
     booking.issue(
         pre_notice_proof(
             notice,
@@ -383,6 +387,28 @@ def _amount(op: PreNoticeCreate) -> int:
     if op.mortgage is not None:
         return op.mortgage.claim_amount_fen or op.mortgage.max_claim_amount_fen or 0
     return op.sale.price_fen if op.sale else 0
+
+
+class _Further(TypedDict, total=False):
+    restriction_text: str
+    mortgage_kind: MortgageKind
+    debtors: tuple[Party, ...]
+    currency: str
+    loan_portions: tuple[LoanPortion, ...]
+
+
+def _of_the_mortgage(op: PreNoticeCreate) -> _Further:
+    """What the mortgage is to be besides amount, scope and term (pre_notice_convert.py, `by_itself`)."""
+    mortgage = op.mortgage
+    if mortgage is None:
+        return {}
+    return {
+        "restriction_text": mortgage.restriction_text,
+        "mortgage_kind": mortgage.kind,
+        "debtors": () if keys(mortgage.debtors) == keys(op.obligors) else mortgage.debtors,
+        "currency": mortgage.currency,
+        "loan_portions": mortgage.loan_portions,
+    }
 
 
 def _contract_number(op: PreNoticeCreate, contract: SaleContract | None) -> str:

@@ -5,8 +5,9 @@ mortgage that counts from the date of the pre-notice (SIG 52). The law of the fi
 other, by delegation to its own file. Ninety days after the registration became possible the pre-notice has lapsed
 (CC 221): nothing is left to convert, and the final registration may be applied for without it. A pre-seizure of the
 holder becomes a seizure of the unit in the same booking, counted from the pre-seizure (法发〔2004〕5号; handbook 3.4).
-Where somebody else owns by now what the obligor promised (an heir; a buyer to whom the holder consented), whether the
-owner owes the registration is a person's to find out.
+Where the place has it so, the mortgage pre-notice of a pre-sold unit turns into the mortgage with the transfer, and
+nobody applies for it (Zhongshan, ZS; handbook 2.3). Where somebody else owns by now what the obligor promised (an heir;
+a buyer to whom the holder consented), whether the owner owes the registration is a person's to find out.
 """
 
 from __future__ import annotations
@@ -16,16 +17,27 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gateway.cases.terms import MortgageFirst, OwnershipTransfer, PreNoticeConvert
+from gateway.cases.terms import MortgageFirst, OwnershipTransfer, PreNoticeConvert, Terms
 from gateway.kinds import mortgage, ownership_transfer
 from gateway.kinds.blocking import register_findings
 from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, PaperRule
-from gateway.kinds.named import bookable, keys, no_such_right, pre_notice_named, units_agree
+from gateway.kinds.named import bookable, is_proof_of, keys, no_such_right, pre_notice_named, units_agree
+from gateway.register.authority import Profile
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
-from gateway.register.model import AnyRight, Party, PreNotice, Seizure, SeizureKind, UnitState
+from gateway.register.model import (
+    AnyRight,
+    MortgageKind,
+    MortgagorRelation,
+    Party,
+    PreNotice,
+    PreNoticeKind,
+    Seizure,
+    SeizureKind,
+    UnitState,
+)
 from gateway.register.reasons import finding
 from gateway.register.states import SALE_KINDS, is_first_registered, pre_seized_notices
 
@@ -78,7 +90,38 @@ def conditions(op: PreNoticeConvert, states: Sequence[UnitState], case: Case, fi
         found += _lapsed(notice, case, field)
     for state in states:
         found += _final(op, state, notice, case, field)
+    for mortgage_notice in by_itself(op, states, case.profile, case.manifest.terms):
+        for state in states:
+            found += [one for one in _of_itself(mortgage_notice, state, case, field) if one not in found]
     return found
+
+
+def by_itself(
+    op: PreNoticeConvert, states: Sequence[UnitState], profile: Profile, terms: Terms
+) -> tuple[PreNotice, ...]:
+    """Mortgage pre-notices that turn into mortgages with this transfer, no step of the terms asking for it (ZS).
+
+    Of a pre-sold unit, given by its buyers alone; not one that is presumed to have lapsed or does not say its term.
+    """
+    sale = pre_notice_named(op.proof, states)
+    if not profile.convert_on_transfer or op.transfer is None:
+        return ()
+    if sale is None or sale.kind is not PreNoticeKind.PRESALE_SALE:
+        return ()
+    asked = [step.proof for step in terms.operations if isinstance(step, PreNoticeConvert) and step.mortgage]
+    found = {
+        notice.right_id: notice
+        for state in states
+        for notice in state.pre_notices
+        if notice.kind is PreNoticeKind.PRESALE_MORTGAGE
+        and keys(notice.obligors) == keys(op.transfer.buying)
+        and set(notice.units) <= set(op.units)
+        and notice.lapse_presumed_on is None
+        and notice.term_start is not None
+        and notice.term_end is not None
+        and not any(is_proof_of(proof, notice.proof) for proof in asked)
+    }
+    return tuple(sorted(found.values(), key=lambda notice: (notice.booked_at, notice.right_id)))
 
 
 def only_a_person(op: PreNoticeConvert, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:
@@ -104,6 +147,7 @@ def book(op: PreNoticeConvert, booking: Booking) -> None:
         for seizure in state.seizures
         if op.transfer is not None and notice in pre_seized_notices(seizure, state)
     ]
+    following = by_itself(op, [booking.states[c] for c in op.units], booking.profile, booking.terms)
     booking.end(notice, reason=CONVERTED)
     booking.cancel_certificate(notice.proof.number)
     if op.transfer is not None:
@@ -124,6 +168,55 @@ def book(op: PreNoticeConvert, booking: Booking) -> None:
         )
         booking.end(seizure, reason=CONVERTED, by=turned.right_id)
         booking.book(turned)
+    for mortgage_notice in following:
+        booking.end(mortgage_notice, reason=CONVERTED)
+        booking.cancel_certificate(mortgage_notice.proof.number)
+        mortgage.book_first(
+            _as_noted(mortgage_notice),
+            booking,
+            priority_date=mortgage_notice.booked_at,
+            from_pre_notice=mortgage_notice.right_id,
+        )
+
+
+def _as_noted(notice: PreNotice) -> MortgageFirst:
+    """The mortgage that the pre-notice secures, in its own words."""
+    assert notice.term_start is not None  # by_itself
+    assert notice.term_end is not None
+    maximum = notice.mortgage_kind is MortgageKind.MAXIMUM_AMOUNT
+    relation = MortgagorRelation.THIRD_PARTY if notice.debtors else MortgagorRelation.DEBTOR
+    return MortgageFirst(
+        units=notice.units,
+        kind=notice.mortgage_kind,
+        mortgagors=notice.obligors,
+        mortgagees=notice.holders,
+        debtors=notice.debtors or notice.obligors,
+        mortgagor_relation=relation,
+        claim_amount_fen=None if maximum else notice.amount_fen,
+        max_claim_amount_fen=notice.amount_fen if maximum else None,
+        currency=notice.currency,
+        loan_portions=notice.loan_portions,
+        term_start=notice.term_start,
+        term_end=notice.term_end,
+        secured_scope=notice.secured_scope,
+        transfer_restriction=notice.transfer_restriction,
+        restriction_text=notice.restriction_text,
+        contract_number=notice.contract_number,
+    )
+
+
+def _of_itself(notice: PreNotice, state: UnitState, case: Case, field: str) -> list[Finding]:
+    """What the table says of the mortgage that comes with the transfer."""
+    return register_findings(
+        state,
+        OPERATION,
+        case,
+        field,
+        rights=(notice.right_id,),
+        obligors=notice.obligors,
+        joining=notice.holders,
+        pre_notice_kind=notice.kind,
+    )
 
 
 def _final(
@@ -214,6 +307,14 @@ def _fits(op: PreNoticeConvert, notice: PreNotice, states: Sequence[UnitState], 
         holders, obligors = first.mortgagees, first.mortgagors
         amount = (first.claim_amount_fen or first.max_claim_amount_fen or 0) <= notice.amount_fen
     found = []
+    if op.transfer is not None and op.transfer.share_sold is not None:
+        found.append(
+            _conflict(
+                field + ".ownership_transfer.share_sold",
+                "预告登记的是整个不动产单元，不能转为份额的转移登记；请先就该份额重新办理预告登记或者直接申请转移登记",
+                "the pre-notice is of the whole unit and becomes no transfer of a share: sell the share directly",
+            )
+        )
     if keys(holders) != keys(notice.holders):
         found.append(
             _conflict(field, "权利人与预告登记不一致", "the holders are not those of the pre-notice")

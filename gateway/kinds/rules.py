@@ -238,6 +238,13 @@ _ALWAYS: Final = (
     _rule("HOLDER_APPLIES", "CC 220", "更正由权利人申请", "the holder applies for the correction", _FIXED),
     _rule("STATEMENT_IN_TIME", "N29", "还款确认书在有效期内", "the payoff statement has not run out", _FIXED),
     _rule(
+        "OLD_LOAN_OF_A_BANK",
+        "N29",
+        "原贷款由银行业金融机构或者公积金中心发放",
+        "the old loan is a bank's or a fund centre's",
+        _FIXED,
+    ),
+    _rule(
         "ALL_MORTGAGES_IN_DEAL",
         "CC 406, 414",
         "所有抵押权均在本次办理之列",

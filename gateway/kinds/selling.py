@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.kinds.named import keys
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import CertificateRef, Party, UnitState
@@ -54,12 +55,40 @@ def owners_sell(sellers: Sequence[Party], state: UnitState, field: str) -> list[
     return found
 
 
-def titles_agree(titles: Sequence[CertificateRef], state: UnitState, field: str) -> list[Finding]:
-    """The title of record of the unit is among those cited (OS 9.3; RD 87)."""
+def two_sides(
+    sellers: Sequence[Party], buyers: Sequence[Party], field: str, *, of_a_share: bool = False
+) -> list[Finding]:
+    """A sale has two sides: nobody buys the whole from himself, or a share of his own (CC 595)."""
+    both = keys(sellers) & keys(buyers)
+    if not both or (not of_a_share and keys(sellers) != keys(buyers)):
+        return []
+    return [
+        finding(
+            "N-BARRED",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field,
+            article="CC 595; IR 14",
+            zh="转让人与受让人为同一人：" + "、".join(p.name for p in buyers if p.key in both),
+            en="sellers and buyers are the same: " + ", ".join(p.name for p in buyers if p.key in both),
+        )
+    ]
+
+
+def titles_agree(
+    titles: Sequence[CertificateRef], state: UnitState, field: str, *, every: bool = True
+) -> list[Finding]:
+    """The title of record of the unit is among those cited (OS 9.3; RD 87).
+
+    Where the owners hold separately (RD 21), `every` one of theirs; the seller of a share has but his own.
+    """
     if not titles or state.ownership is None:
         return []
-    number = state.ownership.title.number
-    if any(same_certificate_number(title.number, number) for title in titles):
+    cited = [
+        any(same_certificate_number(title.number, recorded.number) for title in titles)
+        for recorded in state.ownership.titles
+    ]
+    if all(cited) or (any(cited) and not every):
         return []
     return [
         finding(

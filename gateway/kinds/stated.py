@@ -1,7 +1,7 @@
 """What the parties state beside the operations, held against the register (handbook 3.6; IR 18).
 
 A location that differs is a finding, never a correction of the register. A declaration counts where the law asks for
-that word (blocks.csv), and it binds the party with the terms. What this version cannot act on is refused, not dropped.
+that word (blocks.csv), and it binds the party with the terms. What can have no effect is told, not dropped.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gateway.cases.errors import KindNotAvailable
 from gateway.cases.model import Manifest
 from gateway.cases.stated import DeclarationKind
-from gateway.cases.terms import Terms
+from gateway.cases.terms import AnyOperation, transfer_in
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Case
 from gateway.register.bearing import Bearing
@@ -27,15 +26,6 @@ GUARDIAN: Final = "GUARDIAN"
 RISK_STATEMENT: Final = "RISK_STATEMENT"
 
 
-def check_available(terms: Terms) -> None:
-    """Raises KindNotAvailable for what the parties ask for and this version does not do.
-
-    One title is issued for a unit, whoever holds it together (RD 20).
-    """
-    if terms.separate_certificates:
-        raise KindNotAvailable("terms.separate_certificates")
-
-
 def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[Finding]:
     """Locations against the register; and what nobody but a person can read or weigh."""
     terms = manifest.terms
@@ -44,6 +34,18 @@ def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[
         state = units.get(stated.unit_code)
         if state is not None and stated.location and not _same(stated.location, state.unit.location):
             found.append(_elsewhere(stated.unit_code, f"terms.units[{number}].location"))
+    if terms.separate_certificates and not any(_leaves_co_owners(op) for op in terms.operations):
+        found.append(
+            finding(
+                "C-CORRECT_ON_THE_SPOT",
+                Severity.BLOCKS,
+                field="terms.separate_certificates",
+                article="RD 21",
+                zh="本阶段没有由共有人取得所有权的转移登记，不能申请分别持证；请取消该项，或者在办理转移登记的阶段申请",
+                en="no step of this phase books a unit to co-owners, who alone hold certificates separately: leave it "
+                "out, or ask for it in the phase that books the transfer",
+            )
+        )
     if terms.note:
         found.append(
             refer(
@@ -66,6 +68,12 @@ def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[
             )
         )
     return found
+
+
+def _leaves_co_owners(operation: AnyOperation) -> bool:
+    """Whether the step books a unit to several buyers, or a share of it beside other owners."""
+    sale = transfer_in(operation)
+    return sale is not None and (len(sale.buyers) > 1 or sale.share_sold is not None)
 
 
 def has_declared(party: Party, kind: DeclarationKind, case: Case) -> bool:

@@ -151,7 +151,7 @@ def _sale(state: UnitState) -> OwnershipTransfer:
         buyers=(Owner(person=BUYER),),
         co_ownership=CoOwnership.SOLE,
         price_fen=_PRICE_FEN,
-        titles=(state.ownership.title,) if state.ownership else (),
+        titles=state.ownership.titles if state.ownership else (),
         applicants=(*sellers, BUYER),
     )
 

@@ -30,12 +30,15 @@ Steps: TypeAlias = Callable[[UnitState], tuple[AnyOperation, ...]]
 
 
 class Deal(Value, frozen=True, kw_only=True):
-    """One way to use a mode. `between`: what the authority books itself before phase two; `awaited` says so."""
+    """One way to use a mode. `between`: what the authority books itself before phase two; `awaited` says so. `beside`:
+    other units under the old mortgage, which no step is about.
+    """
 
     mode: Mode
     zh: str
     en: str
     start: UnitState
+    beside: tuple[UnitState, ...] = ()
     phases: tuple[Steps, ...]
     between: Callable[[UnitState], UnitState] | None = None
     awaited: str = ""
@@ -44,13 +47,14 @@ class Deal(Value, frozen=True, kw_only=True):
 def run(deal: Deal) -> tuple[PhaseRun, ...]:
     """Every phase of the deal, booked in order. Raises running.UnlawfulSample."""
     flat = deal.start
+    beside = {state.unit.unit_code: state for state in deal.beside}
     runs: list[PhaseRun] = []
     for number, steps in enumerate(deal.phases, start=1):
         if number > 1 and deal.between is not None:
             flat = deal.between(flat)
         done = run_phase(
             steps(flat),
-            {r.UNIT: flat},
+            {r.UNIT: flat, **beside},
             mode=deal.mode.code,
             phase=number,
             contracts=(CONTRACT,),
@@ -58,6 +62,7 @@ def run(deal: Deal) -> tuple[PhaseRun, ...]:
             earlier=runs[-1] if runs else None,
         )
         flat = done.after[r.UNIT]
+        beside = {code: done.after[code] for code in beside}
         runs.append(done)
     return tuple(runs)
 
@@ -95,7 +100,7 @@ def _notice(flat: UnitState, *, of_sale: bool) -> CertificateRef:
 
 
 def _convert_sale(flat: UnitState, seller: Party = SELLER) -> PreNoticeConvert:
-    titles = (flat.ownership.title,) if flat.ownership else ()
+    titles = flat.ownership.titles if flat.ownership else ()
     return PreNoticeConvert(
         units=(r.UNIT,), proof=_notice(flat, of_sale=True), transfer=sale(seller, titles=titles)
     )
@@ -125,7 +130,8 @@ def _conversions(flat: UnitState) -> tuple[AnyOperation, ...]:
 
 
 def _release_unit() -> AnyOperation:
-    return release(OLD_BANK, construction=True)
+    """One flat leaves the mortgage of the whole building, which goes on on the rest."""
+    return release(OLD_BANK, construction=True, partial=True)
 
 
 def _built(flat: UnitState) -> UnitState:
@@ -142,7 +148,9 @@ def _deal(code: str, zh: str, en: str, *phases: Steps, **changes: Any) -> Deal:
     return replace(deal, **changes)
 
 
-_SHELL: Final = r.flat(r.construction_mortgage(mortgagees=(OLD_BANK,)), first_registered=False)
+_BUILDING: Final = r.construction_mortgage(mortgagees=(OLD_BANK,), units=(r.UNIT, r.PARKING))
+_SHELL: Final = r.flat(_BUILDING, first_registered=False)
+_THE_REST: Final = r.flat(_BUILDING, code=r.PARKING, first_registered=False)
 #: What the second phase of a pre-sale waits for.
 _BUILT: Final = "首次登记后 after the first registration of the building"
 
@@ -214,6 +222,7 @@ DEALS: Final = (
         lambda _: (_release_unit(), note_sale(DEVELOPER, **_PRESOLD)),
         lambda flat: (_convert_sale(flat, DEVELOPER),),
         start=_SHELL,
+        beside=(_THE_REST,),
         between=_built,
         awaited=_BUILT,
     ),
@@ -228,6 +237,7 @@ DEALS: Final = (
         ),
         lambda flat: (_convert_sale(flat, DEVELOPER), _convert_mortgage(flat)),
         start=_SHELL,
+        beside=(_THE_REST,),
         between=_built,
         awaited=_BUILT,
     ),

@@ -17,10 +17,10 @@ from gateway.lawbook.words import MODES as SUMMARIES
 DEAL_SETTINGS = settings_in(encumbered_transfer.conditions, gating.closed_gates)
 
 #: The data of a mode, and the law that binds its steps together.
-_FILES = ("gateway/kinds/modes.py", "gateway/kinds/encumbered_transfer.py")
+_FILES = ("gateway/kinds/modes.py", "gateway/kinds/encumbered_transfer.py", "gateway/kinds/old_loan.py")
 
 #: What is asked of the old loan: of the national modes only.
-OF_N29 = frozenset({"_old_loans", "_statement", "_price_covers", "_others_stay"})
+OF_N29 = frozenset({"old_loans", "_statement", "price_covers", "others_stay"})
 
 
 def mode_page(mode: Mode) -> str:
@@ -53,9 +53,15 @@ def mode_page(mode: Mode) -> str:
         "## 期限 Time limits",
         parts.limits(gates=gates, pre_notice=any("PRE_NOTICE" in step for step in steps), default=PROFILE),
         "## 本地设置 Left to the place",
-        parts.settings_table(DEAL_SETTINGS, PROFILE),
+        parts.settings_table(_settings(mode), PROFILE),
         parts.SIGNED,
     )
+
+
+def _settings(mode: Mode) -> tuple[str, ...]:
+    """What the place may set of a deal; that a step comes by itself, only where the mode has such a step."""
+    by_itself = any(step.by_itself for phase in mode.phases for step in phase.steps)
+    return tuple(name for name in DEAL_SETTINGS if by_itself or name != "convert_on_transfer")
 
 
 def _facts(mode: Mode) -> list[tuple[str, str]]:
@@ -182,5 +188,5 @@ def _rules(mode: Mode) -> list[Rule]:
     rules = rules_in(encumbered_transfer.conditions)
     names = {rule.name for rule in rules}
     if not names >= OF_N29:
-        raise LookupError(f"encumbered_transfer.py has no {sorted(OF_N29 - names)} any more: mend OF_N29")
+        raise LookupError(f"the law of a mode has no {sorted(OF_N29 - names)} any more: mend OF_N29")
     return [rule for rule in rules if mode.of_n29 or rule.name not in OF_N29]

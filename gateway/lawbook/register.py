@@ -40,6 +40,9 @@ SALE_PROOF: Final = CertificateRef(number="苏(2022)江阴市不动产证明第0
 NOTED_PROOF: Final = CertificateRef(number="苏(2022)江阴市不动产证明第0000003号")
 OTHER_PROOF: Final = CertificateRef(number="苏(2022)江阴市不动产证明第0000004号")
 
+#: Said of what lies on other units than the flat of the case.
+ON_THE_REST: Final = "（其余单元 on the rest）"
+
 #: What the certificates that are there before a case are called on its page.
 CALLED: Final = {
     TITLE.number: "原权属证书 former title",

@@ -28,7 +28,7 @@ from gateway.kinds.law import Applicant, Booking, Case, Law, PaperRule
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.modes import MODES
 from gateway.lawbook.cast import OLD_BANK, PROFILE, institutions
-from gateway.lawbook.register import CALLED, NOW
+from gateway.lawbook.register import CALLED, NOW, ON_THE_REST, UNIT
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     AnyRight,
@@ -168,7 +168,8 @@ def _called(content: CertificateContent, booked: Sequence[AnyRight]) -> str:
             en = "sale" if right.kind in SALE_KINDS else "mortgage"
             return f"{of}预告登记证明 {en} pre-notice's proof"
         case Mortgage():
-            return f"{right.mortgagees[0].name}：抵押权登记证明 mortgage's proof"
+            rest = "" if UNIT in right.units else ON_THE_REST
+            return f"{right.mortgagees[0].name}：抵押权登记证明 mortgage's proof{rest}"
     raise UnlawfulSample(f"no certificate shows {right}")
 
 
@@ -217,7 +218,8 @@ def _case(manifest: Manifest, rules: Sequence[PaperRule], phase: int) -> Case:
         institutions=institutions(modes),
         profile=replace(PROFILE, modes=modes),
         rules=None,
-        prior=_first_phase(manifest) if phase > 1 else None,
+        prior=_phase(manifest, 1) if phase > 1 else None,
+        phases=tuple(_phase(manifest, number) for number in range(1, phase)),
         now=NOW,
     )
 
@@ -244,7 +246,8 @@ def _header(phase: int) -> Header:
     )
 
 
-def _first_phase(manifest: Manifest) -> Application:
+def _phase(manifest: Manifest, number: int) -> Application:
+    """An earlier phase, booked."""
     return Application(
         registry="sample",
         application_id="sample",
@@ -255,10 +258,12 @@ def _first_phase(manifest: Manifest) -> Application:
         applicant_institution=OLD_BANK.id_number,
         request_id="sample",
         mode=manifest.terms.mode,
+        phase=number,
         payload_sha256=_DIGEST,
         terms_sha256=_DIGEST,
         state=State.BOOKED,
         submitted_at=NOW,
+        booked_at=NOW,
         submitted_index=1,
         last_index=1,
     )

@@ -10,6 +10,7 @@ from gateway.cases.terms import TaxKind
 from gateway.kinds.law import Applicant, PaperRule
 from gateway.kinds.named import once
 from gateway.lawbook.markdown import many
+from gateway.lawbook.register import ON_THE_REST, UNIT
 from gateway.lawbook.running import PhaseRun
 from gateway.register.blocks import Verdict
 from gateway.register.model import AnyRight, Mortgage, MortgageKind, Ownership, Party, PreNotice, UnitState
@@ -65,12 +66,15 @@ def right(value: AnyRight) -> str:
 
 
 def register_after(states: Mapping[str, UnitState]) -> str:
-    """The live rights afterwards, mortgages by their current rank."""
+    """The live rights afterwards, mortgages by their current rank; a right of other units alone says so."""
     lines = []
     for state in states.values():
         ranks = current_ranks(state.mortgages)
-        lines += [right(r) for r in state.rights if not isinstance(r, Mortgage)]
-        lines += [f"现顺位 current rank {ranks[m.right_id]}：{right(m)}" for m in state.mortgages]
+        told: list[tuple[AnyRight, str]] = [
+            (r, right(r)) for r in state.rights if not isinstance(r, Mortgage)
+        ]
+        told += [(m, f"现顺位 current rank {ranks[m.right_id]}：{right(m)}") for m in state.mortgages]
+        lines += [text if UNIT in r.units else f"{text}{ON_THE_REST}" for r, text in told]
     return many(lines)
 
 

@@ -176,7 +176,10 @@ SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
         "提供担保的第三人未同意债务转移",
         "a third party that secured the debt did not consent to its transfer",
     ),
-    "convert_on_transfer": ("转移登记时抵押权预告登记自动转本", "a mortgage pre-notice converts by itself"),
+    "convert_on_transfer": (
+        "预购商品房抵押权预告登记随转移登记自动转本",
+        "the mortgage pre-notice of a pre-sold unit converts with the transfer, by itself",
+    ),
     "two_person_review": ("两人审核", "two persons review"),
 }
 

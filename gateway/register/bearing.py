@@ -19,6 +19,7 @@ from gateway.register.model import (
     Party,
     PreNotice,
     PreNoticeKind,
+    Seizure,
     TransferRestriction,
     UnitState,
     Value,
@@ -270,6 +271,8 @@ def _ruling(cell: Cell, found: StateFound, context: Context) -> Verdict:
         return _choice("pre_2021_changed_to_none", context.pre_2021_changed_to_none, _CHANGED_TO_NONE)
     if _is_transfer_to_its_mortgagor(cell, found.right, context):
         return Verdict.ALLOW
+    if _is_of_anothers_share(cell, found.right, context):
+        return Verdict.REFER
     return cell.verdict
 
 
@@ -280,6 +283,19 @@ def _is_transfer_to_its_mortgagor(cell: Cell, right: AnyRight | None, context: C
         and cell.operation == "OWNERSHIP_TRANSFER"
         and isinstance(right, PreNotice)
         and _are_all(context.transferees, right.obligors)
+    )
+
+
+def _is_of_anothers_share(cell: Cell, right: AnyRight | None, context: Context) -> bool:
+    """Whether a seizure lies on the share of one co-owner and another disposes of his own: a seizure is keyed by target
+    and extent (handbook 3.4), and no cell says what it does to the rest, so a person decides.
+    """
+    return (
+        context.own_share
+        and cell.verdict is Verdict.BLOCK
+        and isinstance(right, Seizure)
+        and right.share is not None
+        and right.target.key not in context.obligors
     )
 
 
@@ -302,6 +318,8 @@ def _is_changed_to_none(cell: Cell, right: AnyRight | None) -> bool:
 def _reason(cell: Cell, ruling: Verdict, context: Context) -> str:
     if ruling <= Verdict.ALLOW:
         return ""
+    if ruling is Verdict.REFER and cell.verdict is Verdict.BLOCK:
+        return "M-REFER"  # the bar is of another's share
     if cell.reason_code == "C-DISSENT" and context.risk_statement:
         return "M-REFER"  # the risk is accepted: a person decides (RD 84)
     if cell.state is UnitStateCode.MORTGAGE_PRE_2021 and ruling is Verdict.WARN:

@@ -170,12 +170,20 @@ class Owner(Value, frozen=True, kw_only=True):
 
 
 class Ownership(Right, tag="OWNERSHIP", frozen=True, kw_only=True):
-    """Ownership 所有权 of a unit, with its title certificate."""
+    """Ownership 所有权 of a unit, with its title certificate: one for all owners, or one for each where they hold
+    separately 分别持证 (RD 21), in the order of the owners.
+    """
 
     owners: tuple[Owner, ...]
     co_ownership: CoOwnership
     title: CertificateRef
+    further_titles: tuple[CertificateRef, ...] = ()  # of the second owner and on, where each holds one
     price_fen: int | None = None
+
+    @property
+    def titles(self) -> tuple[CertificateRef, ...]:
+        """Every live title of the unit."""
+        return (self.title, *self.further_titles)
 
 
 class MortgageKind(StrEnum):
@@ -288,8 +296,14 @@ class PreNotice(Right, tag="PRE_NOTICE", frozen=True, kw_only=True):
     contract_number: str = ""
     secured_scope: str = "/"
     transfer_restriction: TransferRestriction = TransferRestriction.UNRECORDED
+    restriction_text: str = ""
     term_start: dt.date | None = None
     term_end: dt.date | None = None
+    #: Of a mortgage, what it is to be besides: where it turns into one by itself, nobody states it again.
+    mortgage_kind: MortgageKind = MortgageKind.ORDINARY
+    debtors: tuple[Party, ...] = ()  # where not the obligors
+    currency: str = "CNY"
+    loan_portions: tuple[LoanPortion, ...] = ()
     registrable_from: dt.date | None = None
     warned_days: int = 0  # of the 90 days of CC 221: the last warning that its holders had
     lapse_presumed_on: dt.date | None = (
@@ -390,7 +404,7 @@ class UnitState(Value, frozen=True, kw_only=True, dict=True):
 
 def certificate_numbers(rights: Collection[AnyRight]) -> set[str]:
     """Numbers of the certificates, paper or electronic, that show these rights (RD 20)."""
-    titles = {right.title.number for right in rights if isinstance(right, Ownership)}
+    titles = {title.number for right in rights if isinstance(right, Ownership) for title in right.titles}
     proofs = {right.proof.number for right in rights if isinstance(right, Mortgage | PreNotice)}
     return (titles | proofs) - {""}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,6 +21,9 @@ from gateway.rpc.violations import Violations
 
 #: Parties of the terms by their id in the terms.
 Parties = dict[str, m.Party]
+
+#: Of a share (common.proto Fraction).
+DENOMINATOR_MAX = 1_000_000_000
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -111,6 +115,22 @@ def fen(holder: Any, name: str, path: str, wrong: Violations, *, needed: bool = 
     if amount[1] != "CNY":
         wrong.add(f"{path}.{name}.currency", "必须是 CNY", "must be CNY")
     return amount[0]
+
+
+def share(holder: Any, name: str, path: str, wrong: Violations) -> m.Share | None:
+    """A part of the unit, below the whole; None where there is none: the whole is meant."""
+    if not holder.HasField(name):
+        return None
+    above, below = getattr(holder, name).numerator, getattr(holder, name).denominator
+    if not 0 < above < below <= DENOMINATOR_MAX:
+        wrong.add(
+            f"{path}.{name}",
+            "必须大于零且小于一，分母不超过十亿；转让全部的不填",
+            "must lie between zero and one, its denominator at most 1,000,000,000; leave it out for the whole",
+        )
+        return None
+    lowest = Fraction(above, below)
+    return m.Share(numerator=lowest.numerator, denominator=lowest.denominator)
 
 
 def certificate(wire: common_pb2.CertificateReference, path: str, wrong: Violations) -> m.CertificateRef:

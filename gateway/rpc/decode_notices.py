@@ -19,10 +19,8 @@ _OF_A_SALE: Final = frozenset({m.PreNoticeKind.PRESALE_SALE, m.PreNoticeKind.OTH
 
 def ownership_transfer(
     parts: OperationParts, wire: operations_pb2.OwnershipTransfer, units: tuple[str, ...], path: str
-) -> ops.AnyOperation:
-    """转移登记 of the whole; the sale of a share is not booked by this version."""
-    if wire.HasField("share_sold"):
-        return ops.OtherOperation(name="OWNERSHIP_TRANSFER share_sold", units=units)
+) -> ops.OwnershipTransfer:
+    """转移登记, of the whole or of a share."""
     return _transfer(parts, wire, units, path)
 
 
@@ -63,12 +61,10 @@ def pre_notice_create(
 
 def pre_notice_convert(
     parts: OperationParts, wire: operations_pb2.PreNoticeConvert, units: tuple[str, ...], path: str
-) -> ops.AnyOperation:
+) -> ops.PreNoticeConvert:
     """预告转本登记: the pre-notice by its proof, and the final registration."""
     which = wire.WhichOneof("registration")
     parts.required(which, path + ".registration")
-    if which == "ownership_transfer" and wire.ownership_transfer.HasField("share_sold"):
-        return ops.OtherOperation(name="PRE_NOTICE_CONVERT share_sold", units=units)
     return ops.PreNoticeConvert(
         units=units,
         proof=parts.proof(wire.pre_notice, path + ".pre_notice"),
@@ -116,6 +112,7 @@ def _transfer(
         buyers=buyers,
         co_ownership=held,
         price_fen=read.fen(wire, "price", path, parts.wrong),
+        share_sold=read.share(wire, "share_sold", path, parts.wrong),
         titles=titles,
     )
 

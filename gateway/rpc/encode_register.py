@@ -138,11 +138,15 @@ class _View:
             right_id=right.right_id,
             unit_code=self._unit_code,
             owners=[
-                register_pb2.Owner(person=self._person(owner.person, right), share=_share(owner.share))
+                register_pb2.Owner(
+                    person=self._person(owner.person, right),
+                    share=_share(owner.share),
+                    holds_certificate=bool(right.further_titles),
+                )
                 for owner in right.owners
             ],
             co_ownership=codes_pb2.CoOwnership.Value(f"CO_OWNERSHIP_{right.co_ownership.value}"),
-            titles=[_certificate(right.title)],
+            titles=[_certificate(title) for title in right.titles],
             price=_money(right.price_fen) if self._whole(right) else None,
             status=_LIVE,
             booking=_booking(right, whole=self._whole(right)),

@@ -187,6 +187,13 @@ class Working:
         row = self.row(t.application, application_id)
         return None if row is None else _decode_application(row["body"])
 
+    def phases(self, case_id: str) -> tuple[Application, ...]:
+        """Every application of a case, its first phase first, in order of submission."""
+        found = {row["application_id"] for row in self._read(t.application, "case_id", {case_id})}
+        found |= {a for (a,), row in self._rows[t.application].items() if row and row["case_id"] == case_id}
+        rows = [row for application_id in found if (row := self.application(application_id)) is not None]
+        return tuple(sorted(rows, key=lambda row: row.submitted_index))
+
     def counter(self, name: str) -> int:
         """A counter's value, 0 before its first use."""
         row = self.row(t.counter, name)

@@ -269,7 +269,7 @@ def sale_notice(seller: str = "S") -> operations_pb2.Operation:
 
 
 async def test_12_double_pre_notice(market: Town) -> None:
-    """Two proofs; then one title and one proof, M2 dated from its pre-notice; then M1 is gone."""
+    """Two proofs; then one title and one proof, M2 dated from its pre-notice; then M1 is gone, and not before."""
     unit, proof = await mortgaged(market)
     loan = agreed(operations.pre_notice_of_mortgage(content(market, "Y", "B", CLAIM_FEN)))
     mode = "ET_DOUBLE_PRE_NOTICE"
@@ -284,6 +284,11 @@ async def test_12_double_pre_notice(market: Town) -> None:
         converted_mortgage(held.proof.number, content(market, "Y", "B", CLAIM_FEN)),
     )
     name = first.outcome.application
+    end: dict[str, Any] = {"mode": mode, "channel": "bank-a", "case": name, "phase": 3}
+    early = await deal(market, unit, {"A": A}, release_by_a(market, proof), **end).filed()
+    assert early.result == "NOT_ACCEPTED"
+    [missing] = [f for f in early.outcome.findings if f.field == "header.phase"]
+    assert "phase 2" in missing.en, told(early)
     parties = {key: party for key, party in people(unit).items() if key != "A"}
     second = taxed(deal(market, unit, parties, *steps, mode=mode, case=name, phase=2))
     answer = await contracted(second).booked()
@@ -292,10 +297,7 @@ async def test_12_double_pre_notice(market: Town) -> None:
     assert (owners(state), ranks(state)) == ([Y.name], [(A.name, 1, 1), (B.name, 2, 2)])
     assert (state.mortgages[1].priority_date, state.pre_notices) == (held.booked_at, ())
     assert await lives(market, held.proof.number, "bank-b") == "STATE_CANCELLED"
-    last = deal(
-        market, unit, {"A": A}, release_by_a(market, proof), mode=mode, channel="bank-a", case=name, phase=3
-    )
-    await last.booked()
+    await deal(market, unit, {"A": A}, release_by_a(market, proof), **end).booked()
     assert ranks(await state_of(market, unit.unit_code)) == [(B.name, 2, 1)]
 
 

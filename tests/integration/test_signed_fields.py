@@ -179,12 +179,11 @@ async def test_location_other_than_of_record_is_not_accepted(town: Town) -> None
 
 
 async def test_separate_certificates_are_refused_not_dropped(town: Town) -> None:
-    """NOT_IMPLEMENTED_KIND names the field."""
+    """A mortgage leaves nobody a title to hold: the finding names the field."""
     filing = town.mortgage(SAMPLE.sole_free_jiangyin)
     filing.terms.separate_certificates = True
-    await filing.sign().upload()
-    refused = await filing.refused("NOT_IMPLEMENTED_KIND", "UNIMPLEMENTED")
-    assert refused.metadata["operation"] == "terms.separate_certificates"
+    found = await filing.sign().findings()
+    assert [f.field for f in found if f.code == "C-CORRECT_ON_THE_SPOT"] == ["terms.separate_certificates"]
 
 
 # -- limits of the profile -----------------------------------------------------------------------------------------

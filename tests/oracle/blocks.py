@@ -107,7 +107,7 @@ def cell(state: str, step: dict[str, Any], facts: dict[str, Any]) -> str:  # noq
         case "r":  # a release passes the queue unless the earlier case names the same right
             return "T" if facts["same_right"] else "ok"
         case "h":
-            return _by_shares(op, facts["share"])
+            return "K" if facts["own_share"] else _by_shares(op, facts["share"])
     return said
 
 

@@ -1,9 +1,9 @@
 """What a case comes to, before acceptance and at a registrar's approval (handbook 1.4, 2.2, 3.4-3.6).
 
 An application is a dict: `steps`; `mode` and `old` (the mortgage that the deal is about); `wanted`, everybody who
-applies; `bound`, everybody who has signed these terms; `names`, those beyond the law's own whom the terms name as
-applicants of the first step; `signed` and `consents`, paper code → who signed it; `lacks`, papers that are not there;
-`taxed`; `payoff` with `balance` and `overdue`; `undertaken`.
+applies; `bound`, everybody who has signed these terms; `titles`, those that its sale cites; `names`, those beyond the
+law's own whom the terms name as applicants of the first step; `signed` and `consents`, paper code → who signed it;
+`lacks`, papers that are not there; `taxed`; `payoff` with `balance` and `overdue`; `undertaken`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from tests.oracle.blocks import RULE, cell
 from tests.oracle.days import last_day
 from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step
-from tests.oracle.register import booked, moved
+from tests.oracle.register import booked, has_the_share, moved
 
 Found = set[tuple[str, str]]
 
@@ -136,6 +136,7 @@ def _papers(asked: dict[str, set[str]], application: dict[str, Any], told: dict[
         "DEBTOR_NOTICE": "R-NO_CLAIM_ASSIGNMENT",
         "MAX_AMOUNT_PARTIAL": "R-MAX_NOT_FIXED",
         "RANK_AGREEMENT": "R-OTHER_MORTGAGEE",
+        "CO_OWNER_NOTICE": "R-CO_OWNER",
     }
     for code, signers in asked.items():
         if code in application["lacks"]:
@@ -166,6 +167,7 @@ def _agrees(
             acting = []
     if set(acting) - set(owners):
         told["bars"].add(("", "R-CONFLICT"))
+    told["bars"] |= _deals_with_owners(step, flat, application)
     if step["op"] == "NOTE_LOAN":
         buyers = {n["holder"] for n in flat["notices"].values() if n["kind"] == "SALE"}
         if set(step["obligors"]) - set(owners) - buyers:
@@ -222,6 +224,23 @@ def _converts(
         told["person"] = True
         if set(acting) != set(flat["owners"]):
             told["bars"].add(("", "R-CONFLICT"))
+
+
+def _cites(cited: list[str], live: list[str], step: dict[str, Any]) -> bool:
+    """Every title of record, or of a share one of them (OS 9.3; RD 21)."""
+    return bool(set(cited) & set(live)) if step.get("share") else set(live) <= set(cited)
+
+
+def _deals_with_owners(step: dict[str, Any], flat: dict[str, Any], application: dict[str, Any]) -> Found:
+    """The title cited is of record, a share sold is there (CC 298), who steps in as mortgagor owns (CC 395)."""
+    if step["op"] in ("SALE", "CONVERT_SALE") and not _cites(application["titles"], flat["titles"], step):
+        return {("", "R-CONFLICT")}
+    if step.get("share") and set(step["sellers"]) <= set(flat["owners"]) and not has_the_share(step, flat):
+        return {("N-BARRED", "R-CO_OWNER")}
+    if step["op"] == "CHANGE":
+        new = set(step["to"].get("mortgagors", ())) - set(flat["mortgages"][step["mortgage"]]["mortgagors"])
+        return {("", "R-CONFLICT")} if new - set(flat["owners"]) else set()
+    return set()
 
 
 def _as_noted(step: dict[str, Any], notice: dict[str, Any]) -> bool:
@@ -404,6 +423,7 @@ def _facts(
         "part_without_agreement": step["op"] == "MOVE" and step["part"] and not step["follows"],
         "same_right": state == "QUEUED" and bool({step.get("mortgage"), step.get("notice")} & whom["names"]),
         "share": share,
+        "own_share": bool(step.get("share")),
     }
 
 
@@ -440,6 +460,8 @@ def _consent(
                 bars.add(("N-INCOMPLETE", "R-PRE_CODE_MORTGAGE"))
         case "MAX_NOT_FIXED":
             bars.add(("N-INCOMPLETE", "R-MAX_NOT_FIXED"))
+        case "BY_SHARES":  # its own share: the others were told, by a paper of its own (`papers_of_step`)
+            pass
         case "JOINT":
             if set(flat["owners"]) - joined:
                 bars.add(("N-NOT_APPLICANT", "R-CO_OWNER"))

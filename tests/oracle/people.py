@@ -40,7 +40,10 @@ def papers_of_step(step: dict[str, Any], flat: dict[str, Any]) -> dict[str, set[
     old = flat["mortgages"].get(step.get("mortgage"))
     match step["op"]:
         case "SALE" | "CONVERT_SALE":
-            return {"SALE_CONTRACT": {*step["sellers"], *step["buyers"]}}
+            asked = {"SALE_CONTRACT": {*step["sellers"], *step["buyers"]}}
+            if first_refusal(step, flat):
+                asked["CO_OWNER_NOTICE"] = set(step["sellers"])
+            return asked
         case "NOTE_SALE":
             return {"SALE_CONTRACT": {*step["obligors"], step["holder"]}}
         case "NOTE_LOAN":
@@ -76,6 +79,13 @@ def papers_of_step(step: dict[str, Any], flat: dict[str, Any]) -> dict[str, set[
                 asked["RANK_AGREEMENT"] = {*step["mortgagors"], *step["banks"], *concerned(step, flat)}
             return asked
     raise KeyError(step["op"])
+
+
+def first_refusal(step: dict[str, Any], flat: dict[str, Any]) -> set[str]:
+    """The other co-owners, when a share goes to a stranger (CC 305, 306; SIP 13)."""
+    if not step.get("share") or set(step["buyers"]) <= set(flat["owners"]):
+        return set()
+    return set(flat["owners"]) - set(step["sellers"])
 
 
 def concerned(step: dict[str, Any], flat: dict[str, Any]) -> set[str]:

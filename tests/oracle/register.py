@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+from fractions import Fraction
 from typing import Any
 
 Register = dict[str, Any]
@@ -18,7 +19,7 @@ def unit(*owners: str, form: str = "SOLE", shares: tuple[Any, ...] = ()) -> dict
     return {
         "owners": dict(zip(owners, shares or [None] * len(owners), strict=True)),
         "form": form,
-        "title": "title 0",
+        "titles": ["title 0"],  # one, or one for each owner (RD 21)
         "owned_since": dt.datetime(2017, 6, 1, tzinfo=dt.UTC),
         "mortgages": {},
         "ranks": [],
@@ -31,9 +32,9 @@ def unit(*owners: str, form: str = "SOLE", shares: tuple[Any, ...] = ()) -> dict
 
 
 def live_certificates(flat: dict[str, Any]) -> set[str]:
-    """The title, and one proof for each live mortgage and pre-notice."""
+    """The title or titles, and one proof for each live mortgage and pre-notice."""
     rights = [*flat["mortgages"].values(), *flat["notices"].values()]
-    return {flat["title"]} | {right["proof"] for right in rights}
+    return set(flat["titles"]) | {right["proof"] for right in rights}
 
 
 def rank_of(flat: dict[str, Any], mortgage: str) -> int:
@@ -60,11 +61,40 @@ def _issue(kind: str, name: str, issued: list[str]) -> str:
 
 
 def _sale(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:
-    """The owner is replaced; every mortgage goes with the unit (CC 406)."""
-    flat["owners"] = dict(step["buyers"])
-    flat["form"] = step["form"]
-    flat["title"] = _issue("title", name, issued)
+    """The owner is replaced, or one owner's share; every mortgage goes with the unit (CC 406)."""
+    if step.get("share") and not has_the_share(step, flat):
+        return
+    each = step.get("each") or (step.get("share") and len(flat["titles"]) > 1)
+    flat["owners"], flat["form"] = owners_after(step, flat)
+    count = len(flat["owners"]) if each else 1
+    flat["titles"] = [_issue("title", f"{name}.{n}", issued) for n in range(count)]
     flat["owned_since"] = after["now"]
+
+
+def share_of(person: str, flat: dict[str, Any]) -> Any:
+    """What a person holds of the flat; None where nobody wrote it down, 0 for who is no owner."""
+    if flat["form"] == "SOLE":
+        return Fraction(1) if person in flat["owners"] else Fraction(0)
+    return flat["owners"].get(person, Fraction(0))
+
+
+def has_the_share(step: Step, flat: dict[str, Any]) -> bool:
+    """Whether the seller, there is one, holds what he sells (CC 298, 299)."""
+    [seller] = step["sellers"]
+    held = share_of(seller, flat)
+    return held is not None and held >= step["share"]
+
+
+def owners_after(step: Step, flat: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Who owns, and how, once a sale is booked (CC 298): a share goes from one to another, the rest stays."""
+    if not step.get("share"):
+        return dict(step["buyers"]), step["form"]
+    [seller], [buyer] = step["sellers"], step["buyers"]
+    shares = {person: share_of(person, flat) for person in flat["owners"]}
+    shares[seller] -= step["share"]
+    shares[buyer] = shares.get(buyer, Fraction(0)) + step["share"]
+    left = {person: share for person, share in shares.items() if share != 0}
+    return (dict.fromkeys(left), "SOLE") if len(left) == 1 else (left, "BY_SHARES")
 
 
 def _first(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:

@@ -93,6 +93,8 @@ def cured(scene: Scene, rule: str) -> Scene:
             return replace(
                 scene.with_step(applicants=(*scene.operation.applicants, b.A)), bound=(*scene.bound, b.A)
             )
+        case "R-CO_OWNER" if getattr(scene.operation, "share_sold", None):
+            return scene  # the notice is a paper that the law asks for
         case "R-CO_OWNER":
             others = tuple(owner.person for owner in scene.owners[1:])
             steps = joined(scene.steps, scene.owners[0].person, *others)
@@ -305,6 +307,12 @@ def by_shares(variant: str) -> Callable[[Scene], Scene]:
         )
 
     return brought
+
+
+def own_share(scene: Scene) -> Scene:
+    """Three owners by thirds, of whom one sells his third."""
+    third = Share(numerator=1, denominator=3)
+    return _with_brother(scene.with_step(share_sold=third), CoOwnership.BY_SHARES, 1, 1, 1)
 
 
 def _joint(scene: Scene) -> Scene:

@@ -56,11 +56,12 @@ REGISTRAR = Registrar(registrar_id="deng-1", name="登记员乙", key_ids=("r" *
 PROFILE = replace(c.PROFILE, modes=("ET_COMBINED",))
 
 
-def world(*states: Any, profile: Any = PROFILE, **changes: Any) -> World:
-    """A registry that offers ET_COMBINED, with A, B and a fund centre that may use it."""
-    institutions = {
-        p.id_number: replace(c.institution(p), permitted_modes=("ET_COMBINED",)) for p in (A, B, FUND)
-    }
+def world(*states: Any, profile: Any = PROFILE, modes: Sequence[str] = (), **changes: Any) -> World:
+    """A registry that offers ET_COMBINED or other `modes`, with A, B and a fund centre that may use them."""
+    if modes:
+        profile = replace(profile, modes=tuple(modes))
+    permitted = tuple(modes) or ("ET_COMBINED",)
+    institutions = {p.id_number: replace(c.institution(p), permitted_modes=permitted) for p in (A, B, FUND)}
     states = states or (c.unit_state(c.mortgage_row()),)
     return c.world(*states, profile=profile, **{"institutions": institutions, **changes})
 

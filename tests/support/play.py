@@ -14,7 +14,7 @@ from gateway.applications.booking import Ahead
 from gateway.applications.submit import Submission
 from gateway.cases.decision import Decision
 from gateway.cases.effects import ApplicationRecorded, CertificateEnded, CounterMoved, RightBooked, RightEnded
-from gateway.cases.model import Application, Kind, Manifest, Paper, State, World
+from gateway.cases.model import Application, Kind, Manifest, Moment, Paper, State, World
 from gateway.cases.terms import AnyOperation
 from gateway.kinds.law import PaperRule
 from gateway.kinds.laws import composition_of, law_of
@@ -89,7 +89,28 @@ class Play:
         decided: dt.datetime | None = None,
     ) -> Decision:
         """The decision of a submission with every paper but `without`, at once or when `decided`; nothing is folded."""
-        filed = complete(self.world, manifest, bound=bound) | (papers or {})
+        what, here, moment = self._what(manifest, without, bound, papers or {}, at)
+        decision = c.decide(here, what, moment)
+        if decision.outcome.state not in (State.ACCEPTED, State.IN_REVIEW):
+            return decision
+        row = d.row_of(decision)
+        moment = replace(moment, index=moment.index + 1, now=decided or at)
+        return d.approved(here, what, row, moment)
+
+    def answered(self, manifest: Manifest, *, bound: Sequence[Party] = ()) -> Decision:
+        """What the machine answers to a submission with every paper, before any registrar."""
+        what, here, moment = self._what(manifest, (), bound, {}, c.NOW)
+        return c.decide(here, what, moment)
+
+    def _what(
+        self,
+        manifest: Manifest,
+        without: Sequence[str],
+        bound: Sequence[Party],
+        papers: dict[str, Paper],
+        at: dt.datetime,
+    ) -> tuple[Submission, World, Moment]:
+        filed = complete(self.world, manifest, bound=bound) | papers
         there = tuple(paper for code, paper in filed.items() if code not in without)
         self._filed += 1
         manifest = replace(manifest, files=tuple(p.reference for p in there))
@@ -97,12 +118,8 @@ class Play:
         moment = replace(
             c.moment(100 * self._filed, at), application_id=f"018f0000-0000-7000-8000-{self._filed:012x}"
         )
-        decision = c.decide(replace(self.world, named=self.rows), what, moment)
-        if decision.outcome.state not in (State.ACCEPTED, State.IN_REVIEW):
-            return decision
-        row = d.row_of(decision)
-        moment = replace(moment, index=moment.index + 1, now=decided or at)
-        return d.approved(replace(self.world, named=self.rows), what, row, moment)
+        phases = tuple(r for r in self.rows.values() if manifest.header.case in (r.name, r.case))
+        return what, replace(self.world, named=self.rows, phases=phases), moment
 
     def book(self, manifest: Manifest, **how: object) -> Decision:
         """`file`, which must book, folded into the register."""

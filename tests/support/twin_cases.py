@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.oracle.people import BANKS, applicants, papers_of_mode, papers_of_step
-from tests.oracle.register import booked, unit
+from tests.oracle.register import booked, has_the_share, owners_after, share_of, unit
 from tests.support.twin import Twin
 from tests.support.twin_values import unit_code
 
@@ -47,7 +47,7 @@ def _flat(pick: Pick, number: int) -> dict[str, Any]:
             lambda: unit("K"),
         ]
     )()
-    flat["title"] = f"title u{number}"
+    flat["titles"] = [f"title u{number}"]
     for place in range(pick([0, 1, 1, 2])):
         name = f"u{number}m{place + 1}"
         first = pick(FIRSTS)
@@ -86,6 +86,7 @@ def application(twin: Twin, pick: Pick) -> dict[str, Any]:
             if side in step:
                 step["proof"] = flat[side + "s"][step[side]]["proof"]
     made = {"mode": "", "old": "", "names": set(), **made}
+    made["titles"] = list(flat["titles"])
     made["old_proof"] = flat["mortgages"][made["old"]]["proof"] if made["old"] else ""
     return _signed(made, twin, flat, pick)
 
@@ -166,7 +167,7 @@ def _acting(flat: dict[str, Any], pick: Pick) -> list[str]:
 
 
 def _buyers(flat: dict[str, Any], pick: Pick) -> dict[str, Any]:
-    free = [one for one in ("Y", "U", "Z") if one not in flat["owners"]]
+    free = [one for one in ("Y", "U", "Z", "V") if one not in flat["owners"]]
     if len(free) > 1 and pick([False, False, True]):
         return {"buyers": dict.fromkeys(free[:2]), "form": "JOINT"}
     return {"buyers": {pick(free): None}, "form": "SOLE"}
@@ -200,7 +201,7 @@ def _two_lenders(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[
 
 def _note_sale(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, Any]:
     people = _acting(flat, pick)
-    buyer = pick([one for one in ("Y", "Z", "K") if one not in flat["owners"]])
+    buyer = pick([one for one in ("Y", "Z", "K", "V") if one not in flat["owners"]])
     sale = {
         "op": "NOTE_SALE",
         "holder": buyer,
@@ -304,15 +305,37 @@ def _fix(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, Any
 
 
 def _deal(flat: dict[str, Any], pick: Pick) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """The sale of the flat, the old mortgage that the deal is about, and the buyer's new mortgage."""
+    """The sale of the flat or of a share, the old mortgage that the deal is about, and the new owners' mortgage."""
     sale = {
         "op": "SALE",
         "sellers": _acting(flat, pick),
         **_buyers(flat, pick),
         "price": pick(PRICES * 1 + PRICES[:1] * 4),
     }
+    if pick([False, False, True]):
+        _of_a_share(sale, flat, pick)
+    if (len(sale["buyers"]) > 1 or "share" in sale) and pick([True, False]):
+        sale["each"] = True
     old = pick(sorted(name for name, row in flat["mortgages"].items() if len(row["banks"]) == 1) or [""])
-    return sale, old, _loan(list(sale["buyers"]), pick)
+    return sale, old, _loan(_mortgagors(sale, flat, pick), pick)
+
+
+def _of_a_share(sale: dict[str, Any], flat: dict[str, Any], pick: Pick) -> None:
+    """One owner sells what he holds, a half of it, or more than it, to a stranger or to another owner."""
+    seller = pick(list(flat["owners"]))
+    held = share_of(seller, flat) or Fraction(1, 2)
+    share = pick([held, held, held / 2, held / 2, (held + 1) / 2])
+    others = [one for one in flat["owners"] if one != seller]
+    buyer = pick([*others, *(one for one in ("Y", "Z") if one not in flat["owners"])])
+    if share < 1:
+        sale |= {"sellers": [seller], "buyers": {buyer: None}, "form": "SOLE", "share": share}
+
+
+def _mortgagors(sale: dict[str, Any], flat: dict[str, Any], pick: Pick) -> list[str]:
+    """Whoever owns afterwards; of a share sold, sometimes the buyer alone."""
+    if "share" not in sale or not has_the_share(sale, flat) or pick([False, False, True]):
+        return list(sale["buyers"])
+    return list(owners_after(sale, flat)[0])
 
 
 def _joining(flat: dict[str, Any], pick: Pick) -> set[str]:
@@ -338,20 +361,19 @@ def _segmented(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[st
     return {"mode": "ET_SEGMENTED", "old": old, "steps": [sale, new], "names": _joining(flat, pick)}
 
 
-def _rewritten(sale: dict[str, Any], old: str) -> dict[str, Any]:
-    people = list(sale["buyers"])
+def _rewritten(people: list[str], old: str) -> dict[str, Any]:
     return {"op": "CHANGE", "mortgage": old, "to": {"mortgagors": people, "debtors": people}}
 
 
 def _et_change(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, Any]:
-    sale, old, _ = _deal(flat, pick)
+    sale, old, new = _deal(flat, pick)
     if not old:
         return _first(code, flat, pick, now)
-    steps = [sale, _rewritten(sale, old)]
+    steps = [sale, _rewritten(new["mortgagors"], old)]
     if pick([True, False]):
         to = pick([bank for bank in LENDERS if bank not in flat["mortgages"][old]["banks"]])
         move = {"op": "MOVE", "mortgage": old, "bank": to, "merger": False, "part": False, "follows": False}
-        steps = [sale, move, {**_rewritten(sale, old), "banks": [to]}]
+        steps = [sale, move, {**_rewritten(new["mortgagors"], old), "banks": [to]}]
     return {"mode": "ET_CHANGE", "old": old, "steps": steps, "names": _joining(flat, pick)}
 
 
@@ -362,6 +384,6 @@ def _three_in_one(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict
     return {
         "mode": "ET_THREE_IN_ONE",
         "old": old,
-        "steps": [sale, _rewritten(sale, old), new],
+        "steps": [sale, _rewritten(new["mortgagors"], old), new],
         "names": _joining(flat, pick),
     }

@@ -156,7 +156,7 @@ class Desk:
     def _as_oracle(self, flat: dict[str, Any]) -> dict[str, Any]:
         return {
             "owners": {name: s and (s.numerator, s.denominator) for name, s in flat["owners"].items()},
-            "title": self.numbers[flat["title"]],
+            "titles": [self.numbers[title] for title in flat["titles"]],
             "mortgages": {
                 self.numbers[row["proof"]]: (
                     sorted(row["banks"]),
@@ -183,7 +183,7 @@ class Desk:
                 name[o.person.key]: o.share and (o.share.numerator, o.share.denominator)
                 for o in state.ownership.owners
             },
-            "title": state.ownership.title.number,
+            "titles": [title.number for title in state.ownership.titles],
             "mortgages": {
                 m.proof.number: (
                     sorted(name[p.key] for p in m.mortgagees),
@@ -290,6 +290,7 @@ class Desk:
             mode=application["mode"],
             payoff_statements=self._statements(application, flat),
             tax_clearances=self._taxes(application),
+            separate_certificates=any(step.get("each") for step in steps),
         )
         kind = Kind.MORTGAGE
         if application["mode"]:

@@ -59,7 +59,7 @@ def _person(order: int, born: int = 1980) -> Party:
 
 
 GUARDIAN = _person(9)
-PEOPLE: dict[str, Party] = {name: _person(n) for n, name in enumerate("STUYZ", start=1)}
+PEOPLE: dict[str, Party] = {name: _person(n) for n, name in enumerate("STUYZV", start=1)}
 PEOPLE["G"] = GUARDIAN
 PEOPLE["K"] = Party(
     name="某小",
@@ -87,12 +87,11 @@ def unit_code(number: int) -> str:
 
 def owners(held: dict[str, Any]) -> tuple[Owner, ...]:
     """Owners with their shares, where there are any."""
-    return tuple(
-        Owner(
-            person=PEOPLE[name], share=Share(numerator=s.numerator, denominator=s.denominator) if s else None
-        )
-        for name, s in held.items()
-    )
+    return tuple(Owner(person=PEOPLE[name], share=_share(s)) for name, s in held.items())
+
+
+def _share(value: Any) -> Share | None:
+    return Share(numerator=value.numerator, denominator=value.denominator) if value else None
 
 
 # -- the register --------------------------------------------------------------------------------------------------
@@ -109,7 +108,7 @@ def state_of(code: str, flat: dict[str, Any], numbers: dict[str, str]) -> UnitSt
             **common,
             owners=owners(flat["owners"]),
             co_ownership=CoOwnership(flat["form"]),
-            title=CertificateRef(number=numbers[flat["title"]]),
+            title=CertificateRef(number=numbers[flat["titles"][0]]),
         )
     ]
     rights += [_mortgage(f"{code}.{name}", row, common, numbers) for name, row in flat["mortgages"].items()]
@@ -231,7 +230,8 @@ def _sale(step: dict[str, Any], flat: dict[str, Any], numbers: dict[str, str]) -
         "buyers": owners(step["buyers"]),
         "co_ownership": CoOwnership(step["form"]),
         "price_fen": step["price"],
-        "titles": (CertificateRef(number=numbers[flat["title"]]),),
+        "share_sold": _share(step.get("share")),
+        "titles": tuple(CertificateRef(number=numbers[title]) for title in flat["titles"]),
     }
 
 

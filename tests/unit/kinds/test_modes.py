@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.cases.model import Result, State, World
+from gateway.cases.effects import CertificateNumbered
+from gateway.cases.model import Kind, Result, State, World
 from gateway.cases.terms import (
     ChangeItem,
     MortgageChange,
@@ -20,12 +21,17 @@ from gateway.cases.terms import (
     TransferGround,
 )
 from gateway.kinds.modes import MODES
+from gateway.register.findings import Severity
 from gateway.register.model import (
     CertificateRef,
     IdKind,
+    MortgageKind,
+    MortgagorRelation,
     Party,
     PreNotice,
     PreNoticeKind,
+    Seizure,
+    SeizureKind,
     UnitState,
 )
 from tests.support import cases as c
@@ -280,8 +286,8 @@ def test_old_mortgagee_joins_the_cash_buyers_pre_notice() -> None:
     assert ("N-NOT_APPLICANT", "") in _blocking(play.file(manifest))
 
 
-def test_pre_sale_with_a_loan_frees_the_unit_and_converts_after_first_registration() -> None:
-    """Guangzhou: release for this unit, two pre-notices; after the first registration both are converted."""
+def presold(**content: Any) -> tuple[Play, str]:
+    """Phase 1 of NB_PRESALE_LOAN booked: one flat of two freed of A's building mortgage, sold and mortgaged ahead."""
     other = c.UNIT[:-1] + "2"
     building = replace(
         c.mortgage_row(),
@@ -302,19 +308,110 @@ def test_pre_sale_with_a_loan_frees_the_unit_and_converts_after_first_registrati
         kind=PreNoticeKind.PRESALE_SALE, obligors=(DEVELOPER,), titles=(), applicants=(DEVELOPER, Y)
     )
     loan = d.mortgage_notice(kind=PreNoticeKind.PRESALE_MORTGAGE)
-    mode = "NB_PRESALE_LOAN"
-    play.book(play.manifest(release, sale, loan, mode=mode, sale_contracts=(d.contract(),)), bound=(A,))
+    loan = replace(loan, mortgage=replace(loan.mortgage, **content))
+    steps = (release, sale, loan)
+    play.book(play.manifest(*steps, mode="NB_PRESALE_LOAN", sale_contracts=(d.contract(),)), bound=(A,))
     assert play.mortgages(c.UNIT) == []
     assert play.mortgages(other) == [(A.name, 1, 1)]
     [case] = play.rows
-    early = play.file(_conversions(play, mode, case))
-    assert ("N-BARRED", "R-NO_FIRST_REGISTRATION") in c.codes(early)
+    return play, case
+
+
+def built(play: Play) -> None:
+    """The building is registered for the first time, in the developer's name."""
     owned = c.unit_state(owners=(DEVELOPER,))
     noted = tuple(r for r in play.state().rights if isinstance(r, PreNotice))
     done = UnitState(unit=owned.unit, rights=(*owned.rights, *noted))
     play.world = replace(play.world, units={**play.world.units, c.UNIT: done})
-    play.book(_conversions(play, mode, case))
+
+
+def test_pre_sale_with_a_loan_frees_the_unit_and_converts_after_first_registration() -> None:
+    """Guangzhou: release for this unit, two pre-notices; after the first registration both are converted."""
+    play, case = presold()
+    early = play.file(_conversions(play, "NB_PRESALE_LOAN", case))
+    assert ("N-BARRED", "R-NO_FIRST_REGISTRATION") in c.codes(early)
+    built(play)
+    play.book(_conversions(play, "NB_PRESALE_LOAN", case))
     assert (play.owners(), play.mortgages()) == ([Y.name], [(B.name, 1, 1)])
+
+
+# -- Zhongshan: the mortgage comes with the transfer ---------------------------------------------------------------
+
+
+def by_itself(play: Play) -> None:
+    """The place lets a mortgage pre-notice turn into the mortgage with the transfer."""
+    play.world = replace(play.world, profile=replace(play.world.profile, convert_on_transfer=True))
+
+
+def only_the_sale(play: Play, case: str) -> Any:
+    """Phase 2 with the sale's conversion alone, filed by A: the lender asks for nothing."""
+    both = _conversions(play, "NB_PRESALE_LOAN", case)
+    header = replace(both.header, applicant_institution=A.id_number, channel_institution=A.id_number)
+    return replace(both, header=header, terms=replace(both.terms, operations=both.terms.operations[:1]))
+
+
+def test_mortgage_pre_notice_turns_into_the_mortgage_with_the_transfer() -> None:
+    """ZS: no application of the lender; the mortgage says what was noted, and counts from its pre-notice (SIG 52)."""
+    play, case = presold(
+        kind=MortgageKind.MAXIMUM_AMOUNT,
+        claim_amount_fen=None,
+        max_claim_amount_fen=d.CLAIM_FEN,
+        debtors=(S,),
+        mortgagor_relation=MortgagorRelation.THIRD_PARTY,
+    )
+    [noted] = [n for n in play.state().pre_notices if n.kind is PreNoticeKind.PRESALE_MORTGAGE]
+    built(play)
+    missing = play.file(only_the_sale(play, case))
+    lacking = [f.zh for f in missing.outcome.findings if f.code == "N-INCOMPLETE"]
+    assert "PRE_NOTICE_CONVERT/MORTGAGE" in str(lacking)
+    by_itself(play)
+    booked = play.book(only_the_sale(play, case))
+    assert (play.owners(), play.mortgages(), play.state().pre_notices) == ([Y.name], [(B.name, 1, 1)], ())
+    [row] = play.state().mortgages
+    assert (row.kind, row.max_claim_amount_fen, row.debtors) == (
+        MortgageKind.MAXIMUM_AMOUNT,
+        d.CLAIM_FEN,
+        (S,),
+    )
+    assert (row.priority_date, row.from_pre_notice) == (noted.booked_at, noted.right_id)
+    assert [x.kind.value for x in booked.contents] == ["TITLE", "PROOF"]
+    [shown] = [e for e in booked.effects if isinstance(e, CertificateNumbered) and e.kind == "PROOF"]
+    assert B.id_number in shown.institutions
+
+
+def test_lender_may_still_ask_for_what_would_come_by_itself() -> None:
+    """One mortgage comes of one pre-notice, whoever asks."""
+    play, case = presold()
+    built(play)
+    by_itself(play)
+    play.book(_conversions(play, "NB_PRESALE_LOAN", case))
+    assert play.mortgages() == [(B.name, 1, 1)]
+
+
+def test_mortgage_that_comes_by_itself_is_barred_as_any_other() -> None:
+    """A pre-seized holder gets the unit; its mortgage is a person's, for the whole phase (golden 33)."""
+    play, case = presold()
+    built(play)
+    by_itself(play)
+    seizure = Seizure(
+        right_id="0.9", units=(c.UNIT,), case_number="", booked_at=c.NOW, booked_by="法院",
+        kind=SeizureKind.PRE_SEIZURE, target=Y, extent="全部", authority="某法院", instrument_no="(2026)执1号",
+        served_at=c.NOW, until=dt.date(2029, 1, 1),
+    )  # fmt: skip
+    state = play.state()
+    seized = UnitState(unit=state.unit, rights=(*state.rights, seizure))
+    play.world = replace(play.world, units={**play.world.units, c.UNIT: seized})
+    found = play.answered(only_the_sale(play, case)).outcome.findings
+    assert ("M-REFER", "BLOCKS_PRE_SEIZED_HOLDER") in {(f.code, f.rule) for f in found}
+
+
+def test_second_hand_mortgage_pre_notice_waits_for_its_lender() -> None:
+    """ZS speaks of new flats: Jinan's pre-notice is converted on application."""
+    mode = "ET_DOUBLE_PRE_NOTICE"
+    play, case = _noted(mode, d.sale_notice(), d.mortgage_notice(), **DEAL)
+    by_itself(play)
+    alone = play.manifest(convert_sale(play), mode=mode, phase=2, case=case, tax_clearances=d.TAXES)
+    assert "PRE_NOTICE_CONVERT/MORTGAGE" in str([f.zh for f in play.file(alone).outcome.findings])
 
 
 def _conversions(play: Play, mode: str, case: str) -> Any:
@@ -348,6 +445,62 @@ def test_later_phase_needs_its_first_one_booked_on_the_same_unit() -> None:
         play.manifest(release_old(play), mode="ET_SEGMENTED", phase=2, case=case, applicant=A)
     )
     assert ("N-BARRED", "R-CONFLICT") in c.codes(waiting)
+
+
+def _out_of_order(decision: Any) -> list[str]:
+    return [
+        f.zh for f in decision.outcome.findings if f.field == "header.phase" and f.severity is Severity.BLOCKS
+    ]
+
+
+def _noted(mode: str, *steps: Any, **terms: Any) -> tuple[Play, str]:
+    """The first phase of a mode with pre-notices, booked: the register, and the case's name."""
+    play = played()
+    play.book(play.manifest(*steps, mode=mode, sale_contracts=(d.contract(),), **terms))
+    [case] = play.rows
+    return play, case
+
+
+def test_last_phase_does_not_pass_the_one_before_it() -> None:
+    """Jinan releases last (S10): the release is told which phase is missing, and taken once that is booked."""
+    mode = "ET_DOUBLE_PRE_NOTICE"
+    play, case = _noted(mode, d.sale_notice(), d.mortgage_notice(), **DEAL)
+    early = play.file(play.manifest(release_old(play), mode=mode, phase=3, case=case, applicant=A))
+    assert early.outcome.result is Result.NOT_ACCEPTED
+    [told] = _out_of_order(early)
+    assert "第 2 阶段（PRE_NOTICE_CONVERT/SALE → PRE_NOTICE_CONVERT/MORTGAGE）尚未登簿" in told
+    converted = play.manifest(
+        convert_sale(play), convert_mortgage(play), mode=mode, phase=2, case=case, tax_clearances=d.TAXES
+    )
+    accepted = play.file(replace(converted, terms=replace(converted.terms, tax_clearances=())))
+    assert accepted.outcome.state is State.AWAITING_TAX
+    play.fold(accepted)
+    assert _out_of_order(
+        play.file(play.manifest(release_old(play), mode=mode, phase=3, case=case, applicant=A))
+    )
+    del play.rows[accepted.outcome.application]
+    play.book(converted)
+    play.book(play.manifest(release_old(play), mode=mode, phase=3, case=case, applicant=A))
+    assert play.mortgages() == [(B.name, 2, 1)]
+
+
+@pytest.mark.parametrize("released", ["", "alone"])
+def test_phase_that_has_nothing_left_to_do_is_not_waited_for(released: str) -> None:
+    """Hohhot: conversion after the release; one that the bank has booked alone, outside the case, leaves none."""
+    mode = "ET_CASH_PRE_NOTICE"
+    notice = d.sale_notice(applicants=(S, Y, A))
+    play, case = _noted(mode, notice, applicant=A, payoff_statements=DEAL["payoff_statements"])
+    if released:
+        play.book(play.manifest(release_old(play), kind=Kind.MORTGAGE_RELEASE, applicant=A))
+    last = play.manifest(
+        convert_sale(play), mode=mode, phase=3, case=case, applicant=A, tax_clearances=d.TAXES
+    )
+    if released:
+        play.book(last)
+        assert play.owners() == [Y.name]
+    else:
+        [told] = _out_of_order(play.file(last))
+        assert "第 2 阶段（MORTGAGE_RELEASE）" in told
 
 
 def test_conversion_of_a_sale_waits_for_the_taxes_whatever_the_mode() -> None:

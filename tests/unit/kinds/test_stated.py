@@ -8,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.cases.decision import Decision
-from gateway.cases.errors import KindNotAvailable
 from gateway.cases.model import Paper, Result, State, World
 from gateway.cases.stated import Declaration, DeclarationKind, StatedUnit
 from gateway.cases.terms import IdentityCheck
@@ -91,10 +90,10 @@ def test_without_a_note_nothing_is_added() -> None:
     assert (d.rights_of(decision)[0].note, decision.contents[0].note) == ("", "")
 
 
-def test_what_this_version_does_not_do_is_refused() -> None:
-    """Never dropped silently: NOT_IMPLEMENTED_KIND."""
-    with pytest.raises(KindNotAvailable):
-        c.decide(c.world(c.unit_state()), mortgage(separate_certificates=True))
+def test_certificates_that_nobody_holds_separately_are_told() -> None:
+    """Never dropped silently: a mortgage books no co-owners (test_share_sale.py has what it does for them)."""
+    found = c.decide(c.world(c.unit_state()), mortgage(separate_certificates=True)).outcome.findings
+    assert ("C-CORRECT_ON_THE_SPOT", "terms.separate_certificates") in {(f.code, f.field) for f in found}
 
 
 def test_failed_identity_check_goes_to_a_person() -> None:

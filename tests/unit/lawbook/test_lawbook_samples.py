@@ -39,8 +39,8 @@ EXPECTED = {
         ("0+0", 1, ""),
         ("1+0", 2, ""),
     ],
-    ("NB_PRESALE_CASH", "the buyer pays without a loan"): [("0+1", 1, ""), ("1+0", 2, "")],
-    ("NB_PRESALE_LOAN", "the buyer borrows"): [("0+2", 1, ""), ("1+1", 3, "N1")],
+    ("NB_PRESALE_CASH", "the buyer pays without a loan"): [("0+2", 1, ""), ("1+0", 2, "")],
+    ("NB_PRESALE_LOAN", "the buyer borrows"): [("0+3", 1, ""), ("1+1", 3, "N1")],
 }
 
 

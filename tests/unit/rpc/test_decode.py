@@ -257,12 +257,23 @@ def test_pre_notices_are_read() -> None:
     assert second.agreed_in_contract
 
 
-def test_sale_of_a_share_is_of_a_later_version() -> None:
-    """A part of a unit is not booked as the whole."""
+def test_sale_of_a_share_is_read_in_its_lowest_terms() -> None:
+    """A part of a unit is not booked as the whole; two quarters are a half."""
     several = steps()
-    several[0].ownership_transfer.share_sold.numerator = 1
-    several[0].ownership_transfer.share_sold.denominator = 2
-    assert isinstance(decoded(wire_terms(several)).operations[0], ops.OtherOperation)
+    several[0].ownership_transfer.share_sold.numerator = 2
+    several[0].ownership_transfer.share_sold.denominator = 4
+    read = decoded(wire_terms(several)).operations[0]
+    assert isinstance(read, ops.OwnershipTransfer)
+    assert read.share_sold == Share(numerator=1, denominator=2)
+
+
+@pytest.mark.parametrize("share", [(0, 1), (1, 1), (3, 2), (1, 0), (1, 1_000_000_001)])
+def test_share_sold_that_is_no_part_is_malformed(share: tuple[int, int]) -> None:
+    """The whole is told by leaving the share out; nothing else is one."""
+    several = steps()
+    sold = several[0].ownership_transfer.share_sold
+    sold.numerator, sold.denominator = share
+    assert "terms.operations[0].ownership_transfer.share_sold" in violations(wire_terms(several))
 
 
 def test_buyers_shares_are_read_exactly() -> None:

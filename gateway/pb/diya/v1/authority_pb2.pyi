@@ -558,7 +558,9 @@ class Profile(_message.Message):
     minors: Global___Stance.ValueType
     """涉未成年人 · What to do when an owner or a party is a minor or otherwise under guardianship; never ALLOW by rule."""
     convert_on_transfer: _builtins.bool
-    """转本随转移自动办理 · A mortgage pre-notice turns into the mortgage with the transfer, without an application."""
+    """转本随转移自动办理 · The mortgage pre-notice of a pre-sold unit turns into the mortgage when its sale is converted into the
+    transfer, on the terms of the pre-notice and without an application (Zhongshan); false by default.
+    """
     lock_payee_to_seller: _builtins.bool
     """贷款锁定收款人 · Loan legs of the funds plan must be locked to the seller."""
     risk_notice_required: _builtins.bool

@@ -926,15 +926,19 @@ class OwnershipTransfer(_message.Message):
 
     @_builtins.property
     def buyers(self) -> _containers.RepeatedCompositeFieldContainer[Global___OwnerShare]:
-        """受让人 · Buyers with their shares."""
+        """受让人 · Buyers with their shares, which add up to one; with share_sold they divide what is sold."""
 
     @_builtins.property
     def share_sold(self) -> _common_pb2.Fraction:
-        """转让份额 · Share of the unit that is sold; absent means the whole."""
+        """转让份额 · Share of the unit that is sold, below one; absent means the whole. The other co-owners by shares are told
+        first (CC 305, 306), and who keeps a share stays an owner.
+        """
 
     @_builtins.property
     def titles(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.CertificateReference]:
-        """原权属证书 · Titles that end with this booking, one per certificate."""
+        """原权属证书 · Titles that end with this booking, one per certificate; of a share, the seller's where the co-owners
+        hold separately.
+        """
 
     @_builtins.property
     def price(self) -> _common_pb2.Money:

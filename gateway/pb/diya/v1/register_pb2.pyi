@@ -329,7 +329,7 @@ class Owner(_message.Message):
     HOLDS_CERTIFICATE_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     holds_certificate: _builtins.bool
-    """是否持证人 SFCZR · Holds the certificate."""
+    """是否持证人 SFCZR · Holds a certificate of its own; set where co-owners hold separately."""
     @_builtins.property
     def person(self) -> _common_pb2.Person:
         """权利人 · Who."""

@@ -178,7 +178,9 @@ class Terms(_message.Message):
     loan_kind: _codes_pb2.LoanKind.ValueType
     """贷款类别 · Kind of loan; NONE where there is none."""
     separate_certificates: _builtins.bool
-    """申请分别持证 SQFBCZ · Co-owners ask for a certificate each. This version refuses it (NOT_IMPLEMENTED_KIND)."""
+    """申请分别持证 SQFBCZ · Co-owners ask for a title certificate each (RD 21). In a phase that books no unit to co-owners it
+    is refused (C-CORRECT_ON_THE_SPOT).
+    """
     note: _builtins.str
     """附记 FJ · Note that the parties wish to see on the register row, free text, at most 1000 characters. Printed on the
     form and in the 附记 of the certificates; a case with a note goes to a registrar.
