@@ -23,6 +23,7 @@ from gateway.applications.later import (
     disputed,
     is_same,
     not_taken,
+    speaks,
     spoiled,
 )
 from gateway.applications.party import OPEN
@@ -52,7 +53,7 @@ def decide_withdrawal(dossier: Dossier, act: Withdrawal, moment: Moment) -> Deci
     row = dossier.row
     check_act(dossier, act, "WithdrawApplication", OPEN, moment)
     check_role(act, KeyRole.SUBMIT)
-    check_named(dossier, act, act.parties)
+    check_named(dossier, act, act.parties, relayed=True)
     _check_applicant(dossier, act)
     if is_overdue(row, moment):
         return decide_overdue(dossier, act.answered(_KIND), moment)
@@ -92,8 +93,7 @@ def decide_withdrawal(dossier: Dossier, act: Withdrawal, moment: Moment) -> Deci
 def _check_applicant(dossier: Dossier, act: Withdrawal) -> None:
     """Only an institution that applied brings a withdrawal, its own or a person's."""
     row = dossier.row
-    applied = (row.channel_institution, row.applicant_institution, *row.bound_institutions)
-    if not act.parties or not any(is_same(dossier.world, act.institution, code) for code in applied):
+    if not act.parties or not any(is_same(dossier.world, act.institution, code) for code in row.applied_by):
         raise NotPermitted(
             f"机构 {act.institution} 不是本申请的申请人，或者未列明为谁撤回",
             f"institution {act.institution} is no applicant here, or names nobody for whom it withdraws",
@@ -131,12 +131,12 @@ def _has_signed(party: Party, dossier: Dossier) -> bool:
 def _not_yet(dossier: Dossier, row: Application, moment: Moment) -> tuple[Party, ...]:
     """Those who applied and have not asked; who never signed does not have to."""
     case = dossier.case(row, moment.now)
-    applied = {a.party.key: a.party for a, _ in applicants_of(dossier) if is_bound(a.party, case)}
+    applied = {a.party.key: a.party for a, n in applicants_of(dossier) if is_bound(a.party, case.at(n))}
     return tuple(
         party
         for party in applied.values()
         if not (
-            any(is_same(dossier.world, code, party.id_number) for code in row.withdrawn_by)
+            any(speaks(dossier, code, party) for code in row.withdrawn_by)
             if party.is_institution
             else _has_signed(party, dossier)
         )

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 
 from gateway.cases.model import Awaited, Paper
 from gateway.cases.terms import AnyOperation
+from gateway.kinds.acting import office_of, speaks_for
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
-from gateway.kinds.powers import is_signed_for, power_findings
+from gateway.kinds.powers import is_signed_by, is_signed_for, power_findings
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party
 from gateway.register.reasons import finding
@@ -53,7 +54,7 @@ def applicant_findings(
             Awaited(
                 name=party.name,
                 role=applicant.role_en,
-                institution=party.id_number if party.is_institution else "",
+                institution=office_of(party, case),
             )
         )
         findings.append(
@@ -100,10 +101,7 @@ def consenter_findings(
         )
         for party in missing
     ]
-    awaiting = [
-        Awaited(name=p.name, role=CONSENTER, institution=p.id_number if p.is_institution else "")
-        for p in missing
-    ]
+    awaiting = [Awaited(name=p.name, role=CONSENTER, institution=office_of(p, case)) for p in missing]
     return findings, awaiting
 
 
@@ -129,7 +127,7 @@ def _applies_itself(party: Party, case: Case) -> bool:
     """Whether this party has applied with nobody acting for it: a power is then of no matter."""
     if _applies_by_envelope(party, case):
         return True
-    return any(paper.is_signed_by(party.id_number) for paper in _bound_forms(case))
+    return any(is_signed_by(paper, party, case) for paper in _bound_forms(case))
 
 
 def _applies_by_envelope(party: Party, case: Case) -> bool:
@@ -144,9 +142,5 @@ def _bound_forms(case: Case) -> list[Paper]:
 
 
 def _is_one_of(party: Party, codes: Iterable[str], case: Case) -> bool:
-    """Whether the party is one of these institutions, under a present or former code (handbook 3.1)."""
-    for code in codes:
-        institution = case.institutions.get(code)
-        if party.id_number == code or (institution is not None and institution.is_known_as(party.id_number)):
-            return True
-    return False
+    """Whether one of these institutions speaks for the party (acting.py)."""
+    return any(speaks_for(code, party, case.manifest.terms, case.institutions) for code in codes)

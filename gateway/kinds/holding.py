@@ -84,7 +84,7 @@ def under_guardianship(asked: Asked) -> list[Breach]:
     return [
         Breach(path=path, zh="当事人未成年或者行为能力受限", en="a minor or a ward")
         for path, person in _acting(asked)
-        if person.id_kind is IdKind.RESIDENT_ID and is_under_guardianship(person, asked.case.now)
+        if is_under_guardianship(person, asked.case.now)
     ]
 
 

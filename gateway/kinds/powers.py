@@ -52,11 +52,16 @@ def powers_of(principal: Party, case: Case) -> tuple[tuple[int, PowerOfAttorney]
     return tuple((number, power) for number, power in powers if power.principal.key == principal.key)
 
 
+def is_signed_by(paper: Paper, party: Party, case: Case) -> bool:
+    """Whether a paper that is for this person is signed by them."""
+    return paper.is_signed_by(party.id_number) and case.is_about(paper, party)
+
+
 def is_signed_for(paper: Paper, party: Party, case: Case) -> bool:
     """Whether a paper is signed by this person, or for them by an agent whose power stands."""
-    if paper.is_signed_by(party.id_number):
+    if is_signed_by(paper, party, case):
         return True
-    return any(
+    return case.is_about(paper, party) and any(
         paper.is_signed_by(power.agent.id_number) and not _standing_faults(power, case)
         for _, power in powers_of(party, case)
     )
@@ -122,6 +127,8 @@ def _form_faults(power: PowerOfAttorney, *, disposes: bool) -> list[Fault]:
         )
     if power.form in _DEEDS and not power.deed_no:
         found.append(("未写明公证书或者认证书号", "the number of the deed is missing"))
+    if power.form in _DEEDS and not power.notary:
+        found.append(("未写明公证机构或者认证机构", "who notarised or certified it is missing"))
     return found
 
 
@@ -139,10 +146,13 @@ def _standing_faults(power: PowerOfAttorney, case: Case) -> list[Fault]:
                 "a bank, or one of its staff, is not its customer's agent on a plain power",
             )
         )
-    papers = [p for p in case.papers_of(AUTHORISATION) if p.found and not p.problems]
+    principal = power.principal
+    papers = [
+        p for p in case.papers_of(AUTHORISATION) if p.found and not p.problems and case.is_about(p, principal)
+    ]
     if not papers:
         found.append(("缺少授权委托书", "the power itself (AUTHORISATION) is missing"))
-    elif power.form not in _WITNESSED and not any(p.is_signed_by(power.principal.id_number) for p in papers):
+    elif power.form not in _WITNESSED and not any(p.is_signed_by(principal.id_number) for p in papers):
         found.append(("授权委托书没有委托人的有效签名", "it is not signed by the principal"))
     return found
 

@@ -16,6 +16,7 @@ from gateway.cases.stated import DeclarationKind
 from gateway.cases.terms import Terms
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Case
+from gateway.kinds.powers import is_signed_by
 from gateway.register.bearing import Bearing
 from gateway.register.blocks import UnitStateCode
 from gateway.register.findings import Finding, Severity
@@ -40,10 +41,21 @@ def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[
     """Locations against the register; and what nobody but a person can read or weigh."""
     terms = manifest.terms
     found = []
-    for number, stated in enumerate(terms.stated_units):
-        state = units.get(stated.unit_code)
-        if state is not None and stated.location and not _same(stated.location, state.unit.location):
-            found.append(_elsewhere(stated.unit_code, f"terms.units[{number}].location"))
+    for number, unit in enumerate(terms.stated_units):
+        state = units.get(unit.unit_code)
+        if state is not None and unit.location and not _same(unit.location, state.unit.location):
+            found.append(_elsewhere(unit.unit_code, f"terms.units[{number}].location"))
+    found += [
+        refer(
+            f"terms.parties[{number}].person.capacity",
+            "CC 35; RD 11",
+            f"未说明{stated.person.name}的行为能力",
+            f"the capacity of {stated.person.name} is not stated",
+            rule="FULL_CAPACITY",
+        )
+        for number, stated in enumerate(terms.parties)
+        if not stated.has_capacity_stated
+    ]
     if terms.note:
         found.append(
             refer(
@@ -77,7 +89,7 @@ def is_in_writing(paper_code: str, kind: DeclarationKind, parties: Iterable[Part
     """Whether the paper is there, whole, and each party has signed it or declares the same in the terms."""
     papers = [p for p in case.papers_of(paper_code) if p.found and not p.problems and not p.backs]
     return bool(papers) and all(
-        has_declared(party, kind, case) or any(p.is_signed_by(party.id_number) for p in papers)
+        has_declared(party, kind, case) or any(is_signed_by(p, party, case) for p in papers)
         for party in parties
     )
 
