@@ -31,6 +31,8 @@ from gateway.cases.decision import Decision
 from gateway.cases.errors import NotPermitted
 from gateway.cases.model import Application, Dispute, Moment, Objection, Result, State
 from gateway.kinds.applicants import is_bound
+from gateway.kinds.law import Case
+from gateway.kinds.powers import is_signed_by, is_signed_by_guardian
 from gateway.register.authority import KeyRole
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party
@@ -57,7 +59,7 @@ def decide_withdrawal(dossier: Dossier, act: Withdrawal, moment: Moment) -> Deci
     _check_applicant(dossier, act)
     if is_overdue(row, moment):
         return decide_overdue(dossier, act.answered(_KIND), moment)
-    wrong = (*spoiled(dossier.new_papers), *_unsigned(dossier, act))
+    wrong = (*spoiled(dossier.new_papers), *_unsigned(dossier, act, moment))
     if wrong:
         return not_taken(dossier, act, _KIND, wrong, moment)
     own = (act.institution,) if any(p.is_institution for p in act.parties) else ()
@@ -100,8 +102,9 @@ def _check_applicant(dossier: Dossier, act: Withdrawal) -> None:
         )
 
 
-def _unsigned(dossier: Dossier, act: Withdrawal) -> list[Finding]:
+def _unsigned(dossier: Dossier, act: Withdrawal, moment: Moment) -> list[Finding]:
     """Every natural person named has signed a WITHDRAWAL of this case."""
+    case = dossier.case(dossier.row, moment.now)
     return [
         finding(
             "C-SIGNATURE",
@@ -112,14 +115,14 @@ def _unsigned(dossier: Dossier, act: Withdrawal) -> list[Finding]:
             en=f"the withdrawal has no valid signature of {party.name}",
         )
         for party in act.parties
-        if not party.is_institution and not _has_signed(party, dossier)
+        if not party.is_institution and not _has_signed(party, case, dossier)
     ]
 
 
-def _has_signed(party: Party, dossier: Dossier) -> bool:
-    """On a paper WITHDRAWAL that is whole; one that embeds terms embeds these."""
+def _has_signed(party: Party, case: Case, dossier: Dossier) -> bool:
+    """On a paper WITHDRAWAL that is whole, for a ward its guardian; one that embeds terms embeds these."""
     return any(
-        paper.is_signed_by(party.id_number)
+        (is_signed_by(paper, party, case) or is_signed_by_guardian(paper, party, case))
         and paper.found
         and not paper.problems
         and paper.terms_sha256 in ("", dossier.row.terms_sha256)
@@ -138,6 +141,6 @@ def _not_yet(dossier: Dossier, row: Application, moment: Moment) -> tuple[Party,
         if not (
             any(speaks(dossier, code, party) for code in row.withdrawn_by)
             if party.is_institution
-            else _has_signed(party, dossier)
+            else _has_signed(party, case, dossier)
         )
     )

@@ -334,7 +334,9 @@ class DiyaClient:
         """
         name = self.session.name("units", unit_code)
         request = register_service_pb2.GetUnitRequest(name=name, purpose=purpose)
-        self._state_basis(request, own_right, application, authorisation_sha256, instrument)
+        self._state_basis(request, own_right, application, authorisation_sha256)
+        if instrument:
+            request.instrument = instrument
         response = await self.session.call(self._register.GetUnit, request)
         if response.unit_state.unit.unit_code not in ("", unit_code.rpartition("/")[2]):
             raise ProtocolBroken(f"another unit than {unit_code} came", "答复的不动产单元不符")
@@ -373,7 +375,9 @@ class DiyaClient:
         """
         name = self.session.name("units", unit_code)
         request = register_service_pb2.GetExtractRequest(name=name, purpose=purpose)
-        self._state_basis(request, own_right, application, authorisation_sha256, instrument)
+        self._state_basis(request, own_right, application, authorisation_sha256)
+        if instrument:
+            request.instrument = instrument
         response = await self.session.call(self._register.GetExtract, request)
         if sha256(response.pdf).digest() != response.sha256:
             raise ProtocolBroken("the extract is not what its digest says", "查询结果与摘要不符")
@@ -404,7 +408,6 @@ class DiyaClient:
         own_right: str,
         application: str,
         authorisation_sha256: bytes,
-        instrument: str = "",
     ) -> None:
         if own_right:
             request.own_right = own_right
@@ -412,5 +415,3 @@ class DiyaClient:
             request.application = self.session.name("applications", application)
         elif authorisation_sha256:
             request.authorisation_sha256 = authorisation_sha256
-        elif instrument:
-            request.instrument = instrument

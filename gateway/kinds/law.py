@@ -44,7 +44,8 @@ class Applicant(Value, frozen=True, kw_only=True):
 
 
 class PaperRule(Value, frozen=True, kw_only=True):
-    """A paper that the kind asks for. `signers` must all have signed it; `bound` papers embed the terms.
+    """A paper that the kind asks for. `signers` must all have signed it; `bound` papers embed the terms; for each of
+    `people` one must be there.
 
     `also` are codes under which the same paper may come; `rule` is the R- code that its lack would be after acceptance.
     """
@@ -55,6 +56,7 @@ class PaperRule(Value, frozen=True, kw_only=True):
     article: str
     signers: tuple[Party, ...] = ()
     bound: bool = False
+    people: tuple[Party, ...] = ()
     also: tuple[str, ...] = ()
     rule: str = ""
 

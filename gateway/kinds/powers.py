@@ -4,7 +4,8 @@ A natural person who disposes (sells, mortgages, or notes either in advance) act
 both before the authority's officer, notarised, or from abroad notarised or certified. Everybody else acts on a power
 that the principal signed. A bank is never its customer's agent on a plain power. A power covers the act and the unit,
 has not run out and is not revoked: at acceptance, and again whenever the case is looked at up to its booking. What an
-agent signed is always for a person to look at (applicants.py).
+agent signed is always for a person to look at (applicants.py). A ward gives no power and is nobody's agent (CC 144,
+173).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from gateway.kinds.law import CHINA, Case
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party
 from gateway.register.reasons import finding
+from gateway.register.states import is_under_guardianship
 
 #: The paper by which the power was given.
 AUTHORISATION: Final = "AUTHORISATION"
@@ -58,11 +60,31 @@ def is_signed_by(paper: Paper, party: Party, case: Case) -> bool:
 
 
 def is_signed_for(paper: Paper, party: Party, case: Case) -> bool:
-    """Whether a paper is signed by this person, or for them by an agent whose power stands."""
-    if is_signed_by(paper, party, case):
+    """Whether a paper is signed by this person, or for them by an agent whose power stands, or by a ward's guardian."""
+    if is_signed_by(paper, party, case) or is_signed_by_guardian(paper, party, case):
         return True
     return case.is_about(paper, party) and any(
         paper.is_signed_by(power.agent.id_number) and not _standing_faults(power, case)
+        for _, power in powers_of(party, case)
+    )
+
+
+def is_signed_by_guardian(paper: Paper, party: Party, case: Case) -> bool:
+    """Whether a paper that is for a ward is signed by the guardian whom the terms name (CC 23, 34; RD 11)."""
+    guardian = party.guardian
+    if guardian is None or not is_under_guardianship(party, case.now):
+        return False
+    return paper.is_signed_by(guardian.id_number) and case.is_about(paper, party)
+
+
+def is_consented_for(paper: Paper, party: Party, case: Case) -> bool:
+    """Whether a paper is this person's consent to the step: by an agent only if the power is for such a step."""
+    if is_signed_by(paper, party, case) or is_signed_by_guardian(paper, party, case):
+        return True
+    terms = case.manifest.terms
+    steps = terms.operations if case.step is None else terms.operations[case.step : case.step + 1]
+    return case.is_about(paper, party) and any(
+        paper.is_signed_by(power.agent.id_number) and all(not faults_of(power, op, case) for op in steps)
         for _, power in powers_of(party, case)
     )
 
@@ -135,6 +157,10 @@ def _form_faults(power: PowerOfAttorney, *, disposes: bool) -> list[Fault]:
 def _standing_faults(power: PowerOfAttorney, case: Case) -> list[Fault]:
     """Whether the power stands now, whatever it is used for: not revoked, not over, there, given by the principal."""
     found = []
+    if is_under_guardianship(power.principal, case.now):
+        found.append(("委托人须由监护人代理", "the principal is a ward: the guardian acts"))
+    if is_under_guardianship(power.agent, case.now):
+        found.append(("代理人未成年或者行为能力受限", "the agent is a minor or a ward"))
     if power.revoked:
         found.append(("委托已被撤销", "it was revoked"))
     if power.valid_until is not None and power.valid_until < case.now.astimezone(CHINA).date():

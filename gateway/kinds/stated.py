@@ -13,7 +13,7 @@ from typing import Final
 from gateway.cases.errors import KindNotAvailable
 from gateway.cases.model import Manifest
 from gateway.cases.stated import DeclarationKind
-from gateway.cases.terms import Terms
+from gateway.cases.terms import IdentityCheck, Terms
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Case
 from gateway.kinds.powers import is_signed_by
@@ -26,6 +26,9 @@ from gateway.register.reasons import finding
 #: The statement for the ward's benefit, and the acceptance of a dissent's risk (documents.csv).
 GUARDIAN: Final = "GUARDIAN"
 RISK_STATEMENT: Final = "RISK_STATEMENT"
+
+#: The evidence of a remote identity check.
+REMOTE_IDENTITY: Final = "REMOTE_IDENTITY"
 
 
 def check_available(terms: Terms) -> None:
@@ -67,6 +70,7 @@ def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[
             )
         )
     checks = terms.identity_checks + manifest.evidence.identity_checks
+    found += [_other_evidence(check) for check in checks if not _is_evidence_filed(check, manifest)]
     if any(not check.passed for check in checks):
         found.append(
             refer(
@@ -107,6 +111,27 @@ def is_known(found: Bearing, case: Case, obligors: Iterable[Party], told: Iterab
 def _all_declare(parties: Iterable[Party], kind: DeclarationKind, case: Case) -> bool:
     people = tuple(parties)
     return bool(people) and all(has_declared(party, kind, case) for party in people)
+
+
+def _is_evidence_filed(check: IdentityCheck, manifest: Manifest) -> bool:
+    """Whether the evidence of a check is the file that is brought as this person's, where one is (IR 16(2))."""
+    ids = {p.id for p in manifest.terms.parties if p.person.id_number == check.person_id_number}
+    filed = {
+        f.sha256 for f in manifest.files if f.paper_code == REMOTE_IDENTITY and not ids.isdisjoint(f.parties)
+    }
+    return not filed or not check.evidence_sha256 or check.evidence_sha256 in filed
+
+
+def _other_evidence(check: IdentityCheck) -> Finding:
+    return finding(
+        "C-MISMATCH",
+        Severity.BLOCKS,
+        field="terms.identity_checks",
+        file=REMOTE_IDENTITY,
+        article="IR 16(2)",
+        zh=f"{check.provider}的核验证据摘要与随附的实名认证记录不一致",
+        en=f"the evidence digest of {check.provider}'s check is not that of the file brought for this person",
+    )
 
 
 def _same(one: str, other: str) -> bool:
