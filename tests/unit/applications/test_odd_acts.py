@@ -190,9 +190,11 @@ def test_branch_joins_for_its_head_office_and_another_branch_does_not() -> None:
     act = later.act(Join, row, by=branch, parties=(A,))
     decision = decide_join(later.dossier(here, what, row), act, LATER)
     assert decision.outcome.result is Result.ACCEPTED
-    unknown = replace(here, institutions={**here.institutions, branch.id_number: c.institution(branch)})
-    with pytest.raises(NotPermitted):
-        decide_join(later.dossier(unknown, what, row), act, LATER)
+    for head_office in ("", B.id_number):
+        other = replace(known, head_office=head_office)
+        elsewhere = replace(here, institutions={**here.institutions, branch.id_number: other})
+        with pytest.raises(NotPermitted):
+            decide_join(later.dossier(elsewhere, what, row), act, LATER)
 
 
 # -- one payoff of two ---------------------------------------------------------------------------------------------
