@@ -189,11 +189,14 @@ def unknown_lender(asked: Asked) -> list[Breach]:
     for lender in asked.lenders:
         known = next((i for i in asked.case.institutions.values() if i.is_known_as(lender.id_number)), None)
         if known is None or lender.name not in known.names:
+            who = (
+                lender.id_number if lender.is_institution else lender.name
+            )  # a person's number is told to nobody
             found.append(
                 Breach(
                     path=asked.field + ".mortgagees",
-                    zh=f"抵押权人 {lender.id_number} 未登记，或者名称与登记的名称（含曾用名）不符",
-                    en=f"mortgagee {lender.id_number} is not registered, or under another name",
+                    zh=f"抵押权人 {who} 未登记，或者名称与登记的名称（含曾用名）不符",
+                    en=f"mortgagee {who} is not registered, or under another name",
                 )
             )
     return found
