@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.oracle.blocks import RULE, cell
 from tests.oracle.days import last_day
-from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step
+from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step, signs_for
 from tests.oracle.register import booked
 
 Found = set[tuple[str, str]]
@@ -105,7 +105,7 @@ def _who(
 ) -> None:
     """Whoever must apply, or is named as an applicant, has signed; else the case awaits it (handbook 3.6)."""
     wanted = applicants(step, flat) + (sorted(application["names"]) if number == 0 else [])
-    told["awaited"] |= {one for one in wanted if one not in application["bound"]}
+    told["awaited"] |= {signer for one in wanted if (signer := signs_for(one)) not in application["bound"]}
 
 
 def _papers(asked: dict[str, set[str]], application: dict[str, Any], told: dict[str, Any]) -> None:
@@ -365,7 +365,10 @@ def _consent(
         case "WARD":
             told["person"] = True
             guardian = {"G"}
-            if guardian - application["bound"] or guardian - consents.get("GUARDIAN", set()):
+            comes = (
+                whom in joined or "G" in application["bound"]
+            )  # a ward who applies does so by its guardian
+            if not comes or guardian - consents.get("GUARDIAN", set()):
                 bars.add(("", "R-GUARDIAN"))
 
 
