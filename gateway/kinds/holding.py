@@ -189,9 +189,8 @@ def unknown_lender(asked: Asked) -> list[Breach]:
     for lender in asked.lenders:
         known = next((i for i in asked.case.institutions.values() if i.is_known_as(lender.id_number)), None)
         if known is None or lender.name not in known.names:
-            who = (
-                lender.id_number if lender.is_institution else lender.name
-            )  # a person's number is told to nobody
+            # Findings go to every party: a person's number is told to nobody.
+            who = lender.id_number if lender.is_institution else lender.name
             found.append(
                 Breach(
                     path=asked.field + ".mortgagees",

@@ -423,3 +423,14 @@ def test_consent_by_an_agent_is_one_if_his_power_is_for_it(acts: tuple[str, ...]
     )
     decision = c.decide(c.world(c.unit_state(notice)), what)
     assert ("R-PRE_NOTICE" in {f.rule for f in decision.outcome.findings}) is not heard
+
+
+# -- whom a finding names ------------------------------------------------------------------------------------------
+
+
+def test_private_lender_is_named_and_its_number_is_told_to_nobody() -> None:
+    """A person who lends is no institution of the registry: said by name, for findings go to every party (PIPL 6)."""
+    what = c.submission(c.mortgage_first(mortgagees=(Y,)), c.mortgage_papers(bank=Y))
+    told = [f.zh + f.en for f in c.decide(c.world(c.unit_state()), what).outcome.findings]
+    assert [text for text in told if f"mortgagee {Y.name} is not registered" in text]
+    assert not [text for text in told if Y.id_number in text]
