@@ -75,9 +75,8 @@ def case_of(
         papers=tuple(papers),
         applying_institution=row.applicant_institution,
         bound_institutions=frozenset(row.bound_institutions),
-        consenting_institutions=frozenset(
-            c.institution for c in row.consents if c.kind is ConsentKind.TO_TERMS and c.stands
-        ),
+        partly_joined=row.partly_joined,
+        consents=tuple(c for c in row.consents if c.kind is ConsentKind.TO_TERMS and c.stands),
         institutions=world.institutions,
         profile=world.profile,
         rules=world.rules,

@@ -72,6 +72,7 @@ def book_phase(world: World, terms: Terms, row: Application, moment: Moment, off
         law = law_of(operation)
         if law is None:
             raise ValueError("a phase with an unknown operation cannot have been accepted")
+        booking.reason = operation.reason
         law.book(operation, booking)
     numbered = [
         CertificateNumbered(

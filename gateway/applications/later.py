@@ -43,6 +43,7 @@ from gateway.cases.model import (
     World,
 )
 from gateway.cases.terms import Evidence
+from gateway.kinds.acting import speaks_for
 from gateway.kinds.gating import cleared_by
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import law_of
@@ -169,10 +170,16 @@ def check_role(act: LaterAct, *wanted: KeyRole) -> None:
         raise KeyWithoutRole(wanted)
 
 
-def check_named(dossier: Dossier, act: LaterAct, parties: Iterable[Party]) -> None:
-    """Raises NotPermitted when the act speaks for another institution than the one that signed it."""
+def check_named(dossier: Dossier, act: LaterAct, parties: Iterable[Party], *, relayed: bool = False) -> None:
+    """Raises NotPermitted when the act speaks for somebody else than the institution that signed it.
+
+    A bank is never its customer's agent by its own signature (handbook 1.3); `relayed`: what binds nobody, or is signed
+    by the persons themselves, it may bring for them.
+    """
     for party in parties:
-        if party.is_institution and not is_same(dossier.world, act.institution, party.id_number):
+        if relayed and not party.is_institution:
+            continue
+        if not speaks(dossier, act.institution, party):
             raise NotPermitted(
                 f"机构 {act.institution} 不能代 {party.name} 作出此行为",
                 f"institution {act.institution} cannot act for {party.name}",
@@ -183,6 +190,12 @@ def is_same(world: World, institution: str, code: str) -> bool:
     """Whether `code` is this institution's present or a former code (handbook 3.1)."""
     known = world.institutions.get(institution)
     return institution == code or (known is not None and known.is_known_as(code))
+
+
+def speaks(dossier: Dossier, institution: str, party: Party) -> bool:
+    """Whether an institution's word is this party's: its own, or that of the institution whose branch it is."""
+    world = dossier.world
+    return speaks_for(institution, party, dossier.manifest.terms, world.institutions)
 
 
 def holds_right(dossier: Dossier, institution: str) -> bool:

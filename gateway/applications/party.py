@@ -29,6 +29,7 @@ from gateway.applications.later import (
     is_same,
     moved,
     not_taken,
+    speaks,
     spoiled,
     through_gates,
     to_a_person,
@@ -45,6 +46,7 @@ from gateway.cases.model import (
     Dispute,
     Moment,
     Objection,
+    PartlyJoined,
     Result,
     State,
 )
@@ -71,10 +73,11 @@ class Join(LaterAct, frozen=True, kw_only=True):
 
 
 class Consent(LaterAct, frozen=True, kw_only=True):
-    """A consent to the terms, or a statement on payoff or payout."""
+    """A consent to the terms, or a statement on payoff or payout. No `operations`: about all of them."""
 
     kind: ConsentKind
     parties: tuple[Party, ...] = ()
+    operations: tuple[int, ...] = ()
 
 
 class Decline(LaterAct, frozen=True, kw_only=True):
@@ -107,16 +110,14 @@ def decide_join(dossier: Dossier, act: Join, moment: Moment) -> Decision:
     row = dossier.row
     check_act(dossier, act, "Join", (State.AWAITING_PARTIES,), moment)
     check_named(dossier, act, act.parties)
-    _check_joins(dossier, act)
+    own, joined_now = _check_joins(dossier, act)
     if is_overdue(row, moment):
         return decide_overdue(dossier, act.answered("party.join"), moment)
     wrong = spoiled(dossier.new_papers)
     if wrong:
         return not_taken(dossier, act, "party.join", wrong, moment)
-    bound = dict.fromkeys((*row.bound_institutions, act.institution))
     joined = replace(
-        with_evidence(dossier, row, act.evidence, moment),
-        bound_institutions=tuple(b for b in bound if b != row.applicant_institution),
+        _bound(with_evidence(dossier, row, act.evidence, moment), act.institution, own, joined_now),
         institutions=tuple(dict.fromkeys((*row.institutions, act.institution, act.channel))),
         brought=row.brought + act.brings(moment.index),
         disputes=tuple(d for d in row.disputes if d.institution != act.institution),
@@ -124,23 +125,42 @@ def decide_join(dossier: Dossier, act: Join, moment: Moment) -> Decision:
     return moved(dossier, act, "party.join", advance(dossier, joined, moment), "JOINED", moment)
 
 
-def _check_joins(dossier: Dossier, act: Join) -> None:
-    """The institution applies for what it joins, and its key may: a release alone needs no more than RELEASE."""
+def _bound(row: Application, institution: str, own: frozenset[int], joined: frozenset[int]) -> Application:
+    """The row once the institution is bound to the steps that it joins, besides those that it had joined before."""
+    before = {j.institution: j.operations for j in row.partly_joined}
+    there = joined.union(before.pop(institution, ()))
+    bound = dict.fromkeys(row.bound_institutions)
+    if there >= own:
+        bound[institution] = None
+    elif institution not in bound:
+        before[institution] = tuple(sorted(there))
+    return replace(
+        row,
+        bound_institutions=tuple(b for b in bound if b != row.applicant_institution),
+        partly_joined=tuple(PartlyJoined(institution=i, operations=o) for i, o in before.items()),
+    )
+
+
+def _check_joins(dossier: Dossier, act: Join) -> tuple[frozenset[int], frozenset[int]]:
+    """The steps for which the institution is to apply, and those that it joins now.
+
+    It applies for what it joins, and its key may: a release alone needs no more than RELEASE.
+    """
     operations = dossier.manifest.terms.operations
-    joined = [
+    own = frozenset(
         number
         for applicant, number in applicants_of(dossier)
-        if applicant.party.is_institution
-        and is_same(dossier.world, act.institution, applicant.party.id_number)
-        if not act.operations or number in act.operations
-    ]
-    if not joined or not set(act.operations) <= set(joined):
+        if applicant.party.is_institution and speaks(dossier, act.institution, applicant.party)
+    )
+    joined = own.intersection(act.operations) if act.operations else own
+    if not joined or not joined.issuperset(act.operations):
         raise NotPermitted(
             f"机构 {act.institution} 不是所列登记的共同申请人",
             f"institution {act.institution} is no applicant of what it joins",
         )
     releases = all(isinstance(operations[number], MortgageRelease) for number in joined)
     check_role(act, *((KeyRole.SUBMIT, KeyRole.RELEASE) if releases else (KeyRole.SUBMIT,)))
+    return own, joined
 
 
 def decide_consent(dossier: Dossier, act: Consent, moment: Moment) -> Decision:
@@ -162,6 +182,7 @@ def decide_consent(dossier: Dossier, act: Consent, moment: Moment) -> Decision:
         payload_sha256=act.payload_sha256,
         index=moment.index,
         at=moment.now,
+        operations=act.operations,
     )
     said = replace(
         row,
@@ -183,22 +204,17 @@ def _check_may_say(dossier: Dossier, act: Consent, moment: Moment) -> None:
     case = dossier.case(dossier.row, moment.now)
     match act.kind:
         case ConsentKind.TO_TERMS:
-            named = (
-                p.id_number
-                for op in dossier.manifest.terms.operations
-                for p in op.consenters
-                if p.is_institution
-            )
+            steps = enumerate(dossier.manifest.terms.operations)
+            meant = [op for number, op in steps if not act.operations or number in act.operations]
+            named = [p for op in meant for p in op.consenters if p.is_institution]
             may = holds_right(dossier, act.institution) or any(
-                is_same(dossier.world, act.institution, n) for n in named
+                speaks(dossier, act.institution, p) for p in named
             )
         case ConsentKind.PAID_OUT:
-            lenders = (dossier.row.applicant_institution, *dossier.row.bound_institutions)
+            lenders = dossier.row.applied_by[1:]  # without the channel, which may be another's system
             may = any(is_same(dossier.world, act.institution, code) for code in lenders)
         case ConsentKind.FUNDS_HELD | ConsentKind.FUNDS_RELEASED:
-            may = any(
-                is_same(dossier.world, act.institution, code) for code in escrow_banks(dossier.manifest.terms)
-            )
+            may = any(speaks(dossier, act.institution, p) for p in escrow_banks(dossier.manifest.terms))
         case _:
             check_statement(case, act.institution, act.kind)
             may = True
@@ -232,7 +248,7 @@ def decide_decline(dossier: Dossier, act: Decline, moment: Moment) -> Decision:
     row = dossier.row
     check_act(dossier, act, "Decline", _DECLINABLE, moment)
     check_role(act, KeyRole.SUBMIT, KeyRole.CONSENT)
-    check_named(dossier, act, act.parties)
+    check_named(dossier, act, act.parties, relayed=True)
     if is_same(dossier.world, act.institution, row.applicant_institution):
         raise NotPermitted(
             "提交申请的机构不能拒绝自己的申请；如不再办理请撤回",
@@ -290,10 +306,10 @@ def decide_revoke(dossier: Dossier, act: Revoke, moment: Moment) -> Decision:
 def _check_no_applicant(dossier: Dossier, act: Revoke, moment: Moment) -> None:
     """What was applied for together is withdrawn together: an applicant's word is not taken back alone (IR 15)."""
     case = dossier.case(dossier.row, moment.now)
-    for applicant, _ in applicants_of(dossier):
+    for applicant, number in applicants_of(dossier):
         party = applicant.party
-        own = party.is_institution and is_same(dossier.world, act.institution, party.id_number)
-        if own and is_bound(party, case):
+        own = party.is_institution and speaks(dossier, act.institution, party)
+        if own and is_bound(party, case.at(number)):
             raise NotPermitted(
                 "共同申请人不能单方撤回同意；撤回申请须由全体申请人提出",
                 "an applicant cannot take its word back alone: a withdrawal is by all applicants (IR 15)",

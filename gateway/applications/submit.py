@@ -40,6 +40,7 @@ from gateway.cases.model import (
     World,
 )
 from gateway.cases.terms import AnyOperation, Operation, operation_name
+from gateway.kinds.acting import branch_findings
 from gateway.kinds.applicants import agent_findings, applicant_findings, consenter_findings, is_bound
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
@@ -128,7 +129,8 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
     ahead = Ahead(world, manifest.terms, case.now)
     last = len(manifest.terms.operations) - 1
     for number, operation in enumerate(manifest.terms.operations):
-        found, awaited = _examine_step(world, case, operation, ahead.states, f"terms.operations[{number}]")
+        field = f"terms.operations[{number}]"
+        found, awaited = _examine_step(world, case.at(number), operation, ahead.states, field)
         findings += found
         awaiting += awaited
         if number < last:
@@ -136,7 +138,7 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
     if composition is not None:
         findings += paper_findings(composition.papers(manifest), case, "terms")
         findings += composition.conditions(case, world.units)
-    findings += stated_findings(manifest, world.units) + agent_findings(case)
+    findings += stated_findings(manifest, world.units) + branch_findings(case) + agent_findings(case)
     return _by_version(world, _each_paper_once(findings)), tuple(dict.fromkeys(awaiting))
 
 
@@ -160,13 +162,12 @@ def _examine_step(
     wanted = law.applicants(operation, here)
     findings, awaiting = applicant_findings(wanted, operation, case, field)
     asked, consenting = consenter_findings(operation.consenters, case, field)
-    wards, guardians = ward_findings(wanted, here, law.names_rights(operation, here), case, field)
     findings += _not_named(wanted, operation, case, field)
-    findings += asked + wards
+    findings += asked + ward_findings(wanted, here, law.names_rights(operation, here), case, field)
     findings += paper_findings(law.papers(operation, here), case, field)
     findings += law.conditions(operation, here, case, field)
     findings += _only_a_person(world, law.only_a_person(operation, here, case, field), operation, field)
-    return findings, awaiting + consenting + guardians
+    return findings, awaiting + consenting
 
 
 def _not_named(wanted: Sequence[Applicant], operation: Operation, case: Case, field: str) -> list[Finding]:

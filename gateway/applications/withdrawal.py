@@ -23,12 +23,15 @@ from gateway.applications.later import (
     disputed,
     is_same,
     not_taken,
+    speaks,
     spoiled,
 )
 from gateway.cases.decision import Decision
 from gateway.cases.errors import NotPermitted
 from gateway.cases.model import OPEN, Application, Dispute, Moment, Objection, Result, State
 from gateway.kinds.applicants import is_bound
+from gateway.kinds.law import Case
+from gateway.kinds.powers import is_signed_by, is_signed_by_guardian
 from gateway.register.authority import KeyRole
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party
@@ -51,11 +54,11 @@ def decide_withdrawal(dossier: Dossier, act: Withdrawal, moment: Moment) -> Deci
     row = dossier.row
     check_act(dossier, act, "WithdrawApplication", OPEN, moment)
     check_role(act, KeyRole.SUBMIT)
-    check_named(dossier, act, act.parties)
+    check_named(dossier, act, act.parties, relayed=True)
     _check_applicant(dossier, act)
     if is_overdue(row, moment):
         return decide_overdue(dossier, act.answered(_KIND), moment)
-    wrong = (*spoiled(dossier.new_papers), *_unsigned(dossier, act))
+    wrong = (*spoiled(dossier.new_papers), *_unsigned(dossier, act, moment))
     if wrong:
         return not_taken(dossier, act, _KIND, wrong, moment)
     own = (act.institution,) if any(p.is_institution for p in act.parties) else ()
@@ -91,16 +94,16 @@ def decide_withdrawal(dossier: Dossier, act: Withdrawal, moment: Moment) -> Deci
 def _check_applicant(dossier: Dossier, act: Withdrawal) -> None:
     """Only an institution that applied brings a withdrawal, its own or a person's."""
     row = dossier.row
-    applied = (row.channel_institution, row.applicant_institution, *row.bound_institutions)
-    if not act.parties or not any(is_same(dossier.world, act.institution, code) for code in applied):
+    if not act.parties or not any(is_same(dossier.world, act.institution, code) for code in row.applied_by):
         raise NotPermitted(
             f"机构 {act.institution} 不是本申请的申请人，或者未列明为谁撤回",
             f"institution {act.institution} is no applicant here, or names nobody for whom it withdraws",
         )
 
 
-def _unsigned(dossier: Dossier, act: Withdrawal) -> list[Finding]:
+def _unsigned(dossier: Dossier, act: Withdrawal, moment: Moment) -> list[Finding]:
     """Every natural person named has signed a WITHDRAWAL of this case."""
+    case = dossier.case(dossier.row, moment.now)
     return [
         finding(
             "C-SIGNATURE",
@@ -111,14 +114,14 @@ def _unsigned(dossier: Dossier, act: Withdrawal) -> list[Finding]:
             en=f"the withdrawal has no valid signature of {party.name}",
         )
         for party in act.parties
-        if not party.is_institution and not _has_signed(party, dossier)
+        if not party.is_institution and not _has_signed(party, case, dossier)
     ]
 
 
-def _has_signed(party: Party, dossier: Dossier) -> bool:
-    """On a paper WITHDRAWAL that is whole; one that embeds terms embeds these."""
+def _has_signed(party: Party, case: Case, dossier: Dossier) -> bool:
+    """On a paper WITHDRAWAL that is whole, for a ward its guardian; one that embeds terms embeds these."""
     return any(
-        paper.is_signed_by(party.id_number)
+        (is_signed_by(paper, party, case) or is_signed_by_guardian(paper, party, case))
         and paper.found
         and not paper.problems
         and paper.terms_sha256 in ("", dossier.row.terms_sha256)
@@ -130,13 +133,13 @@ def _has_signed(party: Party, dossier: Dossier) -> bool:
 def _not_yet(dossier: Dossier, row: Application, moment: Moment) -> tuple[Party, ...]:
     """Those who applied and have not asked; who never signed does not have to."""
     case = dossier.case(row, moment.now)
-    applied = {a.party.key: a.party for a, _ in applicants_of(dossier) if is_bound(a.party, case)}
+    applied = {a.party.key: a.party for a, n in applicants_of(dossier) if is_bound(a.party, case.at(n))}
     return tuple(
         party
         for party in applied.values()
         if not (
-            any(is_same(dossier.world, code, party.id_number) for code in row.withdrawn_by)
+            any(speaks(dossier, code, party) for code in row.withdrawn_by)
             if party.is_institution
-            else _has_signed(party, dossier)
+            else _has_signed(party, case, dossier)
         )
     )

@@ -94,13 +94,18 @@ class Header(Value, frozen=True, kw_only=True):
 
 
 class FileReference(Value, frozen=True, kw_only=True):
-    """A file as the manifest names it. `sha256` is hex; empty `readers` means every party of the case."""
+    """A file as the manifest names it. `sha256` is hex; empty `readers` means every institution of the case.
+
+    `operations` are the positions of the steps that it serves, `parties` the ids in the terms of the persons it is
+    about; none means all.
+    """
 
     sha256: str
     size_bytes: int
     paper_code: str
     readers: tuple[str, ...] = ()
     operations: tuple[int, ...] = ()
+    parties: tuple[str, ...] = ()
 
 
 class SectionReference(Value, frozen=True, kw_only=True):
@@ -149,6 +154,10 @@ class Paper(Value, frozen=True, kw_only=True):
         """Whether an unrevoked signature of this identity number is on the paper."""
         return any(s.number == number and not s.revoked for s in self.signatures)
 
+    def serves(self, step: int) -> bool:
+        """Whether it was brought for this step of the phase."""
+        return not self.reference.operations or step in self.reference.operations
+
 
 class OpenCase(Value, frozen=True, kw_only=True):
     """An accepted case that holds a place on a unit."""
@@ -180,7 +189,7 @@ class ConsentKind(StrEnum):
 
 class ConsentGiven(Value, frozen=True, kw_only=True):
     """A consent or statement on a case: who (USCC), what, its payload digest (hex), its entry, and the one that
-    took it back.
+    took it back. `operations` are the positions of the steps it is about; none means all.
     """
 
     institution: str
@@ -188,12 +197,24 @@ class ConsentGiven(Value, frozen=True, kw_only=True):
     payload_sha256: str
     index: int
     at: dt.datetime
+    operations: tuple[int, ...] = ()
     revoked_index: int | None = None
 
     @property
     def stands(self) -> bool:
         """Whether it has not been taken back."""
         return self.revoked_index is None
+
+    def is_about(self, step: int) -> bool:
+        """Whether it was said of this step of the phase."""
+        return not self.operations or step in self.operations
+
+
+class PartlyJoined(Value, frozen=True, kw_only=True):
+    """An institution that has joined some of the steps for which it is to apply, by their positions."""
+
+    institution: str
+    operations: tuple[int, ...]
 
 
 class Objection(StrEnum):
@@ -327,7 +348,8 @@ class Application(Value, frozen=True, kw_only=True):
     certificates: tuple[str, ...] = ()
     findings_index: int | None = None  # the entry whose outcome holds the findings that stand
     awaiting: tuple[str, ...] = ()  # institutions whose join or consent is awaited
-    bound_institutions: tuple[str, ...] = ()  # institutions that joined, besides the applicant institution
+    bound_institutions: tuple[str, ...] = ()  # those that joined, besides the applicant institution
+    partly_joined: tuple[PartlyJoined, ...] = ()  # those that have steps of their own still to join
     brought: tuple[PaperBrought, ...] = ()
     consents: tuple[ConsentGiven, ...] = ()
     disputes: tuple[Dispute, ...] = ()
@@ -342,6 +364,12 @@ class Application(Value, frozen=True, kw_only=True):
     def name(self) -> str:
         """Resource name registries/{r}/applications/{a}."""
         return f"registries/{self.registry}/applications/{self.application_id}"
+
+    @property
+    def applied_by(self) -> tuple[str, ...]:
+        """Codes of the institutions that have applied: who filed, and who joined since, in full or in part."""
+        partly = (joined.institution for joined in self.partly_joined)
+        return (self.channel_institution, self.applicant_institution, *self.bound_institutions, *partly)
 
     @property
     def due_at(self) -> dt.datetime | None:

@@ -1,4 +1,6 @@
-"""What the parties state in the terms beside the operations: where a unit lies, and what each of them declares."""
+"""What the parties state in the terms beside the operations: who they are, by whom an institution acts, where a unit
+lies, and what each of them declares.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,17 @@ import datetime as dt
 from enum import StrEnum
 
 from gateway.register.model import Party, Value
+
+
+class StatedParty(Value, frozen=True, kw_only=True):
+    """A party under its id in the terms; `acting_institution` is the branch (USCC) that acts for an institution,
+    `has_capacity_stated` whether the terms say of a natural person what they may do.
+    """
+
+    id: str
+    person: Party
+    acting_institution: str = ""
+    has_capacity_stated: bool = True
 
 
 class StatedUnit(Value, frozen=True, kw_only=True):

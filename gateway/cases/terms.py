@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TypeAlias
 
-from gateway.cases.stated import Declaration, StatedUnit
+from gateway.cases.stated import Declaration, StatedParty, StatedUnit
 from gateway.register.model import (
     CertificateRef,
     CoOwnership,
@@ -41,8 +41,10 @@ class Operation(Value, tag_field="operation", frozen=True, kw_only=True):
     """One step of a phase.
 
     `applicants` and `consenters` are the parties whom the terms name as such for this step; none named means that
-    the terms leave it to the law who applies.
+    the terms leave it to the law who applies. `reason` is what the register row says of why it was booked (DJYY).
     """
+
+    reason: str = ""
 
     applicants: tuple[Party, ...] = ()
     consenters: tuple[Party, ...] = ()
@@ -78,6 +80,8 @@ class MortgageFirst(Operation, tag="MORTGAGE_FIRST", frozen=True, kw_only=True):
     restriction_text: str = ""
     collateral_kind: str = "LAND_AND_BUILDING"
     contract_number: str = ""
+    loan_contract_number: str = ""
+    area: int | None = None  # DYMJ, in hundredths of a square metre; None: the whole of the units
     existing_claim_fen: int | None = None
     agreed_rank: int | None = None
     titles: tuple[CertificateRef, ...] = ()
@@ -469,6 +473,7 @@ class PowerOfAttorney(Value, frozen=True, kw_only=True):
     unit_codes: tuple[str, ...] = ()
     valid_until: dt.date | None = None
     form: PowerForm
+    notary: str = ""
     deed_no: str = ""
     revoked: bool = False
     agency: str = ""
@@ -480,6 +485,7 @@ class Terms(Value, frozen=True, kw_only=True, dict=True):
     registry: str
     version: int = 1
     operations: tuple[AnyOperation, ...]
+    parties: tuple[StatedParty, ...] = ()
     loan_kind: LoanKind = LoanKind.NONE
     mode: str = ""
     sale_contracts: tuple[SaleContract, ...] = ()
@@ -501,11 +507,18 @@ class Terms(Value, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def institution_codes(self) -> tuple[str, ...]:
-        """Code of every institution of a step, whose old loan is paid off, or that holds escrow, once."""
+        """Code of every institution of a step, whose old loan is paid off, or that holds escrow, and of the branch that
+        acts for it, once.
+        """
         sides = ("mortgagees", "assignors", "assignees", "holders", "applicants", "consenters")
         steps = [one for op in self.operations for one in (op, mortgage_in(op), getattr(op, "content", None))]
         parties = [p for step in steps for side in sides for p in getattr(step, side, ())]
         parties += [statement.mortgagee for statement in self.payoff_statements]
         legs = self.funds_plan.legs if self.funds_plan else ()
         parties += [p for leg in legs if leg.purpose is FundsPurpose.ESCROW for p in (leg.payer, leg.payee)]
-        return tuple(dict.fromkeys(p.id_number for p in parties if p.is_institution))
+        codes = [(p.id_number, self.acting_for(p)) for p in parties if p.is_institution]
+        return tuple(dict.fromkeys(code for both in codes for code in both if code))
+
+    def acting_for(self, party: Party) -> str:
+        """Code of the branch that the terms let act for an institution; empty when it acts itself."""
+        return next((p.acting_institution for p in self.parties if p.person.key == party.key), "")

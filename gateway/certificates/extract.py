@@ -45,6 +45,7 @@ class Reader(Value, frozen=True, kw_only=True):
     name: str
     basis: str
     purpose: str
+    instrument: str = ""  # number of the paper by which a court asks
 
 
 class CaseShown(Value, frozen=True, kw_only=True):

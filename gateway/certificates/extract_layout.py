@@ -47,6 +47,7 @@ BASIS: Final = {
     "own_right": "本机构在该不动产上的权利",
     "application": "本机构在办的登记申请",
     "authorisation_sha256": "权利人授权",
+    "instrument": "协助查询文书",
     "registrar": "登记机构依职权查询",
 }
 #: What an open case asks for, as printed; a name that is not here is printed as it stands.
@@ -234,7 +235,7 @@ def _query_rows(content: ExtractContent) -> list[Row]:
     reader = content.reader
     return [
         _row("查询人", f"{reader.name}（{reader.identifier}）"),
-        _row("查询依据", BASIS.get(reader.basis, reader.basis)),
+        _row("查询依据", BASIS.get(reader.basis, reader.basis) + reader.instrument),
         _row("查询目的", reader.purpose),
         _row("截至时点", f"{wording.instant(content.asked_at)}，登记账本第{content.as_of_index}号记录"),
     ]

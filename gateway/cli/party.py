@@ -37,6 +37,15 @@ app = typer.Typer(
 
 Act = Callable[[PartyClient, Dossier], Awaitable[Answer]]
 
+OperationOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--operation",
+        min=0,
+        help="Position of an operation of the terms, from 0; repeat it. None: all of ours.",
+    ),
+]
+
 
 @app.command("list")
 def list_pending(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -91,6 +100,7 @@ def show_terms(name: NameArgument, config: ConfigOption = None, as_json: JsonOpt
 def join(
     name: NameArgument,
     party: PartyOption = None,
+    operation: OperationOption = None,
     receipts: ReceiptsOption = RECEIPTS,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -105,7 +115,8 @@ def join(
     """
 
     async def act(client: PartyClient, case: Dossier) -> Answer:
-        return await client.join(case.target, party or await _awaited(client, case))
+        parties = party or await _awaited(client, case)
+        return await client.join(case.target, parties, operations=operation or ())
 
     _act(act, name, receipts, config, as_json)
 
@@ -122,6 +133,7 @@ def consent(
         ),
     ] = "TO_TERMS",
     party: PartyOption = None,
+    operation: OperationOption = None,
     amount_fen: Annotated[
         int | None, typer.Option("--amount-fen", min=0, help="Amount paid off or out, in fen 分.")
     ] = None,
@@ -154,6 +166,7 @@ def consent(
             case.target,
             value,
             parties=party or (),
+            operations=operation or (),
             amount_fen=amount_fen,
             happened_on=happened_on.date() if happened_on else None,
         )

@@ -27,6 +27,11 @@ AuthorisationOption = Annotated[
 ]
 
 
+InstrumentOption = Annotated[
+    str, typer.Option("--instrument", help="Of a court: number of the instrument by which it asks.")
+]
+
+
 @app.command("import")
 def import_register(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8 with the exchange field names.")],
@@ -82,13 +87,14 @@ def show_unit(
     own_right: OwnRightOption = "",
     application: ApplicationOption = "",
     authorisation: AuthorisationOption = "",
+    instrument: InstrumentOption = "",
     purpose: Annotated[str, typer.Option("--purpose", help="What for; kept with the record.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what the register says of a unit (查询不动产单元). Every look is recorded with its basis.
 
-    An institution states one basis; a registrar none.
+    An institution states one basis, a court its instrument; a registrar none.
 
     \b
     Example:
@@ -104,6 +110,7 @@ def show_unit(
                 own_right=own_right,
                 application=application,
                 authorisation_sha256=digest,
+                instrument=instrument,
                 purpose=purpose,
             )
 
@@ -189,12 +196,13 @@ def extract(
     own_right: OwnRightOption = "",
     application: ApplicationOption = "",
     authorisation: AuthorisationOption = "",
+    instrument: InstrumentOption = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Get a sealed extract of a unit, the equal of a counter's print-out (出具不动产登记查询结果).
 
-    An institution states one basis; a registrar none. `diya extract verify` checks it offline.
+    An institution states one basis, a court its instrument; a registrar none. `diya extract verify` checks it offline.
 
     \b
     Example:
@@ -211,6 +219,7 @@ def extract(
                 own_right=own_right,
                 application=application,
                 authorisation_sha256=digest,
+                instrument=instrument,
             )
 
     got = outcomes.run(work(), as_json=as_json)

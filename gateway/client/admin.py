@@ -163,9 +163,11 @@ class AdminClient:
         request = pb.GetCalendarRequest(parent=self._session.parent)
         return await self._session.call(self._stub.GetCalendar, request)
 
-    async def get_profile(self, version: int = 0) -> pb.GetProfileResponse:
-        """The profile (0: the one in force) and the rule set in force. Raises RequestError."""
+    async def get_profile(self, version: int = 0, *, as_of: datetime | None = None) -> pb.GetProfileResponse:
+        """Profile and rule set in force; of a version, or as of an instant, instead. Raises RequestError."""
         request = pb.GetProfileRequest(parent=self._session.parent, version=version)
+        if as_of is not None:
+            request.as_of.FromDatetime(as_of)
         return await self._session.call(self._stub.GetProfile, request)
 
     async def get_auditors(self) -> pb.GetAuditorsResponse:

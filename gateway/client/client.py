@@ -325,14 +325,18 @@ class DiyaClient:
         own_right: str = "",
         application: str = "",
         authorisation_sha256: bytes = b"",
+        instrument: str = "",
         purpose: str = "",
     ) -> register_service_pb2.GetUnitResponse:
-        """A unit as far as the basis reaches: exactly one of the three for an institution, none for
-        a registrar. own_right: number of one's own live proof. Raises RequestError.
+        """A unit as far as the basis reaches: exactly one of them for an institution, none for a
+        registrar. own_right: number of one's own live proof. instrument: of a court, with a purpose.
+        Raises RequestError.
         """
         name = self.session.name("units", unit_code)
         request = register_service_pb2.GetUnitRequest(name=name, purpose=purpose)
         self._state_basis(request, own_right, application, authorisation_sha256)
+        if instrument:
+            request.instrument = instrument
         response = await self.session.call(self._register.GetUnit, request)
         if response.unit_state.unit.unit_code not in ("", unit_code.rpartition("/")[2]):
             raise ProtocolBroken(f"another unit than {unit_code} came", "答复的不动产单元不符")
@@ -364,6 +368,7 @@ class DiyaClient:
         own_right: str = "",
         application: str = "",
         authorisation_sha256: bytes = b"",
+        instrument: str = "",
     ) -> register_service_pb2.GetExtractResponse:
         """A sealed extract of a unit, on a basis as of `get_unit`; `pdf` has the digest that came with
         it. Raises RequestError, ProtocolBroken.
@@ -371,6 +376,8 @@ class DiyaClient:
         name = self.session.name("units", unit_code)
         request = register_service_pb2.GetExtractRequest(name=name, purpose=purpose)
         self._state_basis(request, own_right, application, authorisation_sha256)
+        if instrument:
+            request.instrument = instrument
         response = await self.session.call(self._register.GetExtract, request)
         if sha256(response.pdf).digest() != response.sha256:
             raise ProtocolBroken("the extract is not what its digest says", "查询结果与摘要不符")

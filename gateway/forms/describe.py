@@ -78,7 +78,8 @@ def describe(operation: AnyOperation) -> Described:
         raise NotOnFormError(
             f"operation {operation_name(operation)} is not printed on forms: use the counter's form"
         )
-    return describer(operation)
+    described = describer(operation)
+    return replace(described, ground=operation.reason) if operation.reason else described
 
 
 def _mortgage_first(op: MortgageFirst) -> Described:
@@ -105,6 +106,10 @@ def _mortgage_first(op: MortgageFirst) -> Described:
     ]
     if op.contract_number:
         facts.append(_fact("合同编号", op.contract_number))
+    if op.loan_contract_number:
+        facts.append(_fact("主债权合同编号", op.loan_contract_number))
+    if op.area is not None:
+        facts.append(_fact("抵押面积", wording.area(op.area)))
     if op.construction is not None:
         facts.append(_fact("在建建筑物坐落", op.construction.location))
         facts.append(_fact("在建建筑物抵押范围", op.construction.scope))

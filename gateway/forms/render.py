@@ -189,7 +189,12 @@ def _step(number: int, one: Described) -> dict[str, Any]:
 def _signers(signers: Sequence[Party]) -> list[dict[str, Any]]:
     if len(signers) > SIGNERS_MAX:
         raise ValueError(f"{len(signers)} signers: a form has places for at most {SIGNERS_MAX}")
-    return [{"name": party.name, "institution": party.is_institution} for party in signers]
+    return [{"name": _signing(party), "institution": party.is_institution} for party in signers]
+
+
+def _signing(party: Party) -> str:
+    """Whose name stands at the place to sign: a ward's guardian signs for the ward (RD 11)."""
+    return f"{party.name}（监护人{party.guardian.name}）" if party.guardian is not None else party.name
 
 
 def _roles(described: Sequence[Described], respondent: Party) -> list[str]:

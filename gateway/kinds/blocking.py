@@ -14,6 +14,7 @@ from gateway.cases.stated import DeclarationKind
 from gateway.kinds.applicants import CO_OWNER_CONSENT, has_consented, is_bound
 from gateway.kinds.clean import named, refer
 from gateway.kinds.law import Case
+from gateway.kinds.named import keys
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
 from gateway.register.authority import Stance
 from gateway.register.bearing import Bearing, Context, bearing
@@ -60,12 +61,15 @@ def register_findings(
     """What the state of one unit has to say about one operation; see `Context` for the arguments.
 
     `joining` and `consenters` are those whom the terms name as applicants or as consenting besides the obligors: the
-    table takes their act for granted, and the case is not accepted before it is there (applicants.py, `awaited`).
+    table takes their act, and that of a ward's guardian, for granted, and the case is not accepted before it is there
+    (applicants.py, `awaited`).
     """
     people = _people(state, obligors)
     wards = _wards(state, operation, rights, case)
     guardians = tuple(ward.guardian for ward in wards if ward.guardian is not None)
     people += guardians
+    granted = keys((*obligors, *joining))
+    granted |= keys([p.guardian for p in (*obligors, *joining) if p.guardian is not None])
     context = Context(
         now=case.now,
         open_cases=case.open_cases.get(state.unit.unit_code, ()),
@@ -74,9 +78,7 @@ def register_findings(
         accepted_at=case.accepted_at,
         feed_gap=case.feed_gap,
         rights=rights,
-        applicants=frozenset(
-            p.key for p in (*people, *joining) if p in obligors or p in joining or is_bound(p, case)
-        ),
+        applicants=frozenset(p.key for p in (*people, *joining) if p.key in granted or is_bound(p, case)),
         consenting=frozenset(p.key for p in consenters),
         consenting_to={
             code: frozenset(p.key for p in people if has_consented(p, case, papers_of_it))

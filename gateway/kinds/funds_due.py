@@ -13,8 +13,9 @@ from enum import StrEnum
 
 from gateway.cases.model import CLOSED, Application, ConsentKind, State
 from gateway.cases.terms import FundsPlan, FundsPurpose, FundsTrigger, Terms
+from gateway.kinds.named import once
 from gateway.register.calendar import CHINA
-from gateway.register.model import Value
+from gateway.register.model import Party, Value
 
 #: Names of the operations that bring about the event of a trigger.
 _RELEASES = frozenset({"MORTGAGE_RELEASE", "CONSTRUCTION_MORTGAGE_RELEASE"})
@@ -88,11 +89,11 @@ def standings(
     )
 
 
-def escrow_banks(terms: Terms) -> tuple[str, ...]:
-    """Codes of the institutions that hold money under the plan: who is paid, or pays, a leg of escrow."""
+def escrow_banks(terms: Terms) -> tuple[Party, ...]:
+    """The institutions that hold money under the plan: who is paid, or pays, a leg of escrow."""
     legs = terms.funds_plan.legs if terms.funds_plan else ()
     escrow = [party for leg in legs if leg.purpose is FundsPurpose.ESCROW for party in (leg.payee, leg.payer)]
-    return tuple(dict.fromkeys(p.id_number for p in escrow if p.is_institution))
+    return once([p for p in escrow if p.is_institution])
 
 
 def due_now(row: Application, *, accepted: bool = False, booked: bool = False, sealed: bool = False) -> bool:

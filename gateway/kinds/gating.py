@@ -19,10 +19,13 @@ from gateway.cases.terms import (
     Terms,
     transfer_in,
 )
+from gateway.kinds.acting import speaks_for
 from gateway.kinds.deal import new_mortgagees, old_mortgagees
 from gateway.kinds.law import Case
 from gateway.kinds.laws import composition_of
 from gateway.kinds.modes import Gate
+from gateway.kinds.powers import is_signed_by
+from gateway.register.authority import Institution
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party, UnitState, Value
@@ -90,7 +93,7 @@ def closed_gates(case: Case, row: Application, units: Mapping[str, UnitState]) -
         found += [
             _payoff_awaited(op, f"terms.operations[{number}]")
             for number, op in enumerate(terms.operations)
-            if isinstance(op, MortgageRelease) and not _is_paid_off(op, case, row)
+            if isinstance(op, MortgageRelease) and not _is_paid_off(op, number, case, row)
         ]
     return tuple(found)
 
@@ -134,46 +137,55 @@ def may_state(institution: str, kind: ConsentKind, case: Case) -> bool:
     """Whether this statement on the payoff is the institution's to make: the old mortgagee's, or the new one's."""
     terms = case.manifest.terms
     sides = new_mortgagees(terms) if kind is ConsentKind.PAYOFF_UNDERTAKING else old_mortgagees(terms)
-    return any(_speaks_for(institution, party, case) for party in sides)
+    return any(speaks_for(institution, party, terms, case.institutions) for party in sides)
 
 
-def _is_paid_off(op: MortgageRelease, case: Case, row: Application) -> bool:
+def silent_on_payoff(
+    row: Application, terms: Terms, institutions: Mapping[str, Institution]
+) -> tuple[Party, ...]:
+    """The old mortgagees that have said nothing of the payoff that stands."""
+    spoken = [c.institution for c in row.consents if c.stands and c.kind is not ConsentKind.TO_TERMS]
+    return tuple(
+        p
+        for p in old_mortgagees(terms)
+        if not any(speaks_for(code, p, terms, institutions) for code in spoken)
+    )
+
+
+def _is_paid_off(op: MortgageRelease, step: int, case: Case, row: Application) -> bool:
     """Settled or waived by the terms themselves; else every mortgagee confirmed it, or accepted an undertaking."""
     today = case.now.astimezone(CHINA).date()
     if op.ground is ReleaseGround.WAIVED:
         return True
     if op.ground is ReleaseGround.CLAIM_SETTLED and op.settled_on is not None and op.settled_on <= today:
         return True
-    return all(_is_satisfied(mortgagee, case, row) for mortgagee in op.mortgagees)
+    return all(_is_satisfied(mortgagee, step, case, row) for mortgagee in op.mortgagees)
 
 
-def _is_satisfied(mortgagee: Party, case: Case, row: Application) -> bool:
-    if _is_stated(ConsentKind.PAYOFF_CONFIRMED, (mortgagee,), case, row):
+def _is_satisfied(mortgagee: Party, step: int, case: Case, row: Application) -> bool:
+    if _is_stated(ConsentKind.PAYOFF_CONFIRMED, (mortgagee,), step, case, row):
         return True
     lenders = new_mortgagees(case.manifest.terms)
-    undertaken = _is_stated(ConsentKind.PAYOFF_UNDERTAKING, lenders, case, row)
-    if undertaken and _is_stated(ConsentKind.PAYOFF_UNDERTAKING_ACCEPTED, (mortgagee,), case, row):
+    undertaken = _is_stated(ConsentKind.PAYOFF_UNDERTAKING, lenders, step, case, row)
+    if undertaken and _is_stated(ConsentKind.PAYOFF_UNDERTAKING_ACCEPTED, (mortgagee,), step, case, row):
         return True
     return any(
-        paper.is_signed_by(mortgagee.id_number) and any(paper.is_signed_by(p.id_number) for p in lenders)
+        is_signed_by(paper, mortgagee, case) and any(is_signed_by(paper, p, case) for p in lenders)
         for paper in case.papers_of(PAYOFF_UNDERTAKING)
-        if paper.found and not paper.problems
+        if paper.found and not paper.problems and paper.serves(step)
     )
 
 
-def _is_stated(kind: ConsentKind, by: Iterable[Party], case: Case, row: Application) -> bool:
-    """Whether one of these parties made the statement and has not taken it back."""
-    parties = tuple(by)
+def _is_stated(kind: ConsentKind, by: Iterable[Party], step: int, case: Case, row: Application) -> bool:
+    """Whether one of these parties made the statement about this release and has not taken it back."""
+    terms, parties = case.manifest.terms, tuple(by)
     return any(
-        said.kind is kind and said.stands and any(_speaks_for(said.institution, p, case) for p in parties)
+        said.kind is kind
+        and said.stands
+        and said.is_about(step)
+        and any(speaks_for(said.institution, p, terms, case.institutions) for p in parties)
         for said in row.consents
     )
-
-
-def _speaks_for(institution: str, party: Party, case: Case) -> bool:
-    """Whether an institution is this party, by its present or a former code (handbook 3.1)."""
-    known = case.institutions.get(institution)
-    return institution == party.id_number or (known is not None and known.is_known_as(party.id_number))
 
 
 def _payoff_awaited(op: MortgageRelease, field: str) -> Finding:

@@ -84,7 +84,7 @@ def under_guardianship(asked: Asked) -> list[Breach]:
     return [
         Breach(path=path, zh="当事人未成年或者行为能力受限", en="a minor or a ward")
         for path, person in _acting(asked)
-        if person.id_kind is IdKind.RESIDENT_ID and is_under_guardianship(person, asked.case.now)
+        if is_under_guardianship(person, asked.case.now)
     ]
 
 
@@ -189,11 +189,13 @@ def unknown_lender(asked: Asked) -> list[Breach]:
     for lender in asked.lenders:
         known = next((i for i in asked.case.institutions.values() if i.is_known_as(lender.id_number)), None)
         if known is None or lender.name not in known.names:
+            # Findings go to every party: a person's number is told to nobody.
+            who = lender.id_number if lender.is_institution else lender.name
             found.append(
                 Breach(
                     path=asked.field + ".mortgagees",
-                    zh=f"抵押权人 {lender.id_number} 未登记，或者名称与登记的名称（含曾用名）不符",
-                    en=f"mortgagee {lender.id_number} is not registered, or under another name",
+                    zh=f"抵押权人 {who} 未登记，或者名称与登记的名称（含曾用名）不符",
+                    en=f"mortgagee {who} is not registered, or under another name",
                 )
             )
     return found

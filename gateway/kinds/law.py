@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from gateway.cases.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
-from gateway.cases.model import Application, Manifest, OpenCase, Paper
+from gateway.cases.model import Application, ConsentGiven, Manifest, OpenCase, Paper, PartlyJoined
 from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent, CertificateKind, Issue
 from gateway.register.authority import Institution, Profile, RuleSet
@@ -44,7 +44,8 @@ class Applicant(Value, frozen=True, kw_only=True):
 
 
 class PaperRule(Value, frozen=True, kw_only=True):
-    """A paper that the kind asks for. `signers` must all have signed it; `bound` papers embed the terms.
+    """A paper that the kind asks for. `signers` must all have signed it; `bound` papers embed the terms; for each of
+    `people` one must be there.
 
     `also` are codes under which the same paper may come; `rule` is the R- code that its lack would be after acceptance.
     """
@@ -55,6 +56,7 @@ class PaperRule(Value, frozen=True, kw_only=True):
     article: str
     signers: tuple[Party, ...] = ()
     bound: bool = False
+    people: tuple[Party, ...] = ()
     also: tuple[str, ...] = ()
     rule: str = ""
 
@@ -66,7 +68,9 @@ class Case(Value, frozen=True, kw_only=True, dict=True):
     papers: tuple[Paper, ...]
     applying_institution: str  # USCC bound by the envelope
     bound_institutions: frozenset[str] = frozenset()  # those that joined, each by an envelope of its own
-    consenting_institutions: frozenset[str] = frozenset()  # those whose consent to the terms stands
+    partly_joined: tuple[PartlyJoined, ...] = ()  # those that joined some of their steps
+    consents: tuple[ConsentGiven, ...] = ()  # consents to the terms that stand
+    step: int | None = None  # of which step this is the case; None: of the phase as a whole
     institutions: Mapping[str, Institution]
     profile: Profile
     rules: RuleSet | None
@@ -90,6 +94,32 @@ class Case(Value, frozen=True, kw_only=True, dict=True):
         for paper in self.papers:
             found.setdefault(paper.reference.paper_code, []).append(paper)
         return found
+
+    @property
+    def consenting_institutions(self) -> frozenset[str]:
+        """Those whose consent stands: to this step, or, of the phase as a whole, to all of it."""
+        return frozenset(
+            c.institution
+            for c in self.consents
+            if not c.operations or (self.step is not None and c.is_about(self.step))
+        )
+
+    def at(self, step: int) -> Case:
+        """The case as one step's law looks at it: with the papers, joins and consents that are for this step."""
+        joined = {j.institution for j in self.partly_joined if step in j.operations}
+        return replace(
+            self,
+            step=step,
+            papers=tuple(p for p in self.papers if p.serves(step)),
+            bound_institutions=self.bound_institutions | joined,
+        )
+
+    def is_about(self, paper: Paper, party: Party) -> bool:
+        """Whether a paper was brought for this person: what it does not say it is for, it is for everybody."""
+        named = paper.reference.parties
+        return not named or any(
+            p.id in named and p.person.key == party.key for p in self.manifest.terms.parties
+        )
 
 
 class Law(Protocol):
@@ -167,6 +197,7 @@ class Booking:
         self.booked_by = booked_by
         self.profile = profile
         self.terms = terms
+        self.reason = ""  # of the step that is being booked (DJYY)
         self.states = dict(states)
         self.counters = dict(counters)
         self.effects: list[AnyEffect] = []
@@ -228,9 +259,11 @@ class Booking:
         return code.hex()
 
     def book(self, right: AnyRight) -> None:
-        """The right exists (CC 214), with the note that the parties asked for (FJ)."""
+        """The right exists (CC 214), with the reason and the note that the parties asked for (DJYY, FJ)."""
         if self.terms.note:
             right = replace(right, note=self.terms.note)
+        if self.reason:
+            right = replace(right, reason=self.reason)
         self.effects.append(RightBooked(right=right))
         for code in right.units:
             state = self.states[code]

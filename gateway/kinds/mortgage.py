@@ -134,7 +134,25 @@ def agreement(op: MortgageFirst, states: Sequence[UnitState], case: Case, field:
     for state in states:
         found += owners_are_mortgagors(op, state, field)
         found += _titles_agree(op, state, case, field)
-    return found
+    return found + _area_agrees(op, states, field)
+
+
+def _area_agrees(op: MortgageFirst, states: Sequence[UnitState], field: str) -> list[Finding]:
+    """A unit is mortgaged as a whole (CC 395, 397): the area stated is that of the units, where the register has it."""
+    areas = [state.unit.floor_area for state in states]
+    if op.area is None or not all(areas) or op.area == sum(areas):
+        return []
+    return [
+        finding(
+            "C-MISMATCH",
+            Severity.BLOCKS,
+            rule="R-CONFLICT",
+            field=field + ".content.area_m2_hundredths",
+            article="CC 395; OS 14.1.4",
+            zh="抵押面积与登记簿记载的面积不一致；抵押整个单元的可不填",
+            en="the mortgaged area is not that of record; leave it out where whole units are mortgaged",
+        )
+    ]
 
 
 def only_a_person(op: MortgageFirst, states: Sequence[UnitState], case: Case, field: str) -> list[Finding]:

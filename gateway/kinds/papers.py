@@ -37,13 +37,15 @@ def forms_of(people: Sequence[Party]) -> tuple[PaperRule, ...]:
             bound=True,
         ),
     ]
-    if any(not p.is_institution for p in signers):
+    people = tuple(p for p in signers if not p.is_institution)
+    if people:
         rules.append(
             PaperRule(
                 code="REMOTE_IDENTITY",
                 zh="实名认证和人脸识别记录",
                 en="remote identity evidence",
                 article="IR 16(2); OGS 7",
+                people=people,
             )
         )
     return tuple(rules)
@@ -57,6 +59,10 @@ def paper_findings(rules: Sequence[PaperRule], case: Case, field: str) -> list[F
         if not papers:
             found.append(_missing(rule, field, to_come=rule.code in case.manifest.papers_to_come))
             continue
+        for person in rule.people:
+            if not any(case.is_about(paper, person) for paper in papers):
+                to_come = rule.code in case.manifest.papers_to_come
+                found.append(_missing(rule, field, to_come=to_come, whose=person.name))
         for paper in papers:
             name = f"{rule.code}:{paper.reference.sha256}"
             if not paper.found:
@@ -84,8 +90,10 @@ def _papers_of(rule: PaperRule, case: Case) -> list[Paper]:
     return [paper for code in (rule.code, *rule.also) for paper in case.papers_of(code)]
 
 
-def _missing(rule: PaperRule, field: str, *, to_come: bool) -> Finding:
+def _missing(rule: PaperRule, field: str, *, to_come: bool, whose: str = "") -> Finding:
     """A co-applicant may bring a paper with its Join when the manifest says so (handbook 3.6)."""
+    zh = f"{whose}的{rule.zh}" if whose else rule.zh
+    en = f"{rule.en} of {whose}" if whose else rule.en
     return finding(
         "N-INCOMPLETE",
         Severity.AWAITS if to_come else Severity.BLOCKS,
@@ -93,8 +101,8 @@ def _missing(rule: PaperRule, field: str, *, to_come: bool) -> Finding:
         field=field,
         file=rule.code,
         article=rule.article,
-        zh=f"尚未受理：等待{rule.zh}" if to_come else f"缺少{rule.zh}",
-        en=f"not accepted yet: awaiting the {rule.en}" if to_come else f"the {rule.en} is missing",
+        zh=f"尚未受理：等待{zh}" if to_come else f"缺少{zh}",
+        en=f"not accepted yet: awaiting the {en}" if to_come else f"the {en} is missing",
     )
 
 

@@ -4,7 +4,8 @@ A natural person who disposes (sells, mortgages, or notes either in advance) act
 both before the authority's officer, notarised, or from abroad notarised or certified. Everybody else acts on a power
 that the principal signed. A bank is never its customer's agent on a plain power. A power covers the act and the unit,
 has not run out and is not revoked: at acceptance, and again whenever the case is looked at up to its booking. What an
-agent signed is always for a person to look at (applicants.py).
+agent signed is always for a person to look at (applicants.py). A ward gives no power and is nobody's agent (CC 144,
+173).
 """
 
 from __future__ import annotations
@@ -54,28 +55,39 @@ def powers_of(principal: Party, case: Case) -> tuple[tuple[int, PowerOfAttorney]
     return tuple((number, power) for number, power in powers if power.principal.key == principal.key)
 
 
+def is_signed_by(paper: Paper, party: Party, case: Case) -> bool:
+    """Whether a paper that is for this person is signed by them."""
+    return paper.is_signed_by(party.id_number) and case.is_about(paper, party)
+
+
 def is_signed_for(paper: Paper, party: Party, case: Case) -> bool:
     """Whether a paper is signed by this person, or for them by an agent whose power stands, or by a ward's guardian."""
-    if paper.is_signed_by(party.id_number):
+    if is_signed_by(paper, party, case) or is_signed_by_guardian(paper, party, case):
         return True
-    guardian = _guardian_of(party, case)
-    if guardian is not None and paper.is_signed_by(guardian.id_number):
-        return True
-    return any(
+    return case.is_about(paper, party) and any(
         paper.is_signed_by(power.agent.id_number) and not _standing_faults(power, case)
         for _, power in powers_of(party, case)
     )
 
 
-def _guardian_of(party: Party, case: Case) -> Party | None:
-    """Who signs for a ward that the terms name with its guardian (RD 11): the proof of it is asked for elsewhere
-    (wards.py, blocking.py). What a guardian signs binds no ward that the terms do not name.
-    """
-    if not is_under_guardianship(party, case.now):
-        return None
-    operations = case.manifest.terms.operations
-    named = (p for op in operations for p in (*op.applicants, *op.consenters) if p.key == party.key)
-    return next((p.guardian for p in named if p.guardian is not None), None)
+def is_signed_by_guardian(paper: Paper, party: Party, case: Case) -> bool:
+    """Whether a paper that is for a ward is signed by the guardian whom the terms name (CC 23, 34; RD 11)."""
+    guardian = party.guardian
+    if guardian is None or not is_under_guardianship(party, case.now):
+        return False
+    return paper.is_signed_by(guardian.id_number) and case.is_about(paper, party)
+
+
+def is_consented_for(paper: Paper, party: Party, case: Case) -> bool:
+    """Whether a paper is this person's consent to the step: by an agent only if the power is for such a step."""
+    if is_signed_by(paper, party, case) or is_signed_by_guardian(paper, party, case):
+        return True
+    terms = case.manifest.terms
+    steps = terms.operations if case.step is None else terms.operations[case.step : case.step + 1]
+    return case.is_about(paper, party) and any(
+        paper.is_signed_by(power.agent.id_number) and all(not faults_of(power, op, case) for op in steps)
+        for _, power in powers_of(party, case)
+    )
 
 
 def power_findings(
@@ -138,12 +150,18 @@ def _form_faults(power: PowerOfAttorney, *, disposes: bool) -> list[Fault]:
         )
     if power.form in _DEEDS and not power.deed_no:
         found.append(("未写明公证书或者认证书号", "the number of the deed is missing"))
+    if power.form in _DEEDS and not power.notary:
+        found.append(("未写明公证机构或者认证机构", "who notarised or certified it is missing"))
     return found
 
 
 def _standing_faults(power: PowerOfAttorney, case: Case) -> list[Fault]:
     """Whether the power stands now, whatever it is used for: not revoked, not over, there, given by the principal."""
     found = []
+    if is_under_guardianship(power.principal, case.now):
+        found.append(("委托人须由监护人代理", "the principal is a ward: the guardian acts"))
+    if is_under_guardianship(power.agent, case.now):
+        found.append(("代理人未成年或者行为能力受限", "the agent is a minor or a ward"))
     if power.revoked:
         found.append(("委托已被撤销", "it was revoked"))
     if power.valid_until is not None and power.valid_until < case.now.astimezone(CHINA).date():
@@ -155,10 +173,13 @@ def _standing_faults(power: PowerOfAttorney, case: Case) -> list[Fault]:
                 "a bank, or one of its staff, is not its customer's agent on a plain power",
             )
         )
-    papers = [p for p in case.papers_of(AUTHORISATION) if p.found and not p.problems]
+    principal = power.principal
+    papers = [
+        p for p in case.papers_of(AUTHORISATION) if p.found and not p.problems and case.is_about(p, principal)
+    ]
     if not papers:
         found.append(("缺少授权委托书", "the power itself (AUTHORISATION) is missing"))
-    elif power.form not in _WITNESSED and not any(p.is_signed_by(power.principal.id_number) for p in papers):
+    elif power.form not in _WITNESSED and not any(p.is_signed_by(principal.id_number) for p in papers):
         found.append(("授权委托书没有委托人的有效签名", "it is not signed by the principal"))
     return found
 

@@ -23,6 +23,7 @@ from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
 from gateway.kinds.named import keys, once, pre_notice_named
 from gateway.kinds.papers import forms_of
+from gateway.kinds.powers import is_signed_by
 from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree, two_sides
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
@@ -364,7 +365,7 @@ def _risk_told(op: PreNoticeCreate, case: Case, field: str) -> list[Finding]:
     missing = [
         p
         for p in op.obligors + op.holders
-        if p.key not in told and not any(paper.is_signed_by(p.id_number) for paper in papers)
+        if p.key not in told and not any(is_signed_by(paper, p, case) for paper in papers)
     ]
     if not missing:
         return []

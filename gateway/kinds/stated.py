@@ -12,9 +12,10 @@ from typing import Final
 
 from gateway.cases.model import Manifest
 from gateway.cases.stated import DeclarationKind
-from gateway.cases.terms import AnyOperation, transfer_in
+from gateway.cases.terms import AnyOperation, IdentityCheck, transfer_in
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Case
+from gateway.kinds.powers import is_signed_by
 from gateway.register.bearing import Bearing
 from gateway.register.blocks import UnitStateCode
 from gateway.register.findings import Finding, Severity
@@ -25,15 +26,14 @@ from gateway.register.reasons import finding
 GUARDIAN: Final = "GUARDIAN"
 RISK_STATEMENT: Final = "RISK_STATEMENT"
 
+#: The evidence of a remote identity check.
+REMOTE_IDENTITY: Final = "REMOTE_IDENTITY"
+
 
 def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[Finding]:
     """Locations against the register; and what nobody but a person can read or weigh."""
     terms = manifest.terms
     found = []
-    for number, stated in enumerate(terms.stated_units):
-        state = units.get(stated.unit_code)
-        if state is not None and stated.location and not _same(stated.location, state.unit.location):
-            found.append(_elsewhere(stated.unit_code, f"terms.units[{number}].location"))
     if terms.separate_certificates and not any(_leaves_co_owners(op) for op in terms.operations):
         found.append(
             finding(
@@ -46,6 +46,21 @@ def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[
                 "out, or ask for it in the phase that books the transfer",
             )
         )
+    for number, unit in enumerate(terms.stated_units):
+        state = units.get(unit.unit_code)
+        if state is not None and unit.location and not _same(unit.location, state.unit.location):
+            found.append(_elsewhere(unit.unit_code, f"terms.units[{number}].location"))
+    found += [
+        refer(
+            f"terms.parties[{number}].person.capacity",
+            "CC 35; RD 11",
+            f"未说明{stated.person.name}的行为能力",
+            f"the capacity of {stated.person.name} is not stated",
+            rule="FULL_CAPACITY",
+        )
+        for number, stated in enumerate(terms.parties)
+        if not stated.has_capacity_stated
+    ]
     if terms.note:
         found.append(
             refer(
@@ -57,6 +72,7 @@ def stated_findings(manifest: Manifest, units: Mapping[str, UnitState]) -> list[
             )
         )
     checks = terms.identity_checks + manifest.evidence.identity_checks
+    found += [_other_evidence(check) for check in checks if not _is_evidence_filed(check, manifest)]
     if any(not check.passed for check in checks):
         found.append(
             refer(
@@ -85,7 +101,7 @@ def is_in_writing(paper_code: str, kind: DeclarationKind, parties: Iterable[Part
     """Whether the paper is there, whole, and each party has signed it or declares the same in the terms."""
     papers = [p for p in case.papers_of(paper_code) if p.found and not p.problems and not p.backs]
     return bool(papers) and all(
-        has_declared(party, kind, case) or any(p.is_signed_by(party.id_number) for p in papers)
+        has_declared(party, kind, case) or any(is_signed_by(p, party, case) for p in papers)
         for party in parties
     )
 
@@ -103,6 +119,27 @@ def is_known(found: Bearing, case: Case, obligors: Iterable[Party], told: Iterab
 def _all_declare(parties: Iterable[Party], kind: DeclarationKind, case: Case) -> bool:
     people = tuple(parties)
     return bool(people) and all(has_declared(party, kind, case) for party in people)
+
+
+def _is_evidence_filed(check: IdentityCheck, manifest: Manifest) -> bool:
+    """Whether the evidence of a check is the file that is brought as this person's, where one is (IR 16(2))."""
+    ids = {p.id for p in manifest.terms.parties if p.person.id_number == check.person_id_number}
+    filed = {
+        f.sha256 for f in manifest.files if f.paper_code == REMOTE_IDENTITY and not ids.isdisjoint(f.parties)
+    }
+    return not filed or not check.evidence_sha256 or check.evidence_sha256 in filed
+
+
+def _other_evidence(check: IdentityCheck) -> Finding:
+    return finding(
+        "C-MISMATCH",
+        Severity.BLOCKS,
+        field="terms.identity_checks",
+        file=REMOTE_IDENTITY,
+        article="IR 16(2)",
+        zh=f"{check.provider}的核验证据摘要与随附的实名认证记录不一致",
+        en=f"the evidence digest of {check.provider}'s check is not that of the file brought for this person",
+    )
 
 
 def _same(one: str, other: str) -> bool:

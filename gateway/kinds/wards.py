@@ -1,17 +1,15 @@
 """监护: a party under guardianship whose right on the register it is not about: a minor who buys (CC 19-23; RD 11).
 
-Whoever lacks full capacity applies by its guardian, who proves to be one [M]. Where the ward gives up what it has, the
-table of the register's states asks more: the guardian of record, and in writing that it is for the ward's benefit
-(blocking.py, UNDER_AGE_OR_INCAPABLE_OWNER). Here it only gains, so the proof of guardianship does. Either way a person
-decides (handbook 1.4), or, where the place says so, the case does not pass at all (profile `minors`).
+Whoever lacks full capacity applies by its guardian (applicants.py), who proves to be one [M]. Where the ward gives up
+what it has, the table of the register's states asks more: the guardian of record, and in writing that it is for the
+ward's benefit (blocking.py, UNDER_AGE_OR_INCAPABLE_OWNER). Here it only gains, so the proof of guardianship does. Either
+way a person decides (handbook 1.4), or, where the place says so, the case does not pass at all (profile `minors`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.cases.model import Awaited
-from gateway.kinds.applicants import is_bound
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.stated import GUARDIAN
@@ -30,14 +28,11 @@ def ward_findings(
     rights: Sequence[str],
     case: Case,
     field: str,
-) -> tuple[list[Finding], list[Awaited]]:
-    """For each applicant under guardianship whose right the step is not about: findings, and guardians whose signature
-    is to come. `rights` are those that the step names.
-    """
+) -> list[Finding]:
+    """For each applicant under guardianship whose right the step is not about. `rights` are those that it names."""
     of_record = {p.key for state in states for p in _holders(state, rights)}
     wards = {a.party.key: a for a in wanted if is_under_guardianship(a.party, case.now)}
     found: list[Finding] = []
-    awaiting: list[Awaited] = []
     for key, applicant in wards.items():
         if key in of_record:
             continue
@@ -48,30 +43,8 @@ def ward_findings(
             found.append(_told("N-BARRED", field, zh, en, rule="R-GUARDIAN"))
             continue
         found.append(refer(field, _ARTICLE, zh, en, rule="WARD_OWNER"))
-        if ward.guardian is None:
-            found.append(
-                _told(
-                    "N-NOT_APPLICANT",
-                    field,
-                    f"{zh}，须列明其监护人并由监护人代为申请",
-                    f"{en}: the terms name its guardian, who applies for it",
-                )
-            )
-            continue
         found += _proof(case, field, zh, en)
-        if not is_bound(ward.guardian, case):
-            office = ward.guardian.id_number if ward.guardian.is_institution else ""
-            awaiting.append(Awaited(name=ward.guardian.name, role="guardian", institution=office))
-            found.append(
-                _told(
-                    "N-NOT_APPLICANT",
-                    field,
-                    f"尚未受理：等待{ward.name}的监护人{ward.guardian.name}签署",
-                    f"not accepted yet: awaiting the signature of {ward.guardian.name}, guardian of {ward.name}",
-                    severity=Severity.AWAITS,
-                )
-            )
-    return found, awaiting
+    return found
 
 
 def _holders(state: UnitState, rights: Sequence[str]) -> list[Party]:

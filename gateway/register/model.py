@@ -56,6 +56,7 @@ class Party(Value, frozen=True, kw_only=True):
     address: str = ""
     capacity: Capacity = Capacity.FULL
     guardian: Party | None = None
+    birth_date: dt.date | None = None  # as stated, of somebody whose document does not tell it
 
     @property
     def key(self) -> tuple[str, str]:
@@ -146,6 +147,7 @@ class Right(Value, tag_field="right", frozen=True, kw_only=True):
     booked_at: dt.datetime
     booked_by: str
     note: str = ""  # FJ 附记, as the parties asked for it
+    reason: str = ""  # DJYY 登记原因, as they stated it
 
     @property
     def identity(self) -> str:

@@ -129,10 +129,10 @@ def states_of(state: UnitState, facts: Facts) -> tuple[StateFound, ...]:
 
 
 def is_minor(person: Party, now: dt.datetime) -> bool:
-    """Whether a resident's identity number says under 18 on the day of `now` in China (CC 17)."""
-    if person.id_kind is not IdKind.RESIDENT_ID:
+    """Whether somebody is under 18 on the day of `now` in China (CC 17), by the identity number, else as stated."""
+    born = birth_date(person.id_number) if person.id_kind is IdKind.RESIDENT_ID else person.birth_date
+    if born is None:
         return False
-    born = birth_date(person.id_number)
     today = now.astimezone(CHINA).date()
     # One born on 29 February comes of age on 1 March of a common year: tuples compare so.
     comes_of_age = (born.year + MAJORITY_YEARS, born.month, born.day)

@@ -25,7 +25,8 @@ from gateway.config import Limits
 from gateway.pb.diya.v1 import acts_pb2, envelope_pb2, terms_pb2
 from gateway.register.authority import KeyRole
 from gateway.register.model import Party
-from gateway.rpc.decode import decode_act, decode_manifest, decode_parties
+from gateway.rpc.decode import check_files, decode_act, decode_manifest, decode_parties
+from gateway.rpc.decode_fields import positions
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import split_name
@@ -96,6 +97,19 @@ class Filed:
         wrong.refuse_if_any()
         return tuple(self.parties[party] for party in ids)
 
+    def steps(self, numbers: Iterable[int], path: str = "operations") -> tuple[int, ...]:
+        """Positions of operations of the terms, each once. Raises MalformedRequest for one that they do not have."""
+        wrong = Violations()
+        positions(numbers, len(self.manifest.terms.operations), path, wrong)
+        wrong.refuse_if_any()
+        return tuple(dict.fromkeys(numbers))
+
+    def check_files(self, files: Iterable[FileReference]) -> None:
+        """Papers that an act brings are for operations and parties that the terms have. Raises MalformedRequest."""
+        wrong = Violations()
+        check_files(files, len(self.manifest.terms.operations), self.parties, wrong)
+        wrong.refuse_if_any()
+
 
 @dataclass(frozen=True, slots=True)
 class SignedAct:
@@ -146,6 +160,7 @@ class Acts:
         def verified() -> Command:
             signed = self._verify(request, kind, registry, caller, settings, trust)
             try:
+                filed.check_files(signed.common["files"])
                 act = read(signed, filed)
             except MalformedRequest as error:
                 if may_see(settings, caller.id, filed.row):

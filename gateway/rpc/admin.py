@@ -356,21 +356,32 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
     # -- reading -----------------------------------------------------------------------------------------
 
     async def GetProfile(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """The profile and the rule set in force."""
+        """The profile in force, of a version, or of an instant; and the rule set that was in force with it."""
         registry = registry_in(request.parent)
-        settings = self._settings(registry)
-        assert settings.profile is not None  # _settings refuses a registry without one
-        if request.version not in (0, settings.profile.version):
+        self._settings(registry)  # refuses a registry without a profile
+        if request.version and request.HasField("as_of"):
             raise malformed(
-                "version",
-                f"只提供现行版本 {settings.profile.version}；以往版本见账本",
-                f"only the version in force, {settings.profile.version}, is given; the ledger has the others",
+                "as_of", "version 与 as_of 只填其一", "goes without a version, and a version without it"
             )
+        profiles = await self._queries.setting_versions(registry, "profile")
+        rules = await self._queries.setting_versions(registry, "rules")
+        if request.HasField("as_of"):
+            until = request.as_of.ToDatetime(dt.UTC)
+            profiles = [one for one in profiles if one[0] <= until]
+            rules = [one for one in rules if one[0] <= until]
+        if request.version:
+            profiles = [one for one in profiles if one[1].value.version == request.version]
+            rules = [one for one in rules if profiles and one[1].entry_index <= profiles[-1][1].entry_index]
+        if not profiles:
+            field = "version" if request.version else "as_of"
+            raise malformed(field, "当时没有该地方配置", "names a version, or an instant, without a profile")
+        since, profile = profiles[-1]
         return _pb.GetProfileResponse(
-            profile=wires.encode_profile(settings.profile),
-            rule_set=wires.encode_rules(settings.rules) if settings.rules else None,
-            index=await self._queries.setting_index(registry, "profile"),
+            profile=wires.encode_profile(profile.value),
+            rule_set=wires.encode_rules(rules[-1][1].value) if rules else None,
+            index=profile.entry_index,
             rules=wires.encode_rule_catalogue(),
+            in_force_from=encode.timestamp(since),
         )
 
     async def GetAuditors(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

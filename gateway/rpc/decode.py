@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -32,6 +33,8 @@ FILES_MAX = 200
 SECTIONS_MAX = 20
 PAPERS_TO_COME_MAX = 50
 
+_PHONE = re.compile(r"\+?[0-9]{3,20}")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 
 
@@ -64,10 +67,12 @@ def decode_manifest(payload: bytes, kind: Kind) -> Manifest:
     terms = _terms(terms_wire, units, parties, kind, wrong)
     evidence = DealReader("evidence", units, parties, wrong).evidence(wire.evidence)
     files = _files(wire, wrong)
+    check_files(files, len(terms_wire.operations), parties, wrong)
     sections = tuple(
         SectionReference(name=s.name, sha256=s.sha256.hex(), readers=tuple(s.readers)) for s in wire.sections
     )
     read.limit(len(sections), SECTIONS_MAX, "sections", wrong)
+    _contacts(wire.contacts, wrong)
     read.limit(len(wire.papers_to_come), PAPERS_TO_COME_MAX, "papers_to_come", wrong)
     wrong.refuse_if_any()
     assert header is not None  # a missing one left a violation
@@ -182,10 +187,33 @@ def _files(wire: Any, wrong: Violations) -> tuple[FileReference, ...]:
                 size_bytes=reference.size_bytes,
                 paper_code=reference.paper_code,
                 readers=tuple(reference.readers),
-                operations=tuple(reference.operations),
+                operations=tuple(dict.fromkeys(reference.operations)),
+                parties=tuple(dict.fromkeys(reference.parties)),
             )
         )
     return tuple(found)
+
+
+def check_files(
+    files: Iterable[FileReference], operations: int, parties: read.Parties, wrong: Violations
+) -> None:
+    """Papers are for operations and parties that the terms have."""
+    for number, file in enumerate(files):
+        read.positions(file.operations, operations, f"files[{number}].operations", wrong)
+        for place, party in enumerate(file.parties):
+            read.party(party, parties, f"files[{number}].parties[{place}]", wrong)
+
+
+def _contacts(wires: Iterable[envelope_pb2.Contact], wrong: Violations) -> None:
+    """Whom the authority may call: it finds them in the manifest, and nothing here rests on them."""
+    for number, wire in enumerate(wires):
+        path = f"contacts[{number}]"
+        if not wire.name.strip():
+            wrong.add(path + ".name", "必填", "is required")
+        if wire.phone and not _PHONE.fullmatch(wire.phone):
+            wrong.add(path + ".phone", "须为数字，可以 + 开头", "has digits, with an optional leading +")
+        if wire.email and not _EMAIL.fullmatch(wire.email):
+            wrong.add(path + ".email", "不是电子邮件地址", "is no e-mail address")
 
 
 # -- terms ---------------------------------------------------------------------------------------------------------
@@ -269,6 +297,9 @@ def person(wire: common_pb2.Person, path: str, wrong: Violations) -> m.Party | N
         return None
     reason = {"RESIDENT_ID": "CITIZEN_ID_MALFORMED", "USCC": "USCC_MALFORMED"}.get(id_kind, "FIELD_INVALID")
     guardian = person(wire.guardian, path + ".guardian", wrong) if wire.HasField("guardian") else None
+    legal = id_kind in ("USCC", "ORG_CODE")
+    if (wire.type == codes_pb2.HOLDER_TYPE_PERSON) is legal and wire.type:
+        wrong.add(path + ".type", "权利人类型与证件种类不符", "does not go with the kind of document")
     canonical: m.Party | None = None
     with wrong.at(path + ".identity.number", reason):
         canonical = canonical_party(
@@ -281,6 +312,7 @@ def person(wire: common_pb2.Person, path: str, wrong: Violations) -> m.Party | N
                 address=wire.address,
                 capacity=m.Capacity(read.enum_name(codes_pb2.Capacity, wire.capacity, "CAPACITY_") or "FULL"),
                 guardian=guardian,
+                birth_date=read.date(wire, "birth_date", path, wrong, needed=False),
             )
         )
     return canonical  # noqa: RET504  None where the block noted a violation
@@ -308,6 +340,7 @@ def _powers(
                     unit_codes=_power_units(power, path, wrong),
                     valid_until=read.date(power, "valid_until", path, wrong, needed=False),
                     form=ops.PowerForm(form),
+                    notary=power.notary.strip(),
                     deed_no=power.deed_number,
                     revoked=power.HasField("revoked_at"),
                     agency=power.agency.strip(),

@@ -134,6 +134,11 @@ class DealReader:
             method = read.enum_name(common_pb2.IdentityCheckMethod, wire.method, "IDENTITY_CHECK_METHOD_")
             read.required(method, path + ".method", self._wrong)
             checked = read.instant(wire, "checked_at", path, self._wrong)
+            result = read.enum_name(common_pb2.IdentityCheckResult, wire.result, "IDENTITY_CHECK_RESULT_")
+            read.required(result, path + ".result", self._wrong)
+            read.required(wire.provider.strip(), path + ".provider", self._wrong)
+            if len(wire.evidence_sha256) not in (0, 32):
+                self._wrong.add(path + ".evidence_sha256", "必须是 32 字节", "must be 32 bytes")
             if person is None:
                 continue
             found.append(
@@ -141,7 +146,7 @@ class DealReader:
                     person_id_number=person.id_number,
                     method=method,
                     provider=wire.provider,
-                    passed=wire.result == common_pb2.IDENTITY_CHECK_RESULT_PASSED,
+                    passed=result == "PASSED",
                     checked_at=checked or _NO_INSTANT,
                     evidence_sha256=wire.evidence_sha256.hex(),
                 )

@@ -181,6 +181,15 @@ def named(
     return people
 
 
+def positions(numbers: Iterable[int], count: int, path: str, wrong: Violations) -> None:
+    """Note each position that no operation of the terms has."""
+    for number, position in enumerate(numbers):
+        if not 0 <= position < count:
+            wrong.add(
+                f"{path}[{number}]", f"须在 0 至 {count - 1} 之间", f"must lie between 0 and {count - 1}"
+            )
+
+
 def enum_names(enum: Any, numbers: Iterable[int], prefix: str, path: str) -> list[str]:
     """Names of the values of a list's filter. Raises MalformedRequest for one that the contract does not have."""
     wrong = Violations()

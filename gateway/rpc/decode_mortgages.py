@@ -199,6 +199,8 @@ def mortgage_content(
         ),
         collateral_kind=_collateral(parts, content, path, construction=construction is not None),
         contract_number=content.mortgage_contract_number,
+        loan_contract_number=content.principal_contract_number,
+        area=content.area_m2_hundredths or None,
         existing_claim_fen=existing[0] if existing else None,
         agreed_rank=content.agreed_rank or None,
         titles=parts.titles(units),

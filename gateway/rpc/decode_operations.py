@@ -80,6 +80,7 @@ def read_operation(
         operation,
         applicants=parts.named(wire.applicants, path + ".applicants", needed=False),
         consenters=parts.named(wire.consenters, path + ".consenters", needed=False),
+        reason=parts.text(wire.reason, path + ".reason"),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from gateway.cases.stated import Declaration, DeclarationKind, StatedUnit
+from gateway.cases.stated import Declaration, DeclarationKind, StatedParty, StatedUnit
 from gateway.cases.terms import AnyOperation
 from gateway.pb.diya.v1 import envelope_pb2, terms_pb2
-from gateway.register.identifiers import IdentifierError, normalise_unit_code
+from gateway.register.identifiers import IdentifierError, normalise_unit_code, normalise_uscc
 from gateway.rpc import decode_fields as read
 from gateway.rpc.violations import Violations
 
@@ -26,6 +26,7 @@ def stated(
     note = wire.note.strip()
     _text(note, NOTE_CHARACTERS_MAX, "terms.note", wrong)
     return {
+        "parties": _parties(wire.parties, parties, wrong),
         "stated_units": _units(wire.units, operations, wrong),
         "declarations": _declarations(wire.declarations, parties, wrong),
         "separate_certificates": wire.separate_certificates,
@@ -62,6 +63,34 @@ def _units(
         _text(wire.location, LOCATION_CHARACTERS_MAX, path + ".location", wrong)
         units.append(StatedUnit(unit_code=code, location=wire.location.strip()))
     return tuple(units)
+
+
+def _parties(
+    wires: Sequence[terms_pb2.Party], parties: read.Parties, wrong: Violations
+) -> tuple[StatedParty, ...]:
+    """Who the parties are, and the branch that acts for an institution."""
+    found = []
+    for number, wire in enumerate(wires):
+        person = parties.get(wire.id)
+        if person is None:
+            continue  # noted where the parties are read
+        path = f"terms.parties[{number}].acting_institution"
+        acting = ""
+        if wire.acting_institution:
+            with wrong.at(path, "USCC_MALFORMED"):
+                acting = normalise_uscc(wire.acting_institution)
+            if not person.is_institution:
+                wrong.add(path, "自然人没有申请网点", "belongs to an institution alone")
+        stated_capacity = person.is_institution or bool(wire.person.capacity)
+        found.append(
+            StatedParty(
+                id=wire.id,
+                person=person,
+                acting_institution=acting,
+                has_capacity_stated=stated_capacity,
+            )
+        )
+    return tuple(found)
 
 
 def _declarations(

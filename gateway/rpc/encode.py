@@ -232,6 +232,7 @@ def file_reference(value: FileReference) -> envelope_pb2.FileReference:
         paper_code=value.paper_code,
         readers=value.readers,
         operations=value.operations,
+        parties=value.parties,
     )
 
 

@@ -303,6 +303,7 @@ def _booking(right: m.AnyRight, *, whole: bool) -> register_pb2.Booking:
         booked_at=timestamp(right.booked_at),
         booked_by=right.booked_by,
         note=right.note if whole else "",
+        reason=right.reason,
     )
 
 

@@ -21,7 +21,7 @@ from gateway.applications.party import (
 )
 from gateway.cases.model import Application, ConsentKind, State
 from gateway.config import Limits
-from gateway.kinds.deal import old_mortgagees
+from gateway.kinds.gating import silent_on_payoff
 from gateway.pb.diya.v1 import (
     acts_pb2,
     common_pb2,
@@ -174,13 +174,10 @@ def _read_join(signed: SignedAct, filed: Filed) -> Join:
     wire = signed.wire
     if not wire.parties:
         raise malformed("parties", "必填", "is required")
-    count = len(filed.manifest.terms.operations)
-    if any(not 0 <= number < count for number in wire.operations):
-        raise malformed("operations", f"须在 0 至 {count - 1} 之间", f"must lie between 0 and {count - 1}")
     return Join(
         **signed.common,
         parties=filed.named(wire.parties, "parties"),
-        operations=tuple(dict.fromkeys(wire.operations)),
+        operations=filed.steps(wire.operations),
         evidence=decode_evidence(wire.evidence, filed.terms),
     )
 
@@ -194,7 +191,12 @@ def _read_consent(signed: SignedAct, filed: Filed) -> Consent:
         raise malformed("amount", "该事项须写明金额（分）", "is required for this kind, in fen")
     if kind in _WITH_DAY and not wire.HasField("happened_on"):
         raise malformed("happened_on", "该事项须写明日期", "is required for this kind")
-    return Consent(**signed.common, kind=kind, parties=filed.named(wire.parties, "parties"))
+    return Consent(
+        **signed.common,
+        kind=kind,
+        parties=filed.named(wire.parties, "parties"),
+        operations=filed.steps(wire.operations),
+    )
 
 
 def _read_decline(signed: SignedAct, filed: Filed) -> Decline:
@@ -242,7 +244,7 @@ def _awaited(filed: Filed, settings: Settings, own: Iterable[str]) -> list[findi
     """What is awaited from these institutions: to join, to consent, or to confirm a payoff."""
     row, terms = filed.row, filed.manifest.terms
     codes = _codes(settings, own)
-    consenters = {p.id_number for op in terms.operations for p in op.consenters}
+    consenters = {terms.acting_for(p) or p.id_number for op in terms.operations for p in op.consenters}
     if row.state is State.AWAITING_PARTIES:
         wanted = {
             code: finding_pb2.PARTY_ROLE_CONSENTER
@@ -251,21 +253,20 @@ def _awaited(filed: Filed, settings: Settings, own: Iterable[str]) -> list[findi
             for code in row.awaiting
         }
     else:
-        stated = {c.institution for c in row.consents if c.stands and c.kind is not ConsentKind.TO_TERMS}
         wanted = {
-            p.id_number: finding_pb2.PARTY_ROLE_PAYOFF
-            for p in old_mortgagees(terms)
-            if p.id_number not in stated
+            terms.acting_for(p) or p.id_number: finding_pb2.PARTY_ROLE_PAYOFF
+            for p in silent_on_payoff(row, terms, settings.institutions)
         }
     return [
         finding_pb2.PartyReference(
             party=party,
             name=person.name,
-            institution=common_pb2.InstitutionReference(uscc=person.id_number),
-            role=wanted[person.id_number],
+            institution=common_pb2.InstitutionReference(uscc=office),
+            role=wanted[office],
             paper_codes=filed.manifest.papers_to_come if row.state is State.AWAITING_PARTIES else (),
             expires_at=encode.timestamp(row.due_at),
         )
         for party, person in filed.parties.items()
-        if person.is_institution and person.id_number in codes and person.id_number in wanted
+        for office in dict.fromkeys((terms.acting_for(person), person.id_number))
+        if person.is_institution and office in codes and office in wanted
     ]

@@ -8,8 +8,8 @@ from typing import Final
 
 from gateway.applications.readiness import Wait, waits_of
 from gateway.cases.errors import ApplicationNotFound
-from gateway.cases.model import OPEN, Application, ConsentKind, State
-from gateway.kinds.deal import old_mortgagees
+from gateway.cases.model import OPEN, Application, State
+from gateway.kinds.gating import silent_on_payoff
 from gateway.kinds.payoff_deadline import owing
 from gateway.pb.diya.v1 import application_pb2, desk_service_pb2
 from gateway.register.model import Party
@@ -40,7 +40,7 @@ async def board_of(
             row,
             awaited=outcome.awaiting if outcome else (),
             findings=outcome.findings if outcome else (),
-            payoff_by=await _payoff_by(queries, row),
+            payoff_by=await _payoff_by(queries, settings, row),
             owes=await _owes(queries, row),
         )
         for number, wait in enumerate(waits):
@@ -55,7 +55,7 @@ def _parties_of(row: Application, settings: Settings) -> Iterable[str]:
     return (*row.institutions, *row.awaiting)
 
 
-async def _payoff_by(queries: Queries, row: Application) -> tuple[Party, ...]:
+async def _payoff_by(queries: Queries, settings: Settings, row: Application) -> tuple[Party, ...]:
     """The old mortgagees that have not spoken on the payoff of a case that waits for it."""
     if row.state is not State.AWAITING_PAYOFF:
         return ()
@@ -63,8 +63,7 @@ async def _payoff_by(queries: Queries, row: Application) -> tuple[Party, ...]:
         filed = await filed_of(queries, row)
     except ApplicationNotFound:
         return ()
-    spoken = {c.institution for c in row.consents if c.stands and c.kind is not ConsentKind.TO_TERMS}
-    return tuple(p for p in old_mortgagees(filed.manifest.terms) if p.id_number not in spoken)
+    return silent_on_payoff(row, filed.manifest.terms, settings.institutions)
 
 
 async def _owes(queries: Queries, row: Application) -> tuple[Party, ...]:

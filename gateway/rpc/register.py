@@ -117,7 +117,7 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
 
     async def GetUnit(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """A unit with everything that lies on it, as far as the caller's basis reaches."""
-        purpose = purpose_of(request, needed=False)
+        purpose = purpose_of(request, needed=request.WhichOneof("basis") == "instrument")
         registry, view = await self._look(request, "unit read")
         caller = caller_now.get()
         look = self._as_look(registry, view.state.unit.unit_code, request, purpose)
@@ -236,7 +236,10 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         look = Look(
             registry=registry,
             reader=self._reader(
-                registry, "instrument" if caller.kind is not CallerKind.REGISTRAR else "", purpose
+                registry,
+                "instrument" if caller.kind is not CallerKind.REGISTRAR else "",
+                purpose,
+                request.instrument.strip(),
             ),
             ground=request.instrument,
             unit_code="",
@@ -275,12 +278,7 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
                 "按人查询限于登记人员和人民法院等有权机关",
                 "a search by person is for registrars, courts and other authorities that the law names",
             )
-        if not 0 < len(request.instrument.strip()) <= INSTRUMENT_CHARACTERS_MAX:
-            raise malformed(
-                "instrument",
-                f"须写明协助查询文书号，1 至 {INSTRUMENT_CHARACTERS_MAX} 字",
-                f"the number of the instrument has 1 to {INSTRUMENT_CHARACTERS_MAX} characters",
-            )
+        _check_instrument(request)
 
     def _as_look(self, registry: str, unit_code: str, request: Any, purpose: str) -> Look:
         """A look that was granted, as it is recorded."""
@@ -288,13 +286,13 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         ground = getattr(request, basis) if basis else ""
         return Look(
             registry=registry,
-            reader=self._reader(registry, basis or "", purpose),
+            reader=self._reader(registry, basis or "", purpose, getattr(request, "instrument", "").strip()),
             ground=ground.hex() if isinstance(ground, bytes) else ground,
             unit_code=unit_code,
             subject=self._queries.subject(registry, "unit", unit_code),
         )
 
-    def _reader(self, registry: str, basis: str, purpose: str) -> Reader:
+    def _reader(self, registry: str, basis: str, purpose: str, instrument: str = "") -> Reader:
         """Who looks, by its present name."""
         caller = caller_now.get()
         settings = self._sequencer.settings(registry)
@@ -310,6 +308,7 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
             name=name,
             basis=basis or "registrar",
             purpose=purpose,
+            instrument=instrument,
         )
 
     async def _has_basis(self, registry: str, view: UnitView, request: Any, caller: Caller) -> bool:
@@ -320,6 +319,8 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         which = request.WhichOneof("basis")
         if institution is None:
             return False
+        if which == "instrument":  # IR 27: a court, for what it has to do
+            return institution.kind is InstitutionKind.COURT
         if which == "own_right":
             return any(
                 isinstance(right, Mortgage | PreNotice)
@@ -414,6 +415,18 @@ def _check_form(request: Any, caller: Caller) -> None:
         raise _not_found()
     if which == "authorisation_sha256" and len(request.authorisation_sha256) != _DIGEST_BYTES:
         raise malformed(which, "必须是 32 字节", "must be 32 bytes")
+    if which == "instrument":
+        _check_instrument(request)
+
+
+def _check_instrument(request: Any) -> None:
+    """The paper by which a court asks, by its number. Raises MalformedRequest."""
+    if not 0 < len(request.instrument.strip()) <= INSTRUMENT_CHARACTERS_MAX:
+        raise malformed(
+            "instrument",
+            f"须写明协助查询文书号，1 至 {INSTRUMENT_CHARACTERS_MAX} 字",
+            f"the number of the instrument has 1 to {INSTRUMENT_CHARACTERS_MAX} characters",
+        )
 
 
 def _person_key(request: Any) -> str:
@@ -456,7 +469,8 @@ def _not_found() -> Refusal:
     return Refusal(
         "UNIT_NOT_FOUND",
         "没有该不动产单元，或者缺少查询依据；查询依据为下列之一：本机构在该单元上的抵押权或者预告登记的证明号、"
-        "本机构在该单元上的在办申请、权利人签名的授权书",
+        "本机构在该单元上的在办申请、权利人签名的授权书；人民法院为协助查询文书",
         "no such unit, or no basis to read it; a basis is one of: the number of the proof of your own live mortgage "
-        "or pre-notice on it, your own open application on it, the owner's signed authorisation",
+        "or pre-notice on it, your own open application on it, the owner's signed authorisation; "
+        "of a court, its instrument",
     )

@@ -32,7 +32,7 @@ from gateway.storage.desk_reads import Day, read_day, read_portfolio
 from gateway.storage.history import cases_of_unit, open_counter_cases, right_history, rights_of_unit
 from gateway.storage.paging import make_token, read_token
 from gateway.storage.payout_reads import PayoutRecord, phases_of, read_payout, sealed_at
-from gateway.storage.settings import Settings
+from gateway.storage.settings import Settings, SettingVersion, load_versions
 from gateway.storage.statements import (
     ApplicationFilter,
     CertificateFilter,
@@ -708,6 +708,18 @@ class Queries:
         return await self.read(
             lambda connection: find_request(connection, registry, institution, request_id, None)
         )
+
+    async def setting_versions(self, registry: str, name: str) -> list[tuple[dt.datetime, SettingVersion]]:
+        """Every version of the profile or of the rule set (`rules`) with the instant of its entry, the first first."""
+
+        def work(connection: Connection) -> list[tuple[dt.datetime, SettingVersion]]:
+            ledger = self._ledger
+            return [
+                (ledger.read_entry(connection, registry, one.entry_index).parse().time, one)
+                for one in load_versions(connection, registry, name)
+            ]
+
+        return await self.read(work)
 
     async def setting_index(self, registry: str, name: str) -> int:
         """Index of the entry that set a setting (`profile`, `rules`, …); 0 when it was never set."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -90,6 +90,27 @@ def load_settings(connection: Connection, registry: str) -> Settings:
         registrars={r.registrar_id: r for r in registrars},
         **values,
     )
+
+
+class SettingVersion(NamedTuple):
+    """A setting as one entry set it."""
+
+    entry_index: int
+    value: Any
+
+
+def load_versions(connection: Connection, registry: str, name: str) -> list[SettingVersion]:
+    """Every version of the profile or of the rule set (`rules`), the first one first."""
+    table = t.setting_version
+    statement = (
+        select(table.c.entry_index, table.c.body)
+        .where(table.c.registry == registry, table.c.name == name)
+        .order_by(table.c.entry_index)
+    )
+    return [
+        SettingVersion(index, msgspec.json.decode(body, type=_TYPES[name]))
+        for index, body in connection.execute(statement)
+    ]
 
 
 def _bodies(connection: Connection, table: Any, registry: str, kind: Any) -> list[Any]:

@@ -198,6 +198,16 @@ setting = Table(
     Column("entry_index", BigInteger, nullable=False),
 )
 
+#: Every version of profile and rule set, by the entry that set it: decisions keep the versions they were made under.
+setting_version = Table(
+    "setting_version",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("entry_index", BigInteger, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
 #: Looks into the register that found something. `subject` is a keyed hash of what was looked at.
 look = Table(
     "look",
@@ -291,6 +301,7 @@ VIEWS: tuple[Table, ...] = (
     institution,
     registrar,
     setting,
+    setting_version,
     look,
     person_right,
     feed,

@@ -570,7 +570,10 @@ class Working:
 
     def _setting(self, index: int, effect: Any) -> None:
         name, value = self.settings.named(effect)
-        self._put(t.setting, (name,), {"name": name, "body": _encode(value), "entry_index": index})
+        row = {"name": name, "body": _encode(value), "entry_index": index}
+        self._put(t.setting, (name,), row)
+        if isinstance(effect, fx.ProfileSet | fx.RuleSetSet):
+            self._insert(t.setting_version, (name, index), dict(row))
         self.settings = self.settings.with_setting(name, value)
 
 

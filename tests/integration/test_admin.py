@@ -305,6 +305,40 @@ async def test_profile_goes_up_by_one_version(spine: Spine, service: AdminServic
         await service.SetProfile(request_of(act, pb.SetProfileRequest), CONTEXT)
 
 
+async def test_profile_that_a_decision_was_made_under_is_still_told(
+    spine: Spine, service: AdminService
+) -> None:
+    """By its version, or as of an instant; with the rule set that was in force with it (decisions keep both)."""
+    first = await service.GetProfile(pb.GetProfileRequest(parent=PARENT), CONTEXT)
+    between = spine.clock() + dt.timedelta(seconds=1)
+    spine.clock.move(2)
+    act = acts.SetProfileAct(header=header(spine.clock()), profile=encode_profile(PROFILE))
+    act.profile.version, act.profile.source = 2, "规范（2026）"
+    act.profile.authority_code = REGISTRY_USCC
+    await service.SetProfile(request_of(act, pb.SetProfileRequest), CONTEXT)
+    rules = spine.sequencer.settings(REGISTRY).rules
+    assert rules is not None
+    later = acts.SetRuleSetAct(header=header(spine.clock()), rule_set=encode_rules(rules))
+    later.rule_set.version, later.rule_set.officer = 4, OFFICER
+    await service.SetRuleSet(request_of(later, pb.SetRuleSetRequest), CONTEXT)
+
+    async def told(**which: Any) -> Any:
+        return await service.GetProfile(pb.GetProfileRequest(parent=PARENT, **which), CONTEXT)
+
+    now = await told()
+    assert (now.profile.version, now.rule_set.version) == (2, 4)
+    for old in (await told(version=1), await told(as_of=between)):
+        assert (old.profile, old.rule_set, old.index) == (first.profile, first.rule_set, first.index)
+        assert old.in_force_from == first.in_force_from
+    assert (await told(version=2)).rule_set.version == 3
+    assert (await told(as_of=spine.clock())).rule_set.version == 4
+    before = first.in_force_from.ToDatetime(dt.UTC) - dt.timedelta(days=1)
+    for which in ({"version": 9}, {"as_of": before}, {"version": 1, "as_of": between}):
+        with pytest.raises(MalformedRequest) as refused:
+            await told(**which)
+        assert [v.path for v in refused.value.violations] == [[*which][-1]]
+
+
 async def test_rules_disabled_stop_every_decision_by_rule(spine: Spine, service: AdminService) -> None:
     """A disabled rule set leaves nothing for a rule to decide."""
     rules = spine.sequencer.settings(REGISTRY).rules

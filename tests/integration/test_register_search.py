@@ -184,3 +184,44 @@ async def test_search_is_recorded_whatever_it_finds(spine: Spine, service: Regis
         rows = connection.execute("SELECT person FROM person_right").fetchall()
     assert rows
     assert all(len(person) == 64 and OWNER.id_number not in person for (person,) in rows)
+
+
+# -- one unit, for a court -----------------------------------------------------------------------------------------
+
+
+async def look(service: RegisterService, **how: Any) -> Any:
+    """GetUnit on a court's instrument."""
+    request = {"instrument": INSTRUMENT, "purpose": "执行查控", **how}
+    return await service.GetUnit(pb.GetUnitRequest(name=f"{PARENT}/units/{UNIT}", **request), CONTEXT)
+
+
+async def test_court_reads_a_unit_on_its_instrument_and_others_numbers_are_masked(
+    service: RegisterService, spine: Spine
+) -> None:
+    """IR 27: its own basis, recorded like every look; what it does not hold itself it sees as anybody else does."""
+    with as_bank(COURT):
+        answer = await look(service)
+    [owner] = answer.unit_state.ownerships[0].owners
+    assert owner.person.name == OWNER.name
+    assert OWNER.id_number not in str(answer)
+    [recorded] = looks(spine)
+    assert recorded[:3] == ("UNIT", COURT, "instrument")
+
+
+@pytest.mark.parametrize(
+    ("how", "caller", "error"),
+    [
+        ({}, BANK_USCC, "UNIT_NOT_FOUND"),
+        ({"purpose": ""}, COURT, "purpose"),
+        ({"instrument": " "}, COURT, "instrument"),
+        ({"instrument": "长" * 101}, COURT, "instrument"),
+    ],
+    ids=["a-bank", "no-purpose", "no-number", "too-long"],
+)
+async def test_unit_is_read_on_an_instrument_by_a_court_that_says_why(
+    service: RegisterService, how: dict[str, str], caller: str, error: str
+) -> None:
+    """A bank's word that it is a court's instrument is no basis; a court names paper and purpose."""
+    with as_bank(caller), pytest.raises((Refusal, MalformedRequest)) as refused:
+        await look(service, **how)
+    assert error in str(refused.value) or error in getattr(refused.value, "reason", "")

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.oracle.blocks import RULE, cell
 from tests.oracle.days import last_day
-from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step
+from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step, signs_for
 from tests.oracle.register import booked, has_the_share, moved
 
 Found = set[tuple[str, str]]
@@ -106,8 +106,7 @@ def _who(
 ) -> None:
     """Whoever must apply, or is named as an applicant, has signed; else the case awaits it (handbook 3.6)."""
     wanted = applicants(step, flat) + (sorted(application["names"]) if number == 0 else [])
-    there = application["bound"] | ({"K"} if "G" in application["bound"] else set())  # G signs for K too
-    told["awaited"] |= {one for one in wanted if one not in there}
+    told["awaited"] |= {signer for one in wanted if (signer := signs_for(one)) not in application["bound"]}
 
 
 def _guardians(
@@ -117,14 +116,12 @@ def _guardians(
     application: dict[str, Any],
     told: dict[str, Any],
 ) -> None:
-    """A ward that buys applies by its guardian, who proves to be one (RD 11); what it has is the table's question."""
+    """The guardian of a ward that buys proves to be one (RD 11); what the ward has is the table's question."""
     has = set(flat["owners"])
     if "notice" in step:
         has.add(flat["notices"][step["notice"]]["holder"])
     for _ in (set(applicants(step, flat)) & set(register["wards"])) - has:
         told["person"] = True
-        if "G" not in application["bound"]:
-            told["awaited"].add("G")
         if "G" not in application["consents"].get("GUARDIAN", set()):
             told["bars"].add(("N-INCOMPLETE", ""))
 
@@ -468,7 +465,10 @@ def _consent(
         case "WARD":
             told["person"] = True
             guardian = {"G"}
-            if guardian - application["bound"] or guardian - consents.get("GUARDIAN", set()):
+            comes = (
+                whom in joined or "G" in application["bound"]
+            )  # a ward who applies does so by its guardian
+            if not comes or guardian - consents.get("GUARDIAN", set()):
                 bars.add(("", "R-GUARDIAN"))
 
 

@@ -35,6 +35,11 @@ def applicants(step: dict[str, Any], flat: dict[str, Any]) -> list[str]:
     raise KeyError(step["op"])
 
 
+def signs_for(one: str) -> str:
+    """For the ward K its guardian G applies, whatever K has signed (CC 23, 34; RD 11)."""
+    return "G" if one == "K" else one
+
+
 def papers_of_step(step: dict[str, Any], flat: dict[str, Any]) -> dict[str, set[str]]:  # noqa: C901 - one case a step
     """Code → who must sign it; the forms of natural persons come beside (`papers`)."""
     old = flat["mortgages"].get(step.get("mortgage"))

@@ -150,7 +150,7 @@ class City:
             row = filed.row
             match row.state:
                 case State.AWAITING_PARTIES:
-                    missing = filed.application["wanted"] - filed.application["bound"]
+                    missing = filed.application["wanted"] - self.twin.applied(filed)
                     assert missing, f"{row.name} awaits nobody"
                     assert row.parties_expire_at, f"{row.name} would wait for ever"
                     assert row.parties_expire_at > self.twin.now

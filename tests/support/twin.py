@@ -40,7 +40,7 @@ from gateway.register.model import (
 )
 from gateway.register.reasons import finding
 from tests.oracle import law
-from tests.oracle.people import BANKS, natural
+from tests.oracle.people import BANKS, natural, signs_for
 from tests.support import cases as c
 from tests.support import deals as d
 from tests.support import twin_values as v
@@ -267,7 +267,8 @@ class Twin(Desk):
 
     def applied(self, filed: Filed) -> set[str]:
         """Applicants who have signed."""
-        return set(filed.application["wanted"] & filed.application["bound"])
+        bound = filed.application["bound"]
+        return {one for one in filed.application["wanted"] if signs_for(one) in bound}
 
     # -- afterwards -------------------------------------------------------------------------------------------------
 

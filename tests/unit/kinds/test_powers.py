@@ -28,6 +28,7 @@ def power(**changes: Any) -> PowerOfAttorney:
         unit_codes=(c.UNIT,),
         valid_until=dt.date(2026, 12, 31),
         form=PowerForm.NOTARISED,
+        notary="示例公证处",
         deed_no="(2026)澄证民内字第1号",
     )
     return replace(value, **changes)

@@ -178,10 +178,9 @@ def test_guardian_who_applies_and_states_the_benefit_goes_to_a_person(minors: st
     assert decision.outcome.state is State.ACCEPTED, decision.outcome.findings
 
 
-@pytest.mark.parametrize("how", [{"statement": False}, {"joins": False}], ids=["no-statement", "not-joining"])
-def test_guardian_who_does_not_is_told(how: dict[str, bool]) -> None:
+def test_guardian_who_states_no_benefit_is_told() -> None:
     """R-GUARDIAN as the rule of what is missing."""
-    decision = c.decide(c.world(c.unit_state(owners=(WARD,))), wards_case(**how))
+    decision = c.decide(c.world(c.unit_state(owners=(WARD,))), wards_case(statement=False))
     assert decision.outcome.result is Result.NOT_ACCEPTED
     assert "R-GUARDIAN" in {f.rule for f in decision.outcome.findings}
 
@@ -228,6 +227,13 @@ def test_child_that_buys_without_what_it_takes_is_told(
     decision = child_buys(here, buyer, without=without)
     assert decision.outcome.result is Result.NOT_ACCEPTED
     assert wanted in c.codes(decision)
+
+
+def test_guardian_who_has_not_signed_yet_is_awaited() -> None:
+    """Named in the terms as every applicant is: the case awaits the guardian, whatever the ward has signed."""
+    decision = c.decide(c.world(c.unit_state(owners=(WARD,))), wards_case(joins=False))
+    assert decision.outcome.result is Result.AWAITING_PARTIES
+    assert [a.name for a in decision.outcome.awaiting] == [GUARDIAN.name]
 
 
 def test_place_that_takes_no_wards_cases_bars_them() -> None:

@@ -171,11 +171,15 @@ class JoinAct(_message.Message):
 
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """当事人 · Ids of the parties of the terms for whom this institution joins."""
+        """当事人 · Ids of the parties of the terms for whom this institution joins: itself, or the institution whose branch it
+        is. A natural person applies by the signed form, never by a bank's Join (PERMISSION_DENIED).
+        """
 
     @_builtins.property
     def operations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """对应操作 · Positions of the operations joined, from 0. Empty means all in which the parties are applicants."""
+        """对应操作 · Positions of the operations joined, from 0: for these the party is bound, for others of its own it is still
+        awaited. Empty means all in which the parties are applicants.
+        """
 
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.FileReference]:
@@ -236,17 +240,22 @@ class ConsentAct(_message.Message):
 
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """当事人 · Ids of the parties of the terms for whom this institution speaks. May be empty for a holder of a
-        right on the unit who is no party.
+        """当事人 · Ids of the parties of the terms for whom this institution speaks: itself, or the institution whose branch it
+        is. May be empty for a holder of a right on the unit who is no party. A natural person consents by a signed paper,
+        never by a bank's act (PERMISSION_DENIED).
         """
 
     @_builtins.property
     def operations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """对应操作 · Positions of the operations meant, from 0. Empty means all."""
+        """对应操作 · Positions of the operations meant, from 0. Empty means all. A consent covers exactly the operations that it
+        names, a statement on the payoff exactly the releases.
+        """
 
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """金额 · Amount paid off, undertaken, paid out, held or released, in fen (分); for those kinds."""
+        """金额 · Amount paid off, undertaken, paid out, held or released, in fen (分); for those kinds, and then above zero. The
+        gateway moves and adds up no money: the other parties and the registrar read it.
+        """
 
     @_builtins.property
     def happened_on(self) -> _date_pb2.Date:
@@ -289,7 +298,7 @@ class DeclineAct(_message.Message):
     PARTIES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """原因 · Reason, free text."""
+    """原因 · Reason, free text. Kept as evidence: the registrar and the other institutions read it with the act."""
     @_builtins.property
     def header(self) -> _envelope_pb2.Header:
         """信头 · Header."""
@@ -300,7 +309,7 @@ class DeclineAct(_message.Message):
 
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """当事人 · Ids of the parties for whom this institution declines."""
+        """当事人 · Ids of the parties for whom this institution declines; a customer's "no" may be brought too, it binds nobody."""
 
     def __init__(
         self,
@@ -333,7 +342,7 @@ class RevokeAct(_message.Message):
     consent_digest: _builtins.bytes
     """被撤回的同意 · Payload digest (32 bytes) of the ConsentAct: SHA-256 of the PAE of its type and bytes."""
     reason: _builtins.str
-    """原因 · Reason, free text."""
+    """原因 · Reason, free text. Kept as evidence."""
     @_builtins.property
     def header(self) -> _envelope_pb2.Header:
         """信头 · Header."""
@@ -421,7 +430,7 @@ class WithdrawalAct(_message.Message):
     FILES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """原因 · Reason, free text."""
+    """原因 · Reason, free text. Kept as evidence."""
     @_builtins.property
     def header(self) -> _envelope_pb2.Header:
         """信头 · Header."""

@@ -11,6 +11,7 @@ from gateway.pb.diya.v1 import envelope_pb2 as _envelope_pb2
 from gateway.pb.diya.v1 import outcome_pb2 as _outcome_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
@@ -690,21 +691,27 @@ class GetProfileRequest(_message.Message):
 
     PARENT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """登记机构 · Parent, `registries/{registry}`."""
     version: _builtins.int
-    """版本 · The version that the caller takes for the one in force; FIELD_INVALID when it is not, with the one that is.
-    0 asks for whichever it is. Versions before it stand in the ledger alone, each in the entry that set it.
+    """版本 · Version of the profile, as decisions keep it in their entries; with it comes the rule set that was
+    in force when that version was set. 0 asks for the one in force.
     """
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """时点 · Instant (UTC) of which profile and rule set are asked; without a version."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         version: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "parent", b"parent", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -720,6 +727,7 @@ class GetProfileResponse(_message.Message):
     RULE_SET_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    IN_FORCE_FROM_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """最近变更序号 · Index of the ledger entry that set the profile."""
     @_builtins.property
@@ -728,11 +736,15 @@ class GetProfileResponse(_message.Message):
 
     @_builtins.property
     def rule_set(self) -> _authority_pb2.RuleSet:
-        """规则集 · The rule set in force; absent without one."""
+        """规则集 · The rule set in force with it; absent without one."""
 
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.Rule]:
         """规则目录 · Every rule that this gateway knows, with its words: what the ids of the rule set mean."""
+
+    @_builtins.property
+    def in_force_from(self) -> _timestamp_pb2.Timestamp:
+        """生效时间 · Instant of that entry (UTC): the profile was in force from then on."""
 
     def __init__(
         self,
@@ -741,10 +753,11 @@ class GetProfileResponse(_message.Message):
         rule_set: _authority_pb2.RuleSet | None = ...,
         index: _builtins.int = ...,
         rules: _abc.Iterable[_authority_pb2.Rule] | None = ...,
+        in_force_from: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "rule_set", b"rule_set"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["in_force_from", b"in_force_from", "profile", b"profile", "rule_set", b"rule_set"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "profile", b"profile", "rule_set", b"rule_set", "rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_force_from", b"in_force_from", "index", b"index", "profile", b"profile", "rule_set", b"rule_set", "rules", b"rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -219,8 +219,9 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetProfile(self, request, context):
-        """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-        PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
+        """查询地方配置 · The profile and the rule set in force, or those of a version or an instant, by which an earlier decision
+        was made. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
+        FIELD_INVALID (no such version, or none at that instant).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -91,8 +91,9 @@ class AdminServiceStub:
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]
-    """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
+    """查询地方配置 · The profile and the rule set in force, or those of a version or an instant, by which an earlier decision
+    was made. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
+    FIELD_INVALID (no such version, or none at that instant).
     """
     GetAuditors: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -168,8 +169,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     GetProfile: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetProfileRequest, _admin_service_pb2.GetProfileResponse]  # type: ignore[assignment]
-    """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-    PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
+    """查询地方配置 · The profile and the rule set in force, or those of a version or an instant, by which an earlier decision
+    was made. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
+    FIELD_INVALID (no such version, or none at that instant).
     """
     GetAuditors: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]  # type: ignore[assignment]
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
@@ -314,8 +316,9 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.GetProfileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetProfileResponse, _abc.Awaitable[_admin_service_pb2.GetProfileResponse]]:
-        """查询地方配置 · The profile and the rule set in force. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN,
-        PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID (another version).
+        """查询地方配置 · The profile and the rule set in force, or those of a version or an instant, by which an earlier decision
+        was made. Caller: an operator or a registrar. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
+        FIELD_INVALID (no such version, or none at that instant).
         """
 
     @_abc_1.abstractmethod

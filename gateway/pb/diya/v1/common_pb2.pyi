@@ -231,7 +231,7 @@ class Identity(_message.Message):
     card and of a USCC is tested; 15 and 18 digits of one resident identity card are one person.
     """
     issuer: _builtins.str
-    """发证机关 FZJG · Authority that issued the document, as printed."""
+    """发证机关 FZJG · Authority that issued the document, as printed. Kept as evidence."""
     def __init__(
         self,
         *,
@@ -268,7 +268,7 @@ class Person(_message.Message):
     name: _builtins.str
     """姓名或者名称 QLRMC · Name, as in the identity document."""
     type: _codes_pb2.HolderType.ValueType
-    """权利人类型 QLRLX · Kind of holder."""
+    """权利人类型 QLRLX · Kind of holder; PERSON goes with a document of a natural person, and with no other."""
     country: _builtins.str
     """国家或者地区 GJ · ISO 3166-1 alpha-2 code, such as "CN". Empty means CN."""
     phone: _builtins.str
@@ -276,24 +276,28 @@ class Person(_message.Message):
     address: _builtins.str
     """通讯地址 DZ · Postal address, free text."""
     email: _builtins.str
-    """电子邮件 DZYJ · E-mail address."""
+    """电子邮件 DZYJ · E-mail address. Kept as evidence."""
     capacity: _codes_pb2.Capacity.ValueType
-    """行为能力 · Capacity to act; for natural persons only."""
+    """行为能力 · Capacity to act; for natural persons only. Not stated: a registrar decides."""
     legal_representative: _builtins.str
-    """法定代表人 QLRFRMC · Legal representative or responsible person, of organisations."""
+    """法定代表人 QLRFRMC · Legal representative or responsible person, of organisations. Kept as evidence."""
     legal_representative_phone: _builtins.str
-    """法定代表人电话 QLRFRDH · Telephone of the legal representative."""
+    """法定代表人电话 QLRFRDH · Telephone of the legal representative. Kept as evidence."""
     @_builtins.property
     def identity(self) -> Global___Identity:
         """身份证件 · The document that identifies this person. Institutions state their USCC."""
 
     @_builtins.property
     def guardian(self) -> Global___Person:
-        """监护人 · Guardian, when capacity is limited or none."""
+        """监护人 · Guardian, when capacity is limited or none, or the person is under age: the guardian then signs the
+        application, and without one it is N-AUTHORISATION.
+        """
 
     @_builtins.property
     def birth_date(self) -> _date_pb2.Date:
-        """出生日期 · Date of birth, a day in China; needed for natural persons without a resident identity card."""
+        """出生日期 · Date of birth, a day in China, of a natural person without a resident identity card. It tells a minor; of
+        an adult it is no proof, and a registrar decides.
+        """
 
     def __init__(
         self,
@@ -333,7 +337,7 @@ class InstitutionReference(_message.Message):
     name: _builtins.str
     """名称 · Name, for people; never used to match."""
     kind: _codes_pb2.InstitutionKind.ValueType
-    """机构类别 · Kind, for people; the registered kind counts."""
+    """机构类别 · Kind, for people; the registered kind counts. Kept as evidence."""
     def __init__(
         self,
         *,
@@ -369,9 +373,9 @@ class CertificateReference(_message.Message):
     medium: Global___CertificateMedium.ValueType
     """介质 · Paper or electronic."""
     identifier: _builtins.str
-    """证照标识 · Identifier of the e-certificate, 1.2.156.3005.2.…; empty for paper."""
+    """证照标识 · Identifier of the e-certificate, 1.2.156.3005.2.…; empty for paper. Kept as evidence: the number counts."""
     print_serial: _builtins.str
-    """印刷序列号 QZYSXLH · Serial number printed on the paper."""
+    """印刷序列号 QZYSXLH · Serial number printed on the paper. Kept as evidence."""
     surrendered: _builtins.bool
     """已收回 · The paper was handed in."""
     declared_void: _builtins.bool
@@ -481,9 +485,9 @@ class PowerOfAttorney(_message.Message):
     form: Global___PowerOfAttorneyForm.ValueType
     """形式 · Form in which it was given."""
     notary: _builtins.str
-    """公证机构 · Notary or certifying body, as named in the deed."""
+    """公证机构 · Notary or certifying body, as named in the deed; needed with NOTARISED and CERTIFIED_ABROAD."""
     deed_number: _builtins.str
-    """公证书号 · Number of the deed."""
+    """公证书号 · Number of the deed; needed with NOTARISED and CERTIFIED_ABROAD."""
     agency: _builtins.str
     """代理机构 QLRDLJG · Agency that the agent works for, its name or USCC; empty when none. A registered institution is
     never its customer's agent on a plain power.

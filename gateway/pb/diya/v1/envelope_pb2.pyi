@@ -288,7 +288,9 @@ class Manifest(_message.Message):
 
     @_builtins.property
     def contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contact]:
-        """通知联系人 · Whom the authority may call about this case, and how."""
+        """通知联系人 · Whom the authority may call about this case, and how. Checked for form and read with the manifest by
+        whoever reads that; the gateway itself calls nobody.
+        """
 
     def __init__(
         self,
@@ -321,7 +323,7 @@ class Contact(_message.Message):
     PHONE_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """姓名 TZRXM · Name."""
+    """姓名 TZRXM · Name. Kept as evidence."""
     phone: _builtins.str
     """电话 TZRYDDH · Telephone, digits with an optional leading +."""
     email: _builtins.str
@@ -431,11 +433,15 @@ class FileReference(_message.Message):
 
     @_builtins.property
     def operations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """对应操作 · Positions of the operations it serves, from 0, in the order of the terms. Empty means all."""
+        """对应操作 · Positions of the operations it serves, from 0, in the order of the terms: to the others it is not there.
+        Empty means all.
+        """
 
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """对应当事人 · Ids of the parties it is about, for papers of one person (IDENTITY, AUTHORISATION, INQUIRY_RECORD)."""
+        """对应当事人 · Ids of the parties it is about, for papers of one person (IDENTITY, AUTHORISATION, INQUIRY_RECORD): a
+        signature on it counts for these alone, and a check or a power is proved for these alone. Empty means all.
+        """
 
     def __init__(
         self,

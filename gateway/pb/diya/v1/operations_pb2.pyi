@@ -208,7 +208,7 @@ class Operation(_message.Message):
     CORRECTION_FIELD_NUMBER: _builtins.int
     REISSUE_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """登记原因 DJYY · Reason, as it goes into the register row."""
+    """登记原因 DJYY · Reason, as it goes into the register row; stands on the form that is signed."""
     @_builtins.property
     def unit_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """不动产单元号 · Units that this step is about, 28 characters each. Empty means every unit of the terms."""
@@ -410,11 +410,13 @@ class MortgageContent(_message.Message):
     mortgages are equal only by such an agreement.
     """
     principal_contract_number: _builtins.str
-    """主债权合同编号 · Number of the loan contract."""
+    """主债权合同编号 · Number of the loan contract; stands on the form that is signed."""
     mortgage_contract_number: _builtins.str
     """抵押合同编号 · Number of the mortgage contract; may equal the loan contract's."""
     area_m2_hundredths: _builtins.int
-    """抵押面积 DYMJ · Mortgaged area, in hundredths of a square metre (0.01 m²); 0 means the whole unit."""
+    """抵押面积 DYMJ · Mortgaged area, in hundredths of a square metre (0.01 m²); 0 means the whole unit. Another area than
+    that of record of the units is C-MISMATCH.
+    """
     @_builtins.property
     def mortgagors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """抵押人 DYR · Mortgagors: ids of parties, at least one."""

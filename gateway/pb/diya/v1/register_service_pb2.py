@@ -30,7 +30,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64iya/v1/register_service.proto\x12\x07\x64iya.v1\x1a\x14\x64iya/v1/common.proto\x1a\x13\x64iya/v1/codes.proto\x1a\x15\x64iya/v1/finding.proto\x1a\x16\x64iya/v1/register.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n\x0eGetUnitRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x0f\n\x07purpose\x18\x05 \x01(\tB\x07\n\x05\x62\x61sis\"\x8f\x01\n\x13SuggestModesRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x0f\n\x07lenders\x18\x05 \x03(\tB\x07\n\x05\x62\x61sis\"\x84\x01\n\x14SuggestModesResponse\x12,\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x17.diya.v1.ModeSuggestion\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x01\n\x0eModeSuggestion\x12-\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.diya.v1.EncumberedTransferMode\x12\x0c\n\x04\x66its\x18\x02 \x01(\x08\x12!\n\x07reasons\x18\x03 \x03(\x0b\x32\x10.diya.v1.Finding\x12 \n\x06needed\x18\x04 \x03(\x0b\x32\x10.diya.v1.Finding\x12\"\n\x08\x63\x61utions\x18\x05 \x03(\x0b\x32\x10.diya.v1.Finding\x12\'\n\x06phases\x18\x06 \x03(\x0b\x32\x17.diya.v1.SuggestedPhase\"\xa0\x01\n\x0eSuggestedPhase\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12%\n\x05steps\x18\x02 \x03(\x0b\x32\x16.diya.v1.SuggestedStep\x12\'\n\x06papers\x18\x03 \x03(\x0b\x32\x17.diya.v1.SuggestedPaper\x12\r\n\x05gates\x18\x04 \x03(\t\x12\x1f\n\x05taxes\x18\x05 \x03(\x0e\x32\x10.diya.v1.TaxKind\"\xa2\x01\n\rSuggestedStep\x12)\n\toperation\x18\x01 \x01(\x0e\x32\x16.diya.v1.OperationKind\x12\x0c\n\x04step\x18\x02 \x01(\t\x12/\n\napplicants\x18\x03 \x03(\x0b\x32\x1b.diya.v1.SuggestedApplicant\x12\'\n\x06papers\x18\x04 \x03(\x0b\x32\x17.diya.v1.SuggestedPaper\"U\n\x12SuggestedApplicant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07role_zh\x18\x02 \x01(\t\x12\x0f\n\x07role_en\x18\x03 \x01(\t\x12\x0f\n\x07\x61rticle\x18\x04 \x01(\t\"h\n\x0eSuggestedPaper\x12\x12\n\npaper_code\x18\x01 \x01(\t\x12\x0f\n\x07name_zh\x18\x02 \x01(\t\x12\x0f\n\x07name_en\x18\x03 \x01(\t\x12\x0f\n\x07\x61rticle\x18\x04 \x01(\t\x12\x0f\n\x07signers\x18\x05 \x03(\t\"\x91\x01\n\x0fGetUnitResponse\x12&\n\nunit_state\x18\x01 \x01(\x0b\x32\x12.diya.v1.UnitState\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x04 \x01(\x03\"\x93\x01\n\x11GetExtractRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x15\n\x07purpose\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x42\x07\n\x05\x62\x61sis\"\x99\x01\n\x12GetExtractResponse\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x13\n\x0b\x61s_of_index\x18\x04 \x01(\x03\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x06 \x01(\x03\"\x80\x01\n\x12SearchUnitsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08identity\x18\x02 \x01(\x0b\x32\x11.diya.v1.IdentityB\x04\xe2\x41\x01\x02\x12\x12\n\ninstrument\x18\x03 \x01(\t\x12\x15\n\x07purpose\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"\x92\x01\n\x13SearchUnitsResponse\x12#\n\x06rights\x18\x01 \x03(\x0b\x32\x13.diya.v1.FoundRight\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x04 \x01(\x03\"}\n\nFoundRight\x12\x11\n\tunit_code\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x10\n\x08right_id\x18\x04 \x01(\t\x12\x1a\n\x12\x63\x65rtificate_number\x18\x05 \x01(\t\x12\x0e\n\x06seized\x18\x06 \x01(\x08\x32\xad\x02\n\x0fRegisterService\x12<\n\x07GetUnit\x12\x17.diya.v1.GetUnitRequest\x1a\x18.diya.v1.GetUnitResponse\x12\x45\n\nGetExtract\x12\x1a.diya.v1.GetExtractRequest\x1a\x1b.diya.v1.GetExtractResponse\x12H\n\x0bSearchUnits\x12\x1b.diya.v1.SearchUnitsRequest\x1a\x1c.diya.v1.SearchUnitsResponse\x12K\n\x0cSuggestModes\x12\x1c.diya.v1.SuggestModesRequest\x1a\x1d.diya.v1.SuggestModesResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64iya/v1/register_service.proto\x12\x07\x64iya.v1\x1a\x14\x64iya/v1/common.proto\x1a\x13\x64iya/v1/codes.proto\x1a\x15\x64iya/v1/finding.proto\x1a\x16\x64iya/v1/register.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x0eGetUnitRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x14\n\ninstrument\x18\x06 \x01(\tH\x00\x12\x0f\n\x07purpose\x18\x05 \x01(\tB\x07\n\x05\x62\x61sis\"\x8f\x01\n\x13SuggestModesRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x0f\n\x07lenders\x18\x05 \x03(\tB\x07\n\x05\x62\x61sis\"\x84\x01\n\x14SuggestModesResponse\x12,\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x17.diya.v1.ModeSuggestion\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x01\n\x0eModeSuggestion\x12-\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.diya.v1.EncumberedTransferMode\x12\x0c\n\x04\x66its\x18\x02 \x01(\x08\x12!\n\x07reasons\x18\x03 \x03(\x0b\x32\x10.diya.v1.Finding\x12 \n\x06needed\x18\x04 \x03(\x0b\x32\x10.diya.v1.Finding\x12\"\n\x08\x63\x61utions\x18\x05 \x03(\x0b\x32\x10.diya.v1.Finding\x12\'\n\x06phases\x18\x06 \x03(\x0b\x32\x17.diya.v1.SuggestedPhase\"\xa0\x01\n\x0eSuggestedPhase\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12%\n\x05steps\x18\x02 \x03(\x0b\x32\x16.diya.v1.SuggestedStep\x12\'\n\x06papers\x18\x03 \x03(\x0b\x32\x17.diya.v1.SuggestedPaper\x12\r\n\x05gates\x18\x04 \x03(\t\x12\x1f\n\x05taxes\x18\x05 \x03(\x0e\x32\x10.diya.v1.TaxKind\"\xa2\x01\n\rSuggestedStep\x12)\n\toperation\x18\x01 \x01(\x0e\x32\x16.diya.v1.OperationKind\x12\x0c\n\x04step\x18\x02 \x01(\t\x12/\n\napplicants\x18\x03 \x03(\x0b\x32\x1b.diya.v1.SuggestedApplicant\x12\'\n\x06papers\x18\x04 \x03(\x0b\x32\x17.diya.v1.SuggestedPaper\"U\n\x12SuggestedApplicant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07role_zh\x18\x02 \x01(\t\x12\x0f\n\x07role_en\x18\x03 \x01(\t\x12\x0f\n\x07\x61rticle\x18\x04 \x01(\t\"h\n\x0eSuggestedPaper\x12\x12\n\npaper_code\x18\x01 \x01(\t\x12\x0f\n\x07name_zh\x18\x02 \x01(\t\x12\x0f\n\x07name_en\x18\x03 \x01(\t\x12\x0f\n\x07\x61rticle\x18\x04 \x01(\t\x12\x0f\n\x07signers\x18\x05 \x03(\t\"\x91\x01\n\x0fGetUnitResponse\x12&\n\nunit_state\x18\x01 \x01(\x0b\x32\x12.diya.v1.UnitState\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x04 \x01(\x03\"\xa9\x01\n\x11GetExtractRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\town_right\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x61pplication\x18\x03 \x01(\tH\x00\x12\x1e\n\x14\x61uthorisation_sha256\x18\x04 \x01(\x0cH\x00\x12\x14\n\ninstrument\x18\x06 \x01(\tH\x00\x12\x15\n\x07purpose\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x42\x07\n\x05\x62\x61sis\"\x99\x01\n\x12GetExtractResponse\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x13\n\x0b\x61s_of_index\x18\x04 \x01(\x03\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x06 \x01(\x03\"\x80\x01\n\x12SearchUnitsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12)\n\x08identity\x18\x02 \x01(\x0b\x32\x11.diya.v1.IdentityB\x04\xe2\x41\x01\x02\x12\x12\n\ninstrument\x18\x03 \x01(\t\x12\x15\n\x07purpose\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"\x92\x01\n\x13SearchUnitsResponse\x12#\n\x06rights\x18\x01 \x03(\x0b\x32\x13.diya.v1.FoundRight\x12\x13\n\x0b\x61s_of_index\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erecorded_index\x18\x04 \x01(\x03\"}\n\nFoundRight\x12\x11\n\tunit_code\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x10\n\x08right_id\x18\x04 \x01(\t\x12\x1a\n\x12\x63\x65rtificate_number\x18\x05 \x01(\t\x12\x0e\n\x06seized\x18\x06 \x01(\x08\x32\xad\x02\n\x0fRegisterService\x12<\n\x07GetUnit\x12\x17.diya.v1.GetUnitRequest\x1a\x18.diya.v1.GetUnitResponse\x12\x45\n\nGetExtract\x12\x1a.diya.v1.GetExtractRequest\x1a\x1b.diya.v1.GetExtractResponse\x12H\n\x0bSearchUnits\x12\x1b.diya.v1.SearchUnitsRequest\x1a\x1c.diya.v1.SearchUnitsResponse\x12K\n\x0cSuggestModes\x12\x1c.diya.v1.SuggestModesRequest\x1a\x1d.diya.v1.SuggestModesResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,33 +53,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHUNITSREQUEST'].fields_by_name['purpose']._loaded_options = None
   _globals['_SEARCHUNITSREQUEST'].fields_by_name['purpose']._serialized_options = b'\342A\001\002'
   _globals['_GETUNITREQUEST']._serialized_start=200
-  _globals['_GETUNITREQUEST']._serialized_end=338
-  _globals['_SUGGESTMODESREQUEST']._serialized_start=341
-  _globals['_SUGGESTMODESREQUEST']._serialized_end=484
-  _globals['_SUGGESTMODESRESPONSE']._serialized_start=487
-  _globals['_SUGGESTMODESRESPONSE']._serialized_end=619
-  _globals['_MODESUGGESTION']._serialized_start=622
-  _globals['_MODESUGGESTION']._serialized_end=845
-  _globals['_SUGGESTEDPHASE']._serialized_start=848
-  _globals['_SUGGESTEDPHASE']._serialized_end=1008
-  _globals['_SUGGESTEDSTEP']._serialized_start=1011
-  _globals['_SUGGESTEDSTEP']._serialized_end=1173
-  _globals['_SUGGESTEDAPPLICANT']._serialized_start=1175
-  _globals['_SUGGESTEDAPPLICANT']._serialized_end=1260
-  _globals['_SUGGESTEDPAPER']._serialized_start=1262
-  _globals['_SUGGESTEDPAPER']._serialized_end=1366
-  _globals['_GETUNITRESPONSE']._serialized_start=1369
-  _globals['_GETUNITRESPONSE']._serialized_end=1514
-  _globals['_GETEXTRACTREQUEST']._serialized_start=1517
-  _globals['_GETEXTRACTREQUEST']._serialized_end=1664
-  _globals['_GETEXTRACTRESPONSE']._serialized_start=1667
-  _globals['_GETEXTRACTRESPONSE']._serialized_end=1820
-  _globals['_SEARCHUNITSREQUEST']._serialized_start=1823
-  _globals['_SEARCHUNITSREQUEST']._serialized_end=1951
-  _globals['_SEARCHUNITSRESPONSE']._serialized_start=1954
-  _globals['_SEARCHUNITSRESPONSE']._serialized_end=2100
-  _globals['_FOUNDRIGHT']._serialized_start=2102
-  _globals['_FOUNDRIGHT']._serialized_end=2227
-  _globals['_REGISTERSERVICE']._serialized_start=2230
-  _globals['_REGISTERSERVICE']._serialized_end=2531
+  _globals['_GETUNITREQUEST']._serialized_end=360
+  _globals['_SUGGESTMODESREQUEST']._serialized_start=363
+  _globals['_SUGGESTMODESREQUEST']._serialized_end=506
+  _globals['_SUGGESTMODESRESPONSE']._serialized_start=509
+  _globals['_SUGGESTMODESRESPONSE']._serialized_end=641
+  _globals['_MODESUGGESTION']._serialized_start=644
+  _globals['_MODESUGGESTION']._serialized_end=867
+  _globals['_SUGGESTEDPHASE']._serialized_start=870
+  _globals['_SUGGESTEDPHASE']._serialized_end=1030
+  _globals['_SUGGESTEDSTEP']._serialized_start=1033
+  _globals['_SUGGESTEDSTEP']._serialized_end=1195
+  _globals['_SUGGESTEDAPPLICANT']._serialized_start=1197
+  _globals['_SUGGESTEDAPPLICANT']._serialized_end=1282
+  _globals['_SUGGESTEDPAPER']._serialized_start=1284
+  _globals['_SUGGESTEDPAPER']._serialized_end=1388
+  _globals['_GETUNITRESPONSE']._serialized_start=1391
+  _globals['_GETUNITRESPONSE']._serialized_end=1536
+  _globals['_GETEXTRACTREQUEST']._serialized_start=1539
+  _globals['_GETEXTRACTREQUEST']._serialized_end=1708
+  _globals['_GETEXTRACTRESPONSE']._serialized_start=1711
+  _globals['_GETEXTRACTRESPONSE']._serialized_end=1864
+  _globals['_SEARCHUNITSREQUEST']._serialized_start=1867
+  _globals['_SEARCHUNITSREQUEST']._serialized_end=1995
+  _globals['_SEARCHUNITSRESPONSE']._serialized_start=1998
+  _globals['_SEARCHUNITSRESPONSE']._serialized_end=2144
+  _globals['_FOUNDRIGHT']._serialized_start=2146
+  _globals['_FOUNDRIGHT']._serialized_end=2271
+  _globals['_REGISTERSERVICE']._serialized_start=2274
+  _globals['_REGISTERSERVICE']._serialized_end=2575
 # @@protoc_insertion_point(module_scope)

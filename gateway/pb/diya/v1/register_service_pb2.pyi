@@ -33,6 +33,7 @@ class GetUnitRequest(_message.Message):
     OWN_RIGHT_FIELD_NUMBER: _builtins.int
     APPLICATION_FIELD_NUMBER: _builtins.int
     AUTHORISATION_SHA256_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """不动产单元 · Name, `registries/{registry}/units/{unit_code}`."""
@@ -44,8 +45,12 @@ class GetUnitRequest(_message.Message):
     """权利人授权 · SHA-256 (32 bytes) of a file that the caller uploaded: the owner's authorisation for this unit and
     this institution, signed by the owner.
     """
+    instrument: _builtins.str
+    """协助查询文书号 · Number of the instrument by which a court asks, 1 to 100 characters; a caller of kind COURT alone, and
+    with a purpose. Masked as for any other.
+    """
     purpose: _builtins.str
-    """查询目的 · Purpose, at most 200 characters; kept with the record of the look."""
+    """查询目的 · Purpose, at most 200 characters; kept with the record of the look. A court must state it."""
     def __init__(
         self,
         *,
@@ -53,13 +58,14 @@ class GetUnitRequest(_message.Message):
         own_right: _builtins.str = ...,
         application: _builtins.str = ...,
         authorisation_sha256: _builtins.bytes = ...,
+        instrument: _builtins.str = ...,
         purpose: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "own_right", b"own_right"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "instrument", b"instrument", "own_right", b"own_right"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "name", b"name", "own_right", b"own_right", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "instrument", b"instrument", "name", b"name", "own_right", b"own_right", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_basis: _TypeAlias = _typing.Literal["own_right", "application", "authorisation_sha256"]  # noqa: Y015
+    _WhichOneofReturnType_basis: _TypeAlias = _typing.Literal["own_right", "application", "authorisation_sha256", "instrument"]  # noqa: Y015
     _WhichOneofArgType_basis: _TypeAlias = _typing.Literal["basis", b"basis"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_basis) -> _WhichOneofReturnType_basis | None: ...
 
@@ -401,6 +407,7 @@ class GetExtractRequest(_message.Message):
     OWN_RIGHT_FIELD_NUMBER: _builtins.int
     APPLICATION_FIELD_NUMBER: _builtins.int
     AUTHORISATION_SHA256_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """不动产单元 · Name, `registries/{registry}/units/{unit_code}`."""
@@ -410,6 +417,10 @@ class GetExtractRequest(_message.Message):
     """本机构在办申请 · Name of an open application on the unit of which the caller is a party."""
     authorisation_sha256: _builtins.bytes
     """权利人授权 · SHA-256 (32 bytes) of the owner's authorisation that the caller uploaded."""
+    instrument: _builtins.str
+    """协助查询文书号 · Number of the instrument by which a court asks, 1 to 100 characters; a caller of kind COURT alone, and
+    with a purpose. Masked as for any other.
+    """
     purpose: _builtins.str
     """查询目的 · Purpose, 1 to 200 characters; printed on the extract."""
     def __init__(
@@ -419,13 +430,14 @@ class GetExtractRequest(_message.Message):
         own_right: _builtins.str = ...,
         application: _builtins.str = ...,
         authorisation_sha256: _builtins.bytes = ...,
+        instrument: _builtins.str = ...,
         purpose: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "own_right", b"own_right"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "instrument", b"instrument", "own_right", b"own_right"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "name", b"name", "own_right", b"own_right", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "authorisation_sha256", b"authorisation_sha256", "basis", b"basis", "instrument", b"instrument", "name", b"name", "own_right", b"own_right", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_basis: _TypeAlias = _typing.Literal["own_right", "application", "authorisation_sha256"]  # noqa: Y015
+    _WhichOneofReturnType_basis: _TypeAlias = _typing.Literal["own_right", "application", "authorisation_sha256", "instrument"]  # noqa: Y015
     _WhichOneofArgType_basis: _TypeAlias = _typing.Literal["basis", b"basis"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_basis) -> _WhichOneofReturnType_basis | None: ...
 

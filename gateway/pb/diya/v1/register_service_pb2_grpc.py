@@ -66,8 +66,8 @@ class RegisterServiceServicer:
     def GetUnit(self, request, context):
         """查询不动产单元 · A unit with everything that lies on it, at one ledger index. Caller: a registrar of the registry
         without a basis; an institution with one: a live mortgage or pre-notice of its own on the unit, its own open
-        application on it, or the owner's signed authorisation. What the basis does not cover is left out. An unknown
-        unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
+        application on it, or the owner's signed authorisation; a court with its instrument (IR 27). What the basis does not
+        cover is left out. An unknown unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
         PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

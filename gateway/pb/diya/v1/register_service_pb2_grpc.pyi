@@ -38,8 +38,8 @@ class RegisterServiceStub:
     GetUnit: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.GetUnitRequest, _register_service_pb2.GetUnitResponse]
     """查询不动产单元 · A unit with everything that lies on it, at one ledger index. Caller: a registrar of the registry
     without a basis; an institution with one: a live mortgage or pre-notice of its own on the unit, its own open
-    application on it, or the owner's signed authorisation. What the basis does not cover is left out. An unknown
-    unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
+    application on it, or the owner's signed authorisation; a court with its instrument (IR 27). What the basis does not
+    cover is left out. An unknown unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
     PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
     """
     GetExtract: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.GetExtractRequest, _register_service_pb2.GetExtractResponse]
@@ -74,8 +74,8 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     GetUnit: _aio.UnaryUnaryMultiCallable[_register_service_pb2.GetUnitRequest, _register_service_pb2.GetUnitResponse]  # type: ignore[assignment]
     """查询不动产单元 · A unit with everything that lies on it, at one ledger index. Caller: a registrar of the registry
     without a basis; an institution with one: a live mortgage or pre-notice of its own on the unit, its own open
-    application on it, or the owner's signed authorisation. What the basis does not cover is left out. An unknown
-    unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
+    application on it, or the owner's signed authorisation; a court with its instrument (IR 27). What the basis does not
+    cover is left out. An unknown unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
     PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
     """
     GetExtract: _aio.UnaryUnaryMultiCallable[_register_service_pb2.GetExtractRequest, _register_service_pb2.GetExtractResponse]  # type: ignore[assignment]
@@ -113,8 +113,8 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_register_service_pb2.GetUnitResponse, _abc.Awaitable[_register_service_pb2.GetUnitResponse]]:
         """查询不动产单元 · A unit with everything that lies on it, at one ledger index. Caller: a registrar of the registry
         without a basis; an institution with one: a live mortgage or pre-notice of its own on the unit, its own open
-        application on it, or the owner's signed authorisation. What the basis does not cover is left out. An unknown
-        unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
+        application on it, or the owner's signed authorisation; a court with its instrument (IR 27). What the basis does not
+        cover is left out. An unknown unit and a missing basis give the same answer. Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED,
         PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, QUOTA_EXCEEDED.
         """
 

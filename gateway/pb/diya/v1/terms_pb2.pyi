@@ -304,8 +304,9 @@ class Party(_message.Message):
     id: _builtins.str
     """当事人编号 · Id inside these terms, [a-z0-9-]{1,32}, such as "seller-1". Not a register key."""
     acting_institution: _builtins.str
-    """申请网点 · The branch that acts for this party, when the party is an institution: its own USCC. Empty
-    means that the party itself acts.
+    """申请网点 · The branch that acts for this party, when the party is an institution: its own USCC. The branch then sees
+    the case and its envelope (submission, Join, Consent) is the party's word, if the registry knows it as a branch of the
+    party (Institution.head_office); else N-AUTHORISATION. Empty means that the party itself acts, as it always may.
     """
     @_builtins.property
     def person(self) -> _common_pb2.Person:

@@ -1,0 +1,59 @@
+"""Whose word an institution's envelope is (handbook 1.3, 3.1).
+
+Its own, under its present or a former code; and, where the terms say so, that of the institution whose branch it is.
+That a branch is one the registry knows from its own directory (`Institution.head_office`), never from the terms alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.cases.terms import Terms
+from gateway.kinds.law import Case
+from gateway.register.authority import Institution
+from gateway.register.findings import Finding, Severity
+from gateway.register.model import Party
+from gateway.register.reasons import finding
+
+
+def speaks_for(code: str, party: Party, terms: Terms, institutions: Mapping[str, Institution]) -> bool:
+    """Whether what the institution `code` signs is this party's word."""
+    known = institutions.get(code)
+    if party.id_number == code or (known is not None and known.is_known_as(party.id_number)):
+        return True
+    return terms.acting_for(party) == code and is_branch_of(code, party, institutions)
+
+
+def is_branch_of(code: str, party: Party, institutions: Mapping[str, Institution]) -> bool:
+    """Whether the institution `code` is registered as a branch of this party."""
+    branch = institutions.get(code)
+    if branch is None or not branch.head_office:
+        return False
+    return branch.head_office == party.id_number or any(
+        i.is_known_as(branch.head_office) and i.is_known_as(party.id_number) for i in institutions.values()
+    )
+
+
+def office_of(party: Party, case: Case) -> str:
+    """Code of the institution whose act is awaited for this party; empty for a natural person."""
+    if not party.is_institution:
+        return ""
+    acting = case.manifest.terms.acting_for(party)
+    return acting if acting and is_branch_of(acting, party, case.institutions) else party.id_number
+
+
+def branch_findings(case: Case) -> list[Finding]:
+    """N-AUTHORISATION for each branch that the terms let act and that the registry does not know as one."""
+    return [
+        finding(
+            "N-AUTHORISATION",
+            Severity.BLOCKS,
+            field=f"terms.parties[{number}].acting_institution",
+            article="IR 16(2); handbook 1.3",
+            zh=f"{stated.acting_institution} 未登记为{stated.person.name}的分支机构，不能代其申请",
+            en=f"{stated.acting_institution} is registered as no branch of {stated.person.name}: it cannot act for it",
+        )
+        for number, stated in enumerate(case.manifest.terms.parties)
+        if stated.acting_institution not in ("", stated.person.id_number)
+        and not is_branch_of(stated.acting_institution, stated.person, case.institutions)
+    ]
