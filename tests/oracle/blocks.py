@@ -1,4 +1,4 @@
-"""What blocks what, as handbook 3.4 prints it; the column FIX and the last three rows are of its table blocks.csv.
+"""What blocks what, as handbook 3.4 prints it; the column FIX and the last four rows are of its table blocks.csv.
 
 B bars, K wants a consent, W warns, T waits, ok passes, ? is a person's, - does not concern. A small letter is a cell
 that asks a further question, answered in `cell`. NOT_ITS_TARGET, a seizure of somebody who does not own, is ours.
@@ -31,6 +31,7 @@ CORRECTION       T   T   T   T   ?   T   T   ?   T
 QUEUED           T   T   T   T   r   T   T   r   T
 DISPUTED         B   B   B   B   ?   B   B   ?   B
 RIGHT_EXPIRED    B   B   B   B   ?   B   B   ?   B
+QUARANTINED      ?   ?   ?   ?   ?   ?   ?   ?   ?
 WARD             K   K   K   -   -   K   K   K   K
 """
 
@@ -90,8 +91,8 @@ def cell(state: str, step: dict[str, Any], facts: dict[str, Any]) -> str:  # noq
             return "ok" if facts["by_holder"] else "K"
         case (
             "o"
-        ):  # the buyer named in the mortgage pre-notice converts its sale, another is as a sale to another
-            return "K" if op == "CONVERT_SALE" and not facts["to_its_mortgagor"] else "ok"
+        ):  # ok for the holder: another's stands in the way of a mortgage; of a sale, but to its mortgagor
+            return "ok" if op == "CONVERT_SALE" and facts["to_its_mortgagor"] else "K"
         case "s":
             return "K" if is_sale else "ok"
         case "w":
@@ -107,6 +108,12 @@ def cell(state: str, step: dict[str, Any], facts: dict[str, Any]) -> str:  # noq
         case "h":
             return _by_shares(op, facts["share"])
     return said
+
+
+def strictest(state: str, step: dict[str, Any]) -> str:
+    """B, ? or ok: the cell read as strictly as its questions may be answered."""
+    said = TABLE[state][COLUMN_OF.get(step["op"], step["op"])]
+    return {"b": "B", "v": "?"}.get(said, said)
 
 
 def _by_shares(op: str, share: Any) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from tests.oracle.blocks import RULE, cell
+from tests.oracle.blocks import RULE, cell, strictest
 from tests.oracle.days import last_day
 from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step
 from tests.oracle.register import booked
@@ -64,9 +64,32 @@ def gate(application: dict[str, Any]) -> str:
     return "PAYOFF" if pledged and not application["undertaken"] else ""
 
 
+def stops(register: dict[str, Any], application: dict[str, Any], seizure: dict[str, Any], code: str) -> bool:
+    """Whether a service that became known just now stops an open case (handbook 3.4): a step on the unit, read as
+    strictly as it may be, is barred by it or is a person's.
+    """
+    flat = register["units"][code]
+    today = register["now"].astimezone(CHINA).date()
+    state = _seizure(seizure, flat)
+    return seizure["until"] >= today and any(
+        strictest(state, step) in "B?" for step in application["steps"] if step["unit"] == code
+    )
+
+
+def _seizure(seizure: dict[str, Any], flat: dict[str, Any]) -> str:
+    """What a seizure is to the flat: of a pre-notice's holder, of somebody whom it does not follow, or of the flat."""
+    buyers = {n["holder"] for n in flat["notices"].values() if n["kind"] == "SALE"}
+    if seizure["kind"] == "PRE" and seizure["target"] in buyers:
+        return "PRE_SEIZED"
+    if seizure["kind"] == "SEIZURE" and _is_of_another(seizure, flat):
+        return "NOT_ITS_TARGET"
+    return "SEIZED"
+
+
 def _look(register: dict[str, Any], application: dict[str, Any], place: int | None) -> dict[str, Any]:
     """Every step, on the register as the steps before it leave it; then the deal as a whole."""
     told: dict[str, Any] = {"bars": set(), "awaited": set(), "waits": set(), "warns": set(), "person": False}
+    told["person"] = register["gap"]  # the register may be behind the counter: no rule decides (handbook 1.5)
     now = register
     for number, step in enumerate(application["steps"]):
         flat = now["units"][step["unit"]]
@@ -86,6 +109,15 @@ def _look(register: dict[str, Any], application: dict[str, Any], place: int | No
             _papers(papers_of_mode(application, flat), application, told)
         _deal(application, flat["mortgages"].get(application["old"], {}), told)
     return told
+
+
+def is_there(register: dict[str, Any], application: dict[str, Any]) -> bool:
+    """Every right that the case is about is live, as it was cited."""
+    rows = register["units"][application["steps"][0]["unit"]]["mortgages"]
+    old = rows.get(application["old"], {}).get("proof", "")
+    return old == application["old_proof"] and all(
+        _is_there(step, register["units"][step["unit"]]) for step in application["steps"]
+    )
 
 
 def _is_there(step: dict[str, Any], flat: dict[str, Any]) -> bool:
@@ -135,6 +167,8 @@ def _agrees(
     match step["op"]:
         case "SALE" | "CONVERT_SALE":
             acting = step["sellers"]
+            if step["title"] != flat["title"]:
+                told["bars"].add(("", "R-CONFLICT"))  # what the parties cite was sold at the counter since
         case "NOTE_SALE":
             acting = step["obligors"]
         case "FIRST" | "CONVERT_LOAN":
@@ -150,13 +184,7 @@ def _agrees(
         if set(step["obligors"]) - set(owners) - buyers:
             told["bars"].add(("", "R-CONFLICT"))
     if step["op"].startswith("CONVERT"):
-        notice = flat["notices"][step["notice"]]
-        start = notice["registrable_from"] or notice["booked"].astimezone(CHINA).date()
-        applied = (application["accepted"] or now["now"]).astimezone(CHINA).date()
-        if applied > last_day(start):  # who has applied in time is not late because others take theirs
-            told["bars"].add(("N-BARRED", "R-PRE_NOTICE_LAPSED"))
-        if not _as_noted(step, notice):
-            told["bars"].add(("", "R-CONFLICT"))
+        told["bars"] |= _converts(step, flat["notices"][step["notice"]], now, application)
     if step["op"] == "CHANGE" and any(
         flat["mortgages"][step["mortgage"]][item] == value for item, value in step["to"].items()
     ):
@@ -165,6 +193,20 @@ def _agrees(
         old = flat["mortgages"][step["mortgage"]]
         if old["kind"] != "MAXIMUM_AMOUNT" or step["amount"] > old["amount"]:
             told["bars"].add(("", "R-CONFLICT"))
+
+
+def _converts(
+    step: dict[str, Any], notice: dict[str, Any], now: dict[str, Any], application: dict[str, Any]
+) -> Found:
+    """The pre-notice has not lapsed, and the final registration is its own (CC 221)."""
+    start = notice["registrable_from"] or notice["booked"].astimezone(CHINA).date()
+    applied = (application["accepted"] or now["now"]).astimezone(CHINA).date()
+    found: Found = set()
+    if applied > last_day(start):  # who has applied in time is not late because others take theirs
+        found.add(("N-BARRED", "R-PRE_NOTICE_LAPSED"))
+    if not _as_noted(step, notice):
+        found.add(("", "R-CONFLICT"))
+    return found
 
 
 def _as_noted(step: dict[str, Any], notice: dict[str, Any]) -> bool:
@@ -237,20 +279,15 @@ def _states(
     """The states of a unit, each with the right or the people that it is about."""
     today = before["now"].astimezone(CHINA).date()
     found: list[tuple[str, Any]] = []
-    buyers = {n["holder"] for n in flat["notices"].values() if n["kind"] == "SALE"}
     was = before["units"][step["unit"]]
     buying = {n["holder"] for n in was["notices"].values() if n["kind"] == "SALE"}
     for seizure in flat["seizures"]:
         if seizure["until"] < today:
             continue  # lapsed (EX 27)
-        if seizure["kind"] == "PRE" and seizure["target"] in buyers:
-            found.append(("PRE_SEIZED", seizure["target"]))
-        elif step["op"] == "CONVERT_LOAN" and seizure["target"] in buying - set(was["owners"]):
-            found.append(("PRE_SEIZED", seizure["target"]))  # in one phase with the sale: the whole phase
-        elif seizure["kind"] == "SEIZURE" and _is_of_another(seizure, flat):
-            found.append(("NOT_ITS_TARGET", None))
-        else:
-            found.append(("SEIZED", None))
+        state = _seizure(seizure, flat)
+        if step["op"] == "CONVERT_LOAN" and seizure["target"] in buying - set(was["owners"]):
+            state = "PRE_SEIZED"  # in one phase with the sale: the whole phase
+        found.append((state, seizure["target"]))
     found += _dissent(flat["dissent"], today)
     found += [("HABITATION", None)] * bool(flat["habitation"])
     found += [(hold, None) for hold in flat["holds"]]

@@ -30,6 +30,12 @@ def unit(*owners: str, form: str = "SOLE", shares: tuple[Any, ...] = ()) -> dict
     }
 
 
+def booked_after(flat: dict[str, Any], instant: dt.datetime) -> bool:
+    """Whether something on the flat was booked later than this (handbook 1.5: counter and register then disagree)."""
+    times = [row["booked"] for row in [*flat["mortgages"].values(), *flat["notices"].values()]]
+    return any(at > instant for at in [flat["owned_since"], *times])
+
+
 def live_certificates(flat: dict[str, Any]) -> set[str]:
     """The title, and one proof for each live mortgage and pre-notice."""
     rights = [*flat["mortgages"].values(), *flat["notices"].values()]
@@ -94,6 +100,7 @@ def _add(flat: dict[str, Any], name: str, step: Step, priority: Any, first: Any,
         "restriction": step["restriction"],
         "first": first,
         "priority": priority,
+        "booked": first,
         "agreed": step.get("agreed"),
     }
     ranks = flat["ranks"]
@@ -113,25 +120,28 @@ def _add(flat: dict[str, Any], name: str, step: Step, priority: Any, first: Any,
 
 def _change(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:
     """A changed row in the place of the old one; rank and first registration are kept (RD 68)."""
-    _supersede(flat, step, name, issued, **step["to"])
+    _supersede(after, flat, step, name, issued, **step["to"])
 
 
 def _move(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:
     """The same mortgage, another mortgagee, the same rank; a part of the claim makes both mortgagees (CC 407, 421)."""
     old = flat["mortgages"][step["mortgage"]]
     banks = [*old["banks"], step["bank"]] if step["part"] else [step["bank"]]
-    _supersede(flat, step, name, issued, banks=banks)
+    _supersede(after, flat, step, name, issued, banks=banks)
 
 
 def _fix(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:
     """An ordinary mortgage of the amount that is owed (CC 423)."""
-    _supersede(flat, step, name, issued, kind="ORDINARY", amount=step["amount"])
+    _supersede(after, flat, step, name, issued, kind="ORDINARY", amount=step["amount"])
 
 
-def _supersede(flat: dict[str, Any], step: Step, name: str, issued: list[str], **changes: Any) -> None:
+def _supersede(
+    after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str], **changes: Any
+) -> None:
     """A new row of the same mortgage, its old proof void (RD 68; handbook 7)."""
     old = flat["mortgages"][step["mortgage"]]
-    flat["mortgages"][step["mortgage"]] = {**old, **changes, "proof": _issue("proof", name, issued)}
+    fresh = {"booked": after["now"], "proof": _issue("proof", name, issued)}
+    flat["mortgages"][step["mortgage"]] = {**old, **changes, **fresh}
 
 
 def _release(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:

@@ -62,6 +62,7 @@ def _flat(pick: Pick, number: int) -> dict[str, Any]:
             "restriction": pick(RESTRICTIONS),
             "first": first,
             "priority": first,
+            "booked": first,
             "agreed": None,
             "printed": place + 1,
             "proof": f"proof {name}",
@@ -82,6 +83,8 @@ def application(twin: Twin, pick: Pick) -> dict[str, Any]:
     made = pick(kinds)(code, flat, pick, twin.now)
     for step in made["steps"]:
         step["unit"] = code
+        if step["op"] in ("SALE", "CONVERT_SALE"):
+            step["title"] = flat["title"]
         for side in ("mortgage", "notice"):
             if side in step:
                 step["proof"] = flat[side + "s"][step[side]]["proof"]
