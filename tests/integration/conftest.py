@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.dealing import MODES
+from tests.support.dealing import offer_every_mode
 from tests.support.founding import copy_of
 from tests.support.spine import Spine
-from tests.support.stage import REGISTRIES, Town, town_of
+from tests.support.stage import Town, town_of
 
 
 @pytest.fixture
@@ -26,16 +26,5 @@ def spine(tmp_path: Path) -> Iterator[Spine]:
 async def market(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """A gateway of the session's in which every mode is on offer to every institution. Take your own flats."""
     async with town_of(copy_of(founded, tmp_path_factory.mktemp("market"))) as town:
-        for registry in REGISTRIES:
-            operator = await town.operator(registry)
-            profile = (await operator.get_profile()).profile
-            del profile.modes[:]
-            profile.modes.extend(MODES)
-            profile.version += 1
-            profile.source = profile.source or "测试规范"
-            await operator.set_profile(profile)
-            async for known in operator.list_institutions():
-                del known.permitted_modes[:]
-                known.permitted_modes.extend(MODES)
-                await operator.set_institution(known)
+        await offer_every_mode(town)
         yield town

@@ -79,7 +79,7 @@ def stops(register: dict[str, Any], application: dict[str, Any], seizure: dict[s
 def _seizure(seizure: dict[str, Any], flat: dict[str, Any]) -> str:
     """What a seizure is to the flat: of a pre-notice's holder, of somebody whom it does not follow, or of the flat."""
     buyers = {n["holder"] for n in flat["notices"].values() if n["kind"] == "SALE"}
-    if seizure["kind"] == "PRE" and seizure["target"] in buyers:
+    if seizure["kind"] == "PRE" and seizure["target"] in buyers - set(flat["owners"]):
         return "PRE_SEIZED"
     if seizure["kind"] == "SEIZURE" and _is_of_another(seizure, flat):
         return "NOT_ITS_TARGET"

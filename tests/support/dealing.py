@@ -28,7 +28,7 @@ from signing.pki import Credential
 from tests.support.filing import Filing, Pb
 from tests.support.play import rules_of
 from tests.support.signed_papers import form, paper, signed
-from tests.support.stage import Town
+from tests.support.stage import REGISTRIES, Town
 from tests.support.steps import PRICE_FEN
 
 BALANCE_FEN = 45_000_000
@@ -185,6 +185,22 @@ class Deal(Filing):
             answer = await approve(self.town, answer.outcome.application, self.registry)
         assert answer.result == "BOOKED", told(answer)
         return answer
+
+
+async def offer_every_mode(town: Town) -> None:
+    """Every mode on offer in every registry, to every institution."""
+    for registry in REGISTRIES:
+        operator = await town.operator(registry)
+        profile = (await operator.get_profile()).profile
+        del profile.modes[:]
+        profile.modes.extend(MODES)
+        profile.version += 1
+        profile.source = profile.source or "测试规范"
+        await operator.set_profile(profile)
+        async for known in operator.list_institutions():
+            del known.permitted_modes[:]
+            known.permitted_modes.extend(MODES)
+            await operator.set_institution(known)
 
 
 def build_manifest(payload: bytes) -> Any:

@@ -77,10 +77,14 @@ class Twin(Counter):
         return str(said["answer"])
 
     def approve(self, filed: Filed) -> str:
-        """A registrar approves; what was agreed on an order of mortgages that has changed since is refused."""
+        """A registrar approves; what was agreed on an order of mortgages that has changed since is refused, and what an
+        older pre-notice would make of an order that was agreed without it.
+        """
         assert filed.place is not None
-        agreed = any(step.get("agreed") for step in filed.application["steps"])
-        if agreed and not is_as_printed(self.oracle["units"][filed.row.units[0]]):
+        flat, steps = self.oracle["units"][filed.row.units[0]], filed.application["steps"]
+        agreed = any(step.get("agreed") for step in steps) and not is_as_printed(flat)
+        older = any(step["op"] == "CONVERT_LOAN" for step in steps)
+        if agreed or (older and any(row["agreed"] for row in flat["mortgages"].values())):
             self.refuse(filed)
             return "refused"
         said = law.approve(self._oracle_for(filed), filed.application, place=filed.place)
