@@ -155,9 +155,9 @@ class RaceLedger:
                 row.ended, row.ended_at = index, effect.ended_at
             case ApplicationRecorded(application=row):
                 self.cases[row.name] = row
-                if row.accepted_at is not None and row.accepted_index is not None:
-                    known = (row.accepted_at, row.accepted_index)
-                    self.first_accepted.setdefault(row.case_number, known)
+                at_once = row.state is State.BOOKED and row.accepted_index == index
+                if row.accepted_at is not None and row.accepted_index is not None and not at_once:
+                    self.first_accepted[row.case_number] = (row.accepted_at, row.accepted_index)
             case CounterCaseRecorded(case=case):
                 self.first_accepted.setdefault(case.case_number, (case.accepted_at, case.known_index))
                 self.at_counter.setdefault(case.case_number, set()).update(case.places)
