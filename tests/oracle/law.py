@@ -111,13 +111,14 @@ def _look(register: dict[str, Any], application: dict[str, Any], place: int | No
     return told
 
 
-def is_there(register: dict[str, Any], application: dict[str, Any]) -> bool:
-    """Every right that the case is about is live, as it was cited."""
-    rows = register["units"][application["steps"][0]["unit"]]["mortgages"]
-    old = rows.get(application["old"], {}).get("proof", "")
-    return old == application["old_proof"] and all(
-        _is_there(step, register["units"][step["unit"]]) for step in application["steps"]
-    )
+def lenders(register: dict[str, Any], application: dict[str, Any]) -> set[str]:
+    """Who lends by the case, or has a right on its unit."""
+    flat, steps = register["units"][application["steps"][0]["unit"]], application["steps"]
+    found = {
+        bank for step in steps for bank in (*step.get("banks", ()), step.get("bank"), step.get("holder"))
+    }
+    found |= {bank for row in flat["mortgages"].values() for bank in row["banks"]}
+    return found | {notice["holder"] for notice in flat["notices"].values()}
 
 
 def _is_there(step: dict[str, Any], flat: dict[str, Any]) -> bool:

@@ -104,7 +104,7 @@ class Twin(Counter):
                 lambda world, moment: decide_join(self._dossier(filed, world), act, moment),
             )
         except NotPermitted:
-            if law.is_there(self.oracle, filed.application):
+            if bank in law.lenders(self.oracle, filed.application):
                 raise
             filed.application["bound"].discard(bank)
             return "NOTHING TO JOIN"  # the counter has ended the right for whose sake it was awaited

@@ -274,7 +274,7 @@ def _change(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, 
 def _move(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, Any]:
     name = pick(sorted(flat["mortgages"]))
     row = flat["mortgages"][name]
-    to = pick([bank for bank in LENDERS if bank not in row["banks"]])
+    to = pick([bank for bank in (*LENDERS, "D") if bank not in row["banks"]])
     merger = pick([False, False, True]) and len(row["banks"]) == 1
     part = not merger and row["kind"] == "MAXIMUM_AMOUNT" and pick([False, True])
     follows = bool(part and pick([True, True, False]))

@@ -114,12 +114,13 @@ class Counter(Desk):
 
     def _hold(self, code: str, holds: set[str]) -> None:
         """A correction registration that states the facts of the unit as they are."""
-        told = CounterUnit(unit_code=code, holds=v.holds({"holds": holds}))
+        told, at = CounterUnit(unit_code=code, holds=v.holds({"holds": holds})), self.now
 
         def effect() -> None:
-            self.oracle["units"][code]["holds"] = set(holds)
+            flat = self.oracle["units"][code]
+            flat["holds"] = holds | ({"QUARANTINED"} if booked_after(flat, at) else set())
 
-        self._say(effect, type="CORRECTION", case_number=self._name("K"), booked_at=self.now, units=(told,))
+        self._say(effect, type="CORRECTION", case_number=self._name("K"), booked_at=at, units=(told,))
 
     # -- the counter's own cases ------------------------------------------------------------------------------------
 

@@ -181,6 +181,7 @@ class Desk:
             },
             "notices": {self.numbers[n["proof"]]: n["holder"] for n in flat["notices"].values()},
             "seizures": sorted((s["target"], s["kind"]) for s in flat["seizures"]),
+            "holds": set(v.holds(flat)),
         }
 
     def _as_gateway(self, state: UnitState) -> dict[str, Any]:
@@ -211,6 +212,7 @@ class Desk:
                 (name[s.target.key], "PRE" if s.kind.value.endswith("PRE_SEIZURE") else "SEIZURE")
                 for s in state.seizures
             ),
+            "holds": set(state.unit.holds),
         }
 
     def _invariants(self, state: UnitState) -> None:
