@@ -1,7 +1,8 @@
 """What blocks what, as handbook 3.4 prints it; the column FIX and the last four rows are of its table blocks.csv.
 
 B bars, K wants a consent, W warns, T waits, ok passes, ? is a person's, - does not concern. A small letter is a cell
-that asks a further question, answered in `cell`. NOT_ITS_TARGET, a seizure of somebody who does not own, is ours.
+that asks a further question, answered in `cell`. NOT_ITS_TARGET, a seizure of somebody who does not own, is ours, and
+so is CLAIM_SEIZED.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ EXTRACT = """
 SEIZED           B   B   b   ?   ok  B   B   ok  ?
 PRE_SEIZED       B   B   ?   ?   ok  B   v   B   ?
 NOT_ITS_TARGET   ?   ?   ?   ?   ok  ?   ?   ok  ?
+CLAIM_SEIZED     -   -   -   -   ?   -   -   ?   -
 DISSENT          d   d   d   ok  ok  d   d   ok  ?
 DISSENT_OVER     ?   ?   ?   ok  ok  ?   ?   ok  ?
 SALE_NOTED       K   K   k   ok  ok  n   ok  ok  ?

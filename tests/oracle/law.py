@@ -72,14 +72,29 @@ def stops(register: dict[str, Any], application: dict[str, Any], seizure: dict[s
     today = register["now"].astimezone(CHINA).date()
     state = _seizure(seizure, flat)
     return seizure["until"] >= today and any(
-        strictest(state, step) in "B?" for step in application["steps"] if step["unit"] == code
+        strictest(state, step) in "B?" or _gives_away(step, seizure, flat)
+        for step in application["steps"]
+        if step["unit"] == code
     )
+
+
+def _gives_away(step: dict[str, Any], seizure: dict[str, Any], flat: dict[str, Any]) -> bool:
+    """A release of what secures a claim that is seized from its holder (CC 407; EX 24)."""
+    if not _is_there(step, flat):
+        return False
+    if step["op"] == "RELEASE":
+        return seizure["target"] in flat["mortgages"][step["mortgage"]]["banks"]
+    if step["op"] == "WAIVE":
+        notice = flat["notices"][step["notice"]]
+        return bool(notice["kind"] == "LOAN" and notice["holder"] == seizure["target"])
+    return False
 
 
 def _seizure(seizure: dict[str, Any], flat: dict[str, Any]) -> str:
     """What a seizure is to the flat: of a pre-notice's holder, of somebody whom it does not follow, or of the flat."""
-    buyers = {n["holder"] for n in flat["notices"].values() if n["kind"] == "SALE"}
-    if seizure["kind"] == "PRE" and seizure["target"] in buyers - set(flat["owners"]):
+    kinds = ("SALE", "LOAN") if seizure["kind"] == "PRE" else ("SALE",)
+    holders = {n["holder"] for n in flat["notices"].values() if n["kind"] in kinds}
+    if seizure["target"] in holders - set(flat["owners"]):
         return "PRE_SEIZED"
     if seizure["kind"] == "SEIZURE" and _is_of_another(seizure, flat):
         return "NOT_ITS_TARGET"
@@ -289,6 +304,8 @@ def _states(
         if step["op"] == "CONVERT_LOAN" and seizure["target"] in buying - set(was["owners"]):
             state = "PRE_SEIZED"  # in one phase with the sale: the whole phase
         found.append((state, seizure["target"]))
+        if _gives_away(step, seizure, flat):
+            found.append(("CLAIM_SEIZED", seizure["target"]))
     found += _dissent(flat["dissent"], today)
     found += [("HABITATION", None)] * bool(flat["habitation"])
     found += [(hold, None) for hold in flat["holds"]]
@@ -321,11 +338,15 @@ def _dissent(since: dt.datetime | None, today: dt.date) -> list[tuple[str, Any]]
 
 
 def _is_of_another(seizure: dict[str, Any], flat: dict[str, Any]) -> bool:
-    """Directed at somebody who does not own, and served after who does was booked: it does not follow (handbook 3.4).
+    """Directed at somebody who does not own, and served after who does was booked: it does not follow (handbook 3.4);
+    nor does one of a lender's claim.
 
     One served before that booking bites; so does, by our reading, a pre-seizure of somebody with no pre-notice.
     """
-    return seizure["target"] not in flat["owners"] and seizure["served"] > flat["owned_since"]
+    lenders = {bank for row in flat["mortgages"].values() for bank in row["banks"]}
+    lenders |= {n["holder"] for n in flat["notices"].values() if n["kind"] == "LOAN"}
+    later = seizure["served"] > flat["owned_since"] or seizure["target"] in lenders
+    return seizure["target"] not in flat["owners"] and later
 
 
 def _restriction(row: dict[str, Any]) -> list[str]:

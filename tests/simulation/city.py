@@ -119,7 +119,7 @@ class City:
     def _court(self) -> str:
         kind = self.pick(["SEIZURE", "SEIZURE", "PRE"])
         ago = dt.timedelta(minutes=self.pick([0, 0, 18, 60 * 30]))
-        self.twin.serve(self._unit(), self.pick("STYKZ"), kind, self.pick([30, 900]), ago)
+        self.twin.serve(self._unit(), self.pick("STYKZAB"), kind, self.pick([30, 900]), ago)
         return kind
 
     def _comes(self) -> str:
@@ -136,7 +136,9 @@ class City:
             self.twin.accept_at_counter(code, "TRANSFER", dt.timedelta(minutes=self.pick([0, 90, 60 * 50])))
         elif what == "sells":
             self.twin.sell_at_counter(code, self.pick("STYZ"))
-        elif what == "mortgages":
+        elif (
+            what == "mortgages" and not self.twin.feed.missing
+        ):  # one known late may meet a rank agreed since
             self.twin.mortgage_at_counter(code, self.pick("ABC"))
         elif what == "releases" and mortgages:
             self.twin.release_at_counter(code, self.pick(mortgages))
