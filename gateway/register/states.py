@@ -242,11 +242,11 @@ def seized_claims(seizure: Seizure, state: UnitState) -> tuple[Mortgage | PreNot
     """
     if _is_owner(seizure.target, state.ownership):
         return ()
-    secured = [(m, m.mortgagees) for m in state.mortgages]
-    noted = [(n, n.holders) for n in state.pre_notices if n.kind not in SALE_KINDS]
-    return tuple(
-        right for right, holders in (*secured, *noted) if any(_is_same(seizure.target, h) for h in holders)
-    )
+    secured: list[tuple[Mortgage | PreNotice, tuple[Party, ...]]] = [
+        (m, m.mortgagees) for m in state.mortgages
+    ]
+    secured += [(n, n.holders) for n in state.pre_notices if n.kind not in SALE_KINDS]
+    return tuple(right for right, holders in secured if any(_is_same(seizure.target, h) for h in holders))
 
 
 def is_claim_seized(right_ids: Sequence[str], state: UnitState, now: dt.datetime) -> bool:
