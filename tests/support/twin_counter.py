@@ -35,7 +35,9 @@ class Counter(Desk):
         super().__init__(units, now)
         self.at_counter: dict[str, dict[str, Any]] = {}  # open cases of the counter, as the oracle has them
         self._waiting: dict[int, Effect] = {}  # what acts behind a hole will do to the oracle's register
-        self._lifted: set[str] = set()  # rights that the counter has said are over
+        self._lifted: set[str] = (
+            set()
+        )  # instruments and cases of restrictions that the counter has said are over
 
     # -- the court --------------------------------------------------------------------------------------------------
 
@@ -92,10 +94,10 @@ class Counter(Desk):
         rights = [
             r
             for r in self.world.units[code].rights
-            if isinstance(r, Seizure | Dissent | Habitation) and r.right_id not in self._lifted
+            if isinstance(r, Seizure | Dissent | Habitation) and _named(r) not in self._lifted
         ]
         for right in rights:
-            self._lifted.add(right.right_id)
+            self._lifted.add(_named(right))
             self._restrict(RestrictionVerb.LIFT, right, self._ends(code, right))
         for name in [n for n, case in self.at_counter.items() if code in case["units"]]:
             self.close_at_counter(name)
@@ -286,3 +288,8 @@ class Counter(Desk):
         self._index += 1
         what = "不动产权" if kind == "title" else "不动产证明"
         return f"苏(2026)江阴市{what}第{9_000_000 + self._index:07d}号"
+
+
+def _named(right: Seizure | Dissent | Habitation) -> str:
+    """What the counter calls it, whatever row it is by now: a conversion turns a pre-seizure into a seizure."""
+    return right.instrument_no if isinstance(right, Seizure) else right.case_number
