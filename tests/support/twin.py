@@ -81,10 +81,7 @@ class Twin(Counter):
         older pre-notice would make of an order that was agreed without it.
         """
         assert filed.place is not None
-        flat, steps = self.oracle["units"][filed.row.units[0]], filed.application["steps"]
-        agreed = any(step.get("agreed") for step in steps) and not is_as_printed(flat)
-        older = any(step["op"] == "CONVERT_LOAN" for step in steps)
-        if agreed or (older and any(row["agreed"] for row in flat["mortgages"].values())):
+        if self._is_order_disputed(filed):
             self.refuse(filed)
             return "refused"
         said = law.approve(self._oracle_for(filed), filed.application, place=filed.place)
@@ -92,6 +89,13 @@ class Twin(Counter):
         self._compare("approve", filed.application, said, decision)
         self._after(filed, decision)
         return str(said["answer"])
+
+    def _is_order_disputed(self, filed: Filed) -> bool:
+        """Where oracle and gateway read an agreed rank apart (tests/unit/register/test_register_rank.py)."""
+        flat, steps = self.oracle["units"][filed.row.units[0]], filed.application["steps"]
+        agreed = any(step.get("agreed") for step in steps) and not is_as_printed(flat)
+        older = any(step["op"] == "CONVERT_LOAN" for step in steps)
+        return agreed or (older and any(row["agreed"] for row in flat["mortgages"].values()))
 
     def join(self, filed: Filed, bank: str) -> str:
         """A bank that is awaited joins."""
@@ -244,6 +248,9 @@ class Twin(Counter):
             if filed.row.state is not State.SUSPENDED:
                 continue
             said = law.decide(self._oracle_for(filed), filed.application, place=filed.place)
+            if not said["waits"] and self._is_order_disputed(filed):
+                self.refuse(filed)
+                continue
             if said["answer"] in ("NOT_ACCEPTED", "AWAIT"):
                 said["answer"] = "PERSON"
             elif said["answer"] == "BOOK":
