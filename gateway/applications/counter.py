@@ -14,7 +14,13 @@ from msgspec.structs import replace
 from gateway.applications.feed_book import FeedBook
 from gateway.applications.pre_notice_term import registrable_since
 from gateway.applications.restrictions import enter, find_row, lift
-from gateway.cases.feed import CounterCase, CounterEntry, CounterUnit
+from gateway.cases.feed import (
+    ENDED_AT_COUNTER,
+    SUPERSEDED_AT_COUNTER,
+    CounterCase,
+    CounterEntry,
+    CounterUnit,
+)
 from gateway.register.calendar import CHINA
 from gateway.register.model import (
     AnyRight,
@@ -33,9 +39,6 @@ from gateway.register.states import is_first_registered
 
 #: DJLX 500: while such a case is open, other cases on the unit wait (SH 31).
 CORRECTION = "CORRECTION"
-
-#: Reason of a row that the counter ended, or replaced by a new one.
-ENDED, SUPERSEDED = "ENDED_AT_COUNTER", "SUPERSEDED_AT_COUNTER"
 
 
 def apply_counter(book: FeedBook, act: CounterEntry) -> None:
@@ -195,7 +198,7 @@ def _book_right(
     if isinstance(new, Mortgage):
         new = _placed(book, new, old)
     if old is not None:
-        book.supersede(old, new, SUPERSEDED)
+        book.supersede(old, new, SUPERSEDED_AT_COUNTER)
     elif superseded and not isinstance(new, Ownership):
         book.conflict(
             new.units[0],
@@ -268,4 +271,4 @@ def _end(book: FeedBook, act: CounterEntry, told: AnyRight) -> None:
     elif isinstance(row, Seizure):
         lift(book, row, act.case_number)
     else:
-        book.end(row, ENDED, case_number=act.case_number)
+        book.end(row, ENDED_AT_COUNTER, case_number=act.case_number)

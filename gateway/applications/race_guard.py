@@ -26,7 +26,7 @@ from gateway.register.model import (
     Seizure,
 )
 from gateway.register.reasons import finding
-from gateway.register.states import Facts, states_of
+from gateway.register.states import Facts, seized_claims, states_of
 
 #: States from which nothing is booked before a registrar has looked: they keep what they wait for.
 _WITH_A_PERSON = (State.SUPPLEMENT_REQUESTED, State.SUSPENDED)
@@ -44,7 +44,8 @@ def guard(book: FeedBook, seizure: Seizure) -> None:
 
 
 def ruling_on(book: FeedBook, code: str, seizure: Seizure, row: Application) -> Verdict:
-    """What blocks.csv says of the case because of this seizure alone: the strictest of its operations.
+    """What blocks.csv says of the case because of this seizure alone: the strictest of its operations; a case about
+    a right whose claim is what is seized is a person's, be it a release (EX 24).
 
     The row does not say into which part of a split cell an operation falls (does the change add a burden?): the
     strictest part counts, and the registrar, for whom everything is examined again, sees the exact one.
@@ -58,7 +59,9 @@ def ruling_on(book: FeedBook, code: str, seizure: Seizure, row: Application) -> 
         for s in states_of(state, facts)
         if s.right is not None and s.right.right_id == seizure.right_id
     ]
-    return max((_worst(s, operation) for s in found for operation in row.operations), default=Verdict.ALLOW)
+    ruling = max((_worst(s, operation) for s in found for operation in row.operations), default=Verdict.ALLOW)
+    claims = {right.right_id for right in seized_claims(seizure, state)} if found else set()
+    return max(ruling, Verdict.REFER) if claims & set(row.rights) else ruling
 
 
 def _worst(state: UnitStateCode, operation: str) -> Verdict:

@@ -8,6 +8,7 @@ lapses (EX 26, 27).
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
@@ -61,7 +62,8 @@ def apply_restriction(book: FeedBook, act: Restriction) -> None:
 
 def enter(book: FeedBook, right: AnyRestriction) -> None:
     """A restriction counts from this entry on; a seizure by its service, and it stops what it blocks."""
-    if find_row(book, right) is not None:
+    known = find_row(book, right)
+    if known is not None and not _is_other_extent(known, right):
         book.warn("R-CONFLICT", "该限制事项已录入", "this restriction is entered already", article="IR 10")
         return
     for code in right.units:
@@ -150,15 +152,28 @@ def find_row(book: FeedBook, told: AnyRight) -> AnyRight | None:
     for row in rows:
         if told.right_id and row.right_id == told.right_id:
             return row
-    for row in rows:
-        if isinstance(row, Seizure) and isinstance(told, Seizure) and _is_same_seizure(row, told):
-            return row
+    if isinstance(told, Seizure):
+        return _same_seizure(rows, told)
     numbered = (row for row in rows if told.case_number and row.case_number == told.case_number)
-    return None if told.right_id or isinstance(told, Seizure) else next(numbered, None)
+    return None if told.right_id else next(numbered, None)
 
 
-def _is_same_seizure(row: Seizure, told: Seizure) -> bool:
-    """One instrument may seize several persons' parts of one unit (handbook 3.4: keyed by target and extent)."""
-    if (row.authority, row.instrument_no) != (told.authority, told.instrument_no):
-        return False
-    return not told.target.id_number or told.target.key == row.target.key
+def _is_other_extent(row: AnyRight, told: AnyRight) -> bool:
+    """A seizure of a share is not one of the whole unit, though one instrument orders both (handbook 3.4)."""
+    return isinstance(row, Seizure) and isinstance(told, Seizure) and row.share != told.share
+
+
+def _same_seizure(rows: Iterable[AnyRight], told: Seizure) -> Seizure | None:
+    """One instrument may seize several persons' parts of one unit (handbook 3.4: keyed by target and extent).
+
+    A lifting or a renewal that names no share may mean the only one there is.
+    """
+    same = [
+        row
+        for row in rows
+        if isinstance(row, Seizure)
+        and (row.authority, row.instrument_no) == (told.authority, told.instrument_no)
+        and (not told.target.id_number or told.target.key == row.target.key)
+    ]
+    exact = next((row for row in same if row.share == told.share), None)
+    return same[0] if exact is None and told.share is None and len(same) == 1 else exact

@@ -16,6 +16,11 @@ from gateway.register.model import AnyRight, Dissent, Easement, Habitation, Seiz
 COUNTER = "counter:"
 
 
+#: Reasons of a row that the counter ended, or replaced by a new one.
+ENDED_AT_COUNTER = "ENDED_AT_COUNTER"
+SUPERSEDED_AT_COUNTER = "SUPERSEDED_AT_COUNTER"
+
+
 class FeedState(Value, frozen=True, kw_only=True):
     """Where the feed stands: nothing is missing up to `last`; `ahead` are numbers that came past a hole."""
 
@@ -124,8 +129,10 @@ class CounterEntry(Value, tag="COUNTER", tag_field="act", frozen=True, kw_only=T
 
     @property
     def unit_codes(self) -> tuple[str, ...]:
-        """Units that it is about."""
-        return tuple(u.unit_code for u in self.units)
+        """Units that it is about: those it names, then whatever else its rights lie on (an easement's other unit)."""
+        rights = [right for unit in self.units for right in (*unit.live, *unit.ended)]
+        named = [unit.unit_code for unit in self.units]
+        return tuple(dict.fromkeys((*named, *(code for right in rights for code in right.units))))
 
     @property
     def is_open(self) -> bool:

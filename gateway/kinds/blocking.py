@@ -23,11 +23,13 @@ from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Dissent, Ownership, Party, PreNotice, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
-from gateway.register.states import is_first_registered, is_under_guardianship
+from gateway.register.states import is_claim_seized, is_first_registered, is_under_guardianship
 
 _WARD: Final = UnitStateCode.UNDER_AGE_OR_INCAPABLE_OWNER
 _BENEFIT: Final = DeclarationKind.WARD_BENEFIT
 _RISK: Final = DeclarationKind.DISSENT_RISK
+
+_RELEASES: Final = ("MORTGAGE_RELEASE", "CONSTRUCTION_MORTGAGE_RELEASE", "PRE_NOTICE_RELEASE")
 
 #: The paper on which a state's people consent: it is a consent to nothing else (documents.csv).
 _CONSENTS: Final[Mapping[UnitStateCode, Sequence[str]]] = {
@@ -108,7 +110,21 @@ def register_findings(
         if borne.state is _WARD:
             found += _minors(state, case, field)
         found += _finding(borne, state, field)
+    if operation in _RELEASES and is_claim_seized(rights, state, case.now):
+        found.append(_claim_seized(state, field))
     return found
+
+
+def _claim_seized(state: UnitState, field: str) -> Finding:
+    """A release passes every seizure of the unit, and not the one of the claim that its own mortgage secures."""
+    code = state.unit.unit_code
+    return refer(
+        field + ".units",
+        "CC 407; EX 24",
+        f"单元 {code} 上该权利人的债权已被法院查封",
+        f"unit {code}: a court has seized the claim of who holds the right",
+        rule=f"BLOCKS_{UnitStateCode.SEIZURE_TARGET_NOT_OWNER.value}",
+    )
 
 
 def _presumed_over(borne: Bearing, state: UnitState, case: Case, field: str) -> Finding | None:

@@ -2,8 +2,8 @@
 
 Whoever lacks full capacity applies by its guardian (applicants.py), who proves to be one [M]. Where the ward gives up
 what it has, the table of the register's states asks more: the guardian of record, and in writing that it is for the
-ward's benefit (blocking.py, UNDER_AGE_OR_INCAPABLE_OWNER). Here it only gains, so the proof of guardianship does. Either
-way a person decides (handbook 1.4), or, where the place says so, the case does not pass at all (profile `minors`).
+ward's benefit (blocking.py, UNDER_AGE_OR_INCAPABLE_OWNER). Here it only gains, so the proof of guardianship does. A
+person decides either way (handbook 1.4), or the case does not pass at all where the place says so (profile `minors`).
 """
 
 from __future__ import annotations

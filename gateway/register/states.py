@@ -218,9 +218,11 @@ def _seizure_states(state: UnitState, facts: Facts) -> Iterator[StateFound]:
 
 
 def _seizure_state(seizure: Seizure, state: UnitState, facts: Facts, *, first: bool) -> UnitStateCode:
-    if seizure.kind in _PRE_SEIZURES and pre_seized_notices(seizure, state):
+    noted = pre_seized_notices(seizure, state)
+    if noted and (seizure.kind in _PRE_SEIZURES or any(n.kind in SALE_KINDS for n in noted)):
+        # Whatever the court's paper calls it: the buyer has nothing but the pre-notice that could be seized (F5).
         return UnitStateCode.PRE_SEIZED_HOLDER
-    if seizure.kind not in _PRE_SEIZURES and _is_of_another(seizure, state.ownership):
+    if seizure.kind not in _PRE_SEIZURES and _is_of_another(seizure, state):
         return UnitStateCode.SEIZURE_TARGET_NOT_OWNER
     if facts.accepted_at is not None and seizure.served_at >= facts.accepted_at:
         return UnitStateCode.SEIZURE_ARRIVES_WHILE_PENDING
@@ -236,18 +238,49 @@ def pre_seized_notices(seizure: Seizure, state: UnitState) -> tuple[PreNotice, .
     return tuple(n for n in state.pre_notices if any(h.key == target.key for h in n.holders))
 
 
-def _is_of_another(seizure: Seizure, ownership: Ownership | None) -> bool:
-    """A seizure served after the owner's booking and directed at somebody else (EX 23)."""
+def seized_claims(seizure: Seizure, state: UnitState) -> tuple[Mortgage | PreNotice, ...]:
+    """Live mortgages, and pre-notices of one, whose holder the seizure is directed at, itself not the owner.
+
+    What is seized there is the claim, which the mortgage follows (CC 407): the owner's unit is not, but whoever
+    releases the mortgage gives away what is seized (EX 24).
+    """
+    if _is_owner(seizure.target, state.ownership):
+        return ()
+    secured: list[tuple[Mortgage | PreNotice, tuple[Party, ...]]] = [
+        (m, m.mortgagees) for m in state.mortgages
+    ]
+    secured += [(n, n.holders) for n in state.pre_notices if n.kind not in SALE_KINDS]
+    return tuple(right for right, holders in secured if any(_is_same(seizure.target, h) for h in holders))
+
+
+def is_claim_seized(right_ids: Sequence[str], state: UnitState, now: dt.datetime) -> bool:
+    """Whether a seizure that has not lapsed is directed at the claim of one of these rights."""
+    today = now.astimezone(CHINA).date()
+    return any(
+        right.right_id in right_ids
+        for seizure in state.seizures
+        if seizure.until >= today
+        for right in seized_claims(seizure, state)
+    )
+
+
+def _is_of_another(seizure: Seizure, state: UnitState) -> bool:
+    """A seizure served after the owner's booking and directed at somebody else (EX 23), or one of a claim."""
+    ownership = state.ownership
     if ownership is None or _is_owner(seizure.target, ownership):
         return False
-    return seizure.served_at > ownership.booked_at
+    return seizure.served_at > ownership.booked_at or bool(seized_claims(seizure, state))
 
 
 def _is_owner(person: Party, ownership: Ownership | None) -> bool:
     """By number, or by name: two documents of one person must not hide a seizure."""
     if ownership is None:
         return False
-    return any(person.key == o.person.key or person.name == o.person.name for o in ownership.owners)
+    return any(_is_same(person, o.person) for o in ownership.owners)
+
+
+def _is_same(one: Party, other: Party) -> bool:
+    return one.key == other.key or one.name == other.name
 
 
 def _mortgage_states(state: UnitState, adverse_to: Sequence[str]) -> Iterator[StateFound]:

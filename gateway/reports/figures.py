@@ -72,7 +72,8 @@ class Figures(Value, frozen=True, kw_only=True):
     to_payout: Span
     to_payoff: Span
     to_release: Span
-    sales: int
+    sales: int  # second-hand, by application and at the counter
+    sales_at_counter: int
     sales_with_pre_notice: int
     sales_with_loan: int
     sales_with_loan_and_pre_notice: int
@@ -104,6 +105,9 @@ def figures_of(
     noted = [d for d in sales if d.sale is not None and d.sale.counted.noted]
     lent = [d for d in sales if d.has_loan]
     both = [d for d in noted if d.has_loan]
+    there = tally.at_counter
+    all_sales, all_noted = len(sales) + there.sales, len(noted) + there.noted
+    all_lent, all_both = len(lent) + there.lent, len(both) + there.both
     same = sum(d.lenders is Lenders.SAME for d in deals)
     cross = sum(d.lenders is Lenders.CROSS for d in deals)
     not_advanced = sum(d.balance_fen for d in deals)
@@ -123,8 +127,8 @@ def figures_of(
         residential_share=_share(sum(p.counted.residential for p in phases), len(phases)),
         by_rule_share=_share(sum(p.by_rule for p in phases), len(phases)),
         online=len(phases),
-        counter=tally.counter,
-        online_share=_share(len(phases), len(phases) + tally.counter),
+        counter=there.cases,
+        online_share=_share(len(phases), len(phases) + there.cases),
         to_acceptance=_span(p.accepted_at - p.submitted_at for p in phases if p.accepted_at),
         to_booking=_span(p.booked_at - p.submitted_at for p in phases),
         to_booking_working_days=_mean(_working_days(p, is_working_day) for p in phases),
@@ -132,13 +136,14 @@ def figures_of(
         to_payout=_span(p.paid_out_at - p.submitted_at for p in phases if p.paid_out_at),
         to_payoff=_span(p.payoff_confirmed_at - p.submitted_at for p in phases if p.payoff_confirmed_at),
         to_release=_span(_releases(deals)),
-        sales=len(sales),
-        sales_with_pre_notice=len(noted),
-        sales_with_loan=len(lent),
-        sales_with_loan_and_pre_notice=len(both),
-        pre_notice_share=_share(len(noted), len(sales)),
-        loan_share=_share(len(lent), len(sales)),
-        pre_notice_share_with_loan=_share(len(both), len(lent)),
+        sales=all_sales,
+        sales_at_counter=there.sales,
+        sales_with_pre_notice=all_noted,
+        sales_with_loan=all_lent,
+        sales_with_loan_and_pre_notice=all_both,
+        pre_notice_share=_share(all_noted, all_sales),
+        loan_share=_share(all_lent, all_sales),
+        pre_notice_share_with_loan=_share(all_both, all_lent),
         same_bank=same,
         cross_bank=cross,
         cross_bank_share=_share(cross, same + cross),

@@ -17,15 +17,10 @@ from gateway.cases.effects import (
     CalendarSet,
     CertificateNumbered,
     CertificateSealed,
-    RightBooked,
-    UnitRecorded,
 )
 from gateway.cases.model import Application, ConsentKind, Counted, Lenders, Sold, State
 from gateway.register.calendar import PACKAGED
-from gateway.register.model import Mortgage, Ownership, PreNotice
-
-#: Rights whose booking by the authority itself is a case of the counter; a seizure is nobody's application.
-_APPLIED_FOR: Final = (Ownership, Mortgage, PreNotice)
+from gateway.reports.at_counter import AtCounter
 
 #: What ends the old mortgage of a deal.
 _RELEASES: Final = frozenset({"MORTGAGE_RELEASE", "CONSTRUCTION_MORTGAGE_RELEASE"})
@@ -124,7 +119,7 @@ class Tally:
         self._filed: set[str] = set()
         self.not_accepted = 0  # of these, those answered NOT_ACCEPTED at once
         self.calendar = PACKAGED  # as the last import left it
-        self.counter = 0  # cases that the authority booked itself
+        self.at_counter = AtCounter(self._within)
 
     @property
     def filed(self) -> int:
@@ -134,9 +129,7 @@ class Tally:
     def take(self, effects: Iterable[AnyEffect]) -> None:
         """One entry."""
         effects = tuple(effects)
-        kinds = {type(effect) for effect in effects}
-        if ApplicationRecorded not in kinds and UnitRecorded not in kinds:
-            self._count_counter(effects)
+        self.at_counter.take(effects)
         for effect in effects:
             match effect:
                 case ApplicationRecorded():
@@ -152,12 +145,6 @@ class Tally:
 
     def _within(self, at: dt.datetime) -> bool:
         return (self._start is None or at >= self._start) and (self._stop is None or at < self._stop)
-
-    def _count_counter(self, effects: tuple[AnyEffect, ...]) -> None:
-        """A register import records the units with their rights; who books a right alone is the counter."""
-        rights = [e.right for e in effects if isinstance(e, RightBooked)]
-        if any(isinstance(r, _APPLIED_FOR) and self._within(r.booked_at) for r in rights):
-            self.counter += 1
 
     def _application(self, row: Application) -> None:
         is_new = row.submitted_index == row.last_index and row.application_id not in self._filed

@@ -55,6 +55,7 @@ def lines_of(figures: Figures) -> Iterator[Line]:
     yield _share("by_rule_share", "自动审核率", "decided by rule", f.by_rule_share, "Linyi")
     yield _share("residential_share", "住宅占比", "residential", f.residential_share, "Jinan")
     yield _count("sales", "二手房买卖", "second-hand sales", f.sales, "Taizhou")
+    yield _count("sales_at_counter", "其中大厅办理", "of these at the counter", f.sales_at_counter)
     yield _share(
         "pre_notice_share", "二手房买卖中有预告登记", "sales with pre-notice", f.pre_notice_share, "Taizhou"
     )

@@ -162,6 +162,13 @@ def _unit(
     )
 
 
+def _easement(
+    parts: RegisterParts, wire: register_pb2.Easement, _: str, path: str
+) -> tuple[m.Easement, bool]:
+    """An easement names both of its units itself."""
+    return parts.easement(wire, path)
+
+
 #: The lists of rights of a unit, and what reads one of each.
 _READERS: Final[dict[str, _Read]] = {
     "ownerships": RegisterParts.ownership,
@@ -170,6 +177,7 @@ _READERS: Final[dict[str, _Read]] = {
     "seizures": RegisterParts.seizure,
     "dissents": RegisterParts.dissent,
     "habitations": RegisterParts.habitation,
+    "easements": _easement,
 }
 
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,14 +33,15 @@ from gateway.client.trust import read_trust
 from gateway.config import load_config
 from gateway.demo.stage import Stage
 from gateway.keys import note_signer, read_key_encryption_key
-from gateway.pb.diya.v1 import certificate_pb2, outcome_pb2
+from gateway.pb.diya.v1 import acts_pb2, certificate_pb2, outcome_pb2
 from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
-from gateway.register.sample import SAMPLE
+from gateway.register.sample import SAMPLE, SampleUnit
 from gateway.storage.engine import reader_engine
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
 from signing.envelope import Envelope
 from signing.pki import DevelopmentPKI
+from tests.support.feeding import seizure
 from tests.support.filing import Filing
 from tests.support.signed_papers import paper
 from tests.support.stage import ONCE, MovedClock, Town
@@ -51,6 +53,8 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 30
 STOP_SECONDS = 20
 CASES = 5
+SEIZURES = "SELECT count(*) FROM right WHERE kind = 'SEIZURE'"
+SEIZED = 6  # flats that the court has seized in each round
 SMALL_CASES = 150
 
 
@@ -115,6 +119,50 @@ class Bank:
             assert again.outcome.receipt.entry == held.outcome.receipt.entry
             assert again.outcome.application == held.outcome.application
             assert again.receipt.is_consistent, "the ledger extends every checkpoint that was shown"
+
+
+@dataclass
+class CourtDesk:
+    """The counter's system over the crashes of the gateway: the acts that it signed, by number, and their answers."""
+
+    signed: list[Envelope] = field(default_factory=list)
+    answers: dict[int, Answer] = field(default_factory=dict)
+
+    async def sign(self, town: Town, flats: list[SampleUnit]) -> None:
+        """A seizure of each of these flats, served now; the numbers go on from the last."""
+        client = await town.counter()
+        for flat in flats:
+            self.signed.append(
+                client.sign(
+                    acts_pb2.RestrictionAct(
+                        verb=acts_pb2.RESTRICTION_VERB_ENTER,
+                        sequence=len(self.signed) + 1,
+                        seizure=seizure(flat.unit_code, flat.owner, town.clock()),
+                    )
+                )
+            )
+
+    async def feed(self, town: Town) -> None:
+        """Send what is unanswered, in order, until it is through or the gateway is gone."""
+        client = await town.counter()
+        for number, envelope in enumerate(self.signed, start=1):
+            if number not in self.answers:
+                try:
+                    self.answers[number] = await client.send(envelope)
+                except RequestError as error:
+                    if not (error.may_retry or error.is_outcome_unknown):
+                        raise
+                    return
+
+    async def settle(self, town: Town) -> None:
+        """After a restart: the rest of it; every answer held still holds, and no number is missing or doubled."""
+        await self.feed(town)
+        client = await town.counter()
+        for number, envelope in enumerate(self.signed, start=1):
+            again = await client.send(envelope)
+            assert again.outcome.receipt.index == self.answers[number].outcome.receipt.index
+        status = await client.status()
+        assert (status.last_sequence, list(status.missing), status.held) == (len(self.signed), [], 0)
 
 
 @asynccontextmanager
@@ -232,16 +280,21 @@ POINTS = ["first commit", 1, 3, CASES]
 
 async def test_kill_under_load_loses_nothing_and_doubles_nothing(own_folder: Path, tmp_path: Path) -> None:
     """Killed again and again, a gateway keeps what it answered, decides the rest once, and seals what it numbered."""
-    bank, flats, log = Bank(), _flats(), tmp_path / "serve.log"
+    bank, court, flats, log = Bank(), CourtDesk(), _flats(), tmp_path / "serve.log"
+    seized_before = _count(own_folder, SEIZURES)
+    to_be_seized = iter(list(SAMPLE.free("jiangyin"))[-SEIZED * len(POINTS) :])
     for point in POINTS:
         async with serve(own_folder, log) as server:
             await bank.settle(server.town)
+            await court.settle(server.town)
+            await court.sign(server.town, list(islice(to_be_seized, SEIZED)))
             fresh = await _file_cases(server.town, bank, flats)
             client = bank.client(server.town)
             entries = _count(own_folder, "SELECT count(*) FROM application")
             half = asyncio.create_task(_half_an_upload(server.town))
             await until(lambda: _coming_in(own_folder) > 0)
             tasks = [asyncio.create_task(bank.send(client, request_id)) for request_id in fresh]
+            tasks.append(asyncio.create_task(court.feed(server.town)))
             if point == "first commit":
                 await until(lambda: _count(own_folder, "SELECT count(*) FROM application") > entries)  # noqa: B023
             else:
@@ -254,10 +307,12 @@ async def test_kill_under_load_loses_nothing_and_doubles_nothing(own_folder: Pat
     assert unsealed > 0, "the last kill came before the last seal"
     async with serve(own_folder, log) as server:
         await bank.settle(server.town)
+        await court.settle(server.town)
         await _sealed(bank, bank.client(server.town))
         assert await server.stop() == 0, log.read_text()[-3000:]
     assert _each_is_one_case(own_folder, bank) == CASES * len(POINTS)
-    assert _verified(own_folder) >= 2 * len(bank.sent)
+    assert _count(own_folder, SEIZURES) - seized_before == len(court.signed)
+    assert _verified(own_folder) >= 2 * len(bank.sent) + len(court.signed)
     assert _coming_in(own_folder) == 0, "what the kills interrupted is gone"
 
 

@@ -194,6 +194,61 @@ async def test_same_bytes_give_the_stored_answer_and_other_bytes_are_refused(tow
     assert (caught.value.reason, caught.value.code) == ("FEED_SEQUENCE_REUSED", "ALREADY_EXISTS")
 
 
+async def test_feed_that_is_cut_in_the_middle_goes_on_where_it_was(own_folder: Path) -> None:
+    """Calls are cut as soon as they are sent, and the same bytes come again: every number once, none missing."""
+    async with town_of(own_folder) as town:
+        client: FeedClient = await town.counter()
+        flats = [town.flat() for _ in range(4)]
+        envelopes = [
+            client.sign(
+                acts_pb2.RestrictionAct(
+                    verb=acts_pb2.RESTRICTION_VERB_ENTER,
+                    sequence=number,
+                    seizure=seizure(flat.unit_code, flat.owners[0], town.clock()),
+                )
+            )
+            for number, flat in enumerate(flats, start=1)
+        ]
+        for envelope in reversed(envelopes):  # and out of order
+            cut = asyncio.ensure_future(client.send(envelope))
+            await asyncio.wait([cut], timeout=0.002)
+            cut.cancel()
+            await asyncio.wait([cut])
+        answers = [await client.send(envelope) for envelope in envelopes]
+        again = [await client.send(envelope) for envelope in envelopes]
+        indexes = [a.outcome.receipt.index for a in answers]
+        assert len(set(indexes)) == len(envelopes)
+        assert [a.outcome.receipt.index for a in again] == indexes
+        status = await client.status()
+        assert (status.last_sequence, list(status.missing), status.held) == (len(envelopes), [], 0)
+        for flat in flats:
+            view = await town.gateway.queries.unit("jiangyin", flat.unit_code)
+            assert view is not None
+            assert len(view.state.seizures) == 1
+
+
+async def test_act_of_another_registry_is_refused(own_folder: Path) -> None:
+    """A counter system feeds the registry that registered it, and its signed acts name that registry."""
+    async with town_of(own_folder) as town:
+        here = await town.counter("jiangyin")
+        there = await town.counter("taizhou")
+        sent_there = there.sign(acts_pb2.CounterAct(sequence=1))
+        with pytest.raises(RequestError) as caught:
+            await here.send(sent_there)
+        assert caught.value.reason == "HEADER_MISMATCH"
+        operator = await town.operator("jiangyin")
+        async for known in operator.list_registrars():
+            if known.feeds:
+                known.suspended = True
+                await operator.set_registrar(known)
+        before = town.ledger_size()
+        with pytest.raises(RequestError) as caught:
+            await here.push(acts_pb2.CounterAct(sequence=1))
+        assert caught.value.code == "PERMISSION_DENIED", caught.value.reason
+        assert town.ledger_size() == before
+        assert (await there.send(sent_there)).result == "DONE"
+
+
 async def test_act_signed_by_a_registrar_is_refused(town: Town) -> None:
     """Only the counter's own key feeds, whatever connection carries it."""
     session = await town.session(COUNTER_KEY)

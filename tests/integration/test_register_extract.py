@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import sqlite3
@@ -19,10 +20,18 @@ from gateway.certificates.extract import EXTRACT_PART
 from gateway.certificates.extract_verify import verify_extract
 from gateway.cli.app import build_app
 from gateway.cli.certificate import offline_trust
+from gateway.client import manifest as build
 from gateway.client.client import DiyaClient
 from gateway.client.errors import RequestError
 from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY
+from gateway.pb.diya.v1 import codes_pb2, common_pb2, register_pb2
+from gateway.register.model import Ownership
+from gateway.reports.at_counter import AtCounter
+from gateway.reports.reading import tally_ledger
+from gateway.reports.tally import Tally
 from tests.integration.test_cli_acts import Desk
+from tests.support.dealing import citizen
+from tests.support.feeding import Counter, codes, person, stamp
 from tests.support.founding import copy_of
 from tests.support.played import database
 from tests.support.stage import Town, town_of
@@ -80,6 +89,56 @@ async def test_extract_of_a_unit_is_sealed_and_proven(sealing_town: Town, tmp_pa
     file.write_bytes(got.pdf[:-20] + b"0" * 20)
     broken = CliRunner().invoke(build_app(), ["extract", "verify", str(file), "--trust", str(trust)])
     assert broken.exit_code == 1
+
+
+async def test_what_the_counter_booked_is_in_the_extract_and_in_the_report(sealing_town: Town) -> None:
+    """A sale, a mortgage's release and an easement come by the feed: the extract shows them, the city counts them."""
+    town = sealing_town
+    filing, answer = await town.booked()
+    proof, code = answer.outcome.certificates[0].number, filing.unit.unit_code
+    other = town.flat()
+    before = await asyncio.to_thread(_tally, town)
+    counter, buyer = Counter(town, REGISTRY), citizen(91)
+    sold = register_pb2.Ownership(
+        unit_code=code,
+        owners=[register_pb2.Owner(person=person(buyer))],
+        co_ownership=codes_pb2.CO_OWNERSHIP_SOLE,
+        titles=[common_pb2.CertificateReference(number="苏(2026)江阴市不动产权第0920001号")],
+        price=build.money(200_000_000),
+        booking=register_pb2.Booking(case_number="T-901", booked_by="大厅甲"),
+    )
+    way = register_pb2.Easement(
+        servient_unit_code=code,
+        dominant_unit_code=other.unit_code,
+        content="通行",
+        booking=register_pb2.Booking(case_number="T-902", booked_by="大厅甲"),
+    )
+    flat = register_pb2.Unit(unit_code=code)
+    for number, kind, rights in (
+        ("T-901", codes_pb2.REGISTRATION_TYPE_TRANSFER, {"ownerships": [sold]}),
+        ("T-902", codes_pb2.REGISTRATION_TYPE_FIRST, {"easements": [way]}),
+    ):
+        state = register_pb2.UnitState(unit=flat, **rights)  # type: ignore[arg-type]
+        done = await counter.say(type=kind, case_number=number, booked_at=stamp(town.clock()), units=[state])
+        assert (done.result, codes(done)) == ("DONE", [])
+    client = await town.client("bank-a")
+    got = await client.get_extract(code, own_right=proof, purpose="贷后 管理")
+    verdict = verify_extract(got.pdf, **offline_trust(town.folder / "trust"))
+    assert verdict.content is not None
+    kinds = [type(right).__name__ for right in verdict.content.rights]
+    assert sorted(kinds) == ["Easement", "Mortgage", "Ownership"]
+    [owned] = [right for right in verdict.content.rights if isinstance(right, Ownership)]
+    assert [o.person.name for o in owned.owners] == [buyer.name]
+    after = await asyncio.to_thread(_tally, town)
+    assert (after.cases - before.cases, after.sales - before.sales) == (1, 1)
+
+
+def _tally(town: Town) -> AtCounter:
+    """What the report counts of the counter."""
+    tally = Tally()
+    with town.gateway._reader.connect() as connection:
+        tally_ledger(connection, town.gateway.ledger, REGISTRY, tally, lambda done, total: None)
+    return tally.at_counter
 
 
 async def test_look_is_an_entry_that_names_neither_unit_nor_purpose_in_clear(sealing_town: Town) -> None:

@@ -1,7 +1,8 @@
-"""What blocks what, as handbook 3.4 prints it; the column FIX and the last three rows are of its table blocks.csv.
+"""What blocks what, as handbook 3.4 prints it; the column FIX and the last four rows are of its table blocks.csv.
 
 B bars, K wants a consent, W warns, T waits, ok passes, ? is a person's, - does not concern. A small letter is a cell
-that asks a further question, answered in `cell`. NOT_ITS_TARGET, a seizure of somebody who does not own, is ours.
+that asks a further question, answered in `cell`. NOT_ITS_TARGET, a seizure of somebody who does not own, is ours, and
+so is CLAIM_SEIZED.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ EXTRACT = """
 SEIZED           B   B   b   ?   ok  B   B   ok  ?
 PRE_SEIZED       B   B   ?   ?   ok  B   v   B   ?
 NOT_ITS_TARGET   ?   ?   ?   ?   ok  ?   ?   ok  ?
+CLAIM_SEIZED     -   -   -   -   ?   -   -   ?   -
 DISSENT          d   d   d   ok  ok  d   d   ok  ?
 DISSENT_OVER     ?   ?   ?   ok  ok  ?   ?   ok  ?
 SALE_NOTED       K   K   k   ok  ok  n   ok  ok  ?
@@ -31,6 +33,7 @@ CORRECTION       T   T   T   T   ?   T   T   ?   T
 QUEUED           T   T   T   T   r   T   T   r   T
 DISPUTED         B   B   B   B   ?   B   B   ?   B
 RIGHT_EXPIRED    B   B   B   B   ?   B   B   ?   B
+QUARANTINED      ?   ?   ?   ?   ?   ?   ?   ?   ?
 WARD             K   K   K   -   -   K   K   K   K
 """
 
@@ -93,7 +96,7 @@ def cell(state: str, step: dict[str, Any], facts: dict[str, Any]) -> str:  # noq
         ):  # the buyer named in the mortgage pre-notice converts its sale, another is as a sale to another
             if op == "CONVERT_LOAN":  # nothing is taken from whoever was noted later (CC 414; SIG 52)
                 return "K" if facts["noted_before"] else "ok"
-            return "K" if op == "CONVERT_SALE" and not facts["to_its_mortgagor"] else "ok"
+            return "ok" if op == "CONVERT_SALE" and facts["to_its_mortgagor"] else "K"
         case "s":
             return "K" if is_sale else "ok"
         case "w":
@@ -109,6 +112,12 @@ def cell(state: str, step: dict[str, Any], facts: dict[str, Any]) -> str:  # noq
         case "h":
             return "K" if facts["own_share"] else _by_shares(op, facts["share"])
     return said
+
+
+def strictest(state: str, step: dict[str, Any]) -> str:
+    """B, ? or ok: the cell read as strictly as its questions may be answered."""
+    said = TABLE[state][COLUMN_OF.get(step["op"], step["op"])]
+    return {"b": "B", "v": "?"}.get(said, said)
 
 
 def _by_shares(op: str, share: Any) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from tests.oracle.blocks import RULE, cell
+from tests.oracle.blocks import RULE, cell, strictest
 from tests.oracle.days import last_day
 from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step, signs_for
 from tests.oracle.register import booked, has_the_share, moved
@@ -64,9 +64,47 @@ def gate(application: dict[str, Any]) -> str:
     return "PAYOFF" if pledged and not application["undertaken"] else ""
 
 
+def stops(register: dict[str, Any], application: dict[str, Any], seizure: dict[str, Any], code: str) -> bool:
+    """Whether a service that became known just now stops an open case (handbook 3.4): a step on the unit, read as
+    strictly as it may be, is barred by it or is a person's.
+    """
+    flat = register["units"][code]
+    today = register["now"].astimezone(CHINA).date()
+    state = _seizure(seizure, flat)
+    return seizure["until"] >= today and any(
+        strictest(state, step) in "B?" or _gives_away(step, seizure, flat)
+        for step in application["steps"]
+        if step["unit"] == code
+    )
+
+
+def _gives_away(step: dict[str, Any], seizure: dict[str, Any], flat: dict[str, Any]) -> bool:
+    """A release of what secures a claim that is seized from its holder (CC 407; EX 24)."""
+    if not _is_there(step, flat):
+        return False
+    if step["op"] == "RELEASE":
+        return seizure["target"] in flat["mortgages"][step["mortgage"]]["banks"]
+    if step["op"] == "WAIVE":
+        notice = flat["notices"][step["notice"]]
+        return bool(notice["kind"] == "LOAN" and notice["holder"] == seizure["target"])
+    return False
+
+
+def _seizure(seizure: dict[str, Any], flat: dict[str, Any]) -> str:
+    """What a seizure is to the flat: of a pre-notice's holder, of somebody whom it does not follow, or of the flat."""
+    kinds = ("SALE", "LOAN") if seizure["kind"] == "PRE" else ("SALE",)
+    holders = {n["holder"] for n in flat["notices"].values() if n["kind"] in kinds}
+    if seizure["target"] in holders - set(flat["owners"]):
+        return "PRE_SEIZED"
+    if seizure["kind"] == "SEIZURE" and _is_of_another(seizure, flat):
+        return "NOT_ITS_TARGET"
+    return "SEIZED"
+
+
 def _look(register: dict[str, Any], application: dict[str, Any], place: int | None) -> dict[str, Any]:
     """Every step, on the register as the steps before it leave it; then the deal as a whole."""
     told: dict[str, Any] = {"bars": set(), "awaited": set(), "waits": set(), "warns": set(), "person": False}
+    told["person"] = register["gap"]  # the register may be behind the counter: no rule decides (handbook 1.5)
     now = register
     for number, step in enumerate(application["steps"]):
         flat = now["units"][step["unit"]]
@@ -87,6 +125,16 @@ def _look(register: dict[str, Any], application: dict[str, Any], place: int | No
             _papers(papers_of_mode(application, flat), application, told)
         _deal(application, flat["mortgages"].get(application["old"], {}), told)
     return told
+
+
+def lenders(register: dict[str, Any], application: dict[str, Any]) -> set[str]:
+    """Who lends by the case, or has a right on its unit."""
+    flat, steps = register["units"][application["steps"][0]["unit"]], application["steps"]
+    found = {
+        bank for step in steps for bank in (*step.get("banks", ()), step.get("bank"), step.get("holder"))
+    }
+    found |= {bank for row in flat["mortgages"].values() for bank in row["banks"]}
+    return found | {notice["holder"] for notice in flat["notices"].values()}
 
 
 def _is_there(step: dict[str, Any], flat: dict[str, Any]) -> bool:
@@ -154,6 +202,8 @@ def _agrees(
     match step["op"]:
         case "SALE" | "CONVERT_SALE":
             acting = step["sellers"]
+            if step["title"] != flat["title"]:
+                told["bars"].add(("", "R-CONFLICT"))  # what the parties cite was sold at the counter since
         case "NOTE_SALE":
             acting = step["obligors"]
         case "FIRST" | "CONVERT_LOAN":
@@ -267,7 +317,7 @@ def _register(
     for state, whom in _states(step, flat, before, application, place):
         facts = _facts(step, flat, application, state, whom)
         verdict = cell(state, step, facts)
-        if state in ("SALE_NOTED", "LOAN_NOTED") and verdict in "BK" and _is_over(whom, before):
+        if state in ("SALE_NOTED", "LOAN_NOTED") and verdict in "BK" and _is_over(whom, flat, before):
             asked: dict[str, Any] = {"bars": {verdict} - {"K"}, "person": False}
             if verdict == "K":
                 _consent(step, flat, application, state, whom, asked)
@@ -327,20 +377,17 @@ def _states(
     """The states of a unit, each with the right or the people that it is about."""
     today = before["now"].astimezone(CHINA).date()
     found: list[tuple[str, Any]] = []
-    buyers = {n["holder"] for n in flat["notices"].values() if n["kind"] == "SALE"}
     was = before["units"][step["unit"]]
     buying = {n["holder"] for n in was["notices"].values() if n["kind"] == "SALE"}
     for seizure in flat["seizures"]:
         if seizure["until"] < today:
             continue  # lapsed (EX 27)
-        if seizure["kind"] == "PRE" and seizure["target"] in buyers:
-            found.append(("PRE_SEIZED", seizure["target"]))
-        elif step["op"] == "CONVERT_LOAN" and seizure["target"] in buying - set(was["owners"]):
-            found.append(("PRE_SEIZED", seizure["target"]))  # in one phase with the sale: the whole phase
-        elif seizure["kind"] == "SEIZURE" and _is_of_another(seizure, flat):
-            found.append(("NOT_ITS_TARGET", None))
-        else:
-            found.append(("SEIZED", None))
+        state = _seizure(seizure, flat)
+        if step["op"] == "CONVERT_LOAN" and seizure["target"] in buying - set(was["owners"]):
+            state = "PRE_SEIZED"  # in one phase with the sale: the whole phase
+        found.append((state, seizure["target"]))
+        if _gives_away(step, seizure, flat):
+            found.append(("CLAIM_SEIZED", seizure["target"]))
     found += _dissent(flat["dissent"], today)
     found += [("HABITATION", None)] * bool(flat["habitation"])
     found += [(hold, None) for hold in flat["holds"]]
@@ -364,10 +411,11 @@ def _states(
     return found
 
 
-def _is_over(notice: dict[str, Any], before: dict[str, Any]) -> bool:
+def _is_over(notice: dict[str, Any], flat: dict[str, Any], before: dict[str, Any]) -> bool:
     """Its ninety days have passed, and nobody who holds it has applied (CC 221)."""
     start = notice["registrable_from"] or notice["booked"].astimezone(CHINA).date()
-    applied = any(notice["proof"] in case["proofs"] for case in before["queue"])
+    [name] = [name for name, row in flat["notices"].items() if row is notice]
+    applied = any(name in case["names"] for case in before["queue"])
     return before["now"].astimezone(CHINA).date() > last_day(start) and not applied
 
 
@@ -380,11 +428,15 @@ def _dissent(since: dt.datetime | None, today: dt.date) -> list[tuple[str, Any]]
 
 
 def _is_of_another(seizure: dict[str, Any], flat: dict[str, Any]) -> bool:
-    """Directed at somebody who does not own, and served after who does was booked: it does not follow (handbook 3.4).
+    """Directed at somebody who does not own, and served after who does was booked: it does not follow (handbook 3.4);
+    nor does one of a lender's claim.
 
     One served before that booking bites; so does, by our reading, a pre-seizure of somebody with no pre-notice.
     """
-    return seizure["target"] not in flat["owners"] and seizure["served"] > flat["owned_since"]
+    lenders = {bank for row in flat["mortgages"].values() for bank in row["banks"]}
+    lenders |= {n["holder"] for n in flat["notices"].values() if n["kind"] == "LOAN"}
+    later = seizure["served"] > flat["owned_since"] or seizure["target"] in lenders
+    return seizure["target"] not in flat["owners"] and later
 
 
 def _restriction(row: dict[str, Any]) -> list[str]:

@@ -31,6 +31,12 @@ def unit(*owners: str, form: str = "SOLE", shares: tuple[Any, ...] = ()) -> dict
     }
 
 
+def booked_after(flat: dict[str, Any], instant: dt.datetime) -> bool:
+    """Whether something on the flat was booked later than this (handbook 1.5: counter and register then disagree)."""
+    times = [row["booked"] for row in [*flat["mortgages"].values(), *flat["notices"].values()]]
+    return any(at > instant for at in [flat["owned_since"], *times])
+
+
 def live_certificates(flat: dict[str, Any]) -> set[str]:
     """The title or titles, and one proof for each live mortgage and pre-notice."""
     rights = [*flat["mortgages"].values(), *flat["notices"].values()]
@@ -112,6 +118,7 @@ def _add(flat: dict[str, Any], name: str, step: Step, priority: Any, first: Any,
         "restriction": step["restriction"],
         "first": first,
         "priority": priority,
+        "booked": first,
         "agreed": step.get("agreed"),
     }
     ranks = flat["ranks"]
@@ -137,7 +144,7 @@ def _change(after: Register, flat: dict[str, Any], step: Step, name: str, issued
     if "rank" in to:
         to["agreed"] = to.pop("rank")
         flat["ranks"] = moved(flat, step["mortgage"], to["agreed"])
-    _supersede(flat, step, name, issued, **to)
+    _supersede(after, flat, step, name, issued, **to)
 
 
 def moved(flat: dict[str, Any], mortgage: str, rank: int) -> list[list[str]]:
@@ -157,18 +164,21 @@ def _move(after: Register, flat: dict[str, Any], step: Step, name: str, issued: 
     """The same mortgage, another mortgagee, the same rank; a part of the claim makes both mortgagees (CC 407, 421)."""
     old = flat["mortgages"][step["mortgage"]]
     banks = [*old["banks"], step["bank"]] if step["part"] else [step["bank"]]
-    _supersede(flat, step, name, issued, banks=banks)
+    _supersede(after, flat, step, name, issued, banks=banks)
 
 
 def _fix(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:
     """An ordinary mortgage of the amount that is owed (CC 423)."""
-    _supersede(flat, step, name, issued, kind="ORDINARY", amount=step["amount"])
+    _supersede(after, flat, step, name, issued, kind="ORDINARY", amount=step["amount"])
 
 
-def _supersede(flat: dict[str, Any], step: Step, name: str, issued: list[str], **changes: Any) -> None:
+def _supersede(
+    after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str], **changes: Any
+) -> None:
     """A new row of the same mortgage, its old proof void (RD 68; handbook 7)."""
     old = flat["mortgages"][step["mortgage"]]
-    flat["mortgages"][step["mortgage"]] = {**old, **changes, "proof": _issue("proof", name, issued)}
+    fresh = {"booked": after["now"], "proof": _issue("proof", name, issued)}
+    flat["mortgages"][step["mortgage"]] = {**old, **changes, **fresh}
 
 
 def _release(after: Register, flat: dict[str, Any], step: Step, name: str, issued: list[str]) -> None:

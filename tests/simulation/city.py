@@ -2,8 +2,7 @@
 
 Every act is done to the gateway's register and to the oracle's (`tests.support.twin`), which compares them. After each
 act every case that is open waits on somebody who is named, until a date; in the end, once the world outside leaves the
-city alone, every case ends. The counter's own bookings come in by the register feed: `outsiders` is where it will be
-plugged in.
+city alone, every case ends. Court and counter come in by the register feed, holes and late entries included.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.cases.model import QUEUED, State
+from gateway.cases.model import State
 from tests.oracle.days import works
 from tests.oracle.people import BANKS
 from tests.support import twin_values as v
@@ -35,6 +34,9 @@ ACTS = {
     "banks withdraw": 3,
     "the court serves": 2,
     "something comes": 2,
+    "the counter works": 4,
+    "the counter skips a number": 1,
+    "the hole is closed": 2,
     "everything is lifted": 9,
     "time passes": 10,
 }
@@ -50,7 +52,6 @@ class City:
         self.log: list[str] = []
         self.counted: Counter[str] = Counter()
         self.twin: Twin = twin(flats(self.pick, units), START, **how)
-        self.outsiders: list[Callable[[City], None]] = []  # the counter, by the feed
 
     def pick(self, options: Sequence[Any]) -> Any:
         """One of these."""
@@ -62,8 +63,6 @@ class City:
         for _ in range(self.acts):
             [what] = self.random.choices(names, weights)
             self._do(what)
-            for outsider in self.outsiders:
-                outsider(self)
             self.check()
         self._leave_alone()
         self.twin.check()
@@ -119,13 +118,44 @@ class City:
 
     def _court(self) -> str:
         kind = self.pick(["SEIZURE", "SEIZURE", "PRE"])
-        self.twin.serve(self._unit(), self.pick("STYKZ"), kind, self.pick([30, 900]))
+        ago = dt.timedelta(minutes=self.pick([0, 0, 18, 60 * 30]))
+        self.twin.serve(self._unit(), self.pick("STYKZAB"), kind, self.pick([30, 900]), ago)
         return kind
 
     def _comes(self) -> str:
         what = self.pick(COMES)
         self.twin.outside(self._unit(), what)
         return str(what)
+
+    def _counter(self) -> str:
+        """What the counter accepts, books or ends of its own."""
+        code = self._unit()
+        mortgages = sorted(self.twin.oracle["units"][code]["mortgages"])
+        what = self.pick(["accepts", "accepts", "closes", "sells", "mortgages", "releases"])
+        if what == "accepts":
+            self.twin.accept_at_counter(code, "TRANSFER", dt.timedelta(minutes=self.pick([0, 90, 60 * 50])))
+        elif what == "sells":
+            self.twin.sell_at_counter(code, self.pick("STYZ"))
+        elif (
+            what == "mortgages" and not self.twin.feed.missing
+        ):  # one known late may meet a rank agreed since
+            self.twin.mortgage_at_counter(code, self.pick("ABC"))
+        elif what == "releases" and mortgages:
+            self.twin.release_at_counter(code, self.pick(mortgages))
+        elif what == "closes" and self.twin.at_counter:
+            self.twin.close_at_counter(self.pick(sorted(self.twin.at_counter)))
+        else:
+            return ""
+        return str(what)
+
+    def _skips(self) -> str:
+        self.twin.skip_a_number()
+        return f"{len(self.twin.feed.missing)} missing"
+
+    def _closes(self) -> str:
+        had = bool(self.twin.feed.missing)
+        self.twin.close_the_hole()
+        return "closed" if had else ""
 
     def _lifted(self) -> str:
         self.twin.outside(self._unit(), "LIFT")
@@ -167,17 +197,18 @@ class City:
                     raise AssertionError(f"{row.name} is open in {other}")
 
     def _is_held(self, filed: Filed) -> bool:
-        """By an earlier case on one of its units, or by a correction."""
+        """By an earlier case on one of its units, ours or the counter's, or by a correction."""
         units = set(filed.row.units)
         earlier = any(
-            units & set(one.row.units) and (one.place or 0) < (filed.place or 0)
-            for one in self.twin.open
-            if one is not filed and one.row.state in QUEUED
+            units & set(one["units"]) and one["place"] < (filed.place or 0)
+            for one in self.twin.oracle["queue"]
+            if one["case"] is not filed
         )
         return earlier or any("CORRECTION" in self.twin.oracle["units"][u]["holds"] for u in units)
 
     def _leave_alone(self) -> None:
         """Nothing more comes from outside, and whoever is waited for does not come: every case ends."""
+        self.twin.close_the_hole()
         for code in sorted(self.twin.oracle["units"]):
             self.twin.outside(code, "LIFT")
         for _ in range(6 * len(self.twin.open) + 12):
@@ -204,6 +235,9 @@ _DOES: dict[str, Callable[[City], str]] = {
     "banks withdraw": City._withdraw,
     "the court serves": City._court,
     "something comes": City._comes,
+    "the counter works": City._counter,
+    "the counter skips a number": City._skips,
+    "the hole is closed": City._closes,
     "everything is lifted": City._lifted,
     "time passes": City._time,
 }

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.applications.events import counter_name
+from gateway.applications.feed import decide_feed
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     AnyEffect,
@@ -25,14 +27,19 @@ from gateway.cases.effects import (
     RuleSetSet,
     UnitRecorded,
 )
+from gateway.cases.feed import AnyFeedAct
 from gateway.cases.model import Manifest, Moment, World
 from gateway.commands import Answer, Command
+from gateway.feed_world import feed_world_of, wants_of_feed
 from gateway.sequencer import Sequencer
-from gateway.storage.working import Working
+from gateway.storage.working import Wants, Working
 from gateway.world import wants_of, world_of
 from ledger.verify import verify_ledger
 from tests.support.spine import REGISTRY, Spine
 from tests.support.twin import Decide, Twin
+
+Wanted = Callable[[RequestAnswered], Wants]
+Decided = Callable[[Working, Moment], Decision]
 
 
 class PowerCut(RuntimeError):
@@ -62,10 +69,6 @@ class LedgerTwin(Twin):
             assert report.ok, report.first
         self.spine.close()
 
-    def _entered(self, *effects: AnyEffect) -> None:
-        if effects:
-            self._enter(*effects)
-
     def _enter(self, *effects: AnyEffect) -> None:
         self.spine.clock.now = self.now
         command = self.spine.command(*effects)
@@ -73,15 +76,30 @@ class LedgerTwin(Twin):
         self.spine.submit(command)
 
     def _commit(self, manifest: Manifest, decide: Decide) -> Decision:
+        return self._twice(
+            decide(self._world(), self._moment()),
+            lambda key: self._wants_case(manifest, key),
+            lambda working, moment: self._decided_case(working, manifest, decide, moment),
+        )
+
+    def _feed(self, act: AnyFeedAct) -> Decision:
+        """An act of the counter's feed, as rpc/feed.py commits it."""
+        signed = self._signed(act)
+        return self._twice(
+            decide_feed(self._feed_world(act), signed, self._moment()),
+            lambda key: wants_of_feed(act, key.institution, key.request_id),
+            lambda working, moment: decide_feed(feed_world_of(working, act), signed, moment),
+        )
+
+    def _twice(self, expected: Decision, wants: Wanted, decide: Decided) -> Decision:
         """Decided in memory, then by the ledger: the same; and once, whatever is cut or lost on the way."""
-        expected = decide(self._world(), self._moment())
         self.spine.clock.now = self.now
         [key] = [effect for effect in expected.effects if isinstance(effect, RequestAnswered)]
         if self._faults.random() < 0.1:
             self.counted["cut"] += 1
             with pytest.raises(PowerCut):
-                self._submit(manifest, key, decide, cut=True)
-        answer, decision = self._submit(manifest, key, decide)
+                self._submit(key, wants(key), decide, cut=True)
+        answer, decision = self._submit(key, wants(key), decide)
         assert not answer.replayed
         assert decision is not None
         assert (decision.outcome.state, decision.outcome.findings) == (
@@ -90,7 +108,7 @@ class LedgerTwin(Twin):
         )
         if self._faults.random() < 0.1:
             self.counted["replayed"] += 1
-            again, undecided = self._submit(manifest, key, decide)
+            again, undecided = self._submit(key, wants(key), decide)
             assert again.replayed
             assert undecided is None
             assert again.outcome == answer.outcome
@@ -99,24 +117,29 @@ class LedgerTwin(Twin):
             self._restart()
         return decision
 
+    def _wants_case(self, manifest: Manifest, key: RequestAnswered) -> Wants:
+        wants = wants_of(manifest)
+        wants.requests = {(key.institution, key.request_id)}
+        wants.counters |= {counter_name(uscc) for uscc in self.world.institutions}
+        wants.applications |= {one.row.application_id for one in self.open}
+        return wants
+
+    def _decided_case(self, working: Working, manifest: Manifest, decide: Decide, moment: Moment) -> Decision:
+        here = world_of(working, manifest, moment.now, tuple(self.world.institutions))
+        self._same(here)
+        return decide(here, moment)
+
     def _submit(
-        self, manifest: Manifest, key: RequestAnswered, decide: Decide, *, cut: bool = False
+        self, key: RequestAnswered, wants: Wants, decide: Decided, *, cut: bool = False
     ) -> tuple[Answer, Decision | None]:
-        told = tuple(self.world.institutions)
         taken: list[Decision] = []
 
         def decided(working: Working, moment: Moment) -> Decision:
-            here = world_of(working, manifest, moment.now, told)
-            self._same(here)
-            taken.append(decide(here, moment))
+            taken.append(decide(working, moment))
             if cut:
                 raise PowerCut
             return taken[-1]
 
-        wants = wants_of(manifest)
-        wants.requests = {(key.institution, key.request_id)}
-        wants.counters |= {counter_name(uscc) for uscc in told}
-        wants.applications |= {one.row.application_id for one in self.open}
         command = Command(
             registry=REGISTRY,
             institution=key.institution,

@@ -25,6 +25,10 @@ MUST_HAPPEN = (
     "banks withdraw: WITHDRAWN",
     "the old bank confirms: BOOK",
     "the court serves: PRE",
+    *(f"the counter works: {what}" for what in ("accepts", "closes", "sells", "mortgages", "releases")),
+    "the counter skips a number: 1 missing",
+    "the counter skips a number: 2 missing",
+    "the hole is closed: closed",
     *(f"booked {step}" for step in (*COLUMN_OF, *COLUMNS) if step not in ("NOTE", "CONVERT")),
     *(f"booked {mode}" for mode in sorted(N29)),
 )

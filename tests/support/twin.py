@@ -12,45 +12,35 @@ from typing import Any
 from msgspec.structs import replace
 
 from gateway.applications.expiry import NothingDue, decide_overdue, decide_reconsidered
+from gateway.applications.feed import decide_feed
 from gateway.applications.party import Consent, Join, decide_consent, decide_join
 from gateway.applications.review import Act, Verb, decide_review
 from gateway.applications.withdrawal import Withdrawal, decide_withdrawal
 from gateway.cases.decision import Decision
-from gateway.cases.effects import (
-    AnyEffect,
-    RightBooked,
-    RightEnded,
-    UnitRecorded,
-)
+from gateway.cases.errors import NotPermitted
+from gateway.cases.feed import AnyFeedAct
 from gateway.cases.model import (
     CLOSED,
-    QUEUED,
     ConsentKind,
     Manifest,
     Paper,
     State,
 )
 from gateway.register.findings import Severity
-from gateway.register.model import (
-    AnyRight,
-    Dissent,
-    Habitation,
-    Seizure,
-    UnitState,
-)
 from gateway.register.reasons import finding
 from tests.oracle import law
 from tests.oracle.people import BANKS, natural, signs_for
 from tests.support import cases as c
 from tests.support import deals as d
 from tests.support import twin_values as v
-from tests.support.twin_desk import Decide, Desk, Disagreement, Filed
+from tests.support.twin_counter import Counter
+from tests.support.twin_desk import Decide, Disagreement, Filed
 
 
-class Twin(Desk):
+class Twin(Counter):
     """Everything that anybody does, done to both."""
 
-    # -- time and the world outside ---------------------------------------------------------------------------------
+    # -- time ---------------------------------------------------------------------------------
 
     def pass_time(self, delta: dt.timedelta) -> None:
         """Time goes on, and what has run out ends."""
@@ -67,67 +57,6 @@ class Twin(Desk):
                 if decision.outcome.state is not wanted:
                     raise Disagreement(f"{filed.row.state} ran out: {decision.outcome}")
                 self._after(filed, decision)
-
-    def serve(self, code: str, target: str, kind: str, days: int) -> None:
-        """A court serves a seizure on the authority, which writes it down at once (EX 23)."""
-        name = self._name()
-        until = (self.now + dt.timedelta(days=days)).date()
-        self._add(code, v.seizure(code, name, target, kind, self.now, until))
-        served = {"name": name, "target": target, "kind": kind, "until": until, "served": self.now}
-        self.oracle["units"][code]["seizures"].append(served)
-        self.check([code])
-
-    def outside(self, code: str, what: str) -> None:
-        """A dissent, a habitation or a fact of the unit comes; or whatever is there of these, and seizures, goes."""
-        flat = self.oracle["units"][code]
-        if what == "LIFT":
-            self._lift(code, flat)
-        elif what in ("DISSENT", "HABITATION"):
-            if not flat[what.lower()]:
-                made = v.dissent if what == "DISSENT" else v.habitation
-                self._add(code, made(code, self._name(), self.now))
-                flat[what.lower()] = self.now
-        else:
-            flat["holds"].add(what)
-            self._hold(code)
-        self._turns()
-        self.check([code])
-
-    def _lift(self, code: str, flat: dict[str, Any]) -> None:
-        state = self.world.units[code]
-        gone = [r for r in state.rights if isinstance(r, Seizure | Dissent | Habitation)]
-        self.ended |= {right.right_id for right in gone}
-        kept = tuple(right for right in state.rights if right not in gone)
-        self._unit(UnitState(unit=state.unit, rights=kept))
-        self._entered(
-            *(
-                RightEnded(
-                    right_id=r.right_id, ended_at=self.now, case_number="", reason="LIFTED", ended_by="法院"
-                )
-                for r in gone
-            )
-        )
-        flat |= {"seizures": [], "dissent": None, "habitation": None, "holds": set()}
-        self._hold(code)
-
-    def _hold(self, code: str) -> None:
-        state = self.world.units[code]
-        unit = replace(state.unit, holds=v.holds(self.oracle["units"][code]))
-        self._unit(UnitState(unit=unit, rights=state.rights))
-        self._entered(UnitRecorded(unit=unit))
-
-    def _add(self, code: str, right: AnyRight) -> None:
-        state = self.world.units[code]
-        self._unit(UnitState(unit=state.unit, rights=(*state.rights, right)))
-        self._entered(RightBooked(right=right))
-        self.known.add(right.right_id)
-
-    def _name(self) -> str:
-        self._index += 1
-        return f"outside.{self._index}"
-
-    def _unit(self, state: UnitState) -> None:
-        self.world = replace(self.world, units={**self.world.units, state.unit.unit_code: state})
 
     # -- acts -------------------------------------------------------------------------------------------------------
 
@@ -160,9 +89,16 @@ class Twin(Desk):
         filed.application["bound"].add(bank)
         said = law.decide(self._oracle_for(filed), filed.application)
         act = self._act(Join, filed, bank, parties=v.parties([bank]))
-        decision = self._commit(
-            filed.what.manifest, lambda world, moment: decide_join(self._dossier(filed, world), act, moment)
-        )
+        try:
+            decision = self._commit(
+                filed.what.manifest,
+                lambda world, moment: decide_join(self._dossier(filed, world), act, moment),
+            )
+        except NotPermitted:
+            if bank in law.lenders(self.oracle, filed.application):
+                raise
+            filed.application["bound"].discard(bank)
+            return "NOTHING TO JOIN"  # the counter has ended the right for whose sake it was awaited
         if said["bars"] and said["awaited"]:
             said["answer"] = "AWAIT"  # the others are still to come: told, not yet closed
         if said["answer"] == "BOOK":
@@ -172,13 +108,18 @@ class Twin(Desk):
         return str(said["answer"])
 
     def confirm_payoff(self, filed: Filed) -> str:
-        """The old bank says that its loan is paid: the gate opens, unless something has come in the way (EX 23)."""
+        """The old bank says that its loan is paid: the gate opens, unless something has come in the way (EX 23), or
+        may have: the feed has a hole (handbook 1.5).
+        """
+        live = self.oracle["units"][filed.row.units[0]]["mortgages"]
+        if filed.application["old"] not in live:
+            return ""  # the counter has booked its end: nobody is left to confirm
+        [bank] = live[filed.application["old"]]["banks"]
         filed.application["undertaken"] = True
         assert filed.place is not None
         said = law.approve(self._oracle_for(filed), filed.application, place=filed.place)
-        if said["answer"] in ("STOPPED", "WAIT"):
+        if said["answer"] in ("STOPPED", "WAIT") or self.oracle["gap"]:
             said["answer"] = "PERSON"
-        [bank] = self.oracle["units"][filed.row.units[0]]["mortgages"][filed.application["old"]]["banks"]
         act = self._act(Consent, filed, bank, kind=ConsentKind.PAYOFF_CONFIRMED)
         decision = self._commit(
             filed.what.manifest,
@@ -262,8 +203,9 @@ class Twin(Desk):
         """One decision on the world as it is now. Here in memory; a ledger's twin commits it (tests/simulation)."""
         return decide(self._world(), self._moment())
 
-    def _entered(self, *effects: AnyEffect) -> None:
-        """What came from outside: nothing more to do in memory."""
+    def _feed(self, act: AnyFeedAct) -> Decision:
+        """One act of the counter's feed. Here in memory; a ledger's twin commits it (tests/simulation)."""
+        return decide_feed(self._feed_world(act), self._signed(act), self._moment())
 
     def applied(self, filed: Filed) -> set[str]:
         """Applicants who have signed."""
@@ -282,11 +224,7 @@ class Twin(Desk):
         if filed.row.state is State.BOOKED:
             self._book(filed, decision)
         self.open = [one for one in self.open if one.row.state not in CLOSED]
-        self.oracle["queue"] = [
-            {"units": one.row.units, "place": one.place, "names": one.names, "case": one}
-            for one in self.open
-            if one.row.state in QUEUED
-        ]
+        self._queue()
         self.check(filed.row.units)
         if filed.row.state in CLOSED:
             self._turns()

@@ -62,6 +62,7 @@ def _flat(pick: Pick, number: int) -> dict[str, Any]:
             "restriction": pick(RESTRICTIONS),
             "first": first,
             "priority": first,
+            "booked": first,
             "agreed": None,
             "printed": place + 1,
             "proof": f"proof {name}",
@@ -82,6 +83,8 @@ def application(twin: Twin, pick: Pick) -> dict[str, Any]:
     made = pick(kinds)(code, flat, pick, twin.now)
     for step in made["steps"]:
         step["unit"] = code
+        if step["op"] in ("SALE", "CONVERT_SALE"):
+            step["title"] = flat["title"]
         for side in ("mortgage", "notice"):
             if side in step:
                 step["proof"] = flat[side + "s"][step[side]]["proof"]
@@ -281,7 +284,7 @@ def _change(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, 
 def _move(code: str, flat: dict[str, Any], pick: Pick, now: Any) -> dict[str, Any]:
     name = pick(sorted(flat["mortgages"]))
     row = flat["mortgages"][name]
-    others = [bank for bank in LENDERS if bank not in row["banks"]]
+    others = [bank for bank in (*LENDERS, "D") if bank not in row["banks"]]
     if not others:
         return _release(code, flat, pick, now)
     to = pick(others)

@@ -19,10 +19,16 @@ from gateway.applications.submit import Submission
 from gateway.cases.decision import Decision
 from gateway.cases.effects import (
     ApplicationRecorded,
+    CounterCaseRecorded,
     CounterMoved,
+    FeedApplied,
+    FeedMoved,
+    FeedTaken,
     RightBooked,
     RightEnded,
+    UnitRecorded,
 )
+from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import (
     QUEUED,
     Application,
@@ -85,9 +91,12 @@ class Desk:
 
     def __init__(self, units: dict[str, dict[str, Any]], now: dt.datetime) -> None:
         self.now = now
-        self.oracle: dict[str, Any] = {"units": units, "now": now, "queue": [], "wards": ["K"]}
+        self.oracle: dict[str, Any] = {"units": units, "now": now, "queue": [], "wards": ["K"], "gap": False}
         self.numbers: dict[str, str] = {}
         self.open: list[Filed] = []
+        self.feed = FeedState()
+        self.held: dict[int, AnyFeedAct] = {}  # acts of the counter that wait behind a hole of its feed
+        self.counter_cases: dict[str, CounterCase] = {}
         self.ended: set[str] = set()  # ids of rights that became historical
         self.known: set[str] = set()  # ids of every right there ever was
         self.booked: Counter[str] = Counter()  # how often each step and mode was booked
@@ -172,6 +181,7 @@ class Desk:
             },
             "notices": {self.numbers[n["proof"]]: n["holder"] for n in flat["notices"].values()},
             "seizures": sorted((s["target"], s["kind"]) for s in flat["seizures"]),
+            "holds": set(v.holds(flat)),
         }
 
     def _as_gateway(self, state: UnitState) -> dict[str, Any]:
@@ -202,6 +212,7 @@ class Desk:
                 (name[s.target.key], "PRE" if s.kind.value.endswith("PRE_SEIZURE") else "SEIZURE")
                 for s in state.seizures
             ),
+            "holds": set(state.unit.holds),
         }
 
     def _invariants(self, state: UnitState) -> None:
@@ -245,6 +256,18 @@ class Desk:
                         )
                         for code, s in units.items()
                     }
+                case UnitRecorded():
+                    units[effect.unit.unit_code] = UnitState(
+                        unit=effect.unit, rights=units[effect.unit.unit_code].rights
+                    )
+                case FeedMoved():
+                    self.feed = effect.state
+                case FeedTaken() if effect.held is not None:
+                    self.held[effect.sequence] = effect.held
+                case FeedApplied():
+                    del self.held[effect.sequence]
+                case CounterCaseRecorded():
+                    self.counter_cases[effect.case.case_number] = effect.case
                 case CounterMoved():
                     counters[effect.name] = effect.value
                 case ApplicationRecorded():
@@ -360,7 +383,13 @@ class Desk:
                 )
                 for code in one.row.units:
                     cases[code] = (*cases.get(code, ()), case)
-        return replace(self.world, open_cases=cases)
+        for at_counter in self.counter_cases.values():
+            for code, place in at_counter.places.items() if at_counter.is_open else ():
+                case = OpenCase(
+                    application_id=at_counter.queue_id, accepted_index=place, rights=at_counter.rights
+                )
+                cases[code] = (*cases.get(code, ()), case)
+        return replace(self.world, open_cases=cases, feed_gap=self.feed.is_gap(0, self.now))
 
     def _oracle_for(self, filed: Filed) -> dict[str, Any]:
         """The register as one of its own cases meets it."""

@@ -151,6 +151,7 @@ def _amount(kind: str, fen: int) -> dict[str, Any]:
 
 _HOLDS = {
     "CORRECTION": UnitHold.CORRECTION_PENDING,
+    "QUARANTINED": UnitHold.QUARANTINED,
     "DISPUTED": UnitHold.DISPUTED,
     "PROHIBITED": UnitHold.PROHIBITED_COLLATERAL,
     "RIGHT_EXPIRED": UnitHold.RIGHT_EXPIRED,
@@ -162,47 +163,53 @@ def holds(flat: dict[str, Any]) -> tuple[UnitHold, ...]:
     return tuple(_HOLDS[name] for name in sorted(flat["holds"]))
 
 
-def seizure(code: str, right_id: str, target: str, kind: str, served: dt.datetime, until: dt.date) -> Seizure:
-    """What a court had the authority write down."""
+def seizure(code: str, name: str, target: str, kind: str, served: dt.datetime, until: dt.date) -> Seizure:
+    """What a court has the authority write down, as the counter tells it."""
     return Seizure(
-        right_id=right_id,
-        units=(code,),
-        case_number="",
-        booked_at=served,
-        booked_by="法院",
+        right_id="",
+        **_told(code, name, served),
         kind=SeizureKind.PRE_SEIZURE if kind == "PRE" else SeizureKind.SEIZURE,
         target=PEOPLE[target],
         extent="全部",
         authority="示例市人民法院",
-        instrument_no=f"(2026)示01执{right_id}号",
+        instrument_no=f"(2026)示01执{name}号",
         served_at=served,
         until=until,
     )
 
 
-def dissent(code: str, right_id: str, at: dt.datetime) -> Dissent:
+def dissent(code: str, name: str, at: dt.datetime) -> Dissent:
     """Somebody says that the register is wrong."""
-    return Dissent(
-        right_id=right_id,
-        units=(code,),
-        case_number="",
-        booked_at=at,
-        booked_by="窗口",
-        applicant=PEOPLE["Z"],
-        matter="权属",
-    )
+    return Dissent(right_id="", **_told(code, name, at), applicant=PEOPLE["Z"], matter="权属")
 
 
-def habitation(code: str, right_id: str, at: dt.datetime) -> Habitation:
+def habitation(code: str, name: str, at: dt.datetime) -> Habitation:
     """Somebody may live there."""
-    return Habitation(
-        right_id=right_id,
-        units=(code,),
-        case_number="",
-        booked_at=at,
-        booked_by="窗口",
-        holder=PEOPLE["Z"],
+    return Habitation(right_id="", **_told(code, name, at), holder=PEOPLE["Z"])
+
+
+def sold_at_counter(code: str, step: dict[str, Any], name: str, number: str, at: dt.datetime) -> Ownership:
+    """A sale that the counter booked."""
+    return Ownership(
+        right_id="",
+        **_told(code, name, at),
+        owners=owners(step["buyers"]),
+        co_ownership=CoOwnership(step["form"]),
+        title=CertificateRef(number=number),
     )
+
+
+def mortgaged_at_counter(
+    code: str, step: dict[str, Any], name: str, number: str, at: dt.datetime
+) -> Mortgage:
+    """A mortgage that the counter booked; it tells no rank of its own."""
+    row = {**step, "kind": "ORDINARY", "first": at, "priority": at, "printed": 0, "proof": name}
+    return _mortgage("", row, _told(code, name, at), {name: number})
+
+
+def _told(code: str, name: str, at: dt.datetime) -> dict[str, Any]:
+    """What every right says that the counter tells of."""
+    return {"units": (code,), "case_number": name, "booked_at": at, "booked_by": "窗口"}
 
 
 # -- operations ----------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from gateway.register.model import (
     PreNoticeKind,
     Seizure,
     SeizureKind,
+    Share,
     UnitHold,
     UnitState,
 )
@@ -198,6 +199,16 @@ def test_release_goes_on(operation: str) -> None:
     assert of(decision, ApplicationRecorded) == []
 
 
+@pytest.mark.parametrize(("target", "stops"), [(c.BANK, True), (c.SPOUSE, False)])
+def test_release_of_a_mortgage_whose_claim_is_seized_goes_to_a_person(target: Any, stops: bool) -> None:
+    """A seizure of the mortgagee's claim: its release gives away what is seized, one of anybody else does not."""
+    row = c.mortgage_row()
+    before = case(State.IN_REVIEW, "MORTGAGE_RELEASE", rights=(row.right_id,))
+    decision = decide(world(row, cases=(before,)), restrict(seizure(target=target)))
+    told = [f.code for f in decision.outcome.about.get(before.application_id, ())]
+    assert told == (["M-REFER"] if stops else [])
+
+
 def test_case_that_a_person_may_let_pass_is_referred() -> None:
     """A mortgage transfer disposes of nothing of the owner's: M-REFER, not R-SEIZED."""
     before = case(State.AWAITING_TAX, "MORTGAGE_TRANSFER")
@@ -294,6 +305,22 @@ def test_same_seizure_twice_is_entered_once() -> None:
     decision = decide(world(there), restrict(seizure()))
     assert of(decision, RightBooked) == []
     assert found(decision) == ["R-CONFLICT"]
+
+
+def test_one_instrument_may_seize_two_shares_and_each_is_lifted_by_itself() -> None:
+    """A seizure is keyed by its target and its extent (handbook 3.4): a share, and then the whole, are two."""
+    share = Share(numerator=1, denominator=3)
+    part = seizure(right_id="5.1", share=share)
+    decision = decide(world(part), restrict(seizure()))
+    [booked] = of(decision, RightBooked)
+    assert booked.right.share is None
+    assert found(decide(world(part), restrict(seizure(share=share)))) == ["R-CONFLICT"]
+    both = world(part, seizure(right_id="5.2"))
+    for told, gone in ((seizure(), "5.2"), (seizure(share=share), "5.1")):
+        [ended] = of(decide(both, restrict(told, RestrictionVerb.LIFT)), RightEnded)
+        assert ended.right_id == gone
+    [ended] = of(decide(world(part), restrict(seizure(), RestrictionVerb.LIFT)), RightEnded)
+    assert ended.right_id == "5.1"
 
 
 def test_lifting_ends_the_row_and_tells_the_lenders() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway.cases.effects import CertificateEnded, RightEnded
 from gateway.cases.model import OpenCase, Result, State
 from gateway.cases.terms import ReleaseGround
-from gateway.register.model import CertificateRef, Seizure, SeizureKind
+from gateway.register.model import CertificateRef, Party, Seizure, SeizureKind
 from tests.support import cases as c
 
 
@@ -71,18 +71,23 @@ def test_release_statement_not_sealed_by_mortgagee_is_not_accepted() -> None:
     assert decision.outcome.result is Result.NOT_ACCEPTED
 
 
-def test_release_of_seized_unit_is_booked() -> None:
-    """Golden 30: a release lightens the unit and harms no seizing creditor."""
+@pytest.mark.parametrize(
+    ("target", "result"), [(c.OWNER, Result.BOOKED), (c.BANK, Result.ACCEPTED)], ids=["owner", "mortgagee"]
+)
+def test_release_of_seized_unit_is_booked_but_not_of_a_seized_claim(target: Party, result: Result) -> None:
+    """Golden 30: a release lightens the unit and harms no creditor of the owner; it harms the mortgagee's own."""
     seizure = Seizure(
         right_id="0.9", units=(c.UNIT,), case_number="", booked_at=c.NOW, booked_by="导入", kind=SeizureKind.SEIZURE,
-        target=c.OWNER, extent="全部", authority="某法院", instrument_no="(2026)执1号", served_at=c.NOW,
+        target=target, extent="全部", authority="某法院", instrument_no="(2026)执1号", served_at=c.NOW,
         until=dt.date(2029, 1, 1),
     )  # fmt: skip
     decision = c.decide(
         c.world(c.unit_state(c.mortgage_row(), seizure)),
         c.submission(c.mortgage_release(), c.release_papers()),
     )
-    assert decision.outcome.result is Result.BOOKED
+    assert decision.outcome.result is result
+    rules = {f.rule for f in decision.outcome.findings}
+    assert ("BLOCKS_SEIZURE_TARGET_NOT_OWNER" in rules) == (target is c.BANK)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from gateway.register.model import (
     UnitHold,
     UnitState,
 )
+from gateway.register.sample_parties import BANK_A
 from gateway.register.states import Facts, is_minor, mortgage_state_codes, states_of
 from tests.support.register_state import (
     BUYER,
@@ -127,6 +128,22 @@ def test_seizure_of_somebody_else_served_before_the_booking_is_seized() -> None:
     """Served first, the court comes first; nothing passes by itself (EX 23)."""
     mine = replace(owned(BUYER), booked_at=at("2025-04-01T10:10:00"))
     assert _codes(state_of(mine, seizure(SELLER))) == [S.SEIZED]
+
+
+def test_seizure_of_the_buyer_in_a_pre_notice_bites_what_the_buyer_has() -> None:
+    """Whatever the court's paper calls it: the buyer owns nothing yet but the pre-notice (法发〔2004〕5号)."""
+    notice = pre_notice(SALE, BUYER, SELLER)
+    assert S.PRE_SEIZED_HOLDER in _codes(state_of(notice, seizure(BUYER)))
+    assert S.SEIZED in _codes(state_of(owned(BUYER), notice, seizure(BUYER)))
+
+
+def test_seizure_of_the_mortgagees_claim_is_not_one_of_the_owners_unit() -> None:
+    """Served before whoever owns now was booked, it goes with the claim all the same (CC 407; handbook 3.4)."""
+    mine = replace(owned(BUYER), booked_at=at("2025-04-01T10:10:00"))
+    state = state_of(mine, mortgage(), seizure(BANK_A))
+    codes = _codes(state)
+    assert S.SEIZURE_TARGET_NOT_OWNER in codes
+    assert S.SEIZED not in codes
 
 
 def test_seizure_of_the_owner_under_another_document_is_seized() -> None:

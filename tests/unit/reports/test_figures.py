@@ -16,7 +16,7 @@ from gateway.cases.model import ConsentKind, Counted, Lenders, Sold
 from gateway.cases.terms import ChangeItem, LoanKind, MortgageChange, PreNoticeConvert, ReleaseGround
 from gateway.kinds.modes import MODES
 from gateway.register.calendar import PACKAGED
-from gateway.register.model import PreNotice, UnitState
+from gateway.register.model import CertificateRef, PreNotice, PreNoticeKind, UnitState
 from gateway.reports.chart import as_png, as_svg
 from gateway.reports.figures import Figures, figures_of
 from gateway.reports.tally import Tally
@@ -24,6 +24,8 @@ from gateway.reports.writing import as_csv, lines_of
 from tests.support import cases as c
 from tests.support import deals as d
 from tests.support.play import Play
+from tests.unit.applications import test_feed_counter as told
+from tests.unit.applications import test_feed_restrictions as feed
 
 DAY = dt.timedelta(days=1)
 #: Friday 10:00 in China; the days after it are a weekend.
@@ -156,6 +158,51 @@ def test_counter_and_rule_have_their_shares() -> None:
     assert (figures.online, figures.counter) == (4, 1)
     assert figures.online_share == pytest.approx(4 / 5)
     assert figures.by_rule_share == pytest.approx(1 / 4)
+
+
+def fed(*units: Any, rights: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+    """An entry of the counter's feed, as it is decided."""
+    return feed.decide(feed.world(*rights), told.counter(7, *units)).effects
+
+
+def test_sales_at_the_counter_are_sales_of_the_city() -> None:
+    """Taizhou's shares are of every second-hand sale, whoever took the application (S13; handbook 2.5)."""
+    notice = PreNotice(
+        right_id="0.8",
+        units=(c.UNIT,),
+        case_number="P1",
+        booked_at=c.NOW - 30 * DAY,
+        booked_by="大厅",
+        kind=PreNoticeKind.OTHER_SALE,
+        holders=(c.SPOUSE,),
+        obligors=(c.OWNER,),
+        amount_fen=200_000_000,
+        proof=CertificateRef(number="苏(2026)江阴市不动产证明第0000080号"),
+    )
+    sale = told.sold(price_fen=200_000_000)
+    loan = c.mortgage_row(
+        right_id="", case_number="T1", proof=CertificateRef(number="苏(2026)江阴市证明第1号")
+    )
+    noted = told.unit(sale, loan, ended=(replace(notice, right_id=""),), supersedes="")
+    figures = counted([(RightBooked(right=notice),), fed(noted, rights=(notice,)), fed(told.unit(sale))])
+    assert (figures.sales, figures.sales_at_counter, figures.online) == (2, 2, 0)
+    assert (figures.sales_with_pre_notice, figures.sales_with_loan) == (1, 1)
+    assert (figures.pre_notice_share, figures.pre_notice_share_with_loan) == (0.5, 1)
+    gift = counted([fed(told.unit(told.sold()))])
+    assert (gift.sales, gift.counter) == (0, 1)
+
+
+def test_every_case_of_the_counter_counts_against_the_online_rate() -> None:
+    """A release is a case too, and so is a booking that the register disagrees with; a seizure is nobody's (S15)."""
+    old = c.mortgage_row()
+    release = fed(told.unit(ended=(replace(old, right_id=""),)), rights=(old,))
+    late = replace(old, booked_at=c.NOW + 366 * DAY)
+    loan = c.mortgage_row(right_id="", proof=CertificateRef(number="苏(2026)江阴市不动产证明第0000081号"))
+    disputed = fed(told.unit(loan), rights=(late,))
+    assert any(isinstance(e, UnitRecorded) for e in disputed)
+    seized = feed.decide(feed.world(), feed.restrict(feed.seizure())).effects
+    assert [counted([one]).counter for one in (release, disputed, seized)] == [1, 1, 0]
+    assert counted([alone().effects, release]).online_share == pytest.approx(1 / 2)
 
 
 def test_pre_notices_are_a_share_of_the_second_hand_sales() -> None:
