@@ -269,9 +269,34 @@ def grows(op: MortgageChange, old: Mortgage) -> bool:
 def _new_mortgagors_own(
     op: MortgageChange, old: Mortgage, states: Sequence[UnitState], field: str
 ) -> list[Finding]:
-    """Whoever steps in as mortgagor owns a unit by then (CC 395); the mortgagor of record need not (CC 406)."""
+    """Whoever steps in as mortgagor owns a unit by then (CC 395); the mortgagor of record need not (CC 406). Whoever
+    steps out leaves no unit of their own behind under the mortgage.
+    """
+    if ChangeItem.MORTGAGOR not in op.items:
+        return []
+    path = field + ".content"
+    staying = keys(op.content.mortgagors)
     new = [p for p in op.content.mortgagors if p.key not in keys(old.mortgagors)]
-    return mortgagors_own(new, states, field + ".content") if ChangeItem.MORTGAGOR in op.items else []
+    found = mortgagors_own(new, states, path)
+    for state in states:
+        owners = [owner.person for owner in state.ownership.owners] if state.ownership else []
+        gone = [p for p in owners if p.key in keys(old.mortgagors) - staying]
+        if state.unit.unit_code not in op.content.units or not gone or keys(owners) & staying:
+            continue
+        code, names = state.unit.unit_code, "、".join(p.name for p in gone)
+        found.append(
+            finding(
+                "N-NOT_APPLICANT",
+                Severity.BLOCKS,
+                rule="R-CONFLICT",
+                field=path + ".mortgagors",
+                article="CC 395, 406",
+                zh=f"单元 {code} 仍属{names}所有，而其不再是抵押人；请保留该抵押人，或者将该单元移出抵押",
+                en=f"unit {code} still belongs to {names}, who would be a mortgagor no more: keep the mortgagor, or take "
+                "the unit out of the mortgage",
+            )
+        )
+    return found
 
 
 def _owner_bears_it(

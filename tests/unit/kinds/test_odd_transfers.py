@@ -311,7 +311,7 @@ CASES: dict[str, tuple[Callable[[], Decision], Found, set[str], set[str]]] = {
             PAID,
             d.new_mortgage(mortgagors=(WARD,), debtors=(WARD,), applicants=(WARD, B)),
         ),
-        {("N-NOT_APPLICANT", "R-GUARDIAN")},
+        {("N-INCOMPLETE", ""), ("N-INCOMPLETE", "R-GUARDIAN")},
         {"WARD_OWNER"},
         set(),
     ),

@@ -207,13 +207,13 @@ def test_child_that_buys_alone_waits_for_its_guardian() -> None:
     """Its own word makes no application (CC 19, 20): the guardian is awaited by name."""
     decision = child_buys(d.world(c.unit_state()), signs=WARD)
     assert decision.outcome.result is Result.AWAITING_PARTIES
-    assert [(a.name, a.role) for a in decision.outcome.awaiting] == [(GUARDIAN.name, "guardian")]
+    assert [(a.name, a.role) for a in decision.outcome.awaiting] == [(GUARDIAN.name, "guardian of buyer")]
 
 
 @pytest.mark.parametrize(
     ("buyer", "without", "minors", "wanted"),
     [
-        (replace(WARD, guardian=None), "", "REFER", ("N-NOT_APPLICANT", "")),
+        (replace(WARD, guardian=None), "", "REFER", ("N-AUTHORISATION", "R-GUARDIAN")),
         (WARD, "GUARDIAN", "REFER", ("N-INCOMPLETE", "")),
         (WARD, "", "BLOCK", ("N-BARRED", "R-GUARDIAN")),
     ],
