@@ -243,7 +243,7 @@ class Publisher:
                 registry, f"the signer is named {signer.name}, the origin is {head.origin}"
             )
         tiles = read_back(conn, head, tree)
-        reader = tree.reader(tile_loader(conn, registry))
+        reader = tree.reader(tile_loader(conn, registry, tiles))
         new_root = root(head.size, reader)
         if new_root != head.frontier.root():
             raise LedgerDamagedError(

@@ -22,7 +22,12 @@ TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
 TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 TILES_CACHED_MAX: Final = 64
-"""Full tiles kept in memory a tree: the last 16,000 entries in about a megabyte."""
+"""Full tiles of level 0 kept in memory a tree: 16,000 entries in about a megabyte."""
+UPPER_TILES_CACHED_MAX: Final = 256
+"""Full tiles above level 0 kept in memory a tree. Every proof needs one of each level, and there are
+few: up to 16 million entries all of them stay, in at most four megabytes, and an old entry's proof
+loads one tile.
+"""
 
 TileKey = tuple[int, int]
 """(level, tile index)."""
@@ -46,9 +51,13 @@ class Tile:
 
     def __init__(self, hashes: bytes = b"") -> None:
         """Build the tile of the given `hashes`, at most 256 of 32 bytes each."""
-        self._rows = [bytearray() for _ in range(TILE_HEIGHT + 1)]
-        for at in range(0, len(hashes), HASH_BYTES):
-            self.append(hashes[at : at + HASH_BYTES])
+        pair = 2 * HASH_BYTES
+        row = bytearray(hashes)
+        self._rows = [row]
+        for _ in range(TILE_HEIGHT):
+            ends = range(pair, len(row) + 1, pair)
+            row = bytearray().join([pair_hash(row[end - pair : end]) for end in ends])
+            self._rows.append(row)
 
     def append(self, value: bytes) -> bool:
         """Add one hash of 32 bytes at the right; return whether the tile is full now."""
@@ -80,14 +89,15 @@ class Tile:
 class TileTree:
     """The part of one tree that is kept in memory. Not safe to use from two threads at once."""
 
-    __slots__ = ("_edge", "_full", "registry", "size")
+    __slots__ = ("_bottom", "_edge", "_upper", "registry", "size")
 
     def __init__(self, registry: str) -> None:
         """Begin with the empty tree of `registry`."""
         self.registry = registry
         self.size = 0
         self._edge: list[Tile] = []  # the partial tile of each level
-        self._full: OrderedDict[TileKey, Tile] = OrderedDict()
+        self._bottom: OrderedDict[TileKey, Tile] = OrderedDict()  # full tiles of level 0
+        self._upper: OrderedDict[TileKey, Tile] = OrderedDict()
 
     @classmethod
     def resume(cls, registry: str, size: int, leaves: Sequence[bytes], load: TileLoader) -> TileTree:
@@ -133,7 +143,8 @@ class TileTree:
         level, index = key
         if index == self.size >> (TILE_HEIGHT * (level + 1)):
             return self._edge[level]
-        tile = self._full.get(key)
+        kept = self._upper if level else self._bottom
+        tile = kept.get(key)
         if tile is None:
             tile = Tile(load(key))
             above = self.tile((level + 1, index >> TILE_HEIGHT), load)
@@ -145,7 +156,7 @@ class TileTree:
                 )
             self._keep(key, tile)
         else:
-            self._full.move_to_end(key)
+            kept.move_to_end(key)
         return tile
 
     def _complete(self, completed: list[FullTile]) -> None:
@@ -163,9 +174,10 @@ class TileTree:
                 return
 
     def _keep(self, key: TileKey, tile: Tile) -> None:
-        self._full[key] = tile
-        if len(self._full) > TILES_CACHED_MAX:
-            self._full.popitem(last=False)
+        kept, most = (self._upper, UPPER_TILES_CACHED_MAX) if key[0] else (self._bottom, TILES_CACHED_MAX)
+        kept[key] = tile
+        if len(kept) > most:
+            kept.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)

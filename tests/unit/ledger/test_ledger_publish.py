@@ -13,6 +13,7 @@ from ledger.hashing import EMPTY_ROOT
 from ledger.proof import verify_consistency, verify_inclusion
 from ledger.publish import Publisher
 from ledger.tables import ledger_checkpoint, ledger_tile
+from ledger.tile import TILE_WIDTH, TILES_CACHED_MAX
 from tests.support.ledger_database import ORIGIN, REGISTRY, TestLedger, make_publisher, make_signer
 
 
@@ -75,6 +76,17 @@ def test_prove_any_entry_under_any_checkpoint_verifies(opened: TestLedger, resta
                 proof = opened.publisher.prove_consistency(conn, REGISTRY, before.size, point.size)
                 verify_consistency(before.size, before.root, point.size, point.root, proof)
     assert sorted(tuple(row) for row in stored) == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_publish_long_stretch_from_the_middle_of_a_tile(opened: TestLedger) -> None:
+    """A stretch of more tiles than are kept in memory is signed too, and extends the last checkpoint."""
+    opened.append(100)
+    before = opened.publish()
+    opened.append((TILES_CACHED_MAX + 2) * TILE_WIDTH)
+    signed = opened.publish()
+    with opened.engine.connect() as conn:
+        proof = opened.publisher.prove_consistency(conn, REGISTRY, before.size, signed.size)
+    verify_consistency(before.size, before.root, signed.size, signed.root, proof)
 
 
 def test_prove_fresh_entries_reads_no_database(opened: TestLedger) -> None:
