@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SUDO_APT = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check bench serve proto pages lock clean
+.PHONY: help setup demo test test-long check bench bench-growth serve proto pages lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ check: $(STAMP) ## Lint, types, layers, contract, pages of the law
 
 bench: $(STAMP) ## Measure, as ratios beside each limit, in one run
 	$(BIN)/python -m tests.bench
+
+bench-growth: $(STAMP) ## Proof, append and memory up to ten million entries (ten minutes, 8 GB of disk)
+	BENCH_GROWTH=1 $(BIN)/python -m tests.bench.growth
 
 serve: $(STAMP) ## Serve the demo's gateway (run `make demo` first)
 	$(BIN)/diya serve --config demo-out/diya.toml

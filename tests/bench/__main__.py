@@ -32,6 +32,8 @@ import uvloop
 from gateway.demo.cast import sample_seeds
 from gateway.pb.diya.v1 import (
     file_service_pb2_grpc,
+    ledger_service_pb2,
+    ledger_service_pb2_grpc,
     outcome_pb2,
     registration_service_pb2,
     registration_service_pb2_grpc,
@@ -40,6 +42,8 @@ from gateway.setup import initialise
 from signing.pki import Credential, DevelopmentPKI
 from tests.bench import cast
 from tests.bench.append import append_ratio
+from tests.bench.auditing import audit_ratios
+from tests.bench.growth import growth
 from tests.bench.papers import papers_per_second
 from tests.support.wire import as_stream, upload_messages
 
@@ -54,7 +58,7 @@ BIG_UPLOADS = 4
 CHUNK_BYTES = 256 * 1024
 SEALED_CASES = 45
 WARM_CASES = 5
-RATE_CASES = 1 + (2 * ROUNDS + 1) * PER_ROUND
+RATE_CASES = 1 + (3 * ROUNDS + 1) * PER_ROUND
 _RESULT_BOOKED = outcome_pb2.OUTCOME_RESULT_BOOKED
 
 
@@ -93,6 +97,7 @@ class Bench:
         name = "/diya.v1.RegistrationService/"
         self.submit = gateway.unary_unary(name + "SubmitMortgage", **raw)
         self.release = gateway.unary_unary(name + "SubmitMortgageRelease", **raw)
+        self.checkpoint = ledger_service_pb2_grpc.LedgerServiceStub(gateway).GetCheckpoint
         self.stream = registration_service_pb2_grpc.RegistrationServiceStub(gateway).SubmitStream
         self.upload = file_service_pb2_grpc.FileServiceStub(gateway).UploadFile
         self.watch = registration_service_pb2_grpc.RegistrationServiceStub(gateway).WatchEvents
@@ -144,6 +149,22 @@ class Bench:
         found = await rate((lambda c=case: one(c)) for case in self.take(PER_ROUND))
         assert all(o.result == _RESULT_BOOKED and not o.receipt.pending for o in results), results[0]
         return found
+
+    async def until_covered(self) -> list[float]:
+        """Under the same load: seconds from each answer until anybody is shown a checkpoint over its entry."""
+        times = []
+
+        async def one(case: bytes) -> None:
+            response = registration_service_pb2.SubmitMortgageResponse.FromString(await self.submit(case))
+            answered = time.perf_counter()
+            wanted = response.outcome.receipt.index + 1
+            request = ledger_service_pb2.GetCheckpointRequest(parent=cast.PARENT)
+            while (await self.checkpoint(request)).checkpoint.size < wanted:
+                await asyncio.sleep(0.01)
+            times.append(time.perf_counter() - answered)
+
+        await rate((lambda c=case: one(c)) for case in self.take(PER_ROUND))
+        return times
 
     async def stream_rate(self) -> float:
         """The same over one bidirectional stream."""
@@ -298,7 +319,19 @@ async def measure(bench: Bench) -> None:
     )
     line("b", "SubmitMortgage with five papers, booked by rule ÷ bare echo", submit, echo, 0.22, "/s")
     line("c", "SubmitStream ÷ SubmitMortgage", stream, submit, 1.25, "/s")
+    await measure_covered(bench)
     await measure_uploads(bench)
+
+
+async def measure_covered(bench: Bench) -> None:
+    """(o): how long an answer waits for its checkpoint, while the next ones come in."""
+    times = [took for _ in range(ROUNDS) for took in await bench.until_covered()]
+    p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[-1]
+    print(
+        f"(o) {IN_FLIGHT} in flight, answer → a checkpoint over it, read by GetCheckpoint: p99 {1000 * p99:.0f} ms  "
+        f"aim < 2000  {'ok' if p99 < 2 else 'SHORT'}   p50 {1000 * p50:.0f} ms, {len(times)} answers",
+        flush=True,
+    )
 
 
 async def measure_uploads(bench: Bench) -> None:
@@ -413,6 +446,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         against_server(Path(name) / "bench", RATE_CASES, measure, sealing=False)
         append_ratio(Path(name), ROUNDS)
+        audit_ratios(Path(name), ROUNDS)
+        growth(Path(name), ROUNDS)
         against_server(Path(name) / "sealing", SEALED_CASES, measure_light_load, sealing=True)
     papers_per_second()
 

@@ -83,7 +83,7 @@ def _append(path: Path) -> float:
     sequencer.start()
     spent = 0.0
     for batch in range(BATCHES):
-        commands = [_command(BATCH * batch + n) for n in range(BATCH)]
+        commands = [command(BATCH * batch + n) for n in range(BATCH)]
         before, is_coming = _seconds(), True
         answers = [sequencer.submit(command) for command in commands]
         is_coming = False
@@ -100,7 +100,8 @@ def _seconds() -> float:
     return metrics.collectors.get_sample_value("diya_commit_seconds_sum") or 0.0
 
 
-def _command(number: int) -> Command:
+def command(number: int) -> Command:
+    """An act of a mortgage's size whose decision is fixed beforehand."""
     payload = os.urandom(PAYLOAD_BYTES)
     digest = hashlib.sha256(payload).hexdigest()
     verdicts = os.urandom(VERDICTS_BYTES)
