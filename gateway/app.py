@@ -228,7 +228,10 @@ class Gateway:
             ),
             "DeskService": DeskService(**shared, seals=self._seals),
             "LedgerService": LedgerService(
-                queries=self.queries, limits=limits, vkey_of=self._vkeys.__getitem__
+                queries=self.queries,
+                limits=limits,
+                settings_of=self.sequencer.settings,
+                vkey_of=self._vkeys.__getitem__,
             ),
             "RegisterFeedService": FeedService(**shared, **verifying, signer_of=self._signers.__getitem__),
             "AdminService": AdminService(**shared, **verifying, files=self.files),

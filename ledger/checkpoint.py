@@ -122,6 +122,14 @@ def open_note(note: bytes, vkey: str) -> str:
     return text
 
 
+def signature_names(note: bytes) -> list[str]:
+    """Return the names on the signature lines of `note`, the log's first; nothing of them is checked.
+
+    Raises CheckpointError for a malformed note.
+    """
+    return [name for name, _ in map(_parse_signature_line, _split_note(note)[1])]
+
+
 def check_vkey(vkey: str) -> str:
     """Return the key name in `vkey`, which for a log is its origin. Raises CheckpointError."""
     return _parse_vkey(vkey)[0]

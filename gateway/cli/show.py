@@ -285,6 +285,11 @@ def china_text(instant: datetime) -> str:
     return instant.astimezone(_CHINA).isoformat(sep=" ", timespec="seconds")
 
 
+def from_china(told: datetime | None) -> datetime | None:
+    """What a person wrote as a time in China, as an instant."""
+    return None if told is None else told.replace(tzinfo=_CHINA)
+
+
 class Transfers:
     """Progress of transfers on standard error, one bar each, from the first byte on: what fails before it, or needs
     none, shows none. Nothing at all where standard error is no terminal.

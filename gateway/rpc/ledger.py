@@ -1,18 +1,39 @@
-"""LedgerService: the public chain, read only. Parts are never given here; only what a checkpoint covers is."""
+"""LedgerService: the public chain, read only; only what a checkpoint covers is given.
+
+What an entry is about is told to those entitled alone: to auditors and the registry's operators of every entry, to an
+institution of the entries of its cases and of its own acts. A registrar reads cases in ReviewService and looks into the
+register on a basis that is recorded; here it sees what everybody sees.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import grpc
 
+from gateway.cases.effects import AnyEffect, QueryRecorded, RightBooked, UnitRecorded
+from gateway.cases.errors import ApplicationNotFound, NotPermitted
+from gateway.cases.model import Application
 from gateway.config import MIB, Limits
 from gateway.pb.diya.v1 import ledger_service_pb2, ledger_service_pb2_grpc, outcome_pb2
+from gateway.register.identifiers import normalise_unit_code
+from gateway.rpc import encode
+from gateway.rpc.authority import instant_of
+from gateway.rpc.case_view import Reader as CaseReader
+from gateway.rpc.entry_words import concerns, told
 from gateway.rpc.errors import Refusal
-from gateway.rpc.names import registry_in
+from gateway.rpc.guard import caller_now
+from gateway.rpc.names import malformed, registry_in, split_name
 from gateway.rpc.paging import make_token, page_size, read_token
+from gateway.rpc.rights import Caller, CallerKind, may_see
+from gateway.rpc.violations import Violations
+from gateway.storage.entry_reads import About, EntryFilter, OpenedPart
 from gateway.storage.queries import Queries
+from gateway.storage.settings import Settings
 from gateway.storage.statements import PublishedCheckpoint
 from ledger.errors import RegistryUnknownError
 
@@ -24,15 +45,27 @@ PAGE_SIZE_MAX: Final = 1000
 #: A page of entries is cut at this size.
 PAGE_BYTES_MAX: Final = 3 * MIB
 
+KINDS_MAX: Final = 32
+UNITS_MAX: Final = 100
+EFFECTS_MAX: Final = 200
+
+_KIND: Final = re.compile(r"[a-z0-9./_-]{1,128}")
+
 
 class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
     """Servicer for auditors and everybody else who is known."""
 
     def __init__(
-        self, *, queries: Queries, limits: Limits, vkey_of: Callable[[str], str] = lambda _registry: ""
+        self,
+        *,
+        queries: Queries,
+        limits: Limits,
+        settings_of: Callable[[str], Settings],
+        vkey_of: Callable[[str], str] = lambda _registry: "",
     ) -> None:
         """`vkey_of` gives a registry's verifier key, told for convenience only."""
         self._queries = queries
+        self._settings = settings_of
         self._vkey_of = vkey_of
         # Whatever the contract allows, a page must fit into a message of this server.
         self._page_bytes_max = min(PAGE_BYTES_MAX, limits.message_bytes_max)
@@ -50,25 +83,92 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         return _pb.GetCheckpointResponse(checkpoint=_checkpoint(origin, found), vkey=self._vkey_of(registry))
 
     async def ListEntries(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """Entries in order, exact bytes."""
+        """Entries in order, exact bytes; those that fit every filter."""
         registry = registry_in(request.parent)
         newest = await self._newest(registry)
-        query = ("entries", registry)
+        reader = Reader.of(self._settings(registry), caller_now.get())
+        wanted = await self._wanted(request, registry, reader)
+        query = ("entries", registry, wanted)
         position = read_token(request.page_token, query, (int,))
         start = int(position[0]) if position else request.start_index
         if not 0 <= start <= newest.size:
             raise _out_of_range("start_index", start, 0, newest.size)
-        size = page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
+        page, following = await self._queries.entry_page(
+            registry,
+            wanted,
+            start=start,
+            count=page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX),
+            mine=None if reader.sees_all else reader.is_of,
+        )
         response = _pb.ListEntriesResponse()
         total = 0
-        for entry in await self._queries.entries(registry, start, size):
+        for entry in page:
             total += len(entry.data)
             if response.entries and total > self._page_bytes_max:
+                following = entry.index
                 break
             response.entries.add(index=entry.index, entry=entry.data)
-        following = start + len(response.entries)
-        if following < newest.size:
+        if following is not None:
             response.next_page_token = make_token(query, (following,))
+        return response
+
+    async def _wanted(self, request: Any, registry: str, reader: Reader) -> EntryFilter:
+        """The filters. Raises MalformedRequest, NotPermitted, ApplicationNotFound."""
+        wrong = Violations()
+        after = instant_of(request, "entered_after", "", wrong)
+        before = instant_of(request, "entered_before", "", wrong)
+        unit_code = request.unit_code
+        if unit_code:
+            with wrong.at("unit_code"):
+                unit_code = normalise_unit_code(unit_code)
+        if len(request.kinds) > KINDS_MAX or not all(map(_KIND.fullmatch, request.kinds)):
+            wrong.add(
+                "kinds",
+                f"至多 {KINDS_MAX} 种，每种形如 application.submitted",
+                f"has at most {KINDS_MAX} kinds, each like application.submitted",
+            )
+        wrong.refuse_if_any()
+        application_id = ""
+        if request.application:
+            of_registry, application_id = split_name(request.application, "applications", "application")
+            if of_registry != registry:
+                raise malformed("application", "不属于该登记机构", "is of another registry")
+        if (application_id or unit_code) and not reader.may_ask:
+            raise NotPermitted(
+                "按申请或者单元查询账本，仅限审计人员、操作员和办理机构",
+                "auditors, operators and institutions alone list the ledger by application or unit",
+            )
+        if application_id:
+            row = await self._queries.application(registry, application_id)
+            if row is None or not (reader.sees_all or reader.is_of(row)):
+                raise ApplicationNotFound(request.application, "application")
+        return EntryFilter(
+            after=after,
+            before=before,
+            kinds=tuple(sorted(set(request.kinds))),
+            application_id=application_id,
+            unit_code=unit_code,
+            subject=self._queries.subject(registry, "unit", unit_code) if unit_code else "",
+        )
+
+    async def GetEntry(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """One entry with its proof, and what it is about as far as the caller may know it."""
+        registry = registry_in(request.parent)
+        newest = await self._newest(registry)
+        reader = Reader.of(self._settings(registry), caller_now.get())
+        record = await self._queries.entry_record(
+            registry, request.index, may_know=reader.may_know, may_open=reader.may_open
+        )
+        if record is None:
+            raise _out_of_range("index", request.index, 0, newest.size - 1)
+        response = _pb.GetEntryResponse(
+            entry=_pb.LedgerEntry(index=request.index, entry=record.data),
+            checkpoint=_checkpoint(record.origin, record.checkpoint),
+            hashes=record.inclusion,
+            parts=map(_part, record.parts),
+        )
+        if record.about is not None:
+            response.about.CopyFrom(_about(record.about, registry, reader))
         return response
 
     async def GetInclusionProof(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -131,6 +231,105 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
 
 def _checkpoint(origin: str, value: PublishedCheckpoint) -> outcome_pb2.Checkpoint:
     return outcome_pb2.Checkpoint(origin=origin, size=value.size, root=value.root, note=value.note)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads the ledger. `codes` are an institution's, its branches' and former ones'; empty for everybody else."""
+
+    kind: CallerKind
+    settings: Settings
+    id: str
+    codes: frozenset[str]
+
+    @classmethod
+    def of(cls, settings: Settings, caller: Caller) -> Reader:
+        """The reader that a caller is."""
+        is_one = caller.kind is CallerKind.INSTITUTION
+        codes = CaseReader.of(settings, caller).codes if is_one else frozenset()
+        return cls(caller.kind, settings, caller.id, codes)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether it is told what every entry is about."""
+        return self.kind in (CallerKind.AUDITOR, CallerKind.OPERATOR)
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether it may ask for the entries of an application or a unit."""
+        return self.sees_all or self.kind is CallerKind.INSTITUTION
+
+    def is_of(self, row: Application) -> bool:
+        """Whether it is an institution of the case."""
+        return self.kind is CallerKind.INSTITUTION and may_see(self.settings, self.id, row)
+
+    def may_know(self, about: About) -> bool:
+        """Whether it is told what an entry is about: everything, its own case, or its own act."""
+        return self.may_open(about) or self.case(about) is not None
+
+    def case(self, about: About) -> Application | None:
+        """The case that an entry is told of under: that of its act; to an institution, its own among those touched."""
+        if self.sees_all:
+            return about.row
+        rows = (about.row, *about.touched)
+        return next((row for row in rows if row is not None and self.is_of(row)), None)
+
+    def may_open(self, about: About) -> bool:
+        """Whether it is shown the outcome, word for word: what itself was told."""
+        return self.sees_all or about.actor in self.codes
+
+    def effects(self, about: About) -> list[AnyEffect]:
+        """Those of an entry that it may be told."""
+        if self.sees_all:
+            return list(about.effects)
+        row = self.case(about)
+        if row is None:
+            return [e for e in about.effects if isinstance(e, QueryRecorded)]
+        return [e for e in about.effects if concerns(e, row, self.codes)]
+
+
+def _part(part: OpenedPart) -> Any:
+    if part.opened is None:
+        state = _pb.EntryPart.STATE_ERASED if part.erased else _pb.EntryPart.STATE_WITHHELD
+        return _pb.EntryPart(name=part.name, state=state)
+    salt, content = part.opened
+    return _pb.EntryPart(name=part.name, state=_pb.EntryPart.STATE_SHOWN, salt=salt, content=content)
+
+
+def _about(about: About, registry: str, reader: Reader) -> Any:
+    words = told(reader.effects(about))
+    row, outcome = reader.case(about), about.outcome
+    institution = reader.settings.institutions.get(about.actor)
+    units = row.units if row is not None else _units(about.effects)
+    wire = _pb.EntryAbout(
+        actor=about.actor,
+        actor_name=institution.names[0] if institution is not None else "",
+        request_id=about.request_id if reader.sees_all or about.actor in reader.codes else "",
+        application=row.name if row is not None else "",
+        case_number=row.case_number if row is not None else "",
+        unit_codes=units[:UNITS_MAX],
+        effects=[_pb.EntryEffect(kind=kind, zh=zh, en=en) for kind, zh, en in words[:EFFECTS_MAX]],
+        effect_count=len(words),
+    )
+    if outcome is not None:
+        wire.result = encode.bare_outcome(outcome, registry).result
+        if row is None or reader.may_open(about):
+            findings = (*outcome.findings, *chain.from_iterable(outcome.about.values()))
+        else:
+            findings = outcome.findings_of(row.application_id)
+        wire.findings.extend(map(encode.finding, findings))
+    return wire
+
+
+def _units(effects: Iterable[AnyEffect]) -> tuple[str, ...]:
+    """Units that an entry on no application is about, each once."""
+    codes: dict[str, None] = {}
+    for effect in effects:
+        if isinstance(effect, UnitRecorded):
+            codes[effect.unit.unit_code] = None
+        elif isinstance(effect, RightBooked):
+            codes |= dict.fromkeys(effect.right.units)
+    return tuple(codes)
 
 
 def _out_of_range(name: str, value: int, low: int, high: int) -> Refusal:

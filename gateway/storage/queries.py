@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +28,15 @@ from gateway.statements.desk import RightLine
 from gateway.storage import tables as t
 from gateway.storage.case_reads import CasePapers, CaseRecord, read_case_papers, read_case_record
 from gateway.storage.desk_reads import Day, read_day, read_portfolio
+from gateway.storage.entry_reads import (
+    About,
+    EntryFilter,
+    EntryRecord,
+    Mine,
+    instant_index,
+    read_entry_page,
+    read_entry_record,
+)
 from gateway.storage.history import cases_of_unit, open_counter_cases, right_history, rights_of_unit
 from gateway.storage.paging import make_token, read_token
 from gateway.storage.payout_reads import PayoutRecord, phases_of, read_payout, sealed_at
@@ -201,20 +209,15 @@ class Queries:
     def _places(
         self, connection: Connection, registry: str, wanted: ApplicationFilter
     ) -> tuple[int, int | None]:
-        """The indexes from which and below which everything was submitted in the wanted time.
-
-        Time never goes back along the chain, so an instant has its place there, found by halving.
-        """
+        """The indexes from which and below which everything was submitted in the wanted time."""
         after, before = wanted.submitted_after, wanted.submitted_before
         if after is None and before is None:
             return 0, None
-        indexes = range(self._ledger.head(connection, registry, for_update=False).size)
-
-        def time_of(index: int) -> dt.datetime:
-            return self._ledger.read_entry(connection, registry, index).parse().time
-
-        start = 0 if after is None else bisect_left(indexes, after, key=time_of)
-        return start, None if before is None else bisect_left(indexes, before, key=time_of)
+        size = self._ledger.head(connection, registry, for_update=False).size
+        start = 0 if after is None else instant_index(connection, self._ledger, registry, size, after)
+        if before is None:
+            return start, None
+        return start, instant_index(connection, self._ledger, registry, size, before)
 
     async def case_records(self, registry: str, rows: Sequence[Application]) -> list[CaseRecord]:
         """What is told of each of these cases besides its row, on one snapshot."""
@@ -368,6 +371,31 @@ class Queries:
             return self._ledger.read_entries(connection, registry, start, covered) if covered > 0 else []
 
         return await self.read(work)
+
+    async def entry_page(
+        self, registry: str, wanted: EntryFilter, *, start: int, count: int, mine: Mine | None = None
+    ) -> tuple[list[StoredEntry], int | None]:
+        """At most `count` entries from an index on that fit, and where the list goes on; see `read_entry_page`."""
+        return await self.read(
+            lambda connection: read_entry_page(
+                connection, self._ledger, registry, wanted, start=start, count=count, mine=mine
+            )
+        )
+
+    async def entry_record(
+        self,
+        registry: str,
+        index: int,
+        *,
+        may_know: Callable[[About], bool],
+        may_open: Callable[[About], bool],
+    ) -> EntryRecord | None:
+        """An entry with its proof and what it is about; None when no checkpoint covers it."""
+        return await self.read(
+            lambda connection: read_entry_record(
+                connection, self._ledger, self._publisher, registry, index, may_know, may_open
+            )
+        )
 
     async def checkpoint(
         self, registry: str, *, min_size: int = 0, exact: int | None = None

@@ -34,6 +34,7 @@ from gateway.rpc.ledger import LedgerService
 from gateway.sequencer import Sequencer
 from gateway.storage.engine import reader_engine, writer_engine
 from gateway.storage.queries import Queries
+from gateway.storage.settings import Settings
 from ledger.checkpoint import NoteSigner
 from ledger.publish import Publisher
 from ledger.store import REGISTRY_KEY, EntryDraft, Ledger, PartDraft
@@ -215,7 +216,9 @@ class _Measures:
         with self._engine.connect() as connection:
             self._number = publisher.check_newest(connection, REGISTRY).size
         self._queries = Queries(reader_engine(url), ledger, publisher)
-        self._service = LedgerService(queries=self._queries, limits=Limits())
+        self._service = LedgerService(
+            queries=self._queries, limits=Limits(), settings_of=lambda _: Settings()
+        )
         self._sequencer = Sequencer(self._engine, ledger, publisher, clock=lambda: dt.datetime.now(dt.UTC))
         self._is_coming = True
         self._sequencer.coming = lambda: self._is_coming

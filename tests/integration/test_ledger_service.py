@@ -27,7 +27,10 @@ def service(spine: Spine) -> LedgerService:
     for number in range(6):
         spine.enter(CounterMoved(name="n", value=number))
     return LedgerService(
-        queries=spine.queries, limits=spine.limits, vkey_of=lambda registry: spine.signer.vkey
+        queries=spine.queries,
+        limits=spine.limits,
+        settings_of=spine.sequencer.settings,
+        vkey_of=lambda registry: spine.signer.vkey,
     )
 
 

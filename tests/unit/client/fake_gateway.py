@@ -26,6 +26,7 @@ from gateway.pb.diya.v1 import (
     registration_service_pb2,
     registration_service_pb2_grpc,
 )
+from ledger.entry import parse_entry
 from signing.envelope import Envelope
 from tests.unit.client.sample_ledger import REGISTRY, SampleLedger
 
@@ -270,6 +271,24 @@ class FakeLedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
             if n >= request.start_index
         ]
         return ledger_service_pb2.ListEntriesResponse(entries=entries[: request.page_size or 100])
+
+    async def GetEntry(self, request: Any, context: Any) -> Any:
+        """An entry as a stranger to it is told of it."""
+        size = len(self.ledger.entries)
+        if not 0 <= request.index < size:
+            metadata = {"high": str(size - 1)}
+            await abort(context, refusal(code_pb2.OUT_OF_RANGE, "LEDGER_RANGE", metadata=metadata))
+        data = self.ledger.entries[request.index]
+        withheld = ledger_service_pb2.EntryPart.STATE_WITHHELD
+        return ledger_service_pb2.GetEntryResponse(
+            entry=ledger_service_pb2.LedgerEntry(index=request.index, entry=data),
+            checkpoint=outcome_pb2.Checkpoint(note=self.ledger.note()),
+            hashes=self.ledger.receipt(request.index, size).inclusion_proof,
+            parts=[
+                ledger_service_pb2.EntryPart(name=name, state=withheld)
+                for name, _ in parse_entry(data).commitments
+            ],
+        )
 
     async def GetInclusionProof(self, request: Any, context: Any) -> Any:
         """The proof that is in a receipt."""

@@ -46,6 +46,11 @@ class LedgerServiceStub:
                 request_serializer=diya_dot_v1_dot_ledger__service__pb2.ListEntriesRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_ledger__service__pb2.ListEntriesResponse.FromString,
                 _registered_method=True)
+        self.GetEntry = channel.unary_unary(
+                '/diya.v1.LedgerService/GetEntry',
+                request_serializer=diya_dot_v1_dot_ledger__service__pb2.GetEntryRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_ledger__service__pb2.GetEntryResponse.FromString,
+                _registered_method=True)
         self.GetInclusionProof = channel.unary_unary(
                 '/diya.v1.LedgerService/GetInclusionProof',
                 request_serializer=diya_dot_v1_dot_ledger__service__pb2.GetInclusionProofRequest.SerializeToString,
@@ -72,8 +77,18 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEntries(self, request, context):
-        """记录列表 · Entries in order, exact bytes. Only entries below the latest checkpoint. Errors: CALLER_UNKNOWN,
-        INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, LEDGER_RANGE, PAGE_TOKEN_INVALID.
+        """记录列表 · Entries in order, exact bytes; those that fit every filter. Only entries below the latest checkpoint.
+        Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED (by application or unit: auditors, operators and
+        institutions alone), REGISTRY_NOT_FOUND, APPLICATION_NOT_FOUND (or not yours to see), FIELD_INVALID, LEDGER_RANGE,
+        PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEntry(self, request, context):
+        """查询记录 · One entry with its proof, and what it is about as far as the caller may know it. Errors: CALLER_UNKNOWN,
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, LEDGER_RANGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +122,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.ListEntries,
                     request_deserializer=diya_dot_v1_dot_ledger__service__pb2.ListEntriesRequest.FromString,
                     response_serializer=diya_dot_v1_dot_ledger__service__pb2.ListEntriesResponse.SerializeToString,
+            ),
+            'GetEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEntry,
+                    request_deserializer=diya_dot_v1_dot_ledger__service__pb2.GetEntryRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_ledger__service__pb2.GetEntryResponse.SerializeToString,
             ),
             'GetInclusionProof': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInclusionProof,
@@ -175,6 +195,33 @@ class LedgerService:
             '/diya.v1.LedgerService/ListEntries',
             diya_dot_v1_dot_ledger__service__pb2.ListEntriesRequest.SerializeToString,
             diya_dot_v1_dot_ledger__service__pb2.ListEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.LedgerService/GetEntry',
+            diya_dot_v1_dot_ledger__service__pb2.GetEntryRequest.SerializeToString,
+            diya_dot_v1_dot_ledger__service__pb2.GetEntryResponse.FromString,
             options,
             channel_credentials,
             insecure,
