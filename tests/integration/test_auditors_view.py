@@ -13,7 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from gateway.cli.app import build_app
-from gateway.client.errors import ReceiptInvalid, RequestError
+from gateway.client.errors import ReceiptInvalid
 from gateway.client.ledger import LedgerClient
 from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
 from gateway.pb.diya.v1 import ledger_service_pb2 as pb
@@ -334,15 +334,40 @@ async def test_diff_of_a_fork_a_strangers_note_and_no_note(own_folder: Path, tmp
         assert missing.exit_code == 2
 
 
-async def test_compare_of_a_size_that_was_never_signed(town: Town) -> None:
-    """Checkpoints are signed a batch: a size between two has none, and the next one is named."""
+async def test_stretch_that_is_not_the_logged_one_is_noticed(town: Town) -> None:
+    """An entry exchanged in the middle, the last one exchanged, the last one kept back."""
+    _, outcome, _ = await case(town)
     ledger = LedgerClient(await town.session(AUDITOR_KEY))
-    sizes = set()
-    newest = (await ledger.checkpoint()).checkpoint.size
-    for size in range(1, newest + 1):
-        sizes.add((await ledger.checkpoint(size)).checkpoint.size)
-    for size in set(range(1, newest)) - sizes:
-        with pytest.raises(Exception, match=f"no checkpoint of {size} entries"):
-            await ledger.compare(size, newest)
-    with pytest.raises(RequestError):
-        await ledger.compare(newest + 1000, newest)
+    size = outcome.receipt.index + 1
+    compared = await ledger.compare(size - 6, size)
+    stub = ledger._stub
+
+    def changed(entry: Any) -> None:
+        entry.entry = entry.entry.replace(b"\noutcome ", b"\nincome ")
+
+    for check, lie in (
+        (6, lambda page: changed(page.entries[2])),
+        (5, lambda page: changed(page.entries[5])),
+        (6, lambda page: page.entries.pop(2)),
+        (6, lambda page: [page.entries.pop() for _ in page.entries[5:]]),
+    ):
+
+        class Liar:
+            """The gateway, but for one lie."""
+
+            GetInclusionProof = stub.GetInclusionProof
+
+            @staticmethod
+            async def ListEntries(request: Any, **options: Any) -> Any:
+                """The page, changed."""
+                page = await stub.ListEntries(request, **options)
+                lie(page)  # noqa: B023
+                page.next_page_token = ""
+                return page
+
+        ledger._stub = Liar()
+        with pytest.raises(ReceiptInvalid) as caught:
+            _ = [entry async for entry in ledger.between(compared)]
+        assert caught.value.check == check
+    ledger._stub = stub
+    assert len([entry async for entry in ledger.between(compared)]) == 6

@@ -218,6 +218,8 @@ async def test_ledger_entry_is_proven_under_the_latest_checkpoint(peer: Peer) ->
         for index in (-1, 5, 6):  # a question that has no answer is no alarm
             with pytest.raises(InputError, match="entries 0 to 4"):
                 await ledger.entry(index)
+        with pytest.raises(InputError, match="no checkpoint of 2 entries was published; the next one has 5"):
+            await ledger.compare(2, 5)
         stranger = LedgerTrust({REGISTRY: [SampleLedger(seed=9).signer.vkey]})
         with pytest.raises(ReceiptInvalid):
             await LedgerClient(session_on(connection, stranger)).checkpoint()
