@@ -58,7 +58,8 @@ BIG_UPLOADS = 4
 CHUNK_BYTES = 256 * 1024
 SEALED_CASES = 45
 WARM_CASES = 5
-RATE_CASES = 1 + (3 * ROUNDS + 1) * PER_ROUND
+COVERED_ROUNDS = 2
+RATE_CASES = 1 + (2 * ROUNDS + 1 + COVERED_ROUNDS) * PER_ROUND
 _RESULT_BOOKED = outcome_pb2.OUTCOME_RESULT_BOOKED
 
 
@@ -325,7 +326,7 @@ async def measure(bench: Bench) -> None:
 
 async def measure_covered(bench: Bench) -> None:
     """(o): how long an answer waits for its checkpoint, while the next ones come in."""
-    times = [took for _ in range(ROUNDS) for took in await bench.until_covered()]
+    times = [took for _ in range(COVERED_ROUNDS) for took in await bench.until_covered()]
     p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[-1]
     print(
         f"(o) {IN_FLIGHT} in flight, answer → a checkpoint over it, read by GetCheckpoint: p99 {1000 * p99:.0f} ms  "
@@ -447,7 +448,7 @@ def main() -> None:
         against_server(Path(name) / "bench", RATE_CASES, measure, sealing=False)
         append_ratio(Path(name), ROUNDS)
         audit_ratios(Path(name), ROUNDS)
-        growth(Path(name), ROUNDS)
+        growth(Path(name))
         against_server(Path(name) / "sealing", SEALED_CASES, measure_light_load, sealing=True)
     papers_per_second()
 

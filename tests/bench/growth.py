@@ -45,16 +45,16 @@ SMALL = (10_000, 100_000)
 WHOLE = (*SMALL, 1_000_000, 10_000_000)
 CHECKPOINT_ENTRIES = 65_536
 LOADED_AT_ONCE = 4096
-ROUNDS = 5
-BATCHES = 5
-PROOFS = 200
+ROUNDS = 15
+BATCHES = 2
+PROOFS = 100
 #: Bytes of disk that the whole table needs: 530 an entry, and the log of what was written last.
 WHOLE_BYTES = 8_000_000_000
 
 _KEY, _SEED = bytes(range(32)), bytes(range(32, 64))  # of a ledger that is thrown away
 
 
-def growth(folder: Path, rounds: int) -> None:
+def growth(folder: Path) -> None:
     """Load, measure, print, delete."""
     sizes = WHOLE if os.environ.get("BENCH_GROWTH") else SMALL
     free = shutil.disk_usage(folder).free
@@ -69,20 +69,20 @@ def growth(folder: Path, rounds: int) -> None:
     try:
         with ExitStack() as stack:
             grown = {size: stack.enter_context(_Grown(_copy(folder / "growth.db", size))) for size in sizes}
-            _measure(grown, rounds)
+            _measure(grown)
     finally:
         for path in folder.glob("growth*"):
             path.unlink()
 
 
-def _measure(grown: dict[int, _Grown], rounds: int) -> None:
+def _measure(grown: dict[int, _Grown]) -> None:
     small = min(grown)
     figures: dict[str, dict[int, list[float]]] = {}
     for what in ("proof", "append"):
         figures[what] = {size: [] for size in grown}
         for one in grown.values():  # warm
             one.ask(what)
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             for size, one in grown.items():
                 figures[what][size].append(one.ask(what))
     memory = {size: [one.ask("memory")] for size, one in grown.items()}
@@ -280,4 +280,4 @@ if __name__ == "__main__":
         _serve(Path(sys.argv[1]))
     else:
         with tempfile.TemporaryDirectory() as name:
-            growth(Path(name), ROUNDS)
+            growth(Path(name))
