@@ -51,7 +51,8 @@ def set_auditors(
 ) -> None:
     """Replace the keys by which auditors connect: those of these certificates, and no others (设置审计人员).
 
-    Auditors read the ledger (entries, proofs, checkpoints), and nothing else.
+    Auditors read the ledger and nothing else: every entry with its proof, and in words what it is about (diya ledger
+    list, show, diff). They sign nothing.
 
     \b
     Examples:
