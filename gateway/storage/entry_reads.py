@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, select
 
+from gateway.applications.sealing import request_id
 from gateway.cases.effects import (
     AnyEffect,
     ApplicationRecorded,
@@ -176,11 +177,20 @@ def _is_open(row: Application, mine: Mine | None) -> bool:
 
 def _of_application(connection: Connection, row: Application) -> set[int]:
     """Entries of acts on it, of its certificates' seals, and whatever else its row says changed it."""
-    acts = _indexes(
-        connection, t.request, "entry_index", registry=row.registry, application_id=row.application_id
+    request = t.request
+    acts = select(request.c.entry_index).where(
+        request.c.registry == row.registry, request.c.application_id == row.application_id
+    )
+    seals = select(request.c.entry_index).where(
+        request.c.registry == row.registry,
+        request.c.institution == "",
+        request.c.request_id.in_([request_id(identifier) for identifier in row.certificates]),
     )
     marks = (row.submitted_index, row.accepted_index, row.findings_index, row.last_index)
-    return acts | {index for index in marks if index is not None}
+    found = {index for index in marks if index is not None}
+    for statement in (acts, seals):
+        found |= set(connection.execute(statement).scalars())
+    return found
 
 
 def _of_unit(
@@ -208,13 +218,10 @@ def _of_unit(
     )
     found |= {index for row in rows for index in row if index is not None}
     if subject:
-        found |= _indexes(connection, t.look, "entry_index", registry=registry, subject=subject)
+        look = t.look
+        looks = select(look.c.entry_index).where(look.c.registry == registry, look.c.subject == subject)
+        found |= set(connection.execute(looks).scalars())
     return found
-
-
-def _indexes(connection: Connection, table: Table, column: str, **where: str) -> set[int]:
-    statement = select(table.c[column]).where(*(table.c[name] == value for name, value in where.items()))
-    return set(connection.execute(statement).scalars())
 
 
 # -- one entry ---------------------------------------------------------------------------------------------------------

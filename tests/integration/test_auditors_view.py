@@ -109,6 +109,29 @@ async def test_entries_of_an_application_and_of_its_unit(town: Town) -> None:
     assert not imported & set(await listed(town, "bank-a", unit_code=code))
 
 
+async def test_seal_and_release_are_listed_with_their_case(own_folder: Path) -> None:
+    """The seal of a case's certificate is an entry of the case; a later case on the unit is one of the unit."""
+    async with town_of(own_folder, sealing=True) as town:
+        filing, answer = await town.booked()
+        [issued] = answer.outcome.certificates
+        async for event in (await town.client("bank-a")).watch_events():
+            if event.certificate == issued.name:
+                break
+        application = answer.outcome.application
+        kinds = ["application.submitted", "certificate.sealed"]
+        for key in (AUDITOR_KEY, "bank-a"):
+            found = await listed(town, key, application=application)
+            told = [parse_entry((await get(town, key, index)).entry.entry).kind for index in found]
+            assert told == kinds, key
+        sealed = (await get(town, "bank-a", found[1])).about
+        assert (sealed.actor, sealed.application) == ("", application)
+        assert "certificate.sealed.v1" in [effect.kind for effect in sealed.effects]
+        release = await town.release(filing, issued.number).sign().upload()
+        ended = (await release.submit()).outcome.receipt.index
+        assert ended in await listed(town, AUDITOR_KEY, unit_code=filing.unit.unit_code)
+        assert ended not in await listed(town, AUDITOR_KEY, application=application)
+
+
 async def test_looks_at_a_unit_are_listed_to_the_auditor_alone(town: Town) -> None:
     """Whoever looked at a unit left an entry: the auditor finds it, the bank whose case it is does not."""
     filing, outcome, _ = await case(town)
