@@ -202,8 +202,6 @@ def _agrees(
     match step["op"]:
         case "SALE" | "CONVERT_SALE":
             acting = step["sellers"]
-            if step["title"] != flat["title"]:
-                told["bars"].add(("", "R-CONFLICT"))  # what the parties cite was sold at the counter since
         case "NOTE_SALE":
             acting = step["obligors"]
         case "FIRST" | "CONVERT_LOAN":
