@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.oracle.blocks import RULE, cell, strictest
 from tests.oracle.days import last_day
-from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step, signs_for
+from tests.oracle.people import N29, applicants, papers_of_mode, papers_of_step, signs_for, word_of
 from tests.oracle.register import booked, has_the_share, moved
 
 Found = set[tuple[str, str]]
@@ -234,7 +234,7 @@ def _change_agrees(
     old = flat["mortgages"][step["mortgage"]]
     if any(old.get(item) == value for item, value in step["to"].items()):
         told["bars"].add(("", "R-CONFLICT"))
-    asked = {*step["to"].get("mortgagors", old["mortgagors"]), *application["bound"]}
+    asked = {*step["to"].get("mortgagors", old["mortgagors"]), *word_of(application)}
     if _adds_burden(step, flat) and not set(flat["owners"]) & asked:
         told["bars"].add(("N-NOT_APPLICANT", "R-CO_OWNER"))
 
@@ -456,7 +456,7 @@ def _facts(
     acting = {*step.get("sellers", ()), *step.get("obligors", ()), *step.get("mortgagors", ())}
     if step["op"] == "CHANGE":
         acting = {*row["mortgagors"], *to.get("mortgagors", ())}
-    agreeing = acting | application["bound"]  # who signed these terms agrees to them, for whatever step
+    agreeing = acting | word_of(application)  # who signed these terms agrees to them, for whatever step
     share = sum((flat["owners"][one] for one in agreeing if flat["owners"].get(one)), start=0)
     signed = application["consents"].get("RISK_STATEMENT", set())
     return {
@@ -527,7 +527,7 @@ def _joined(step: dict[str, Any], flat: dict[str, Any], application: dict[str, A
     1.2), but the two pre-notices of one phase are given by joining (blocks.csv).
     """
     first = application["steps"][0]
-    own = {*application["bound"], *applicants(step, flat)}
+    own = {*word_of(application), *applicants(step, flat)}
     if step == first:
         own |= application["names"]
     if step["op"] == "NOTE_LOAN" and first["op"] == "NOTE_SALE":
