@@ -79,15 +79,13 @@ def stops(register: dict[str, Any], application: dict[str, Any], seizure: dict[s
 
 
 def _gives_away(step: dict[str, Any], seizure: dict[str, Any], flat: dict[str, Any]) -> bool:
-    """A release of what secures a claim that is seized from its holder (CC 407; EX 24)."""
-    if not _is_there(step, flat):
-        return False
+    """A release of what secures a claim that is seized from its holder (CC 407; EX 24), in whatever row it stands."""
     if step["op"] == "RELEASE":
-        return seizure["target"] in flat["mortgages"][step["mortgage"]]["banks"]
-    if step["op"] == "WAIVE":
-        notice = flat["notices"][step["notice"]]
-        return bool(notice["kind"] == "LOAN" and notice["holder"] == seizure["target"])
-    return False
+        return seizure["target"] in flat["mortgages"].get(step["mortgage"], {}).get("banks", ())
+    notice = flat["notices"].get(step.get("notice"), {})
+    return bool(
+        step["op"] == "WAIVE" and notice.get("kind") == "LOAN" and notice["holder"] == seizure["target"]
+    )
 
 
 def _seizure(seizure: dict[str, Any], flat: dict[str, Any]) -> str:

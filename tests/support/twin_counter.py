@@ -136,7 +136,14 @@ class Counter(Desk):
             later = [o.place for o in ours if o.place is not None and o.row.accepted_at > accepted]
             known = [one["place"] for one in self.oracle["queue"]]
             place = min(later) - 0.5 if later else max(known, default=0) + 0.5
-            case = {"units": (code,), "place": place, "names": set(), "case": None, "name": name, "kind": kind}
+            case = {
+                "units": (code,),
+                "place": place,
+                "names": set(),
+                "case": None,
+                "name": name,
+                "kind": kind,
+            }
             self.at_counter[name] = case
             if kind == "CORRECTION":
                 self.oracle["units"][code]["holds"].add("CORRECTION")
@@ -153,7 +160,11 @@ class Counter(Desk):
         code, kind = self.at_counter[name]["units"][0], self.counter_cases[name].type
 
         def effect() -> None:
-            if self.at_counter.pop(name, None) and kind == "CORRECTION" and not self._is_being_corrected(code):
+            if (
+                self.at_counter.pop(name, None)
+                and kind == "CORRECTION"
+                and not self._is_being_corrected(code)
+            ):
                 self.oracle["units"][code]["holds"].discard("CORRECTION")
 
         self._say(effect, type=kind, case_number=name, closed=True)
