@@ -40,6 +40,7 @@ from gateway.setup import initialise
 from signing.pki import Credential, DevelopmentPKI
 from tests.bench import cast
 from tests.bench.append import append_ratio
+from tests.bench.combined import combined_case
 from tests.bench.papers import papers_per_second
 from tests.support.wire import as_stream, upload_messages
 
@@ -415,6 +416,7 @@ def main() -> None:
         append_ratio(Path(name), ROUNDS)
         against_server(Path(name) / "sealing", SEALED_CASES, measure_light_load, sealing=True)
     papers_per_second()
+    combined_case()
 
 
 if __name__ == "__main__":
