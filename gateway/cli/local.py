@@ -61,8 +61,8 @@ def demo(
         typer.Option(
             "--port",
             min=1,
-            max=65533,
-            help="First of the three ports that what stays behind serves on: banks, the public, metrics.",
+            max=65532,
+            help="First of the four ports that what stays behind serves on: banks, the public, metrics, tiles.",
         ),
     ] = 7443,
 ) -> None:
