@@ -103,7 +103,7 @@ async def test_every_command_of_the_readme_works_as_printed(tmp_path: Path) -> N
     commands = blocks((tmp_path / "demo-out" / "README.md").read_text(encoding="utf-8"))
     serving = next(n for n, command in enumerate(commands) if SERVE in command)
     assert serving > 4
-    assert len(commands) == 12
+    assert len(commands) == 13
     absent = [program for program in FOREIGN if shutil.which(program) is None]
     for command in commands[:serving]:
         await tried(command, tmp_path, absent)

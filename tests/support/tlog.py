@@ -44,7 +44,7 @@ def root_from_path(m: int, n: int, leaf_hash: bytes, path: list[bytes]) -> bytes
 
 def is_included(m: int, n: int, leaf_hash: bytes, path: list[bytes], root: bytes) -> bool:
     """Whether the path proves leaf m in the tree of n leaves."""
-    return 0 <= m < n and root_from_path(m, n, leaf_hash, path) == root
+    return 0 <= m < n and len(leaf_hash) == 32 and root_from_path(m, n, leaf_hash, path) == root
 
 
 def is_consistent(m: int, n: int, root1: bytes, root2: bytes, proof: list[bytes]) -> bool:
