@@ -202,6 +202,18 @@ class CheckpointError(LedgerError):
         super().__init__(f"checkpoint refused: {rule}")
 
 
+class OriginError(CheckpointError):
+    """A checkpoint is of another log than the one that was asked about."""
+
+    reason = "ORIGIN_MISMATCH"
+
+    def __init__(self, origin: str, expected: str) -> None:
+        """Name the `origin` that was found, which nobody has signed for, and the one that was `expected`."""
+        self.origin = origin
+        self.expected = expected
+        super().__init__(f"it is of the log {origin}, not of {expected}")
+
+
 class ProofFileError(LedgerError):
     """A tlog-proof file is malformed."""
 
@@ -211,18 +223,6 @@ class ProofFileError(LedgerError):
         """Name the rule that the file breaks."""
         self.rule = rule
         super().__init__(f"proof file refused: {rule}")
-
-
-class OriginError(LedgerError):
-    """A checkpoint or proof is of another log than the one that was asked about."""
-
-    reason = "ORIGIN_MISMATCH"
-
-    def __init__(self, origin: str, expected: str) -> None:
-        """Name the `origin` that was found and the one that was `expected`."""
-        self.origin = origin
-        self.expected = expected
-        super().__init__(f"it is of the log {origin}, not of {expected}: take the file of the right log")
 
 
 class ResourceNameError(LedgerError):

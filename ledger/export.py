@@ -18,7 +18,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint, open_log_checkpoint
 from ledger.errors import CheckpointError, CheckpointNotFoundError, ExportError, LedgerDamagedError
 from ledger.hashing import leaf_hash
 from ledger.publish import latest_checkpoint
@@ -51,7 +51,7 @@ def export_ledger(
     signed = latest_checkpoint(conn, registry)
     if signed is None:
         raise CheckpointNotFoundError(registry)
-    checkpoint = open_checkpoint(signed.note, vkey)
+    checkpoint = open_log_checkpoint(signed.note, vkey)
     export = _Export(folder, registry)
     before = export.opened(vkey)
     if before is not None and before.size > checkpoint.size:
@@ -97,7 +97,7 @@ class _Export:
         if not path.exists():
             return None
         try:
-            return open_checkpoint(path.read_bytes(), vkey)
+            return open_log_checkpoint(path.read_bytes(), vkey)
         except CheckpointError as error:
             raise ExportError(
                 str(path), f"it is not of the log {vkey}: {error.rule}; export into another folder"

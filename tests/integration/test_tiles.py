@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -113,25 +114,24 @@ def test_headers_are_those_of_the_standard(opened: TestLedger, server: TileServe
     assert (status, body, headers["content-length"]) == (200, b"", str(len(plain)))
 
 
-@pytest.mark.parametrize(
-    ("accepted", "taken"),
-    [
-        ("", False),
-        ("gzip", True),
-        ("br, GZIP;q=0.5", True),
-        ("gzip;q=0", False),
-        ("gzip; q=0.000", False),
-        ("*", True),
-        ("identity, *;q=0", False),
-        ("gzip;q=0, *", False),
-        ("xgzip", False),
-        ("gzip;q=1.0", True),
-        ("gzip;q=0.10", True),
-    ],
-)
-def test_gzip_is_sent_to_those_who_take_it(accepted: str, taken: bool) -> None:
+ACCEPTED = {
+    "": False,
+    "gzip": True,
+    "br, GZIP;q=0.5": True,
+    "gzip;q=0": False,
+    "gzip; q=0.000": False,
+    "*": True,
+    "identity, *;q=0": False,
+    "gzip;q=0, *": False,
+    "xgzip": False,
+    "gzip;q=1.0": True,
+    "gzip;q=0.10": True,
+}
+
+
+def test_gzip_is_sent_to_those_who_take_it() -> None:
     """Accept-Encoding, RFC 9110, 12.5.3."""
-    assert takes_gzip(accepted) is taken
+    assert {accepted: takes_gzip(accepted) for accepted in ACCEPTED} == ACCEPTED
 
 
 def test_nothing_beyond_the_checkpoint_is_served(opened: TestLedger, server: TileServer) -> None:
@@ -189,21 +189,19 @@ WRONG = [
     "tile/0/../0/000",
     "tile/0/%30%30%30",
     "tile/0/\u0660\u0660\u0660".encode().decode("latin-1"),
-    "tile/0/x999/x999/x999/x999/x999/x999/999",
+    "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
     "tile/0/000\n",
 ]
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_name_that_no_log_serves_is_told(opened: TestLedger, server: TileServer, name: str) -> None:
+def test_name_that_no_log_serves_is_told(opened: TestLedger, server: TileServer) -> None:
     """There is one name for each resource."""
     opened.append(1)
     opened.publish()
-    answer = server.answer(f"/{REGISTRY}/{name}")
-    assert (answer.status, json.loads(answer.body)["error"]["reason"]) in (
-        (404, "RESOURCE_NAME_INVALID"),
-        (404, "RESOURCE_UNPUBLISHED") if name.startswith("tile/0/x999") else (),
-    )
+    for name in WRONG:
+        answer = server.answer(f"/{REGISTRY}/{name}")
+        reason = json.loads(answer.body)["error"]["reason"]
+        assert (answer.status, reason) == (404, "RESOURCE_NAME_INVALID"), name
 
 
 def test_registry_that_is_not_served_is_told(server: TileServer) -> None:
@@ -212,11 +210,10 @@ def test_registry_that_is_not_served_is_told(server: TileServer) -> None:
         assert refused(server.port, path) == "REGISTRY_UNKNOWN", path
 
 
-@pytest.mark.parametrize("index", [0, 7, 999, 1000, 1234067, 10**9, 2**55 - 1])
-@pytest.mark.parametrize("level", [None, 0, 63])
-def test_name_is_read_as_it_is_written(index: int, level: int | None) -> None:
+def test_name_is_read_as_it_is_written() -> None:
     """The name of a resource, by the second implementation, gives its level, index and width back."""
-    for width in (1, 99, 255, 256):
+    indexes = (0, 7, 999, 1000, 1234067, 10**9, 2**55 - 1)
+    for level, index, width in product((None, 0, 63), indexes, (1, 99, 255, 256)):
         name = tile_name("entries" if level is None else level, index, width)
         resource = parse_name(name)
         assert (resource.level, resource.index, resource.width, resource.name) == (level, index, width, name)
@@ -227,12 +224,12 @@ def test_name_of_the_standards_example() -> None:
     assert parse_name("tile/0/x001/x234/067").index == 1234067
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_writing_is_refused(server: TileServer, method: str) -> None:
+def test_writing_is_refused(server: TileServer) -> None:
     """Read only."""
-    status, headers, body = get(server.port, f"/{REGISTRY}/checkpoint", method)
-    assert (status, headers["allow"], headers["connection"]) == (405, "GET, HEAD", "close")
-    assert json.loads(body)["error"]["reason"] == "METHOD_NOT_ALLOWED"
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        status, headers, body = get(server.port, f"/{REGISTRY}/checkpoint", method)
+        assert (status, headers["allow"], headers["connection"]) == (405, "GET, HEAD", "close")
+        assert json.loads(body)["error"]["reason"] == "METHOD_NOT_ALLOWED"
 
 
 def test_request_with_a_body_is_refused_and_ends_the_connection(
