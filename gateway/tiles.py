@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from threading import BoundedSemaphore, Lock, Thread
 from typing import Any, ClassVar, Final
 
@@ -151,6 +152,12 @@ class _Server(ThreadingHTTPServer):
         self._lock = Lock()
         self._open: set[Any] = set()
         super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind, and ask no name server how this machine is called."""
+        TCPServer.server_bind(self)
+        host, port = self.server_address[:2]
+        self.server_name, self.server_port = str(host), port
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Take the connection, or end it where there are too many."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
+from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import (
     CheckpointError,
     CheckpointNotFoundError,
@@ -14,7 +15,9 @@ from ledger.errors import (
     LedgerDamagedError,
 )
 from ledger.export import export_ledger
-from ledger.tables import ledger_entry
+from ledger.hashing import leaf_hash
+from ledger.tables import ledger_checkpoint, ledger_entry, ledger_published
+from ledger.tree import Frontier
 from tests.support.ledger_database import ORIGIN, REGISTRY, TestLedger, make_signer
 from tests.support.tlog import names_of, read_log
 
@@ -192,3 +195,27 @@ def test_export_before_the_first_checkpoint_is_refused(opened: TestLedger, tmp_p
     opened.publish()
     opened.append(2)
     assert export(opened, tmp_path / "out") == 2
+
+
+def test_export_with_a_full_tile_above_is_whole_and_goes_on_where_it_stopped(
+    opened: TestLedger, tmp_path: Path
+) -> None:
+    """65,537 entries, put straight into the tables; stopped at the tile above, before the last one below it."""
+    entries = [str(number).encode() for number in range(65_537)]
+    root = Frontier().extend(map(leaf_hash, entries)).root()
+    note = sign_checkpoint(Checkpoint(ORIGIN, len(entries), root), make_signer())
+    with opened.engine.begin() as conn:
+        rows = [{"registry": REGISTRY, "entry_index": n, "entry": data} for n, data in enumerate(entries)]
+        conn.execute(insert(ledger_entry), rows)
+        row = {"registry": REGISTRY, "size": len(entries), "root": root, "note": note}
+        conn.execute(insert(ledger_checkpoint), row)
+        conn.execute(update(ledger_published).values(size=len(entries), root=root))
+    folder = tmp_path / "out"
+    (folder / "tile/1/000").mkdir(parents=True)  # cannot be replaced by a file
+    with pytest.raises(OSError, match="000"):
+        export(opened, folder)
+    (folder / "tile/1/000").rmdir()
+    export(opened, folder)
+    whole = files(folder)
+    assert sorted(whole) == sorted([*names_of(len(entries)), "checkpoint", "vkey"])
+    assert read_log(lambda name: whole[name], opened.vkey, ORIGIN) == (len(entries), root, entries)
