@@ -77,7 +77,8 @@ def export_ledger(
         raise LedgerDamagedError(
             registry,
             f"ledger_checkpoint size {checkpoint.size}",
-            f"the entries, or tiles that were in {folder} before, do not lead to its root",
+            f"the entries, or tiles that were in {folder} before, do not lead to its root; where the ledger verifies, "
+            f"{_START_ANEW}",
         )
     export.finish(tree, signed.note, vkey, before)
     progress(checkpoint.size, checkpoint.size)
