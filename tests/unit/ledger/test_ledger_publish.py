@@ -13,6 +13,7 @@ from ledger.hashing import EMPTY_ROOT
 from ledger.proof import verify_consistency, verify_inclusion
 from ledger.publish import Publisher
 from ledger.tables import ledger_checkpoint, ledger_tile
+from ledger.tile import TILE_WIDTH, TILES_CACHED_MAX
 from tests.support.ledger_database import ORIGIN, REGISTRY, TestLedger, make_publisher, make_signer
 
 
@@ -145,3 +146,14 @@ def test_publish_signer_of_other_name_is_refused(opened: TestLedger) -> None:
     stranger = Publisher(lambda _registry: make_signer("ledger.example/other"))
     with opened.engine.connect() as conn, pytest.raises(SignerMismatchError):
         stranger.publish(conn, REGISTRY)
+
+
+def test_publish_more_tiles_at_once_than_are_kept_in_memory(opened: TestLedger) -> None:
+    """After a long time without a checkpoint: the proof from the last one needs tiles that are not stored yet."""
+    opened.append(3)
+    before = opened.publish()
+    opened.append((TILES_CACHED_MAX + 3) * TILE_WIDTH)
+    signed = opened.publish()
+    with opened.engine.connect() as conn:
+        proof = opened.publisher.prove_consistency(conn, REGISTRY, before.size, signed.size)
+    verify_consistency(before.size, before.root, signed.size, signed.root, proof)
