@@ -16,7 +16,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from ledger.errors import CheckpointError
+from ledger.errors import CheckpointError, OriginError
 from ledger.hashing import HASH_BYTES
 
 NOTE_BYTES_MAX: Final = 1_000_000
@@ -93,6 +93,18 @@ def open_checkpoint(note: bytes, vkey: str) -> Checkpoint:
     vkey, no signature by that key, or one that does not hold.
     """
     return _parse_text(open_note(note, vkey))
+
+
+def open_log_checkpoint(note: bytes, vkey: str) -> Checkpoint:
+    """`open_checkpoint` of the log whose key `vkey` is: its name is the origin (docs/ledger-format.md, section 3).
+
+    Raises OriginError for another log's note, else CheckpointError.
+    """
+    origin = check_vkey(vkey)
+    found = _split_note(note)[0].split("\n", 1)[0]
+    if found != origin:
+        raise OriginError(found, origin)
+    return open_checkpoint(note, vkey)
 
 
 def sign_note(text: bytes, signer: NoteSigner) -> bytes:

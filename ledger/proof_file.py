@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.checkpoint import NOTE_BYTES_MAX, Checkpoint, open_checkpoint
+from ledger.checkpoint import NOTE_BYTES_MAX, Checkpoint, open_log_checkpoint
 from ledger.entry import INDEX_MAX
 from ledger.errors import ProofFileError
 from ledger.hashing import HASH_BYTES
@@ -90,11 +90,11 @@ def parse_proof_file(data: bytes) -> ProofFile:
 def verify_proof_file(data: bytes, entry_hash: bytes, vkey: str) -> tuple[int, Checkpoint]:
     """Return (index, checkpoint) once the file proves the entry of `entry_hash` (32 bytes).
 
-    The checkpoint is signed by `vkey`; its origin is the caller's to accept. Raises
-    ProofFileError (malformed), CheckpointError (note or signature), ProofError (proof).
+    The checkpoint is that of the log whose key `vkey` is. Raises ProofFileError (malformed), OriginError
+    (another log's), CheckpointError (note or signature), ProofError (proof).
     """
     proof_file = parse_proof_file(data)
-    checkpoint = open_checkpoint(proof_file.note, vkey)
+    checkpoint = open_log_checkpoint(proof_file.note, vkey)
     verify_inclusion(proof_file.index, checkpoint.size, entry_hash, proof_file.proof, checkpoint.root)
     return proof_file.index, checkpoint
 

@@ -156,8 +156,7 @@ class Publisher:
 
     def latest(self, conn: Connection, registry: str) -> SignedCheckpoint | None:
         """Return the last checkpoint, or None before the first. Raises RegistryUnknownError."""
-        size, _ = _read_published(conn, registry, lock=False)
-        return _read_checkpoint(conn, registry, size)
+        return latest_checkpoint(conn, registry)
 
     def prove_inclusion(self, conn: Connection, registry: str, index: int, size: int) -> list[bytes]:
         """Return the inclusion proof of entry `index` in the tree of `size`, leaf's sibling first.
@@ -243,7 +242,7 @@ class Publisher:
                 registry, f"the signer is named {signer.name}, the origin is {head.origin}"
             )
         tiles = read_back(conn, head, tree)
-        reader = tree.reader(tile_loader(conn, registry, tiles))
+        reader = tree.reader(_loader_with(tiles, tile_loader(conn, registry)))
         new_root = root(head.size, reader)
         if new_root != head.frontier.root():
             raise LedgerDamagedError(
@@ -286,6 +285,12 @@ class Publisher:
         return state.tree, tile_loader(conn, registry)
 
 
+def latest_checkpoint(conn: Connection, registry: str) -> SignedCheckpoint | None:
+    """Return the last checkpoint, or None before the first. Raises RegistryUnknownError."""
+    size, _ = _read_published(conn, registry, lock=False)
+    return _read_checkpoint(conn, registry, size)
+
+
 def _check_first(registry: str, published: Point, last: SignedCheckpoint | None, signer: NoteSigner) -> None:
     """Check, once a process, that the last checkpoint was signed by the signer at hand."""
     if last is None:
@@ -300,6 +305,12 @@ def _check_first(registry: str, published: Point, last: SignedCheckpoint | None,
         raise LedgerDamagedError(
             registry, f"ledger_checkpoint size {last.size}", "its note is not what was published"
         )
+
+
+def _loader_with(tiles: list[FullTile], load: TileLoader) -> TileLoader:
+    """A loader that also knows `tiles`, which are not stored yet and may be more than the tree keeps in memory."""
+    fresh = {(tile.level, tile.index): tile.hashes for tile in tiles}
+    return lambda key: fresh.get(key) or load(key)
 
 
 def _sign(checkpoint: Checkpoint, signer: NoteSigner, registry: str) -> bytes:

@@ -6,7 +6,6 @@ shares no state with it: only bytes that the database returned are hashed here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
@@ -106,17 +105,10 @@ def read_again(conn: Connection, head: Head, published: Point, start: int) -> Ti
     return tree
 
 
-def tile_loader(conn: Connection, registry: str, unstored: Iterable[FullTile] = ()) -> TileLoader:
-    """Return a function that reads full tiles of `registry`, or raises LedgerDamagedError.
-
-    unstored: tiles that became full and have no row yet; after a long stretch the tree itself no
-    longer keeps all of them.
-    """
-    fresh = {(tile.level, tile.index): tile.hashes for tile in unstored}
+def tile_loader(conn: Connection, registry: str) -> TileLoader:
+    """Return a function that reads full tiles of `registry`, or raises LedgerDamagedError."""
 
     def load(key: TileKey) -> bytes:
-        if key in fresh:
-            return fresh[key]
         level, index = key
         hashes = conn.execute(
             _SELECT_TILE, {"registry": registry, "level": level, "tile_index": index}

@@ -5,13 +5,12 @@ A registrar is known by the identity number in the certificate that signed the a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection
 
 from gateway.cases.errors import CommandRefused
 from gateway.cases.model import Application, Manifest, World
 from gateway.register.authority import Registrar
-from gateway.register.model import Ownership, Party, Value
+from gateway.register.model import Ownership
 
 
 class OwnCaseForbidden(CommandRefused):
@@ -46,21 +45,9 @@ def check_not_own(
 
 def people_of(world: World, manifest: Manifest) -> frozenset[str]:
     """Identity numbers of every natural person of the case: in the terms in any role, and owners of record."""
-    parties = list(_parties_in(manifest.terms))
+    parties = list(manifest.terms.everybody)
     for state in world.units.values():
         for right in state.rights:
             if isinstance(right, Ownership):
                 parties += [owner.person for owner in right.owners]
     return frozenset(p.id_number for p in parties if not p.is_institution)
-
-
-def _parties_in(value: Any) -> Iterator[Party]:
-    """Every party inside a value, with guardians and agents."""
-    if isinstance(value, Party):
-        yield value
-    if isinstance(value, Value):
-        for name in value.__struct_fields__:
-            yield from _parties_in(getattr(value, name))
-    elif isinstance(value, tuple):
-        for one in value:
-            yield from _parties_in(one)

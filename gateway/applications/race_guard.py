@@ -60,7 +60,7 @@ def ruling_on(book: FeedBook, code: str, seizure: Seizure, row: Application) -> 
         if s.right is not None and s.right.right_id == seizure.right_id
     ]
     ruling = max((_worst(s, operation) for s in found for operation in row.operations), default=Verdict.ALLOW)
-    claims = {right.right_id for right in seized_claims(seizure, state)} if found else set()
+    claims = {right.identity for right in seized_claims(seizure, state)} if found else set()
     return max(ruling, Verdict.REFER) if claims & set(row.rights) else ruling
 
 

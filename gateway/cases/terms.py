@@ -8,9 +8,10 @@ natural persons through the forms that embed them.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from gateway.cases.stated import Declaration, StatedParty, StatedUnit
 from gateway.register.model import (
@@ -501,6 +502,11 @@ class Terms(Value, frozen=True, kw_only=True, dict=True):
     note: str = ""  # FJ
 
     @cached_property
+    def everybody(self) -> tuple[Party, ...]:
+        """Every party that the terms name in any role, guardians and agents too; one named twice comes twice."""
+        return tuple(_parties_in(self))
+
+    @cached_property
     def unit_codes(self) -> tuple[str, ...]:
         """Every unit that the phase touches, once, in order of first mention."""
         return tuple(dict.fromkeys(code for op in self.operations for code in op.units))
@@ -522,3 +528,14 @@ class Terms(Value, frozen=True, kw_only=True, dict=True):
     def acting_for(self, party: Party) -> str:
         """Code of the branch that the terms let act for an institution; empty when it acts itself."""
         return next((p.acting_institution for p in self.parties if p.person.key == party.key), "")
+
+
+def _parties_in(value: Any) -> Iterator[Party]:
+    if isinstance(value, Party):
+        yield value
+    if isinstance(value, Value):
+        for name in value.__struct_fields__:
+            yield from _parties_in(getattr(value, name))
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _parties_in(one)

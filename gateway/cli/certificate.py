@@ -12,10 +12,12 @@ import typer
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
-from gateway.cli.receipt import TrustOption
+from gateway.cli.receipt import TrustOption, show_proof_written
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.certificates import VerifiedCertificate
 from gateway.client.errors import DiyaError, InputError
+from gateway.client.local_files import not_read
+from gateway.client.proof_file import SUFFIX, check_proof, save_proof
 from gateway.client.trust import read_trust
 from gateway.pb.diya.v1 import certificate_pb2, certificate_service_pb2
 from signing.errors import SigningError
@@ -62,6 +64,40 @@ def verify(
         verdict = verdict.answered(certificate_pb2.Certificate.State.Name(live.state).removeprefix("STATE_"))
     _print_verdict(verdict, live, as_json=as_json)
     raise typer.Exit(outcomes.FAILED if verdict.failed or not verdict.sound else outcomes.OK)
+
+
+@app.command("proof")
+def proof(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pdf", help="The sealed certificate.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; FILE.tlog-proof by default.")
+    ] = None,
+    trust: TrustOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the proof of a certificate's entry for anyone's tools: c2sp.org/tlog-proof@v1, once the
+    certificate is verified (导出证照的包含证明).
+
+    \b
+    Example:
+      diya certificate proof proof.pdf --out proof.tlog-proof
+    """
+    target = out or file.with_suffix(SUFFIX)
+    try:
+        folder = trust or load_settings(config).path("trust")
+        verdict = _check(file.read_bytes(), folder)
+        if not verdict.sound or verdict.proof is None:
+            _print_verdict(verdict, None, as_json=as_json)
+            raise typer.Exit(outcomes.FAILED)
+        kept = verdict.proof
+        save_proof(target, kept.entry, kept.index, kept.inclusion, kept.checkpoint.encode())
+        written = check_proof(target, read_trust(folder))
+    except OSError as error:
+        raise outcomes.fail(not_read(file, error), as_json=as_json) from error
+    except (DiyaError, SigningError) as error:
+        raise outcomes.fail(error, as_json=as_json) from error
+    show_proof_written(target, written, as_json=as_json)
 
 
 @app.command("download")

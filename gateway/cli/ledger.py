@@ -16,9 +16,11 @@ from rich.text import Text
 from gateway.cli import opening, outcomes, show
 from gateway.cli.entry_view import entry_json, kind_text, print_entry
 from gateway.cli.reading import read_file
+from gateway.cli.receipt import TrustOption, trust_of
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
-from gateway.client.errors import InputError, ReceiptInvalid
+from gateway.client.errors import DiyaError, InputError, ReceiptInvalid
 from gateway.client.ledger import Compared, VerifiedCheckpoint, VerifiedEntry
+from gateway.client.proof_file import check_proof
 from ledger.entry import Entry, parse_entry
 from ledger.errors import LedgerError
 
@@ -196,6 +198,38 @@ def diff(
     for day, kind, number, first, last in stretches:
         table.add_row(day, kind_text(kind), str(number), str(first), str(last))
     out.print(table)
+
+
+@app.command("check")
+def check(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.tlog-proof", help="A proof file, of whatever origin.")
+    ],
+    entry: Annotated[
+        Path | None, typer.Option("--entry", help="The entry's bytes, where the file does not carry them.")
+    ] = None,
+    trust: TrustOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a proof file offline: that its entry is in the log of a trusted key (核验包含证明).
+
+    \b
+    Example:
+      diya ledger check 6f0c.tlog-proof --trust trust
+    """
+    try:
+        found = check_proof(file, trust_of(trust, config), entry)
+    except DiyaError as error:
+        raise outcomes.fail(error, as_json=as_json) from error
+    if as_json:
+        facts = {"origin": found.entry.origin, "index": found.entry.index, "kind": found.entry.kind}
+        time, size = found.entry.time.isoformat(), found.checkpoint.size
+        show.print_json({"verified": True, **facts, "time": time, "checkpointSize": size})
+        return
+    out = show.console()
+    out.print(Text(found.data.decode(), end=""))
+    out.print(Text(f"✓ in the signed checkpoint of {found.checkpoint.size} entries", style="green"))
 
 
 @app.command("checkpoint")

@@ -12,7 +12,8 @@ from rich.text import Text
 from gateway.cli import opening, outcomes, show
 from gateway.cli.acts import show_pending
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
-from gateway.client.errors import InputError, ReceiptInvalid
+from gateway.client.errors import DiyaError, InputError, ReceiptInvalid
+from gateway.client.proof_file import SUFFIX, CheckedProof, check_proof, save_proof
 from gateway.client.receipt import CHECKS, VerifiedReceipt
 from gateway.client.receipt_file import KeptAct, read_act, write_act
 from gateway.client.session import Answer
@@ -107,6 +108,49 @@ def complete(file: FileArgument, config: ConfigOption = None, as_json: JsonOptio
         show.print_answer(answer)
     if answer.is_pending:
         raise typer.Exit(outcomes.UNAVAILABLE)
+
+
+@app.command("proof")
+def proof(
+    file: FileArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; FILE.tlog-proof by default.")
+    ] = None,
+    trust: TrustOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a receipt's proof for anyone's tools: c2sp.org/tlog-proof@v1, once it is verified
+    (导出包含证明).
+
+    The entry is in it, nothing of what the act says. `diya ledger check` reads it.
+
+    \b
+    Example:
+      diya receipt proof receipts/6f0c….json --out 6f0c.tlog-proof
+    """
+    target = out or file.with_suffix(SUFFIX)
+    try:
+        act, trusted = read_act(file), trust_of(trust, config)
+        act.verify(trusted)
+        receipt = act.receipt
+        assert receipt is not None  # it was verified
+        save_proof(target, receipt.entry, receipt.index, receipt.inclusion_proof, receipt.checkpoint)
+        written = check_proof(target, trusted)
+    except DiyaError as error:
+        raise outcomes.fail(error, as_json=as_json) from error
+    show_proof_written(target, written, as_json=as_json)
+
+
+def show_proof_written(target: Path, written: CheckedProof, *, as_json: bool) -> None:
+    """Where a proof was written, and of what."""
+    entry, size = written.entry, written.checkpoint.size
+    if as_json:
+        facts = {"origin": entry.origin, "index": entry.index, "checkpointSize": size}
+        show.print_json({"file": str(target), **facts})
+    else:
+        told = f"{target}: entry {entry.index} of {entry.origin}, in the checkpoint of {size} entries"
+        show.console().print(Text(told), soft_wrap=True)
 
 
 def trust_of(trust: Path | None, config: Path | None) -> LedgerTrust:

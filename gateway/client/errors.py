@@ -169,6 +169,12 @@ class ReceiptInvalid(ProofError):
         self.outcome = b""
 
 
+class ProofFileInvalid(ProofError):
+    """A `.tlog-proof` file does not prove its entry. `reason` is the ledger's: PROOF_FILE_INVALID, ENTRY_INVALID,
+    CHECKPOINT_INVALID, ORIGIN_MISMATCH (of another log than those that are trusted), PROOF_INVALID.
+    """
+
+
 class DownloadInvalid(ProofError):
     """Downloaded bytes have another SHA-256 or size than declared; the file was not kept."""
 

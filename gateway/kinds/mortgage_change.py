@@ -292,8 +292,8 @@ def _new_mortgagors_own(
                 field=path + ".mortgagors",
                 article="CC 395, 406",
                 zh=f"单元 {code} 仍属{names}所有，而其不再是抵押人；请保留该抵押人，或者将该单元移出抵押",
-                en=f"unit {code} still belongs to {names}, who would be a mortgagor no more: keep the mortgagor, or take "
-                "the unit out of the mortgage",
+                en=f"unit {code} still belongs to {names}, who would be a mortgagor no more: keep the mortgagor, or "
+                "take the unit out of the mortgage",
             )
         )
     return found

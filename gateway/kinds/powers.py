@@ -71,11 +71,15 @@ def is_signed_for(paper: Paper, party: Party, case: Case) -> bool:
 
 
 def is_signed_by_guardian(paper: Paper, party: Party, case: Case) -> bool:
-    """Whether a paper that is for a ward is signed by the guardian whom the terms name (CC 23, 34; RD 11)."""
-    guardian = party.guardian
-    if guardian is None or not is_under_guardianship(party, case.now):
+    """Whether a paper that is for a ward is signed by the guardian whom the terms name (CC 23, 34; RD 11).
+
+    What a guardian signs binds no ward that the terms do not name: it may be there for another, or for itself.
+    """
+    if not is_under_guardianship(party, case.now):
         return False
-    return paper.is_signed_by(guardian.id_number) and case.is_about(paper, party)
+    named = (p.guardian for p in case.manifest.terms.everybody if p.key == party.key)
+    guardian = next((one for one in named if one is not None), None)
+    return guardian is not None and paper.is_signed_by(guardian.id_number) and case.is_about(paper, party)
 
 
 def is_consented_for(paper: Paper, party: Party, case: Case) -> bool:

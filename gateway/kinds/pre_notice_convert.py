@@ -242,7 +242,9 @@ def _final(
         ]
     first = _mortgage(op)
     turned = _turned_here(state, case)
-    rest = tuple(right for right in state.rights if right not in turned and not _stands_behind(right, notice))
+    of_later = _of_later_holders(state, notice)
+    aside = (*turned, *of_later)
+    rest = tuple(right for right in state.rights if right not in aside and not _stands_behind(right, notice))
     found = mortgage.agreement(first, (state,), case, field)
     if turned:
         found.append(
@@ -251,6 +253,16 @@ def _final(
                 "法发〔2004〕5号",
                 "被预查封的权利人设定抵押",
                 "the pre-seized holder would mortgage the unit",
+                rule="NOT_PRE_SEIZED",
+            )
+        )
+    if of_later:
+        found.append(
+            refer(
+                field,
+                "法发〔2004〕5号",
+                "在后抵押预告登记的权利人被查封",
+                "the holder of a later mortgage pre-notice is seized",
                 rule="NOT_PRE_SEIZED",
             )
         )
@@ -279,6 +291,15 @@ def _stands_behind(right: AnyRight, notice: PreNotice) -> bool:
         and right.right_id != notice.right_id
         and right.kind not in SALE_KINDS
         and right.booked_at >= notice.booked_at
+    )
+
+
+def _of_later_holders(state: UnitState, notice: PreNotice) -> tuple[Seizure, ...]:
+    """Seizures of those alone who hold a later mortgage pre-notice: what they have is not taken from them here."""
+    return tuple(
+        seizure
+        for seizure in state.seizures
+        if (noted := pre_seized_notices(seizure, state)) and all(_stands_behind(n, notice) for n in noted)
     )
 
 

@@ -435,9 +435,11 @@ def in_order_of_rank(mortgages: Iterable[Mortgage]) -> tuple[tuple[Mortgage, ...
     Rank follows the time of registration (CC 414), a converted pre-notice its own date (SIG 52);
     mortgages booked in one phase follow its steps, which the printed rank shows. Among these, those
     with an agreed rank (RD 67; CC 409) take their places in the order of their agreements: behind
-    and before whom they stood on that day, and before whatever came later. Where another system
-    booked the agreement there is only its number: it goes before every mortgage that was printed
-    with that rank or a later one, and beside those that agreed the same.
+    and before whom they stood on that day, and before whatever came later. Whoever was not asked is
+    not passed: to a pre-notice of before the agreement that is converted after it, an agreed
+    mortgage stands as its own date has it. Where another system booked the agreement there is only
+    its number: it goes before every mortgage that was printed with that rank or a later one, and
+    beside those that agreed the same.
     """
     rows = list(mortgages)
     order = [[m] for m in sorted((m for m in rows if m.agreed_rank is None), key=_priority)]
@@ -495,11 +497,11 @@ def _place(mortgage: Mortgage, order: list[list[Mortgage]]) -> int:
 
 
 def _gives_way(other: Mortgage, agreed: Mortgage) -> bool:
-    """Whether a mortgage in the order stands behind an agreed one, or came after the agreement."""
+    """Whether a mortgage in the order stands behind an agreed one, by the agreement or by its date."""
     place = agreed.agreed_place
     if place is None:
         printed = other.agreed_rank or other.rank_at_registration
         return printed >= (agreed.agreed_rank or 0) or other.priority_date > agreed.priority_date
-    if other.priority_date == place.at:
-        return other.identity not in (*place.behind, *place.beside)
-    return other.identity in place.before or other.priority_date > place.at
+    if other.identity in (*place.behind, *place.beside, *place.before):
+        return other.identity in place.before
+    return other.priority_date >= place.at or other.priority_date > agreed.priority_date

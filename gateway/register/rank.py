@@ -9,8 +9,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Final
+
+from msgspec.structs import replace
 
 from gateway.register.model import AgreedPlace, Mortgage, UnitState, in_order_of_rank
+
+#: Stands for a mortgage that has no id yet; no right has it.
+_NEW: Final = "new"
 
 
 def current_ranks(mortgages: Iterable[Mortgage]) -> Mapping[str, int]:
@@ -31,9 +37,18 @@ def rank_from(state: UnitState, priority_date: dt.datetime) -> int:
     A converted mortgage pre-notice goes before what was registered after the pre-notice, unless that was agreed to go
     before an older one.
     """
-    order = in_order_of_rank(state.mortgages)
-    older = (n for n, them in enumerate(order, 1) if any(m.priority_date <= priority_date for m in them))
-    return max(older, default=0) + 1
+    if not state.mortgages:
+        return 1
+    new = replace(
+        state.mortgages[0],
+        right_id=_NEW,
+        began_as="",
+        priority_date=priority_date,
+        rank_at_registration=len(state.mortgages) + 1,
+        agreed_rank=None,
+        agreed_place=None,
+    )
+    return current_ranks([*state.mortgages, new])[_NEW]
 
 
 def adverse_to(state: UnitState, agreed_rank: int | None) -> tuple[Mortgage, ...]:

@@ -257,7 +257,7 @@ def is_claim_seized(right_ids: Sequence[str], state: UnitState, now: dt.datetime
     """Whether a seizure that has not lapsed is directed at the claim of one of these rights."""
     today = now.astimezone(CHINA).date()
     return any(
-        right.right_id in right_ids
+        right.identity in right_ids
         for seizure in state.seizures
         if seizure.until >= today
         for right in seized_claims(seizure, state)

@@ -43,6 +43,7 @@ from signing.pki import Credential, DevelopmentPKI
 from tests.bench import cast
 from tests.bench.append import append_ratio
 from tests.bench.auditing import audit_ratios
+from tests.bench.combined import combined_case
 from tests.bench.growth import growth
 from tests.bench.papers import papers_per_second
 from tests.support.wire import as_stream, upload_messages
@@ -410,6 +411,7 @@ def prepare(folder: Path, count: int, now: dt.datetime, *, sealing: bool) -> Non
     for port in (7443, 7444):
         settings = settings.replace(f":{port}", ":0")
     settings = settings.replace('metrics = "127.0.0.1:7445"', 'metrics = ""')
+    settings = settings.replace('tiles = "127.0.0.1:7446"', 'tiles = ""')
     settings = settings.replace("file_bytes_max = 20971520", f"file_bytes_max = {BIG_UPLOAD_BYTES}")
     (folder / "diya.toml").write_text(settings)
     pki = DevelopmentPKI.load(folder / "pki", now)
@@ -451,6 +453,7 @@ def main() -> None:
         growth(Path(name))
         against_server(Path(name) / "sealing", SEALED_CASES, measure_light_load, sealing=True)
     papers_per_second()
+    combined_case()
 
 
 if __name__ == "__main__":

@@ -262,6 +262,10 @@ async def test_certificate_asked_for_live_shows_the_answer_as_its_last_check(
         status, _, err = await desk.run("certificate", "download", issued.name, "--out", "proof.pdf")
         assert status == 0, err
         verify = ("certificate", "verify", "proof.pdf", "--online")
+        proven = await desk.json("certificate", "proof", "proof.pdf")
+        assert (proven["file"], proven["origin"]) == ("proof.tlog-proof", "ledger.example.org/jiangyin")
+        checked = await desk.json("ledger", "check", "proof.tlog-proof")
+        assert (checked["index"], checked["checkpointSize"]) == (proven["index"], proven["checkpointSize"])
         live = await desk.json(*verify)
         assert live["checks"][-1]["result"] == "HOLDS"
         _, out, _ = await desk.run(*verify)

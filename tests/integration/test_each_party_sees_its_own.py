@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from gateway.client import manifest as build
 from gateway.client.acts import target_of_envelope
@@ -26,6 +27,7 @@ from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
 from gateway.register.sample import SAMPLE
 from tests.integration.test_case_reads import read
 from tests.integration.test_party_service import events_of, party, pending
+from tests.support.dealing import mortgaged
 from tests.support.stage import Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -62,7 +64,8 @@ async def deal(town: Town, tmp_path: Path) -> Answer:
     """The case, filed and awaiting bank A."""
     client = await town.client("bank-b", "jiangyin")
     desk = Private(town.stage, client, "bank-b", "bank-b", tmp_path, town.clock())
-    unit = SAMPLE.unit("mortgaged_by_bank_a", "jiangyin")
+    flat, proof = await mortgaged(town)
+    unit = replace(flat, proofs=(proof,))
     answer = await desk.transfer(unit, SAMPLE.sole_free_jiangyin.owner, 200_000_000, 100_000_000, "bank-a")
     assert answer.result == "AWAITING_PARTIES", answer.outcome.findings
     return answer

@@ -430,7 +430,7 @@ def _release_terms() -> terms_pb2.Terms:
     bank.person.identity.kind = codes_pb2.ID_KIND_USCC
     bank.person.identity.number = BANK_USCC
     bank.person.type = codes_pb2.HOLDER_TYPE_ENTERPRISE
-    operation = terms.operations.add(applicants=["bank"])
+    operation = terms.operations.add(applicants=["bank"], reason="设立抵押权")
     release = operation.mortgage_release
     release.ground = 1
     release.mortgage.certificate.number = "房他证江阴字第42号"

@@ -14,11 +14,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from gateway.cli.app import build_app
+from gateway.register.sample import SAMPLE
 from gateway.storage import tables
 from gateway.storage.engine import WriterLock, auditor_engine
 from gateway.storage.rebuild import digest_views
 from tests.support.played import copied, database, opened
 from tests.support.stage import REGISTRIES
+from tests.support.tlog import read_log
 
 VIEWS = [table.name for table in tables.VIEWS]
 
@@ -177,6 +179,61 @@ def test_serve_on_a_broken_ledger_says_what_to_run(folder: Path) -> None:
     assert "ledger_entry 3" in result.output
     command = f"diya ledger verify --registry jiangyin --config {folder / 'diya.toml'}"
     assert command in result.output.replace("\n", "")
+
+
+# -- export ------------------------------------------------------------------------------------------------------------
+
+
+def test_export_writes_each_registry_for_a_reader_of_another_make(folder: Path, tmp_path: Path) -> None:
+    """A folder a registry, each proven whole by a second implementation under the key of the trust folder; twice."""
+    before = database(folder).read_bytes()
+    for _ in range(2):
+        result = diya(folder, "ledger", "export", str(tmp_path / "out"))
+        assert result.exit_code == 0, result.output
+    assert database(folder).read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(REGISTRIES)
+    for registry in REGISTRIES:
+        exported = tmp_path / "out" / registry
+        vkey = (folder / "trust" / f"{registry}.vkey").read_text().strip()
+        assert (exported / "vkey").read_text().strip() == vkey
+        origin = f"ledger.example.org/{registry}"
+        size, root, _ = read_log(lambda name, at=exported: (at / name).read_bytes(), vkey, origin)
+        told = diya(folder, "ledger", "export", str(tmp_path / "out"), "--registry", registry, "--json")
+        assert json.loads(told.stdout) == {
+            "registry": registry,
+            "ok": True,
+            "origin": origin,
+            "size": size,
+            "root": root.hex(),
+        }
+
+
+def test_export_says_nobodys_name(folder: Path, tmp_path: Path) -> None:
+    """No unit, no name and no identity number of the register is in any file."""
+    assert diya(folder, "ledger", "export", str(tmp_path / "out")).exit_code == 0
+    with opened(folder) as connection:
+        units = [row[0] for row in connection.execute("SELECT DISTINCT unit_code FROM unit_right")]
+    assert len(units) > 10
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    owners = [owner for flat in SAMPLE.free("jiangyin") for owner in flat.owners]
+    assert owners
+    for word in {*units, *(one.name for one in owners), *(one.id_number for one in owners)}:
+        assert word.encode() not in everything
+
+
+def test_export_of_what_does_not_hold_ends_with_1(folder: Path, tmp_path: Path) -> None:
+    """One registry is refused with its reason, the other is written; a place that cannot be written is named."""
+    run(folder, "UPDATE ledger_entry SET entry = x'00' WHERE entry_index = 3 AND registry = 'jiangyin'")
+    result = diya(folder, "ledger", "export", str(tmp_path / "out"), "--json")
+    assert result.exit_code == 1
+    told = {row["registry"]: row for row in map(json.loads, result.stdout.splitlines())}
+    assert (told["jiangyin"]["ok"], told["jiangyin"]["reason"]) == (False, "LEDGER_DAMAGED")
+    assert told["taizhou"]["ok"] is True
+    assert not (tmp_path / "out" / "jiangyin" / "checkpoint").exists()
+    (tmp_path / "file").write_text("")
+    result = diya(folder, "ledger", "export", str(tmp_path / "file"))
+    assert (result.exit_code, str(tmp_path / "file") in result.output) == (1, True)
+    assert diya(folder, "ledger", "export", str(tmp_path / "x"), "--registry", "nope").exit_code == 2
 
 
 # -- rebuild -----------------------------------------------------------------------------------------------------------

@@ -40,6 +40,12 @@ def signs_for(one: str) -> str:
     return "G" if one == "K" else one
 
 
+def word_of(application: dict[str, Any]) -> set[str]:
+    """Whose word the signatures are: a ward's own is none, the guardian's is that of a ward whom the terms name."""
+    bound: set[str] = application["bound"]
+    return (bound - {"K"}) | ({"K"} if "G" in bound and "K" in application["wanted"] else set())
+
+
 def papers_of_step(step: dict[str, Any], flat: dict[str, Any]) -> dict[str, set[str]]:  # noqa: C901 - one case a step
     """Code → who must sign it; the forms of natural persons come beside (`papers`)."""
     old = flat["mortgages"].get(step.get("mortgage"))

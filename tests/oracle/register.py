@@ -122,10 +122,15 @@ def _add(flat: dict[str, Any], name: str, step: Step, priority: Any, first: Any,
         "agreed": step.get("agreed"),
     }
     ranks = flat["ranks"]
-    place = 0  # behind the last that is older: a converted pre-notice counts from its own date (SIG 52)
-    for n, group in enumerate(ranks, start=1):
-        if any(flat["mortgages"][one]["priority"] <= priority for one in group):
+    rows = [[flat["mortgages"][one] for one in group] for group in ranks]
+    # A converted pre-notice counts from its own date (SIG 52): behind the last that is older and moved by nobody's
+    # agreement, then before the first that is younger.
+    place = 0
+    for n, group in enumerate(rows, start=1):
+        if any(row["priority"] <= priority and row["agreed"] is None for row in group):
             place = n
+    while place < len(rows) and all(row["priority"] <= priority for row in rows[place]):
+        place += 1
     row["printed"] = place + 1
     agreed = row["agreed"]
     if agreed is None or agreed > len(ranks):

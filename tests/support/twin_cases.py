@@ -83,8 +83,6 @@ def application(twin: Twin, pick: Pick) -> dict[str, Any]:
     made = pick(kinds)(code, flat, pick, twin.now)
     for step in made["steps"]:
         step["unit"] = code
-        if step["op"] in ("SALE", "CONVERT_SALE"):
-            step["title"] = flat["title"]
         for side in ("mortgage", "notice"):
             if side in step:
                 step["proof"] = flat[side + "s"][step[side]]["proof"]

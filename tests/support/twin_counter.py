@@ -121,6 +121,7 @@ class Counter(Desk):
         def effect() -> None:
             flat = self.oracle["units"][code]
             flat["holds"] = holds | ({"QUARANTINED"} if booked_after(flat, at) else set())
+            flat["holds"] |= {"CORRECTION"} if self._is_being_corrected(code) else set()
 
         self._say(effect, type="CORRECTION", case_number=self._name("K"), booked_at=at, units=(told,))
 
@@ -135,7 +136,14 @@ class Counter(Desk):
             later = [o.place for o in ours if o.place is not None and o.row.accepted_at > accepted]
             known = [one["place"] for one in self.oracle["queue"]]
             place = min(later) - 0.5 if later else max(known, default=0) + 0.5
-            case = {"units": (code,), "place": place, "names": set(), "case": None, "name": name}
+            case = {
+                "units": (code,),
+                "place": place,
+                "names": set(),
+                "case": None,
+                "name": name,
+                "kind": kind,
+            }
             self.at_counter[name] = case
             if kind == "CORRECTION":
                 self.oracle["units"][code]["holds"].add("CORRECTION")
@@ -143,12 +151,20 @@ class Counter(Desk):
         told = (CounterUnit(unit_code=code),)
         self._say(effect, type=kind, case_number=name, accepted_at=accepted, units=told)
 
+    def _is_being_corrected(self, code: str) -> bool:
+        """Whether the counter has a correction of the unit open: it holds the unit as long as one is."""
+        return any(c["kind"] == "CORRECTION" and code in c["units"] for c in self.at_counter.values())
+
     def close_at_counter(self, name: str) -> None:
         """It ends with no booking."""
         code, kind = self.at_counter[name]["units"][0], self.counter_cases[name].type
 
         def effect() -> None:
-            if self.at_counter.pop(name, None) and kind == "CORRECTION":
+            if (
+                self.at_counter.pop(name, None)
+                and kind == "CORRECTION"
+                and not self._is_being_corrected(code)
+            ):
                 self.oracle["units"][code]["holds"].discard("CORRECTION")
 
         self._say(effect, type=kind, case_number=name, closed=True)

@@ -39,6 +39,7 @@ from gateway.cases.model import (
     State,
     World,
 )
+from gateway.cases.stated import StatedParty
 from gateway.cases.terms import PayoffStatement, TaxClearance, TaxKind
 from gateway.kinds.modes import MODES
 from gateway.register.findings import Severity
@@ -314,6 +315,7 @@ class Desk:
             payoff_statements=self._statements(application, flat),
             tax_clearances=self._taxes(application),
             separate_certificates=any(step.get("each") for step in steps),
+            parties=tuple(StatedParty(id=one, person=v.PEOPLE[one]) for one in sorted(application["wanted"])),
         )
         kind = Kind.MORTGAGE
         if application["mode"]:

@@ -13,6 +13,7 @@ import pytest
 from ledger.entry import ENTRY_BYTES_MAX, ENTRY_VERSION
 from ledger.store import PART_BYTES_MAX
 from ledger.tables import metadata
+from tests.support.tlog import names_of
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs" / "ledger-format.md").read_text(encoding="utf-8")
@@ -36,6 +37,7 @@ def expected_blocks() -> dict[str, str]:
         "note": checkpoint["note"],
         "vkey": checkpoint["vkey"] + "\n",
         "proof-file": checkpoint["proof_file"],
+        "resources": "\n".join(["checkpoint", *sorted(names_of(len(entries)))]) + "\n",
         "frontier": checkpoint["frontier"] + "\n",
         "wrapped": sealing["wrapped"] + "\n",
         "sealed": sealing["sealed"] + "\n",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from gateway.register.model import Mortgage
+from gateway.register.model import AgreedPlace, Mortgage
 from gateway.register.rank import adverse_to, current_ranks, place_agreed, rank_from
 from tests.support.register_state import at, mortgage, state_of
 
@@ -164,3 +164,18 @@ def test_change_keeps_the_place_among_mortgages_of_one_instant() -> None:
     changed = _booked("30.1", "2026-01-01", 2)
     changed = replace(changed, booked_at=LATER, began_as="9.1")
     assert current_ranks([changed, _booked("10.1", "2026-01-01", 2)]) == {"30.1": 1, "10.1": 2}
+
+
+def test_pre_notice_of_before_an_agreement_is_not_passed_by_it() -> None:
+    """CC 409: bank B goes behind bank A by agreement; a pre-notice later than B's mortgage, converted since, follows B.
+
+    Its holder was not asked, and stood behind both: the agreement moves nobody but the two.
+    """
+    first = _booked("b", "2021-01-01", 1)
+    second = _booked("a", "2022-01-01", 2)
+    place = AgreedPlace(at=at("2024-01-01T10:00:00"), row="b2", behind=("a",))
+    moved = replace(first, right_id="b2", began_as="b", agreed_rank=2, agreed_place=place)
+    converted = replace(_booked("c", "2023-01-01", 3), first_registered_at=at("2025-01-01T10:00:00"))
+    assert rank_from(state_of(second, moved), converted.priority_date) == 3
+    ranks = current_ranks([converted, moved, second])
+    assert ranks == {"a": 1, "b2": 2, "c": 3}
