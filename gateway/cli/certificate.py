@@ -12,11 +12,11 @@ import typer
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
-from gateway.cli.receipt import TrustOption
+from gateway.cli.receipt import PolicyOption, TrustOption
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.certificates import VerifiedCertificate
 from gateway.client.errors import DiyaError, InputError
-from gateway.client.trust import read_trust
+from gateway.client.trust import read_policy, read_trust
 from gateway.pb.diya.v1 import certificate_pb2, certificate_service_pb2
 from signing.errors import SigningError
 from signing.trust_directory import read_trust as read_anchors
@@ -31,6 +31,7 @@ app = typer.Typer(no_args_is_help=True, help="Get and verify e-certificates. 电
 def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE.pdf", help="The sealed certificate.")],
     trust: TrustOption = None,
+    policy: PolicyOption = None,
     online: Annotated[
         bool, typer.Option("--online", help="Ask the public listener for the live state too.")
     ] = False,
@@ -50,7 +51,7 @@ def verify(
     """
     try:
         data = file.read_bytes()
-        verdict = _check(data, trust or load_settings(config).path("trust"))
+        verdict = _check(data, trust or load_settings(config).path("trust"), policy)
     except OSError as error:
         unreadable = InputError(f"{file}: {error.strerror}", f"{file}：无法读取")
         raise outcomes.fail(unreadable, as_json=as_json) from error
@@ -129,11 +130,12 @@ def list_certificates(
         show.console().print(show.certificates_table(found))
 
 
-def _check(data: bytes, trust: Path) -> CertificateVerdict:
+def _check(data: bytes, trust: Path, policy: Path | None) -> CertificateVerdict:
     # The checks of printing and data belong to the gateway's package; only this command needs them.
     from gateway.certificates.verify import verify_certificate  # noqa: PLC0415
 
-    return verify_certificate(data, **offline_trust(trust))
+    demanded = read_policy(policy) if policy else None
+    return verify_certificate(data, **offline_trust(trust), policy=demanded)
 
 
 async def _ask(data: bytes, config: Path | None) -> certificate_service_pb2.VerifyCertificateResponse:
