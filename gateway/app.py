@@ -38,11 +38,12 @@ from gateway.rpc.verifier import Verifier
 from gateway.sealing import Sealing
 from gateway.sequencer import Sequencer
 from gateway.storage import tables
-from gateway.storage.engine import WriterLock, database_file, reader_engine, writer_engine
+from gateway.storage.engine import WriterLock, database_file, file_watch, reader_engine, writer_engine
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
 from gateway.tiles import TileServer
+from gateway.witnessing import Witnessing
 from ledger.checkpoint import NoteSigner
 from ledger.publish import Publisher
 from ledger.store import Ledger
@@ -91,11 +92,13 @@ class Gateway:
             on_commit=self._on_commit,
             on_damage=self._on_damage,
         )
+        self.sequencer.is_replaced = file_watch(config.storage.database)
         registries = [r.id for r in config.registries]
         for registry in registries:
             self.sequencer.load(registry)
         self.sequencer.start()
         self.queries = Queries(self._reader, self.ledger, self._publisher)
+        await self._start_witnessing()
         self.watch = Watch()
         self._executor = ThreadPoolExecutor(config.limits.verify_threads, thread_name_prefix="verify")
         self._verifier = Verifier(self.sequencer, threads=config.limits.verify_threads)
@@ -129,6 +132,19 @@ class Gateway:
         if self.sequencer.is_damaged:
             self._tell_damage()
 
+    async def _start_witnessing(self) -> None:
+        """Ask the witnesses what they know before anything is entered: a restored ledger is found out here or never."""
+        self._witnessing = Witnessing(
+            queries=self.queries,
+            sequencer=self.sequencer,
+            policies=self._policies,
+            vkeys=self._vkeys,
+            limits=self.config.limits,
+        )
+        self.queries.cosigned = self._witnessing.cosigned
+        self.sequencer.is_held = self._witnessing.is_held
+        await self._witnessing.start()
+
     async def _start_sealing(self, registries: Sequence[str], vkeys: Mapping[str, str]) -> None:
         """Processes that render and seal, and the queue before them; off where the configuration says so."""
         self.sealing: Sealing | None = None
@@ -156,6 +172,7 @@ class Gateway:
             sealer=self._sealer,
             workers=workers,
             clock=self._clock,
+            until_cosigned=self._witnessing.until_cosigned,
         )
         await self.sealing.start(registries)
 
@@ -189,6 +206,7 @@ class Gateway:
 
     async def _stop_own_work(self) -> None:
         await self.clockwork.stop()
+        await self._witnessing.stop()
         if self.sealing is not None:
             await self.sealing.stop()
 
@@ -253,6 +271,7 @@ class Gateway:
 
     def _committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
         self.watch.move(registry)
+        self._witnessing.committed(registry)
         self._readings.committed(registry, effects)
         self.clockwork.committed(registry, effects)
         self.feed_watch.look(registry)
@@ -274,6 +293,7 @@ class Gateway:
         """
         config = self.config
         key_encryption_key, signers = startup.check_settings(config)
+        self._policies = startup.read_policies(config, signers)
         startup.check_database(config)
         self.ledger = Ledger(Vault(key_encryption_key))
         self._publisher = Publisher(signers.__getitem__)

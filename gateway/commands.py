@@ -46,6 +46,13 @@ class LedgerStopped(Unavailable):
     retry_seconds = None  # waiting does not help
 
 
+class WitnessesMissing(Unavailable):
+    """The registry's setting stops its acts while too few witnesses cosign its checkpoints."""
+
+    reason = "WITNESS_QUORUM_MISSING"
+    retry_seconds = 10.0
+
+
 @dataclass(slots=True)
 class Command:
     """One verified act on its way to the ledger.

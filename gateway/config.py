@@ -52,6 +52,8 @@ class RegistryConfig(BaseModel):
     ledger_key: Path
     seal_certificate: Path
     seal_key: Path
+    witness_policy: Path | None = None  # C2SP tlog-policy: witnesses with their URLs, and the quorum
+    witness_stop_seconds: float | None = Field(default=None, gt=0)  # None: a missing quorum stops nothing
 
 
 class Limits(BaseModel):
@@ -76,6 +78,9 @@ class Limits(BaseModel):
     check_workers: int = 2
     verify_threads: int = 2
     seal_workers: int = 1
+    witness_timeout_seconds: float = 5.0
+    witness_interval_seconds: float = 1.0
+    witness_retry_seconds_max: float = 60.0
 
 
 class Config(BaseSettings):

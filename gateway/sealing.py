@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -52,13 +52,16 @@ class Sealing:
         sealer: CertificateSealer,
         workers: int,
         clock: Callable[[], dt.datetime],
+        until_cosigned: Callable[[str, int], Awaitable[None]],
     ) -> None:
+        """`until_cosigned` waits, not for ever, until the registry's witnesses cover an entry."""
         self._sequencer = sequencer
         self._queries = queries
         self._files = files
         self._sealer = sealer
         self._workers = workers
         self._clock = clock
+        self._until_cosigned = until_cosigned
         self._queue: asyncio.Queue[tuple[str, str, int]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -104,6 +107,7 @@ class Sealing:
         row = await self._queries.certificate(registry, identifier)
         if row is None or row["pdf_sha256"]:
             return
+        await self._until_cosigned(registry, row["entry_index"])
         proof: LedgerProof = await self._queries.certificate_proof(registry, row["entry_index"], row["part"])
         content = await self._queries.part(registry, row["entry_index"], row["part"])
         pdf = await self._sealer.make(content, proof, at=self._clock())

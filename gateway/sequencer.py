@@ -40,6 +40,7 @@ from gateway.commands import (
     LedgerStopped,
     Overloaded,
     Receipt,
+    WitnessesMissing,
     Work,
     read_receipt,
     stopping,
@@ -82,6 +83,11 @@ DAMAGE = (LedgerDamagedError, RolledBackError, SecondSignerError, SignerMismatch
 _STOPPED = (
     "该登记机构的账本存储已损坏，停止受理；请联系登记机构 / "
     "the stored ledger of this registry is damaged and nothing is entered; call the authority"
+)
+
+_HELD = (
+    "账本检查点未获足够见证，按设置暂停受理；请稍后原样重试 / "
+    "too few witnesses cosign this registry's checkpoints, and its setting stops its acts; resend the same bytes later"
 )
 
 T = TypeVar("T")
@@ -138,6 +144,12 @@ class Sequencer:
         self._on_damage = on_damage
         self._damaged: set[str] = set()  # registries whose ledger contradicts itself: nothing more is entered
         self.coming: Callable[[], bool] = bool  # whether more is on its way; set once, before serving
+        self.is_held: Callable[[str], bool] = (
+            _never  # whether a registry's acts wait for witnesses; set once too
+        )
+        self.is_replaced: Callable[[], bool] = (
+            bool  # whether the database is another file than was opened; set once
+        )
         self._queue: queue.SimpleQueue[Command | Work | None] = queue.SimpleQueue()
         self._arrivals: deque[float] = deque()  # when each item that is not yet answered came, oldest first
         self._settings: dict[str, Settings] = {}
@@ -186,6 +198,16 @@ class Sequencer:
         item = Work(work)
         self.take(item)
         return item.future
+
+    def enter(self, connection: Connection, command: Command) -> Appended:
+        """Decide and append one command in the caller's transaction, without the thread.
+
+        For a tool that holds the writer's lock while no gateway runs. Raises what `submit` answers with.
+        """
+        batch = self._decide(connection, command.registry, [command])
+        for _, refusal in batch.refused:
+            raise refusal
+        return batch.appended[0]
 
     def take(self, item: Command | Work) -> None:
         """Queue an item, from any thread; raises Overloaded or Unavailable at once when it cannot be taken."""
@@ -273,7 +295,7 @@ class Sequencer:
                 return
             log.exception("batch not committed")
             if isinstance(items[0], Command) and isinstance(error, DAMAGE):
-                self._stop_registry(items[0].registry, error)
+                self.stop_registry(items[0].registry, error)
                 error = LedgerStopped(_STOPPED)
             if isinstance(items[0], Command):
                 _deliver([(items[0], error)])
@@ -307,7 +329,13 @@ class Sequencer:
         return results, batches
 
     def _decide(self, connection: Connection, registry: str, commands: list[Command]) -> _Batch:
+        if self.is_replaced():
+            raise LedgerDamagedError(
+                registry, "the database", "its file was removed or replaced under the running gateway"
+            )
         head = self._ledger.head(connection, registry, for_update=True)
+        if registry not in self._damaged:
+            self._publisher.check_progress(head)
         now = self._time(head)
         known = None if registry in self._unsure else self._settings.get(registry)
         settings = known or load_settings(connection, registry)
@@ -357,6 +385,9 @@ class Sequencer:
             return
         if command.registry in self._damaged:  # what was answered before is still told, above
             batch.refused.append((command, LedgerStopped(_STOPPED)))
+            return
+        if self.is_held(command.registry):
+            batch.refused.append((command, WitnessesMissing(_HELD)))
             return
         drawn = self._entropy(10 + ENTROPY_BYTES)
         moment = Moment(now=now, index=index, application_id=str(uuid7(now, drawn[:10])), entropy=drawn[10:])
@@ -432,13 +463,13 @@ class Sequencer:
             log.exception("checkpoint not published")
             metrics.publish_failed(registry)
             if isinstance(error, DAMAGE):
-                self._stop_registry(registry, error)
+                self.stop_registry(registry, error)
             return None, {}
         metrics.published(registry, signed.size)
         return signed, proofs
 
-    def _stop_registry(self, registry: str, error: Exception) -> None:
-        """Enter nothing more for a registry: what would be answered could perhaps never be proven."""
+    def stop_registry(self, registry: str, error: Exception) -> None:
+        """Enter nothing more for a registry, from any thread: what would be answered could perhaps never be proven."""
         if registry in self._damaged:
             return
         self._damaged.add(registry)
@@ -460,6 +491,10 @@ class Sequencer:
         except Exception as error:
             log.exception("replay not answered")
             return error
+
+
+def _never(_registry: str) -> bool:
+    return False
 
 
 def _count(batch: _Batch) -> None:

@@ -184,6 +184,8 @@ def _registry_toml(registry: RegistryConfig) -> str:
             f'ledger_key = "{registry.ledger_key}"  # Ed25519, signs checkpoints',
             f'seal_certificate = "{registry.seal_certificate}"',
             f'seal_key = "{registry.seal_key}"',
+            '# witness_policy = "policy.txt"  # witnesses that cosign its checkpoints, see docs/operating.md',
+            "# witness_stop_seconds = 300.0    # acts stop while a quorum is missing so long; without it, never",
             "",
         ]
     )

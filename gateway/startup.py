@@ -22,10 +22,14 @@ from gateway.config import Config, ConfigError, RegistryConfig
 from gateway.keys import note_signer, read_key_encryption_key
 from gateway.storage import tables
 from gateway.storage.engine import database_file
+from gateway.witness.asking import AskedWitness
 from ledger.checkpoint import NoteSigner
-from ledger.errors import LedgerError, RegistryUnknownError, SignerMismatchError, WrongKeyError
+from ledger.errors import LedgerError, PolicyError, RegistryUnknownError, SignerMismatchError, WrongKeyError
+from ledger.policy import NONE as QUORUM_NONE
+from ledger.policy import Policy, parse_policy
 from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Ledger
+from ledger.tables import LATER
 from ledger.tables import metadata as ledger_metadata
 
 PORT_MAX: Final = 65_535
@@ -79,6 +83,50 @@ def check_ledger_keys(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
         with _named(_setting(registry, "ledger_key"), registry.ledger_key):
             signers[registry.id] = note_signer(registry.origin, registry.ledger_key)
     return key, signers
+
+
+def read_policies(
+    config: Config, signers: Mapping[str, NoteSigner]
+) -> dict[str, tuple[Policy, float | None]]:
+    """Of each registry with witnesses: its policy, and after how many seconds without a quorum its acts stop.
+
+    Raises ConfigError.
+    """
+    policies: dict[str, tuple[Policy, float | None]] = {}
+    for registry in config.registries:
+        if registry.witness_policy is None:
+            if registry.witness_stop_seconds is not None:
+                raise ConfigError(
+                    f"{_setting(registry, 'witness_stop_seconds')}: there is no witness_policy to wait for; "
+                    "name one, or take this setting out"
+                )
+            continue
+        name = _setting(registry, "witness_policy")
+        with _named(name, registry.witness_policy):
+            policy = _read_policy(registry.witness_policy, signers[registry.id])
+        if registry.witness_stop_seconds is not None and policy.quorum == QUORUM_NONE:
+            raise ConfigError(f"{name}: its quorum is none, so witness_stop_seconds has nothing to wait for")
+        if policy.witnesses:
+            policies[registry.id] = (policy, registry.witness_stop_seconds)
+    return policies
+
+
+def _read_policy(path: Path, signer: NoteSigner) -> Policy:
+    try:
+        policy = parse_policy(path.read_bytes())
+    except PolicyError as error:
+        raise ConfigError(f"{path}: line {error.line}: {error.rule}") from error
+    if policy.logs and signer.vkey not in policy.logs:
+        raise ConfigError(f"{path}: lists logs, and not this one: add the line `log {signer.vkey}`")
+    for witness in policy.witnesses.values():
+        try:
+            AskedWitness(witness.url, timeout_seconds=1.0)
+        except ValueError as error:
+            raise ConfigError(
+                f"{path}: witness {witness.name}: {witness.url or 'no URL'}: write where it is asked behind its key, "
+                "http(s)://HOST[:PORT][/PREFIX]"
+            ) from error
+    return policy
 
 
 def _setting(registry: RegistryConfig, name: str) -> str:
@@ -161,7 +209,7 @@ def check_tables(engine: Engine, database: str) -> None:
     try:
         there = inspect(engine)
         names = set(there.get_table_names())
-        missing = sorted(ledger_metadata.tables.keys() - names)
+        missing = sorted(ledger_metadata.tables.keys() - names - {table.name for table in LATER})
         if missing:
             raise LedgerRefused(
                 f"storage.database: {database} has no table {missing[0]}", "diya ledger verify"
@@ -177,6 +225,7 @@ def check_tables(engine: Engine, database: str) -> None:
         with engine.begin() as connection:
             others = [t for t in tables.metadata.sorted_tables if t not in tables.VIEWS]
             tables.metadata.create_all(connection, tables=others)
+            ledger_metadata.create_all(connection, tables=list(LATER))
     except DatabaseError as error:
         raise LedgerRefused(
             f"storage.database: {database} cannot be read: {error.orig}", "diya ledger verify"
@@ -205,7 +254,7 @@ def _check_origin(connection: Connection, ledger: Ledger, registry: RegistryConf
     if origin != registry.origin:
         raise ConfigError(
             f"{_setting(registry, 'origin')}: is {registry.origin}, but the ledger was begun as {origin}, "
-            f"and keeps that name for ever: put it back"
+            f"and keeps that name for ever: put it back (or, where entries are lost: `diya ledger recover`)"
         )
 
 

@@ -74,6 +74,17 @@ class Metrics:
         self._unpublished = counter(
             "diya_publish_failed_total", "Checkpoints that could not be signed", "registry"
         )
+        self._cosigned = gauge(
+            "diya_cosigned_entries",
+            "Entries under the newest checkpoint that a quorum of the witnesses cosigned",
+            "registry",
+        )
+        self._witness_down = gauge(
+            "diya_witness_down", "1 while the witness does not cosign", "registry", "witness"
+        )
+        self._witness_failed = counter(
+            "diya_witness_failed_total", "Times that a witness did not cosign", "registry", "witness"
+        )
         self._signatures = counter(
             "diya_signatures_total",
             "Signatures judged: of an envelope or in a file; ok, or the reason of the refusal",
@@ -143,6 +154,17 @@ class Metrics:
     def publish_failed(self, registry: str) -> None:
         """A checkpoint could not be signed; entries are safe, receipts are pending."""
         self._unpublished.labels(registry).inc()
+
+    def cosigned(self, registry: str, entries: int) -> None:
+        """A quorum of the witnesses cosigned a checkpoint over so many entries."""
+        self._cosigned.labels(registry).set(entries)
+
+    def witness_asked(self, registry: str, witness: str, *, ok: bool) -> None:
+        """A witness, by its name in the policy, cosigned or did not."""
+        self._witness_down.labels(registry, witness).set(0 if ok else 1)
+        failed = self._witness_failed.labels(registry, witness)
+        if not ok:
+            failed.inc()
 
     def signature(self, subject: str, result: str) -> None:
         """A signature was judged: subject `envelope` or `file`, result `ok` or a reason."""

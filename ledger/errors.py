@@ -344,3 +344,30 @@ class SignerMismatchError(LedgerError):
         self.registry = registry
         self.rule = rule
         super().__init__(f"registry {registry}: {rule}; configure the signer of this ledger")
+
+
+class PolicyError(LedgerError):
+    """A trust policy file does not follow C2SP tlog-policy."""
+
+    reason = "POLICY_INVALID"
+
+    def __init__(self, line: int, rule: str) -> None:
+        """Name the line, from 1, and the rule that it breaks."""
+        self.line = line
+        self.rule = rule
+        super().__init__(f"policy refused: line {line}: {rule}")
+
+
+class QuorumError(LedgerError):
+    """Too few witnesses have cosigned a checkpoint."""
+
+    reason = "QUORUM_MISSING"
+    retryable = True
+
+    def __init__(self, quorum: str, missing: list[str]) -> None:
+        """Name the policy's quorum and those of its witnesses that have not cosigned."""
+        self.quorum = quorum
+        self.missing = missing
+        super().__init__(
+            f"the quorum {quorum} of witnesses is not met: no cosignature by {', '.join(missing)}"
+        )

@@ -14,7 +14,7 @@ next one of that size has the same root and, Ed25519 being deterministic, the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final
 
@@ -22,6 +22,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ledger.checkpoint import Checkpoint, NoteSigner, open_checkpoint, sign_checkpoint
+from ledger.cosignature_store import cosignature_lines
 from ledger.errors import (
     CheckpointError,
     CheckpointRaceError,
@@ -45,7 +46,7 @@ NEWEST_ENTRIES: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A checkpoint as it is handed out. size: entries. root: 32 bytes. note: the signed note."""
+    """A checkpoint as it is handed out. size: entries. root: 32 bytes. note: signed, with its cosignatures."""
 
     size: int
     root: bytes
@@ -128,8 +129,18 @@ class Publisher:
                     raise LedgerDamagedError(
                         registry, "ledger_head", "its frontier is not that of the last checkpoint"
                     )
-                return last
+                return _cosigned(conn, registry, last)
             return self._publish_new(conn, state, head, published, last, signer)
+
+    def check_progress(self, head: Head) -> None:
+        """Check, before anything is appended to `head`, that it is not older than what this process has signed.
+
+        Reads nothing. Raises RolledBackError.
+        """
+        state = self._state(head.registry)
+        known = max((point[0] for point in (state.signed, state.pending) if point), default=0)
+        if head.size < known:
+            raise RolledBackError(head.registry, known, head.size)
 
     def check_newest(self, conn: Connection, registry: str, entries_max: int = NEWEST_ENTRIES) -> Head:
         """Check the newest entries, published ones too, before this process builds on them; return the head.
@@ -286,9 +297,10 @@ class Publisher:
 
 
 def latest_checkpoint(conn: Connection, registry: str) -> SignedCheckpoint | None:
-    """Return the last checkpoint, or None before the first. Raises RegistryUnknownError."""
+    """Return the last checkpoint with its cosignatures, or None before the first. Raises RegistryUnknownError."""
     size, _ = _read_published(conn, registry, lock=False)
-    return _read_checkpoint(conn, registry, size)
+    last = _read_checkpoint(conn, registry, size)
+    return None if last is None else _cosigned(conn, registry, last)
 
 
 def _check_first(registry: str, published: Point, last: SignedCheckpoint | None, signer: NoteSigner) -> None:
@@ -372,6 +384,11 @@ def _read_head(conn: Connection, registry: str) -> Head:
     if row is None:
         raise RegistryUnknownError(registry)
     return parse_head(row)
+
+
+def _cosigned(conn: Connection, registry: str, signed: SignedCheckpoint) -> SignedCheckpoint:
+    """The checkpoint with what its witnesses have said of it so far."""
+    return replace(signed, note=signed.note + cosignature_lines(conn, registry, signed.size))
 
 
 def _read_checkpoint(conn: Connection, registry: str, size: int) -> SignedCheckpoint | None:

@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Strin
 from ledger.entry import NAME_CHARACTERS_MAX, ORIGIN_CHARACTERS_MAX
 
 REGISTRY_CHARACTERS_MAX: Final = 64
+VKEY_CHARACTERS_MAX: Final = 400
 
 metadata: Final = MetaData()
 
@@ -95,3 +96,16 @@ ledger_tile: Final = Table(
     Column("tile_index", BigInteger, primary_key=True, autoincrement=False),
     Column("hashes", LargeBinary, nullable=False),
 )
+
+# What witnesses cosigned, a line for each on the note of a checkpoint. Witnesses can be asked again for the newest.
+ledger_cosignature: Final = Table(
+    "ledger_cosignature",
+    metadata,
+    _registry(),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),  # of the checkpoint
+    Column("vkey", String(VKEY_CHARACTERS_MAX), primary_key=True),  # the witness's verifier key, type 0x04
+    Column("line", LargeBinary, nullable=False),  # the signature line, with its newline
+)
+
+LATER: Final = (ledger_cosignature,)
+"""Tables that a ledger of an older version has not; made empty where they are missing, for nothing is lost in them."""

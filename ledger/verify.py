@@ -21,6 +21,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from ledger.chain import ChainWalk
 from ledger.checkpoint import check_vkey
 from ledger.checkpoint_audit import CheckpointAudit
+from ledger.cosignature_store import audit_cosignatures
 from ledger.entry import EPOCH, Entry, parse_entry, parse_time, to_microseconds
 from ledger.errors import LedgerError, RegistryUnknownError, WrongKeyError
 from ledger.part_audit import PartAudit
@@ -118,6 +119,7 @@ class _Audit:
         self._check_head(wrong)
         point = self.tree.points.get(published_size)
         self.checkpoints.check_published(None if point is None else point.frontier.root())
+        audit_cosignatures(self.conn, self.registry, self.findings)
         for (index,) in self._rows(_NEGATIVE_ENTRIES):
             self.findings.entry(index, "ENTRY_UNKNOWN", "an index is never negative")
         if self.last_part is not None:

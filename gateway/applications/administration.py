@@ -247,6 +247,11 @@ def decide_calendar(
     return _done("calendar.set", CalendarSet(calendar=imported), act, moment)
 
 
+def decide_recovery(act: OperatorAct, moment: Moment) -> Decision:
+    """Say in the ledger that it goes on under a new origin, and what is lost; the act itself is the evidence."""
+    return _answered("ledger.recovered", [], act, moment)
+
+
 def decide_trust(trust: TrustSet, act: OperatorAct, moment: Moment) -> Decision:
     """Put anchors and revocation lists in force."""
     return _done("trust.set", trust, act, moment)

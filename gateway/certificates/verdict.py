@@ -1,7 +1,8 @@
-"""What a verification of a certificate found: eleven named checks, each with its result and its reason.
+"""What a verification of a certificate found: eleven named checks, each with its result and its reason;
+a twelfth, of the witnesses, where the verifier has a policy.
 
 There is no single yes or no to misread: `sound` says that every check that can be made offline holds, and
-check 11, the live state, always has to be asked of the authority. A cancelled certificate is still sound.
+the last check, the live state, always has to be asked of the authority. A cancelled certificate is still sound.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Step(StrEnum):
     COMMITMENT = "COMMITMENT"
     CHECKPOINT = "CHECKPOINT"
     INCLUSION = "INCLUSION"
+    WITNESSES = "WITNESSES"  # only where the verifier has a policy
     LIVE_STATUS = "LIVE_STATUS"
 
 
@@ -64,6 +66,10 @@ QUESTIONS: dict[Step, tuple[str, str]] = {
         "the checkpoint is signed by the known key of the log",
     ),
     Step.INCLUSION: ("账本记录包含在检查点中", "the entry is in the tree of the checkpoint"),
+    Step.WITNESSES: (
+        "策略要求的见证人已会签检查点",
+        "the quorum of the policy's witnesses has cosigned the checkpoint",
+    ),
     Step.LIVE_STATUS: ("证照当前有效", "the certificate is live now"),
 }
 
@@ -93,7 +99,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CertificateVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """All eleven checks of one file at one time.
+    """All checks of one file at one time.
 
     `sha256` is hex over the whole file, to ask for the live state with. `content` and `proof` are what the
     file carries, None where they cannot be read; believe them only where `sound`. `sealed_at` is the seal's
@@ -125,7 +131,7 @@ class CertificateVerdict(msgspec.Struct, frozen=True, kw_only=True):
         return self.content is not None and self.content.test
 
     def answered(self, state: str) -> CertificateVerdict:
-        """The verdict with check 11 made: `state` is what the authority answered of this very file, now.
+        """The verdict with the last check made: `state` is what the authority answered of this very file, now.
 
         A right lives while its certificate is SEALED; what is CANCELLED or SUPERSEDED was issued and lives no more.
         """

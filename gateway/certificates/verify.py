@@ -49,8 +49,9 @@ from gateway.register.identifiers import (
 )
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.entry import Entry, commit_part, parse_entry
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, QuorumError
 from ledger.hashing import leaf_hash
+from ledger.policy import Policy
 from ledger.proof import verify_inclusion
 from ledger.proof_file import write_proof_file
 from signing.pdf import check_pdf
@@ -127,6 +128,7 @@ class Examined:
     trust: TrustStore
     vkeys: Mapping[str, str]
     verdict: PdfVerdict
+    policy: Policy | None = None
     pages: list[str] | None = None
     seal: PdfSignature | None = None
     content_bytes: bytes = b""
@@ -138,10 +140,18 @@ class Examined:
 
 
 def verify_certificate(
-    pdf: bytes, *, trust: TrustStore, vkeys: Mapping[str, str], at: dt.datetime
+    pdf: bytes,
+    *,
+    trust: TrustStore,
+    vkeys: Mapping[str, str],
+    at: dt.datetime,
+    policy: Policy | None = None,
 ) -> CertificateVerdict:
-    """Make all checks on `pdf` at `at` (aware); `vkeys` are the logs' verifier keys by origin."""
-    file = make_checks(pdf, CERTIFICATE, trust=trust, vkeys=vkeys, at=at)
+    """Make all checks on `pdf` at `at` (aware); `vkeys` are the logs' verifier keys by origin.
+
+    `policy`: demands its quorum of witnesses on the checkpoint.
+    """
+    file = make_checks(pdf, CERTIFICATE, trust=trust, vkeys=vkeys, at=at, policy=policy)
     assert file.content is None or isinstance(file.content, CertificateContent)
     zh, en = QUESTIONS[Step.LIVE_STATUS]
     file.checks.append(
@@ -170,12 +180,19 @@ def verify_certificate(
 
 
 def make_checks(
-    pdf: bytes, form: Form, *, trust: TrustStore, vkeys: Mapping[str, str], at: dt.datetime
+    pdf: bytes,
+    form: Form,
+    *,
+    trust: TrustStore,
+    vkeys: Mapping[str, str],
+    at: dt.datetime,
+    policy: Policy | None = None,
 ) -> Examined:
-    """Make every check of a form that can be made offline."""
-    file = Examined(form=form, data=pdf, at=at, trust=trust, vkeys=vkeys, verdict=check_pdf(pdf, trust, at))
+    """Make every check of a form that can be made offline; that of the witnesses where there is a policy."""
+    verdict = check_pdf(pdf, trust, at)
+    file = Examined(form=form, data=pdf, at=at, trust=trust, vkeys=vkeys, verdict=verdict, policy=policy)
     for step, check in _CHECKS.items():
-        if step in form.without:
+        if step in form.without or (step is Step.WITNESSES and policy is None):
             continue
         number = len(file.checks) + 1
         zh, en = QUESTIONS[step]
@@ -411,6 +428,18 @@ def _check_inclusion(file: Examined) -> None:
         raise _of_ledger(error) from error
 
 
+def _check_witnesses(file: Examined) -> None:
+    proof = _need(file.proof, Step.DATA)
+    _need(file.checkpoint, Step.CHECKPOINT)
+    assert file.policy is not None
+    try:
+        file.policy.check_quorum(proof.checkpoint.encode())
+    except QuorumError as error:
+        raise _FailsError(error.reason, "会签的见证人未达到策略要求", str(error)) from error
+    except LedgerError as error:
+        raise _of_ledger(error) from error
+
+
 _CHECKS: Final = {
     Step.FILE: _check_file,
     Step.SEAL: _check_seal,
@@ -422,6 +451,7 @@ _CHECKS: Final = {
     Step.COMMITMENT: _check_commitment,
     Step.CHECKPOINT: _check_checkpoint,
     Step.INCLUSION: _check_inclusion,
+    Step.WITNESSES: _check_witnesses,
 }
 
 

@@ -28,6 +28,7 @@ from gateway.cli import (
     review,
     submit,
     watch,
+    witness,
 )
 from gateway.cli.settings import ROOT_CONFIG
 
@@ -68,6 +69,7 @@ def build_app() -> typer.Typer:
     app.add_typer(feed.app, name="feed")
     app.add_typer(auditor.app, name="auditor")
     app.add_typer(ledger.app, name="ledger")
+    app.add_typer(witness.app, name="witness")
     if importlib.util.find_spec("gateway.cli.local"):
         # The client ships without it; and its imports (the whole server) are paid for only here.
         from gateway.cli import local  # noqa: PLC0415

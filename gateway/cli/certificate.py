@@ -12,13 +12,13 @@ import typer
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
-from gateway.cli.receipt import TrustOption, show_proof_written
+from gateway.cli.receipt import PolicyOption, TrustOption, show_proof_written
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.certificates import VerifiedCertificate
 from gateway.client.errors import DiyaError, InputError
 from gateway.client.local_files import not_read
 from gateway.client.proof_file import SUFFIX, check_proof, save_proof
-from gateway.client.trust import read_trust
+from gateway.client.trust import read_policy, read_trust
 from gateway.pb.diya.v1 import certificate_pb2, certificate_service_pb2
 from signing.errors import SigningError
 from signing.trust_directory import read_trust as read_anchors
@@ -33,6 +33,7 @@ app = typer.Typer(no_args_is_help=True, help="Get and verify e-certificates. 电
 def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE.pdf", help="The sealed certificate.")],
     trust: TrustOption = None,
+    policy: PolicyOption = None,
     online: Annotated[
         bool, typer.Option("--online", help="Ask the public listener for the live state too.")
     ] = False,
@@ -52,7 +53,7 @@ def verify(
     """
     try:
         data = file.read_bytes()
-        verdict = _check(data, trust or load_settings(config).path("trust"))
+        verdict = _check(data, trust or load_settings(config).path("trust"), policy)
     except OSError as error:
         unreadable = InputError(f"{file}: {error.strerror}", f"{file}：无法读取")
         raise outcomes.fail(unreadable, as_json=as_json) from error
@@ -86,7 +87,7 @@ def proof(
     target = out or file.with_suffix(SUFFIX)
     try:
         folder = trust or load_settings(config).path("trust")
-        verdict = _check(file.read_bytes(), folder)
+        verdict = _check(file.read_bytes(), folder, None)
         if not verdict.sound or verdict.proof is None:
             _print_verdict(verdict, None, as_json=as_json)
             raise typer.Exit(outcomes.FAILED)
@@ -165,11 +166,12 @@ def list_certificates(
         show.console().print(show.certificates_table(found))
 
 
-def _check(data: bytes, trust: Path) -> CertificateVerdict:
+def _check(data: bytes, trust: Path, policy: Path | None) -> CertificateVerdict:
     # The checks of printing and data belong to the gateway's package; only this command needs them.
     from gateway.certificates.verify import verify_certificate  # noqa: PLC0415
 
-    return verify_certificate(data, **offline_trust(trust))
+    demanded = read_policy(policy) if policy else None
+    return verify_certificate(data, **offline_trust(trust), policy=demanded)
 
 
 async def _ask(data: bytes, config: Path | None) -> certificate_service_pb2.VerifyCertificateResponse:

@@ -16,11 +16,13 @@ from rich.text import Text
 from gateway.cli import opening, outcomes, show
 from gateway.cli.entry_view import entry_json, kind_text, print_entry
 from gateway.cli.reading import read_file
-from gateway.cli.receipt import TrustOption, trust_of
+from gateway.cli.receipt import PolicyOption, TrustOption, trust_of
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.errors import DiyaError, InputError, ReceiptInvalid
 from gateway.client.ledger import Compared, VerifiedCheckpoint, VerifiedEntry
 from gateway.client.proof_file import check_proof
+from gateway.client.receipt import verify_quorum
+from gateway.client.trust import read_policy
 from ledger.entry import Entry, parse_entry
 from ledger.errors import LedgerError
 
@@ -237,10 +239,12 @@ def checkpoint(
     min_size: Annotated[
         int, typer.Option("--min-size", min=0, help="The first one of at least so many entries.")
     ] = 0,
+    policy: PolicyOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the latest checkpoint as a signed note, its signature checked (查询检查点).
+    """Print the latest checkpoint as a signed note, its signature checked (查询检查点). With --policy,
+    the latest that the registry's witnesses cosigned, its quorum checked.
 
     \b
     Example:
@@ -249,7 +253,12 @@ def checkpoint(
 
     async def work() -> VerifiedCheckpoint:
         async with opening.open_ledger(load_settings(config)) as ledger:
-            return await ledger.checkpoint(min_size)
+            if policy is None:
+                return await ledger.checkpoint(min_size)
+            demanded = read_policy(policy)
+            found = await ledger.checkpoint(min_size, cosigned=True)
+            verify_quorum(found.note, demanded)
+            return found
 
     found = outcomes.run(work(), as_json=as_json)
     if as_json:

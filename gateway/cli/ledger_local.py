@@ -16,19 +16,26 @@ from rich.text import Text
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError
 
+from gateway import recovery
+from gateway.app import utc_now
+from gateway.cases.errors import CommandRefused
 from gateway.cli import outcomes
 from gateway.config import Config, ConfigError, RegistryConfig, load_config
+from gateway.recovery import Loss
+from gateway.rpc.errors import Refusal
 from gateway.startup import check_database, check_ledger_keys
 from gateway.storage.engine import SecondWriter, WriterLock, auditor_engine, database_file, writer_engine
 from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
 from gateway.storage.view_audit import ViewReport, audit_views
-from ledger.checkpoint import Checkpoint, NoteSigner
+from ledger.checkpoint import Checkpoint, NoteSigner, check_vkey
 from ledger.errors import LedgerError, RegistryUnknownError
 from ledger.export import export_ledger
 from ledger.report import Divergence, Report
 from ledger.store import Ledger
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
+from signing.authority import Credential
+from signing.errors import SigningError
 
 #: Divergences printed of each registry.
 SHOWN_MAX = 20
@@ -124,6 +131,42 @@ def rebuild(config: Path, registry: str) -> None:
         engine.dispose()
         if lock is not None:
             lock.release()
+
+
+def recover(config: Path, registry: str, signer: Path, loss: Loss) -> None:
+    """Let a ledger that has lost entries go on under a new origin, with the server down."""
+    settings, [one], key, signers = opened(config, registry)
+    path = database_file(settings.storage.database)
+    lock = WriterLock(path) if path is not None else None
+    try:
+        operator = Credential.read(signer, "sign").signer()
+        if lock is not None:
+            lock.acquire()
+    except (SecondWriter, OSError, ValueError) as error:
+        raise refused(str(error), outcomes.FAILED) from error
+    engine = writer_engine(settings.storage.database)
+    try:
+        done = recovery.recover(settings, one, engine, Vault(key), signers[one.id], operator, loss, utc_now)
+    except (recovery.RecoveryRefused, LedgerError, SigningError, Refusal, CommandRefused) as error:
+        why = error.en if isinstance(error, Refusal) else error
+        raise refused(f"not recovered, nothing was changed: {why}", outcomes.FAILED) from error
+    finally:
+        engine.dispose()
+        if lock is not None:
+            lock.release()
+    _out.print(
+        Text(
+            f"{one.id}: goes on as {one.origin}; lost are the entries {done.first_lost} to {loss.reached_size - 1} of "
+            f"{check_vkey(loss.former_vkey)}, as entry {done.entry} says",
+            style="green",
+        ),
+        soft_wrap=True,
+    )
+    if done.copy is not None:
+        _out.print(Text(f"The former database: {done.copy}"), soft_wrap=True)
+    _out.print(
+        Text(f"Publish the new verifier key beside the former one: {signers[one.id].vkey}"), soft_wrap=True
+    )
 
 
 def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Commands of the machine the gateway runs on: init, serve, demo, report, ledger verify, export and rebuild.
+"""Commands of the machine the gateway runs on: init, serve, demo, report, ledger verify, export, rebuild and recover.
 
 What they do is in `machine.py`, `report.py` and `ledger_local.py`, which import the server: each is imported
 by the command that runs, so that every other command starts without it.
@@ -25,6 +25,7 @@ def register(app: typer.Typer, ledger: typer.Typer) -> None:
     ledger.command("verify")(verify)
     ledger.command("export")(export)
     ledger.command("rebuild")(rebuild)
+    ledger.command("recover")(recover)
 
 
 def init(
@@ -186,3 +187,33 @@ def rebuild(config: ConfigOption = Path("diya.toml"), registry: RegistryOption =
     from gateway.cli import ledger_local  # noqa: PLC0415
 
     ledger_local.rebuild(config, registry)
+
+
+def recover(
+    registry: Annotated[str, typer.Option(help="Whose ledger.")],
+    signer: Annotated[
+        Path, typer.Option(help="Folder of an operator's personal key: sign.pem and sign.key.pem.")
+    ],
+    former_vkey: Annotated[str, typer.Option(help="Verifier key of the ledger until now.")],
+    reached: Annotated[
+        int, typer.Option(min=1, help="Size that it reached, by the newest checkpoint that anybody holds.")
+    ],
+    reason: Annotated[str, typer.Option(help="What happened, in words.")],
+    config: ConfigOption = Path("diya.toml"),
+) -> None:
+    """Go on under a new origin, after entries that were signed for are lost (账本恢复). With the server down.
+
+    For a restored database that a witness or a bank knows to be older than what was signed: under its own name it may
+    sign nothing more. Write the new origin into the settings first. What is left is verified and copied aside; it
+    becomes the beginning of the new ledger, and the operator's signed act the entry that names what is lost.
+    Receipts of the former ledger hold as before, against the former key.
+
+    \b
+    Example:
+      diya ledger recover --registry jiangyin --signer clients/operator --former-vkey "$(cat trust/jiangyin.vkey)" \\
+        --reached 1201 --reason "disk lost, restored from the backup of 3 March"
+    """
+    from gateway.cli import ledger_local  # noqa: PLC0415
+    from gateway.recovery import Loss  # noqa: PLC0415
+
+    ledger_local.recover(config, registry, signer, Loss(former_vkey.strip(), reached, reason))

@@ -14,16 +14,21 @@ from gateway.cli.acts import show_pending
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.errors import DiyaError, InputError, ReceiptInvalid
 from gateway.client.proof_file import SUFFIX, CheckedProof, check_proof, save_proof
-from gateway.client.receipt import CHECKS, VerifiedReceipt
+from gateway.client.receipt import CHECKS, WITNESSES, VerifiedReceipt, verify_quorum
 from gateway.client.receipt_file import KeptAct, read_act, write_act
 from gateway.client.session import Answer
-from gateway.client.trust import LedgerTrust, read_trust
+from gateway.client.trust import LedgerTrust, read_policy, read_trust
+from ledger.policy import Policy
 
 app = typer.Typer(no_args_is_help=True, help="Verify and complete receipts. 回执。")
 
 TrustOption = Annotated[
     Path | None,
     typer.Option("--trust", help="Folder with <registry>.vkey; that of the settings by default."),
+]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option("--policy", help="Trust policy (C2SP tlog-policy) whose quorum of witnesses is demanded."),
 ]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE.json", help="A kept act with its receipt.")]
 
@@ -32,23 +37,24 @@ FileArgument = Annotated[Path, typer.Argument(metavar="FILE.json", help="A kept 
 def verify(
     file: FileArgument,
     trust: TrustOption = None,
+    policy: PolicyOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a receipt offline: no network, no gateway, only the registry's public key (核验回执).
 
     The bytes that were signed are taken from the file, hashed anew, and followed through the ledger
-    entry and the inclusion proof to the signed checkpoint. Exits with 1 and the number of the check
-    that fails.
+    entry and the inclusion proof to the signed checkpoint; with --policy, to the witnesses that
+    cosigned it. Exits with 1 and the number of the check that fails.
 
     \b
     Example:
       diya receipt verify receipts/6f0c….json --trust trust
     """
     try:
-        verified = _verify(file, trust, config)
+        verified = _verify(file, trust, config, policy)
     except ReceiptInvalid as error:
-        _print_checks(error.check, as_json=as_json)
+        _print_checks(error.check, policy, as_json=as_json)
         raise outcomes.fail(error, as_json=as_json) from error
     except InputError as error:
         raise outcomes.fail(error, as_json=as_json) from error
@@ -63,15 +69,17 @@ def verify(
     if as_json:
         show.print_json({"verified": True, **facts})
         return
-    _print_checks(None, as_json=False)
+    _print_checks(None, policy, as_json=False)
     for name, value in (facts | {"time": show.china_text(verified.entry.time)}).items():
         show.console().print(Text(f"  {name:<16} {value}"))
 
 
 @app.command("complete")
-def complete(file: FileArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def complete(
+    file: FileArgument, policy: PolicyOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Fetch the receipt of a kept act that was pending, verify it and write it into the file
-    (补取回执).
+    (补取回执). With --policy, also one that too few witnesses had cosigned.
 
     \b
     Example:
@@ -91,10 +99,14 @@ def complete(file: FileArgument, config: ConfigOption = None, as_json: JsonOptio
                 f"{file} is of a rehearsal, which is not in the ledger and has no receipt",
                 f"{file} 是仅校验的请求，不入账本，没有回执",
             )
-        if not answer.is_pending:
+        wanted = read_policy(policy) if policy else None
+        again = not answer.is_pending and wanted is not None and not _is_cosigned(act, wanted, config)
+        if not (answer.is_pending or again):
             return dataclasses.replace(answer, receipt=act.verify(trust_of(None, config)))
         async with opening.open_client(load_settings(config)) as client:
-            completed = await client.complete(answer)
+            completed = await client.complete(answer, again=again)
+        if wanted is not None and completed.receipt is not None:
+            verify_quorum(completed.receipt.note, wanted)
         write_act(file, KeptAct.of_answer(completed, act.sections))
         return completed
 
@@ -158,17 +170,27 @@ def trust_of(trust: Path | None, config: Path | None) -> LedgerTrust:
     return read_trust(trust or load_settings(config).path("trust"))
 
 
-def _verify(file: Path, trust: Path | None, config: Path | None) -> VerifiedReceipt:
-    return read_act(file).verify(trust_of(trust, config))
+def _verify(file: Path, trust: Path | None, config: Path | None, policy: Path | None) -> VerifiedReceipt:
+    return read_act(file).verify(trust_of(trust, config), read_policy(policy) if policy else None)
 
 
-def _print_checks(failed: int | None, *, as_json: bool) -> None:
+def _is_cosigned(act: KeptAct, policy: Policy, config: Path | None) -> bool:
+    """Whether the kept receipt has its quorum; any other fault of it is raised."""
+    verified = act.verify(trust_of(None, config))
+    try:
+        verify_quorum(verified.note, policy)
+    except ReceiptInvalid:
+        return False
+    return True
+
+
+def _print_checks(failed: int | None, policy: Path | None, *, as_json: bool) -> None:
     """The checks up to the one that failed; check 8 needs a remembered checkpoint and is not made
     here.
     """
     if as_json:
         return
-    for number, en, zh in CHECKS:
+    for number, en, zh in (*CHECKS, *([WITNESSES] if policy else [])):
         if number == 8:  # the number in the contract
             continue
         holds = number != failed

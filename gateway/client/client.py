@@ -260,12 +260,13 @@ class DiyaClient:
         )
         return response.receipt
 
-    async def complete(self, answer: Answer) -> Answer:
+    async def complete(self, answer: Answer, *, again: bool = False) -> Answer:
         """A pending answer with its receipt, if that is there now; otherwise the answer as it was.
 
-        Raises RequestError, ReceiptInvalid.
+        again: fetch the receipt also where there is one, for the cosignatures that have come since. Raises
+        RequestError, ReceiptInvalid.
         """
-        if not answer.is_pending:
+        if not (answer.is_pending or again):
             return answer
         receipt = await self.fetch_receipt(answer.envelope)
         pending = answer.outcome.receipt

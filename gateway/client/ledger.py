@@ -68,15 +68,14 @@ class LedgerClient:
         self._session = session
         self._stub = LedgerServiceStub(session.connection.channel)
 
-    async def checkpoint(self, min_size: int = 0) -> VerifiedCheckpoint:
-        """The latest checkpoint, or the first of at least `min_size` entries.
+    async def checkpoint(self, min_size: int = 0, *, cosigned: bool = False) -> VerifiedCheckpoint:
+        """The latest checkpoint, or the first of at least `min_size` entries, or the latest that the registry's
+        witnesses cosigned; whether they are those of one's own policy is for `verify_quorum` to say.
 
         Raises RequestError, ReceiptInvalid (checks 2 and 3).
         """
-        response = await self._session.call(
-            self._stub.GetCheckpoint,
-            pb.GetCheckpointRequest(parent=self._session.parent, min_size=min_size),
-        )
+        request = pb.GetCheckpointRequest(parent=self._session.parent, min_size=min_size, cosigned=cosigned)
+        response = await self._session.call(self._stub.GetCheckpoint, request)
         wire = response.checkpoint
         return VerifiedCheckpoint(self._open(wire.note), wire.note, wire)
 

@@ -16,8 +16,9 @@ from gateway.client.trust import LedgerTrust
 from gateway.pb.diya.v1 import outcome_pb2
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.entry import Entry, commit_part, parse_entry
-from ledger.errors import CheckpointError, LedgerError, ProofError
+from ledger.errors import CheckpointError, LedgerError, ProofError, QuorumError
 from ledger.hashing import leaf_hash
+from ledger.policy import Policy
 from ledger.proof import verify_consistency, verify_inclusion
 
 PAYLOAD_PART: Final = "evidence/payload"
@@ -47,6 +48,13 @@ CHECKS: Final = (
     (9, "the answer is the one that was logged", "答复与账本所记一致"),
 )
 """(number, English, Chinese) of each check, in the order in which they are made."""
+
+WITNESSES: Final = (
+    10,
+    "the quorum of the policy's witnesses has cosigned the checkpoint",
+    "策略要求的见证人已会签检查点",
+)
+"""The check that is made last, and only where the verifier has a policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,26 @@ def verify_answer(outcome: outcome_pb2.Outcome, receipt: VerifiedReceipt) -> Non
                 f"the answer says {name} {came!r}, the ledger says {fields.get(name, '')!r}",
                 f"答复的 {name} 为 {came}，账本所记为 {fields.get(name, '')}",
             )
+
+
+def verify_quorum(note: bytes, policy: Policy) -> None:
+    """Check 10: the checkpoint in `note` is of a log of the policy, if it lists any, and its quorum has cosigned it.
+
+    Cosignatures come a moment after the act: where they are too few, ask GetReceipt again. Raises ReceiptInvalid.
+    """
+    try:
+        if policy.logs:
+            policy.check(note)
+        else:
+            policy.check_quorum(note)
+    except QuorumError as error:
+        raise ReceiptInvalid(
+            WITNESSES[0],
+            f"{error}; complete the receipt later",
+            f"会签的见证人未达到策略要求（尚缺 {'、'.join(error.missing)}）；请稍后补取回执",
+        ) from error
+    except CheckpointError as error:
+        raise ReceiptInvalid(WITNESSES[0], str(error), "见证人的会签不成立或者账本不在策略中") from error
 
 
 def verify_part(entry: Entry, name: str, salt: bytes, content: bytes) -> None:

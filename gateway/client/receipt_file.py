@@ -24,11 +24,12 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from gateway.client.errors import ReceiptInvalid
 from gateway.client.local_files import make_folder, not_read, not_such_a_file, not_written
 from gateway.client.payloads import header_of
-from gateway.client.receipt import VerifiedReceipt, verify_answer, verify_receipt
+from gateway.client.receipt import VerifiedReceipt, verify_answer, verify_quorum, verify_receipt
 from gateway.client.session import Answer
 from gateway.client.submissions import Submission
 from gateway.client.trust import LedgerTrust
 from gateway.pb.diya.v1 import envelope_pb2, outcome_pb2
+from ledger.policy import Policy
 from signing.envelope import Envelope, envelope_from_json, envelope_to_json, pae
 from signing.errors import EnvelopeMalformed
 
@@ -69,8 +70,8 @@ class KeptAct:
             outcome.receipt.CopyFrom(self.receipt)
         return Answer(self.envelope, outcome, None)
 
-    def verify(self, trust: LedgerTrust) -> VerifiedReceipt:
-        """Checks 1 to 7, and 9 where there is an answer; offline. Raises ReceiptInvalid."""
+    def verify(self, trust: LedgerTrust, policy: Policy | None = None) -> VerifiedReceipt:
+        """Checks 1 to 7, 9 where there is an answer, 10 where there is a policy; offline. Raises ReceiptInvalid."""
         if self.receipt is None:
             raise ReceiptInvalid(1, "the file holds no receipt", "文件中没有回执")
         sent = pae(self.envelope.payload_type, self.envelope.payload)
@@ -80,6 +81,8 @@ class KeptAct:
             raise ReceiptInvalid(2, f"the act is for registry {registry!r}", f"该行为属于登记机构 {registry}")
         if self.outcome is not None:
             verify_answer(self.outcome, verified)
+        if policy is not None:
+            verify_quorum(verified.note, policy)
         return verified
 
 

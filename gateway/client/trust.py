@@ -14,7 +14,8 @@ from types import MappingProxyType
 from gateway.client.errors import InputError
 from gateway.client.local_files import fault_of, not_read
 from ledger.checkpoint import check_vkey
-from ledger.errors import CheckpointError
+from ledger.errors import CheckpointError, PolicyError
+from ledger.policy import Policy, parse_policy
 
 SUFFIX = ".vkey"
 
@@ -46,6 +47,19 @@ def read_trust(folder: Path) -> LedgerTrust:
             f"{folder} 中没有 <登记机构>{SUFFIX} 文件；请向登记机构索取账本公钥",
         )
     return LedgerTrust(vkeys)
+
+
+def read_policy(path: Path) -> Policy:
+    """A trust policy (C2SP tlog-policy): which witnesses must have cosigned. Raises InputError."""
+    try:
+        return parse_policy(path.read_bytes())
+    except OSError as error:
+        raise not_read(path, error) from error
+    except PolicyError as error:
+        raise InputError(
+            f"{path} is no trust policy (C2SP tlog-policy): line {error.line}: {error.rule}",
+            f"{path} 不是信任策略（C2SP tlog-policy）：第 {error.line} 行有误",
+        ) from error
 
 
 def _read_vkeys(path: Path) -> list[str]:

@@ -75,12 +75,27 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         registry = registry_in(request.parent)
         newest = await self._newest(registry)
         wanted = request.min_size
+        if request.cosigned:
+            return await self._cosigned(registry, wanted)
         if not 0 <= wanted <= newest.size:
             raise _out_of_range("min_size", wanted, 0, newest.size)
         found = await self._queries.checkpoint(registry, min_size=wanted) if wanted else newest
         assert found is not None  # the newest covers it
         origin = (await self._queries.head(registry)).origin
         return _pb.GetCheckpointResponse(checkpoint=_checkpoint(origin, found), vkey=self._vkey_of(registry))
+
+    async def _cosigned(self, registry: str, min_size: int) -> Any:
+        if min_size:
+            raise _out_of_range("min_size", min_size, 0, 0)
+        size = self._queries.cosigned(registry)
+        checkpoint = await self._exactly(registry, size) if size else None
+        if checkpoint is None:
+            raise Refusal(
+                "LEDGER_RANGE",
+                "尚无经足够见证人会签的检查点",
+                "no checkpoint has been cosigned by a quorum of witnesses yet",
+            )
+        return _pb.GetCheckpointResponse(checkpoint=checkpoint, vkey=self._vkey_of(registry))
 
     async def ListEntries(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Entries in order, exact bytes; those that fit every filter."""

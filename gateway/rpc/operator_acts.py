@@ -45,6 +45,7 @@ PAYLOAD_TYPES: Final[dict[type[Message], str]] = {
     admin_acts_pb2.SetRuleSetAct: f"{_PREFIX}set-rule-set{_SUFFIX}",
     admin_acts_pb2.SetTrustAct: f"{_PREFIX}set-trust{_SUFFIX}",
     admin_acts_pb2.ImportCalendarAct: f"{_PREFIX}import-calendar{_SUFFIX}",
+    admin_acts_pb2.RecoverLedgerAct: f"{_PREFIX}recover-ledger{_SUFFIX}",
 }
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

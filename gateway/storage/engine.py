@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -66,6 +67,26 @@ def database_file(url: str) -> Path | None:
     """The file behind a SQLite URL; None for a server's database."""
     prefix = "sqlite:///"
     return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
+
+
+def file_watch(url: str) -> Callable[[], bool]:
+    """A function that tells whether the database is another file by now than it is at this call.
+
+    A process goes on writing to a file that somebody has renamed another one over, and all of it would be lost.
+    """
+    path = database_file(url)
+    if path is None:
+        return bool
+
+    def identity() -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    opened = identity()
+    return lambda: identity() != opened
 
 
 def writer_engine(url: str) -> Engine:

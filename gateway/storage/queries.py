@@ -75,6 +75,10 @@ _decode_right = msgspec.json.Decoder(AnyRight).decode
 _decode_pre_notice = msgspec.json.Decoder(PreNotice).decode
 
 
+def _none(_registry: str) -> int:
+    return 0
+
+
 class NotYetPublishedError(Exception):
     """No checkpoint covers the entry yet; ask again when one does."""
 
@@ -125,6 +129,9 @@ class Queries:
         self._engine = engine
         self._ledger = ledger
         self._publisher = publisher
+        self.cosigned: Callable[[str], int] = (
+            _none  # size of a registry's newest checkpoint with a quorum; set once
+        )
         self._executor = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="read")
 
     def close(self) -> None:
@@ -419,7 +426,9 @@ class Queries:
         )
 
     async def entry_proof(self, registry: str, index: int) -> EntryProof:
-        """An entry and the way to the newest checkpoint. Raises EntryNotFoundError."""
+        """An entry and the way to the newest checkpoint; to the newest with a quorum of witnesses, where it is in one.
+
+        Raises EntryNotFoundError."""
         return await self.read(lambda connection: self._entry_proof(connection, registry, index))
 
     async def receipt(
@@ -450,7 +459,8 @@ class Queries:
     def _entry_proof(self, connection: Connection, registry: str, index: int) -> EntryProof:
         head = self._ledger.head(connection, registry, for_update=False)
         entry = self._ledger.read_entry(connection, registry, index)
-        newest = find_checkpoint(connection, registry)
+        cosigned = self.cosigned(registry)
+        newest = find_checkpoint(connection, registry, exact=cosigned if index < cosigned else None)
         if newest is None or newest.size <= index:
             return EntryProof(head.origin, entry, None, ())
         proof = self._publisher.prove_inclusion(connection, registry, index, newest.size)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, Table, exists, select
 from gateway.cases.model import Application
 from gateway.storage import tables as t
 from gateway.storage.working import Row
+from ledger.cosignature_store import cosignature_lines
 from ledger.tables import ledger_checkpoint
 
 decode_application = msgspec.json.Decoder(Application).decode
@@ -19,11 +20,15 @@ decode_application = msgspec.json.Decoder(Application).decode
 
 @dataclass(frozen=True, slots=True)
 class PublishedCheckpoint:
-    """A signed checkpoint as stored: tree size, root (32 bytes), the note's exact bytes."""
+    """A signed checkpoint: tree size, root (32 bytes), the note's exact bytes with its witnesses' lines behind them.
+
+    own: the note as the log signed it, without cosignatures.
+    """
 
     size: int
     root: bytes
     note: bytes
+    own: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,4 +176,8 @@ def find_checkpoint(
     else:
         statement = statement.order_by(table.c.size.desc())
     row = connection.execute(statement.limit(1)).first()
-    return None if row is None else PublishedCheckpoint(row.size, bytes(row.root), bytes(row.note))
+    if row is None:
+        return None
+    note = bytes(row.note)
+    lines = cosignature_lines(connection, registry, row.size)
+    return PublishedCheckpoint(row.size, bytes(row.root), note + lines, note)

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, Table, insert, select, update
 
+from ledger.cosignature import Cosigner
+from ledger.cosignature_store import store_cosignature
 from ledger.entry import parse_entry, to_microseconds
 from ledger.errors import CheckpointError, RegistryUnknownError
 from ledger.hashing import leaf_hash
 from ledger.report import Report
 from ledger.tables import (
     ledger_checkpoint,
+    ledger_cosignature,
     ledger_entry,
     ledger_head,
     ledger_key,
@@ -478,3 +482,47 @@ def _rewrite(conn: Connection, first: int) -> list[bytes]:
         times.append(to_microseconds(entry.time))
     _put_back_head(conn, hashes, times)
     return hashes
+
+
+# -- cosignatures ------------------------------------------------------------------------------------------------------
+
+WITNESS = Cosigner("w.example", Ed25519PrivateKey.from_private_bytes(b"w" * 32))
+
+
+def cosign(conn: Connection) -> None:
+    """A witness's line on each of two checkpoints."""
+    for size in SIZES[:2]:
+        where = ledger_checkpoint.c.size == size
+        note = conn.execute(select(ledger_checkpoint.c.note).where(where)).scalar_one()
+        store_cosignature(conn, REGISTRY, size, WITNESS.vkey, WITNESS.cosign(note, 7))
+
+
+def test_verify_cosignatures_that_hold_find_nothing(conn: Connection) -> None:
+    """Nor does a ledger of a version that had no table of them."""
+    cosign(conn)
+    assert verify(conn).ok
+    ledger_cosignature.drop(conn)
+    assert verify(conn).ok
+
+
+@pytest.mark.parametrize(
+    "column", [column.name for column in ledger_cosignature.columns if column.name != "registry"]
+)
+def test_verify_cosignature_column_changed_names_it(conn: Connection, column: str) -> None:
+    """Any column of a cosignature: its row is named."""
+    cosign(conn)
+    tamper(conn, ledger_cosignature, column, size=SIZES[0])
+    assert row_of(verify(conn)).startswith("ledger_cosignature size ")
+
+
+def test_verify_cosignatures_swapped_or_doubled_names_both(conn: Connection) -> None:
+    """Right lines on the wrong checkpoints; and a line that smuggles in another one."""
+    cosign(conn)
+    table = ledger_cosignature
+    lines = conn.execute(select(table.c.line).order_by(table.c.size)).scalars().all()
+    for size, line in zip(SIZES[:2], reversed(lines), strict=True):
+        conn.execute(update(table).where(table.c.size == size).values(line=line))
+    assert len(verify(conn).divergences) == 2
+    for size, line in zip(SIZES[:2], lines, strict=True):
+        conn.execute(update(table).where(table.c.size == size).values(line=line + line))
+    assert len(verify(conn).divergences) == 2

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from gateway.app import Gateway
 from gateway.config import Config, ConfigError
 from gateway.startup import LedgerRefused
-from gateway.storage.engine import WriterLock
+from gateway.storage.engine import SecondWriter, WriterLock
 from ledger.checkpoint import open_checkpoint
 from tests.support.played import copied, database, opened
 from tests.support.stage import Town, configured, town_of
@@ -183,6 +183,64 @@ async def test_damage_found_while_running_stops_the_registry(own_folder: Path) -
         _, elsewhere = await town.in_review()
         assert elsewhere.receipt is not None
     assert "ledger_" in str(await refusal(configured(own_folder)))
+
+
+async def test_ledger_of_a_version_without_cosignatures_is_served(own_folder: Path) -> None:
+    """Their table is made empty where it is missing: nothing of the ledger is lost in it."""
+    with opened(own_folder) as connection:
+        connection.execute("DROP TABLE ledger_cosignature")
+    async with town_of(own_folder) as town:
+        _, answer = await town.booked()
+        assert await (await town.client("bank-a")).get_receipt(answer.envelope) is not None
+
+
+async def _stopped(town: Town, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The next act is refused and leaves nothing; the log says why; what is there is still read."""
+    before = town.ledger_size()
+    filing = await town.mortgage().sign().upload()
+    await filing.refused("LEDGER_DAMAGED", "UNAVAILABLE")
+    assert town.ledger_size() == before
+    assert damage in next(one.damage for one in caplog.records if hasattr(one, "damage"))
+    assert await _health(town, "") == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert await _published(town) <= town.ledger_size()
+
+
+async def test_older_copy_restored_under_a_running_gateway_is_not_built_on(
+    own_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The database is put back through SQLite itself: refused before anything is entered, not after."""
+    older = tmp_path / "older.db"
+    async with town_of(own_folder) as town:
+        with closing(sqlite3.connect(older)) as copy, closing(sqlite3.connect(database(own_folder))) as live:
+            live.backup(copy)
+        await town.booked()
+        await town.in_review()
+        with closing(sqlite3.connect(older)) as copy, closing(sqlite3.connect(database(own_folder))) as live:
+            copy.backup(live)
+        await _stopped(town, "was signed, but the database knows only size", caplog)
+
+
+async def test_file_replaced_under_a_running_gateway_is_not_written_to(
+    own_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is renamed over the database leaves the gateway with a file that nobody will find again."""
+    async with town_of(own_folder) as town:
+        await town.booked()
+        with (
+            closing(sqlite3.connect(tmp_path / "x.db")) as copy,
+            closing(sqlite3.connect(database(own_folder))) as live,
+        ):
+            live.backup(copy)
+        (tmp_path / "x.db").replace(database(own_folder))
+        await _stopped(town, "replaced under the running gateway", caplog)
+
+
+async def test_second_gateway_on_one_database_is_refused(own_folder: Path) -> None:
+    """One writer a database; the first goes on."""
+    async with town_of(own_folder) as town:
+        with pytest.raises(SecondWriter, match="already writes to this database"):
+            await Gateway(configured(own_folder)).start()
+        await town.booked()
 
 
 async def _health(town: Town, service: str) -> Any:

@@ -116,6 +116,8 @@ async def test_trees_of_two_sizes_are_consistent(service: LedgerService) -> None
         ("GetConsistencyProof", pb.GetConsistencyProofRequest(parent=PARENT, old_size=-1)),
         ("GetConsistencyProof", pb.GetConsistencyProofRequest(parent=PARENT, old_size=1, new_size=-1)),
         ("ListEntries", pb.ListEntriesRequest(parent=PARENT, start_index=2**63 - 1)),
+        ("GetCheckpoint", pb.GetCheckpointRequest(parent=PARENT, min_size=1, cosigned=True)),
+        ("GetCheckpoint", pb.GetCheckpointRequest(parent=PARENT, cosigned=True)),
     ],
 )
 async def test_what_is_not_published_is_out_of_range(

@@ -86,7 +86,7 @@ class FakeClient:
             raise self.error
         return Answer(envelope, self.outcome, None)
 
-    async def complete(self, answer: Answer) -> Answer:
+    async def complete(self, answer: Answer, *, again: bool = False) -> Answer:
         """Nothing new."""
         return answer
 

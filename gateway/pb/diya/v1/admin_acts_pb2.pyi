@@ -364,3 +364,55 @@ class ImportCalendarAct(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportCalendarAct: _TypeAlias = ImportCalendarAct  # noqa: Y015
+
+@_typing.final
+class RecoverLedgerAct(_message.Message):
+    """账本恢复 · Go on under a new origin, after entries that were signed for are lost (a restored database). What is left of the
+    former log is the beginning of the new one, entry by entry, and this act is the entry after it. Made by `diya ledger
+    recover` on the gateway's own machine, with the server down. Payload type
+    "application/vnd.diya.admin.recover-ledger.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    FORMER_ORIGIN_FIELD_NUMBER: _builtins.int
+    FORMER_CHECKPOINT_FIELD_NUMBER: _builtins.int
+    REACHED_SIZE_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    former_origin: _builtins.str
+    """原账本来源 · Origin of the former log."""
+    former_checkpoint: _builtins.bytes
+    """原检查点 · The last checkpoint of the former log that is left, the signed note's bytes. Its size is the index of the first
+    entry that is lost.
+    """
+    reached_size: _builtins.int
+    """曾达树大小 · Size that the former log is known to have reached, by a receipt or a witness: the entries from the
+    checkpoint's size up to it, this one excluded, are lost.
+    """
+    origin: _builtins.str
+    """新账本来源 · Origin of the new log."""
+    reason: _builtins.str
+    """原因 · Why, in words."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        former_origin: _builtins.str = ...,
+        former_checkpoint: _builtins.bytes = ...,
+        reached_size: _builtins.int = ...,
+        origin: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["former_checkpoint", b"former_checkpoint", "former_origin", b"former_origin", "header", b"header", "origin", b"origin", "reached_size", b"reached_size", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoverLedgerAct: _TypeAlias = RecoverLedgerAct  # noqa: Y015

@@ -30,7 +30,7 @@ class AdminServiceStub:
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
     ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
-    INTERNAL, and those named at the method. An act sent again gives the stored answer.
+    WITNESS_QUORUM_MISSING, INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     def __init__(self, channel):
@@ -121,7 +121,7 @@ class AdminServiceServicer:
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
     ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
-    INTERNAL, and those named at the method. An act sent again gives the stored answer.
+    WITNESS_QUORUM_MISSING, INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     def ImportRegister(self, request_iterator, context):
@@ -342,7 +342,7 @@ class AdminService:
     the ledger is given here. Errors of an act: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, HEADER_MISMATCH,
     ENVELOPE_EXPIRED, REQUEST_ID_REUSED, DEADLINE_PASSED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
-    INTERNAL, and those named at the method. An act sent again gives the stored answer.
+    WITNESS_QUORUM_MISSING, INTERNAL, and those named at the method. An act sent again gives the stored answer.
     """
 
     @staticmethod

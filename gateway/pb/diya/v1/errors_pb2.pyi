@@ -175,6 +175,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     until the authority has restored the ledger; health says NOT_SERVING. Nothing was kept; no RetryInfo, for waiting
     does not help.
     """
+    ERROR_REASON_WITNESS_QUORUM_MISSING: _ErrorReason.ValueType  # 116
+    """见证不足 · UNAVAILABLE. Too few of the registry's witnesses cosign its checkpoints, and its setting stops its acts until
+    they do; with RetryInfo. Nothing was kept: send the same bytes again.
+    """
     ERROR_REASON_NOT_IMPLEMENTED_KIND: _ErrorReason.ValueType  # 130
     """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 131
@@ -331,6 +335,10 @@ ERROR_REASON_LEDGER_DAMAGED: ErrorReason.ValueType  # 115
 """账本损坏 · UNAVAILABLE. Stored entries of the registry contradict each other or its last checkpoint: no act is taken
 until the authority has restored the ledger; health says NOT_SERVING. Nothing was kept; no RetryInfo, for waiting
 does not help.
+"""
+ERROR_REASON_WITNESS_QUORUM_MISSING: ErrorReason.ValueType  # 116
+"""见证不足 · UNAVAILABLE. Too few of the registry's witnesses cosign its checkpoints, and its setting stops its acts until
+they do; with RetryInfo. Nothing was kept: send the same bytes again.
 """
 ERROR_REASON_NOT_IMPLEMENTED_KIND: ErrorReason.ValueType  # 130
 """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""

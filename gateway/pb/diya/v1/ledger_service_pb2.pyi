@@ -33,19 +33,25 @@ class GetCheckpointRequest(_message.Message):
 
     PARENT_FIELD_NUMBER: _builtins.int
     MIN_SIZE_FIELD_NUMBER: _builtins.int
+    COSIGNED_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """登记机构 · Parent, `registries/{registry}`."""
     min_size: _builtins.int
     """最小树大小 · The first published checkpoint of at least this many entries; 0 means the latest."""
+    cosigned: _builtins.bool
+    """已获见证 · The latest that a quorum of the registry's witnesses cosigned, instead of the latest; `min_size` must be 0.
+    LEDGER_RANGE while there is none, as in a registry without witnesses.
+    """
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         min_size: _builtins.int = ...,
+        cosigned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_size", b"min_size", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned", b"cosigned", "min_size", b"min_size", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

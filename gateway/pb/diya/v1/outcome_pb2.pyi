@@ -482,6 +482,10 @@ class Receipt(_message.Message):
         the client's own act has exactly one such opening; the receipt of a certificate has "certificate/n" instead.
      8. Against the last checkpoint that the client kept of this registry: the tree has not shrunk, and a consistency
         proof from LedgerService holds. Then it keeps this one.
+
+    A client that holds a trust policy (C2SP tlog-policy) of the registry MAY demand, last, that a quorum of its witnesses
+    has cosigned `checkpoint`: lines "— name base64" of signature type 0x04 on the same note (C2SP tlog-cosignature). They
+    come a moment after the act: GetReceipt gives the entry under the latest checkpoint with a quorum.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

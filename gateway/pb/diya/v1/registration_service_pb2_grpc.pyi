@@ -40,7 +40,8 @@ class RegistrationServiceStub:
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
     CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
     REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
-    SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, INTERNAL.
+    SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    WITNESS_QUORUM_MISSING, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's
@@ -152,7 +153,8 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
     CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
     REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
-    SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, INTERNAL.
+    SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    WITNESS_QUORUM_MISSING, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's
@@ -260,7 +262,8 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
     CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
     REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
-    SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, INTERNAL.
+    SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    WITNESS_QUORUM_MISSING, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's
