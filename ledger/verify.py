@@ -23,6 +23,7 @@ from ledger.checkpoint import check_vkey
 from ledger.checkpoint_audit import CheckpointAudit
 from ledger.entry import EPOCH, Entry, parse_entry, parse_time, to_microseconds
 from ledger.errors import LedgerError, RegistryUnknownError, WrongKeyError
+from ledger.kind_audit import check_kinds
 from ledger.part_audit import PartAudit
 from ledger.report import Divergence, Findings, Report
 from ledger.tables import ledger_entry, ledger_head, ledger_part
@@ -37,8 +38,10 @@ ENTRIES_READ: Final = 500
 _LAST_PART: Final = select(func.max(ledger_part.c.entry_index)).where(
     ledger_part.c.registry == bindparam("registry")
 )
-_NEGATIVE_ENTRIES: Final = select(ledger_entry.c.entry_index).where(
-    ledger_entry.c.registry == bindparam("registry"), ledger_entry.c.entry_index < 0
+_STRAY_ENTRIES: Final = select(ledger_entry.c.entry_index).where(
+    ledger_entry.c.registry == bindparam("registry"),
+    (ledger_entry.c.entry_index < 0) | (ledger_entry.c.entry_index >= bindparam("size")),
+    ledger_entry.c.entry_index <= bindparam("last"),
 )
 _ENTRIES: Final = (
     select(ledger_entry.c.entry_index, ledger_entry.c.entry)
@@ -57,6 +60,13 @@ _HEAD: Final = select(
     .where(ledger_entry.c.registry == bindparam("registry"))
     .scalar_subquery()
     .label("last_entry"),
+    select(func.min(ledger_entry.c.entry_index))
+    .where(
+        ledger_entry.c.registry == ledger_head.c.registry, ledger_entry.c.entry_index >= ledger_head.c.size
+    )
+    .correlate(ledger_head)
+    .scalar_subquery()
+    .label("entry_beyond"),
 ).where(ledger_head.c.registry == bindparam("registry"))
 
 
@@ -78,16 +88,27 @@ def verify_ledger(
     Everything that diverges is in the report, not raised.
     """
     origin = check_vkey(vkey)
-    return _Audit(conn, registry, origin, vkey, vault).run(progress or _ignore)
+    progress = progress or _ignore
+    findings = Findings()
+    if not check_kinds(conn, registry, findings, lambda: progress(0, 0)):
+        return Report(registry, origin, divergences=findings.divergences())
+    return _Audit(conn, registry, origin, vkey, vault, findings).run(progress)
 
 
 class _Audit:
     """One verification: what was pinned at its beginning, and its parts."""
 
-    def __init__(self, conn: Connection, registry: str, origin: str, vkey: str, vault: Vault | None) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        registry: str,
+        origin: str,
+        vkey: str,
+        vault: Vault | None,
+        findings: Findings,
+    ) -> None:
         # Each thing is read before what bounds it: on a live server, where both grow, it is then
         # within bounds whenever the ledger is sound.
-        findings = Findings()
         self.conn = conn
         self.registry = registry
         self.origin = origin
@@ -101,7 +122,12 @@ class _Audit:
         if self.head is None:
             raise RegistryUnknownError(registry)
         last_entry = self.head.last_entry
-        self.size: int = 0 if last_entry is None else max(last_entry + 1, 0)
+        self.last_entry: int = -1 if last_entry is None else last_entry
+        beyond = self.head.entry_beyond
+        if beyond is not None and 0 <= self.head.size < beyond:
+            self.size: int = self.head.size  # behind the head is a hole, and rows that were never appended
+        else:
+            self.size = max(self.last_entry + 1, 0)
         self.walk = ChainWalk(origin)
         self.entries = 0
 
@@ -118,8 +144,9 @@ class _Audit:
         self._check_head(wrong)
         point = self.tree.points.get(published_size)
         self.checkpoints.check_published(None if point is None else point.frontier.root())
-        for (index,) in self._rows(_NEGATIVE_ENTRIES):
-            self.findings.entry(index, "ENTRY_UNKNOWN", "an index is never negative")
+        for (index,) in self._rows(_STRAY_ENTRIES, size=self.size, last=self.last_entry):
+            rule = "an index is never negative" if index < 0 else "it lies beyond the head"
+            self.findings.entry(index, "ENTRY_UNKNOWN", rule)
         if self.last_part is not None:
             self.parts.check_strays(self.size, self.last_part)
         self.tree.check_ends()
@@ -143,6 +170,7 @@ class _Audit:
         while start < self.size:
             rows = self._rows(_ENTRIES, start=start, stop=self.size)
             if not rows:
+                self.walk.walk((), self.size)
                 break
             stop = rows[-1].entry_index + 1
             leaves = self.walk.walk(rows, stop)
@@ -207,7 +235,7 @@ class _Audit:
 
     def _check_size(self, wrong: list[str]) -> None:
         size = self.head.size
-        if not wrong:
+        if not wrong or self.head.origin != self.origin:  # another ledger's head is no witness of entries
             self._blame_head("size", f"is {size}, there are {self.size} entries")
         elif size > self.size:
             self.findings.entry(

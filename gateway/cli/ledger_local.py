@@ -21,11 +21,14 @@ from gateway.config import Config, ConfigError, RegistryConfig, load_config
 from gateway.startup import check_database, check_ledger_keys
 from gateway.storage.engine import SecondWriter, WriterLock, auditor_engine, database_file, writer_engine
 from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
+from gateway.storage.tables import VIEWS
 from gateway.storage.view_audit import ViewReport, audit_views
 from ledger.checkpoint import NoteSigner
 from ledger.errors import LedgerError, RegistryUnknownError
+from ledger.kind_audit import unknown_registries
 from ledger.report import Divergence, Report
 from ledger.store import Ledger
+from ledger.tables import metadata as ledger_tables
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
 
@@ -47,6 +50,10 @@ def verify(config: Path, registry: str, *, views: bool, as_json: bool) -> None:
             audit.run(views=views)
             audit.tell(as_json=as_json)
             good = good and audit.ok
+        strangers = _strangers(engine, settings)
+        for stranger in strangers:
+            _err.print(Text(f"rows of nobody: {stranger}", style="red"), soft_wrap=True)
+        good = good and not strangers
     finally:
         engine.dispose()
     if not good:
@@ -92,6 +99,19 @@ def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> N
                 _out.print(Text(f"{registry}: {name} was wrong, has {rows} rows now", style="yellow"))
         total = sum(rows for rows, _ in after.values())
         _out.print(Text(f"{registry}: rebuilt, {total} rows in {len(after)} views", style="green"))
+
+
+def _strangers(engine: Engine, settings: Config) -> list[Divergence]:
+    """Rows under the name of a registry that this gateway does not keep: nobody else would look at them."""
+    known = {one.id for one in settings.registries}
+    tables = [*ledger_tables.sorted_tables, *VIEWS]
+    try:
+        with engine.connect() as connection:
+            found = unknown_registries(connection, tables, known)
+    except DatabaseError as error:
+        return [Divergence("database", "-", "DATABASE_UNREADABLE", str(error.orig))]
+    rule = "rows of a registry that this gateway does not keep"
+    return [Divergence(table, str(registry), "REGISTRY_UNKNOWN", rule) for table, registry in found]
 
 
 class _Audit:

@@ -179,6 +179,15 @@ def test_serve_on_a_broken_ledger_says_what_to_run(folder: Path) -> None:
     assert command in result.output.replace("\n", "")
 
 
+@pytest.mark.parametrize("table", ["ledger_part", "unit", "event"])
+def test_rows_of_a_registry_that_nobody_keeps_are_told(folder: Path, table: str) -> None:
+    """A row moved to another registry's name is missed where it was, and noticed where it is."""
+    run(folder, f"UPDATE {table} SET registry = 'nowhere' WHERE rowid = (SELECT max(rowid) FROM {table})")
+    result = verified(folder)
+    assert result.exit_code == 1
+    assert f"rows of nobody: {table} nowhere" in result.output
+
+
 # -- rebuild -----------------------------------------------------------------------------------------------------------
 
 
