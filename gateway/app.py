@@ -42,6 +42,7 @@ from gateway.storage.engine import WriterLock, database_file, reader_engine, wri
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
+from gateway.tiles import TileServer
 from ledger.checkpoint import NoteSigner
 from ledger.publish import Publisher
 from ledger.store import Ledger
@@ -69,6 +70,7 @@ class Gateway:
         self._serving = False
         self._is_stopped = False
         self.metrics_port: int | None = None
+        self._tiles: TileServer | None = None
 
     async def start(self) -> None:
         """Open the store, finish what a crash left, then listen."""
@@ -119,6 +121,7 @@ class Gateway:
         try:
             await self._server.start()
             self._start_metrics()
+            self._start_tiles()
         except ConfigError:  # an address is taken
             await self.stop()
             raise
@@ -174,6 +177,8 @@ class Gateway:
         if self.metrics_port is not None:
             self._metrics_server.shutdown()
             self._metrics_server.server_close()
+        if self._tiles is not None:
+            await asyncio.to_thread(self._tiles.stop)
         self._close_store()
 
     async def _drain(self) -> None:
@@ -191,6 +196,11 @@ class Gateway:
     def ports(self) -> dict[str, int]:
         """The bound ports: `listen` and `public`."""
         return self._server.ports
+
+    @property
+    def tiles_port(self) -> int | None:
+        """The bound port of the ledgers' tiles; None where they are switched off."""
+        return None if self._tiles is None else self._tiles.port
 
     def trust(self, registry: str) -> TrustStore:
         """The registry's trust as of the last commit."""
@@ -295,6 +305,15 @@ class Gateway:
                     int(port), addr=host, registry=served(self._readings)
                 )
             self.metrics_port = self._metrics_server.server_port
+
+    def _start_tiles(self) -> None:
+        config = self.config
+        if config.server.tiles:
+            with startup.bound("server.tiles", config.server.tiles):
+                self._tiles = TileServer(
+                    config.server.tiles, config.storage.database, [r.id for r in config.registries]
+                )
+            self._tiles.start()
 
 
 def create_tables(engine: Engine) -> None:

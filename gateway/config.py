@@ -20,11 +20,15 @@ class ConfigError(Exception):
 
 
 class ServerConfig(BaseModel):
-    """Listeners. Banks, registrars and operators call `listen` with a client certificate; anyone calls `public`."""
+    """Listeners. Banks, registrars and operators call `listen` with a client certificate; anyone calls `public`.
+
+    `tiles` serves the public ledgers over plain HTTP (C2SP tlog-tiles), `metrics` Prometheus; empty switches one off.
+    """
 
     listen: str = "127.0.0.1:7443"
     public: str = "127.0.0.1:7444"
     metrics: str = "127.0.0.1:7445"
+    tiles: str = ""
     certificate: Path
     key: Path
     client_anchors: Path

@@ -214,6 +214,8 @@ sealing = true       # render and seal certificates after booking
 listen = "127.0.0.1:7443"    # banks, registrars, auditors, operators: client certificate required
 public = "127.0.0.1:7444"    # certificate verification and health, for anyone
 metrics = "127.0.0.1:7445"   # Prometheus; empty to switch off
+tiles = "127.0.0.1:7446"     # each registry's ledger for anyone's own tools, plain HTTP (C2SP tlog-tiles) under
+                             # /<registry>/: checkpoint, hashes, entries, no part of any. Read only; empty to switch off
 certificate = "keys/tls-server.pem"
 key = "keys/tls-server.key.pem"
 client_anchors = "keys/client-anchors.pem"

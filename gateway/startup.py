@@ -53,6 +53,8 @@ def check_settings(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
     _check_address("server.public", server.public)
     if server.metrics:
         _check_address("server.metrics", server.metrics)
+    if server.tiles:
+        _check_address("server.tiles", server.tiles)
     _check_pair("server.certificate", server.certificate, "server.key", server.key)
     _certificates("server.client_anchors", server.client_anchors)
     for registry in config.registries:

@@ -7,7 +7,10 @@ can succeed a moment later without anybody acting.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+RESOURCE_NAME_SHOWN: Final = 120
+"""Characters of a wrong path that its error repeats."""
 
 
 class LedgerError(Exception):
@@ -208,6 +211,66 @@ class ProofFileError(LedgerError):
         """Name the rule that the file breaks."""
         self.rule = rule
         super().__init__(f"proof file refused: {rule}")
+
+
+class OriginError(LedgerError):
+    """A checkpoint or proof is of another log than the one that was asked about."""
+
+    reason = "ORIGIN_MISMATCH"
+
+    def __init__(self, origin: str, expected: str) -> None:
+        """Name the `origin` that was found and the one that was `expected`."""
+        self.origin = origin
+        self.expected = expected
+        super().__init__(f"it is of the log {origin}, not of {expected}: take the file of the right log")
+
+
+class ResourceNameError(LedgerError):
+    """No log has a resource of this name (C2SP tlog-tiles)."""
+
+    reason = "RESOURCE_NAME_INVALID"
+
+    def __init__(self, name: str, rule: str) -> None:
+        """Name the path and the rule that it breaks."""
+        self.name = name
+        self.rule = rule
+        super().__init__(f"no resource of a log: {name[:RESOURCE_NAME_SHOWN]!r}: {rule}")
+
+
+class ResourceUnpublishedError(LedgerError):
+    """No signed checkpoint covers this tile or bundle yet."""
+
+    reason = "RESOURCE_UNPUBLISHED"
+
+    def __init__(self, registry: str, name: str, size: int) -> None:
+        """Name the registry, the resource and the size (entries) of the last checkpoint."""
+        self.registry = registry
+        self.name = name
+        self.size = size
+        super().__init__(f"registry {registry}: {name} lies beyond the last checkpoint, of size {size}")
+
+
+class CheckpointNotFoundError(LedgerError):
+    """No checkpoint of this ledger has been signed."""
+
+    reason = "CHECKPOINT_NOT_FOUND"
+
+    def __init__(self, registry: str) -> None:
+        """Name the registry."""
+        self.registry = registry
+        super().__init__(f"registry {registry} has no signed checkpoint yet; start its gateway once")
+
+
+class ExportError(LedgerError):
+    """A folder does not hold an export that this ledger continues."""
+
+    reason = "EXPORT_REFUSED"
+
+    def __init__(self, folder: str, rule: str) -> None:
+        """Name the registry's folder and what is wrong with it."""
+        self.folder = folder
+        self.rule = rule
+        super().__init__(f"{folder}: {rule}")
 
 
 class LedgerDamagedError(LedgerError):

@@ -156,8 +156,7 @@ class Publisher:
 
     def latest(self, conn: Connection, registry: str) -> SignedCheckpoint | None:
         """Return the last checkpoint, or None before the first. Raises RegistryUnknownError."""
-        size, _ = _read_published(conn, registry, lock=False)
-        return _read_checkpoint(conn, registry, size)
+        return latest_checkpoint(conn, registry)
 
     def prove_inclusion(self, conn: Connection, registry: str, index: int, size: int) -> list[bytes]:
         """Return the inclusion proof of entry `index` in the tree of `size`, leaf's sibling first.
@@ -284,6 +283,12 @@ class Publisher:
             tree, state.tree = state.tree, None
             state.tree = tree_at(conn, registry, tree, published)
         return state.tree, tile_loader(conn, registry)
+
+
+def latest_checkpoint(conn: Connection, registry: str) -> SignedCheckpoint | None:
+    """Return the last checkpoint, or None before the first. Raises RegistryUnknownError."""
+    size, _ = _read_published(conn, registry, lock=False)
+    return _read_checkpoint(conn, registry, size)
 
 
 def _check_first(registry: str, published: Point, last: SignedCheckpoint | None, signer: NoteSigner) -> None:

@@ -1,4 +1,4 @@
-"""`diya ledger verify` and `diya ledger rebuild`: on the database itself, on the gateway's own machine."""
+"""`diya ledger verify`, `export` and `rebuild`: on the database itself, on the gateway's own machine."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from gateway.storage.engine import SecondWriter, WriterLock, auditor_engine, dat
 from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
 from gateway.storage.tables import VIEWS
 from gateway.storage.view_audit import ViewReport, audit_views
-from ledger.checkpoint import NoteSigner
+from ledger.checkpoint import Checkpoint, NoteSigner
 from ledger.errors import LedgerError, RegistryUnknownError
+from ledger.export import export_ledger
 from ledger.kind_audit import unknown_registries
 from ledger.report import Divergence, Report
 from ledger.store import Ledger
@@ -58,6 +59,50 @@ def verify(config: Path, registry: str, *, views: bool, as_json: bool) -> None:
         engine.dispose()
     if not good:
         raise typer.Exit(outcomes.FAILED)
+
+
+def export(config: Path, folder: Path, registry: str, *, as_json: bool) -> None:
+    """Write the published ledgers of a gateway, or one of them, as static files; exits with 1 when one cannot be."""
+    settings, chosen, _, signers = opened(config, registry)
+    good = True
+    engine = auditor_engine(settings.storage.database)
+    try:
+        for one in chosen:
+            try:
+                written = _exported(engine, one.id, signers[one.id].vkey, folder / one.id)
+            except (LedgerError, DatabaseError, OSError) as error:
+                good = False
+                _tell_not_exported(one.id, error, as_json=as_json)
+                continue
+            if as_json:
+                facts = {"origin": written.origin, "size": written.size, "root": written.root.hex()}
+                typer.echo(json.dumps({"registry": one.id, "ok": True, **facts}, ensure_ascii=False))
+            else:
+                told = f"{one.id}: {written.size} entries of {written.origin} in {folder / one.id}"
+                _out.print(Text(told, style="green"), soft_wrap=True)
+    finally:
+        engine.dispose()
+    if not good:
+        raise typer.Exit(outcomes.FAILED)
+
+
+def _exported(engine: Engine, registry: str, vkey: str, folder: Path) -> Checkpoint:
+    with engine.connect() as connection, bar(f"{registry} export") as progress:
+
+        def step(done: int, total: int) -> None:
+            """Between reads no snapshot is held: on a live server the WAL can be reset."""
+            connection.rollback()
+            progress(done, total)
+
+        return export_ledger(connection, registry, vkey, folder, step)
+
+
+def _tell_not_exported(registry: str, error: Exception, *, as_json: bool) -> None:
+    reason = error.reason if isinstance(error, LedgerError) else type(error).__name__
+    if as_json:
+        found = {"registry": registry, "ok": False, "reason": reason, "error": str(error)}
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    _err.print(Text(f"{registry}: not exported 未导出: {reason}: {error}", style="red"), soft_wrap=True)
 
 
 def rebuild(config: Path, registry: str) -> None:

@@ -1,4 +1,4 @@
-"""Commands of the machine the gateway runs on: init, serve, demo, report, ledger verify and rebuild.
+"""Commands of the machine the gateway runs on: init, serve, demo, report, ledger verify, export and rebuild.
 
 What they do is in `machine.py`, `report.py` and `ledger_local.py`, which import the server: each is imported
 by the command that runs, so that every other command starts without it.
@@ -23,6 +23,7 @@ def register(app: typer.Typer, ledger: typer.Typer) -> None:
     app.command("demo")(demo)
     app.command("report")(report)
     ledger.command("verify")(verify)
+    ledger.command("export")(export)
     ledger.command("rebuild")(rebuild)
 
 
@@ -60,8 +61,8 @@ def demo(
         typer.Option(
             "--port",
             min=1,
-            max=65533,
-            help="First of the three ports that what stays behind serves on: banks, the public, metrics.",
+            max=65532,
+            help="First of the four ports that what stays behind serves on: banks, the public, metrics, tiles.",
         ),
     ] = 7443,
 ) -> None:
@@ -149,6 +150,27 @@ def verify(
     from gateway.cli import ledger_local  # noqa: PLC0415
 
     ledger_local.verify(config, registry, views=views, as_json=as_json)
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="One folder a registry is written in it.")],
+    config: ConfigOption = Path("diya.toml"),
+    registry: RegistryOption = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a registry.")] = False,
+) -> None:
+    """Write the published ledger as static files that anyone can check and any web server can serve (导出账本).
+
+    Each folder is a C2SP tlog-tiles log: checkpoint, hash tiles, entry bundles, beside them the verifier key. No part
+    is in it, so no name and no amount. Read only; safe beside a running gateway. A folder that is there is extended,
+    also after an interruption; the checkpoint is written last.
+
+    \b
+    Example:
+      diya ledger export ledger-export --config demo-out/diya.toml
+    """
+    from gateway.cli import ledger_local  # noqa: PLC0415
+
+    ledger_local.export(config, folder, registry, as_json=as_json)
 
 
 def rebuild(config: ConfigOption = Path("diya.toml"), registry: RegistryOption = "") -> None:

@@ -75,6 +75,7 @@ async def _serve(settings: Config) -> None:
         "listen": gateway.ports["listen"],
         "public": gateway.ports["public"],
         "metrics": gateway.metrics_port,
+        "tiles": gateway.tiles_port,
     }
     typer.echo(json.dumps({"ready": ready}))
     try:
@@ -90,7 +91,7 @@ def demo(out: Path, port: int) -> None:
 
     configure_logging(json=False, level=logging.ERROR)
     try:
-        uvloop.run(play(out, _out, (port, port + 1, port + 2)))
+        uvloop.run(play(out, _out, (port, port + 1, port + 2, port + 3)))
     except SetupRefused as error:
         _err.print(Text(str(error), style="red"))
         raise typer.Exit(2) from error

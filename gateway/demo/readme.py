@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Left:
     amount_fen: int
 
 
-def write_readme(folder: Path, left: Left, ports: tuple[int, int, int]) -> None:
+def write_readme(folder: Path, left: Left, ports: Sequence[int]) -> None:
     """Write README.md and, for each caller, the settings of `diya`."""
     for key, registry in CLIENTS.items():
         (folder / f"client-{key}.toml").write_text(client_settings(key, registry, ports), encoding="utf-8")
@@ -56,12 +57,13 @@ def write_readme(folder: Path, left: Left, ports: tuple[int, int, int]) -> None:
             today=_today(),
             listen=ports[0],
             metrics=ports[2],
+            tiles=ports[3],
         ),
         encoding="utf-8",
     )
 
 
-def client_settings(key: str, registry: str, ports: tuple[int, int, int]) -> str:
+def client_settings(key: str, registry: str, ports: Sequence[int]) -> str:
     """Settings of somebody under clients/: complete, so that every command that is theirs works with them."""
     text = f"""\
 # Settings of `diya` for {key} of the demo; paths are relative to this file.
@@ -183,6 +185,14 @@ export PATH={bin}:"$PATH"
     ```sh
     python3 -c "import urllib.request as r; print(r.urlopen('http://localhost:{metrics}/metrics').read().decode())" \\
         | grep diya_
+    ```
+
+11. Take a registry's ledger as any program for transparency logs can read it (C2SP tlog-tiles): over plain HTTP, or all
+    of it as files. No name and no amount is in it.
+
+    ```sh
+    python3 -c "import urllib.request as r; print(r.urlopen('http://localhost:{tiles}/jiangyin/checkpoint').read().decode())"
+    diya ledger export {out}/ledger-export --config {out}/diya.toml
     ```
 
 And as those who have a part in it: bank B signs that it paid out, the fund centre looks for what waits for it, the

@@ -32,7 +32,9 @@ OPERATOR_KEY = "operator"
 COUNTER_KEY = "counter"
 
 #: Of this gateway, what stays behind serves on these: banks, the public, metrics.
-PORTS = (7443, 7444, 7445)
+Ports = tuple[int, int, int, int]
+"""Of `listen`, `public`, `metrics` and `tiles`."""
+PORTS: Ports = (7443, 7444, 7445, 7446)
 #: File that says of a folder that a demo made it, and that the next one may remove it.
 MARKER = ".diya-demo"
 
@@ -93,7 +95,7 @@ def clear(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def prepare(folder: Path, *, now: dt.datetime, ports: tuple[int, int, int] = PORTS) -> None:
+def prepare(folder: Path, *, now: dt.datetime, ports: Ports = PORTS) -> None:
     """Make `folder` anew: the gateway, and credentials under clients/ for everyone but the citizens.
 
     Raises SetupRefused, see `clear`.
@@ -115,11 +117,11 @@ def prepare(folder: Path, *, now: dt.datetime, ports: tuple[int, int, int] = POR
     pki.issue_tls_client("000000000000000000", "counter").write(folder / "clients" / COUNTER_KEY, "tls")
 
 
-def set_ports(folder: Path, old: tuple[int, int, int], new: tuple[int, int, int]) -> None:
+def set_ports(folder: Path, old: Ports, new: Ports) -> None:
     """Have the gateway of a folder listen on other ports."""
     config = folder / "diya.toml"
     text = config.read_text(encoding="utf-8")
-    for name, before, after in zip(("listen", "public", "metrics"), old, new, strict=True):
+    for name, before, after in zip(("listen", "public", "metrics", "tiles"), old, new, strict=True):
         text = text.replace(f'{name} = "127.0.0.1:{before}"', f'{name} = "127.0.0.1:{after}"')
     config.write_text(text, encoding="utf-8")
 

@@ -35,6 +35,7 @@ from gateway.demo.stage import (
     OPERATOR_KEY,
     PORTS,
     REGISTRAR_KEY,
+    Ports,
     Stage,
     clear,
     open_stage,
@@ -129,7 +130,7 @@ class Board:
         return table
 
 
-async def play(folder: Path, console: Console, ports: tuple[int, int, int] = PORTS) -> None:
+async def play(folder: Path, console: Console, ports: Ports = PORTS) -> None:
     """Play it all in `folder`, which is made anew; what stays behind serves on `ports`.
 
     Raises SetupRefused for a folder that is not a demo's, and DemoFailed when something came out otherwise.
@@ -138,7 +139,7 @@ async def play(folder: Path, console: Console, ports: tuple[int, int, int] = POR
     board = Board()
     with Live(board, console=console, refresh_per_second=8, vertical_overflow="visible"), board:
         now = utc_now()
-        await asyncio.to_thread(prepare, folder, now=now - dt.timedelta(minutes=5), ports=(0, 0, 0))
+        await asyncio.to_thread(prepare, folder, now=now - dt.timedelta(minutes=5), ports=(0, 0, 0, 0))
         async with AsyncExitStack() as stack:
             stage = await open_stage(folder, stack)
             await _set_up(stage, board)
@@ -151,7 +152,7 @@ async def play(folder: Path, console: Console, ports: tuple[int, int, int] = POR
             await _seized(stage, board)
             await _released(stage, board, number)
             await _verified(stage, board)
-    set_ports(folder, (0, 0, 0), ports)
+    set_ports(folder, (0, 0, 0, 0), ports)
     write_readme(folder, left, ports)
     console.print(f"\nEverything is in [bold]{folder}/[/bold]; its README.md has ten commands to try next.")
 

@@ -376,6 +376,7 @@ def prepare(folder: Path, count: int, now: dt.datetime, *, sealing: bool) -> Non
     for port in (7443, 7444):
         settings = settings.replace(f":{port}", ":0")
     settings = settings.replace('metrics = "127.0.0.1:7445"', 'metrics = ""')
+    settings = settings.replace('tiles = "127.0.0.1:7446"', 'tiles = ""')
     settings = settings.replace("file_bytes_max = 20971520", f"file_bytes_max = {BIG_UPLOAD_BYTES}")
     (folder / "diya.toml").write_text(settings)
     pki = DevelopmentPKI.load(folder / "pki", now)

@@ -264,6 +264,10 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
         lambda c: _server(c, metrics="127.0.0.1:x"),
         r"server\.metrics: 127\.0\.0\.1:x",
     ),
+    "a tiles port that is none": (
+        lambda c: _server(c, tiles="127.0.0.1:"),
+        r"server\.tiles: 127\.0\.0\.1: is not HOST:PORT",
+    ),
     "no host": (lambda c: _server(c, public="7444"), r"server\.public: 7444 is not HOST:PORT"),
 }
 
@@ -279,7 +283,7 @@ async def test_setting_that_does_not_fit_is_named(played: Path, tmp_path: Path, 
     assert "\n" not in str(refused)
 
 
-@pytest.mark.parametrize("name", ["listen", "public", "metrics"])
+@pytest.mark.parametrize("name", ["listen", "public", "metrics", "tiles"])
 async def test_port_that_is_taken_is_named(played: Path, tmp_path: Path, name: str) -> None:
     """The setting and the address; what was started for it is stopped again."""
     folder = copied(played, tmp_path)

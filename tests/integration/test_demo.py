@@ -41,16 +41,16 @@ SERVE = "diya serve"
 
 
 def free_port() -> int:
-    """The first of three ports that nobody listens on, below those that the system hands out."""
-    for base in range(20000 + os.getpid() % 5000, 32000, 3):
+    """The first of four ports that nobody listens on, below those that the system hands out."""
+    for base in range(20000 + os.getpid() % 5000, 32000, 4):
         try:
-            for port in range(base, base + 3):
+            for port in range(base, base + 4):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", port))
         except OSError:
             continue
         return base
-    raise AssertionError("no three free ports")
+    raise AssertionError("no four free ports")
 
 
 async def run(command: str, folder: Path) -> tuple[int, str]:
@@ -103,7 +103,7 @@ async def test_every_command_of_the_readme_works_as_printed(tmp_path: Path) -> N
     commands = blocks((tmp_path / "demo-out" / "README.md").read_text(encoding="utf-8"))
     serving = next(n for n, command in enumerate(commands) if SERVE in command)
     assert serving > 4
-    assert len(commands) == 12
+    assert len(commands) == 13
     absent = [program for program in FOREIGN if shutil.which(program) is None]
     for command in commands[:serving]:
         await tried(command, tmp_path, absent)

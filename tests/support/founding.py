@@ -51,7 +51,7 @@ _TLS = (authority_pb2.KEY_ROLE_TLS,)
 
 async def found(folder: Path) -> None:
     """Make a gateway with everybody registered and the sample imported, over its own wire, and stop it again."""
-    prepare(folder, now=utc_now() - dt.timedelta(minutes=5), ports=(0, 0, 0))
+    prepare(folder, now=utc_now() - dt.timedelta(minutes=5), ports=(0, 0, 0, 0))
     _odd_credentials(folder)
     async with town_of(folder) as town:
         for registry in REGISTRIES:
