@@ -20,16 +20,22 @@ _ROWS_READ: Final = 100_000
 _KINDS: Final[dict[type, str]] = {bytes: "blob", str: "text", int: "integer"}
 
 
-def check_kinds(conn: Connection, registry: str, findings: Findings, step: Callable[[], None]) -> bool:
+def check_kinds(
+    conn: Connection, registry: str, first: int, findings: Findings, step: Callable[[], None]
+) -> bool:
     """Note each value of `registry` that is of another kind than its column; return whether all are right.
 
-    step: called between statements, where the read transaction may end.
+    first: rows of earlier entries are left out. step: called between statements, where the read transaction may end.
     """
     if conn.dialect.name != "sqlite":
         return True
     right = True
     for table in metadata.sorted_tables:
-        low, high = conn.execute(text(f'SELECT min(rowid), max(rowid) FROM "{table.name}"')).one()  # noqa: S608
+        after = "AND entry_index >= :first" if "entry_index" in table.columns else ""
+        low, high = conn.execute(
+            text(f'SELECT min(rowid), max(rowid) FROM "{table.name}" WHERE registry = :registry {after}'),  # noqa: S608
+            {"registry": registry, **({"first": first} if after else {})},
+        ).one()
         while low is not None and low <= high:
             right &= _check_rows(conn, table, registry, low, findings)
             low += _ROWS_READ

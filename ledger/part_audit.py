@@ -61,6 +61,7 @@ _KEYS: Final = (
     .where(
         ledger_key.c.registry == bindparam("registry"),
         ledger_key.c.key_id > bindparam("after"),
+        ledger_key.c.created_index >= bindparam("first"),
     )
     .order_by(ledger_key.c.key_id)
     .limit(_KEY_ROWS)
@@ -118,11 +119,15 @@ class PartAudit:
         for index, name in rows:
             self._note(index, name, "PART_UNKNOWN", "there is no entry of this index")
 
-    def check_keys(self, step: Callable[[], None]) -> None:
-        """Check that each key was made by the entry its row names; call `step` between pages."""
+    def check_keys(self, first: int, step: Callable[[], None]) -> None:
+        """Check that each key was made by the entry its row names, of those that say it was entry `first` or a later
+        one; call `step` between pages.
+        """
         after = ""
         while True:
-            rows = self._conn.execute(_KEYS, {"registry": self._registry, "after": after}).all()
+            rows = self._conn.execute(
+                _KEYS, {"registry": self._registry, "after": after, "first": first}
+            ).all()
             if not rows:
                 return
             self._check_key_rows(rows)

@@ -32,7 +32,7 @@ class Divergence:
 class Report:
     """The result of `ledger.verify.verify_ledger`.
 
-    size: entries looked at. published_size: the last checkpoint's size. entries, parts, tiles,
+    size: entries there are. since: those of them that were known to be good. published_size: the last checkpoint's size. entries, parts, tiles,
     checkpoints, keys: rows checked. parts_opened: parts that were decrypted and compared with their
     commitments, 0 without a vault. divergences: rows that diverge, the first in the order of the
     ledger first; at most 1000.
@@ -48,6 +48,7 @@ class Report:
     tiles: int = 0
     checkpoints: int = 0
     keys: int = 0
+    since: int = 0
     divergences: tuple[Divergence, ...] = ()
 
     @property
@@ -72,7 +73,7 @@ def name_row(table: str, column: str, values: Mapping[str, Any]) -> str:
             return str(values["entry_index"])
         case "ledger_part":
             return f"{values['entry_index']} {values['name']}"
-        case "ledger_key":
+        case "ledger_key" | "ledger_erasure":
             return str(values["key_id"])
         case "ledger_checkpoint":
             return f"size {values['size']}"
