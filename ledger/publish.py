@@ -206,7 +206,7 @@ class Publisher:
         signer: NoteSigner,
     ) -> SignedCheckpoint | None:
         """Return the last checkpoint, once it is the one that this process may build on."""
-        last = _read_checkpoint(conn, registry, published[0])
+        last = read_checkpoint(conn, registry, published[0])
         if state.signed is None:
             _check_first(registry, published, last, signer)
         elif published not in (state.signed, state.pending):
@@ -288,7 +288,7 @@ class Publisher:
 def latest_checkpoint(conn: Connection, registry: str) -> SignedCheckpoint | None:
     """Return the last checkpoint, or None before the first. Raises RegistryUnknownError."""
     size, _ = _read_published(conn, registry, lock=False)
-    return _read_checkpoint(conn, registry, size)
+    return read_checkpoint(conn, registry, size)
 
 
 def _check_first(registry: str, published: Point, last: SignedCheckpoint | None, signer: NoteSigner) -> None:
@@ -368,6 +368,6 @@ def _read_head(conn: Connection, registry: str) -> Head:
     return parse_head(row)
 
 
-def _read_checkpoint(conn: Connection, registry: str, size: int) -> SignedCheckpoint | None:
+def read_checkpoint(conn: Connection, registry: str, size: int) -> SignedCheckpoint | None:
     row = conn.execute(_SELECT_CHECKPOINT, {"registry": registry, "size": size}).first()
     return None if row is None else SignedCheckpoint(row.size, bytes(row.root), bytes(row.note))

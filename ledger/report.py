@@ -32,10 +32,10 @@ class Divergence:
 class Report:
     """The result of `ledger.verify.verify_ledger`.
 
-    size: entries there are. since: those of them that were known to be good. published_size: the last checkpoint's size. entries, parts, tiles,
-    checkpoints, keys: rows checked. parts_opened: parts that were decrypted and compared with their
-    commitments, 0 without a vault. divergences: rows that diverge, the first in the order of the
-    ledger first; at most 1000.
+    size: entries there are. since: those of them that were known to be good. published_size: the
+    last checkpoint's size. entries, parts, tiles, checkpoints, keys: rows checked.
+    parts_opened: parts that were decrypted and compared with their commitments, 0 without a vault.
+    divergences: rows that diverge, the first in the order of the ledger first; at most 1000.
     """
 
     registry: str

@@ -288,15 +288,24 @@ class Ledger:
         return [self._open_part(registry, row) for row in rows]
 
     def iterate_part(
-        self, conn: Connection, registry: str, name: str, start: int, stop: int
+        self,
+        conn: Connection,
+        registry: str,
+        name: str,
+        start: int,
+        stop: int,
+        *,
+        skip_lost: bool = False,
     ) -> Iterator[StoredPart]:
         """Yield part `name` of the entries [start, stop) in order, each opened when it is asked for.
 
-        Entries without it are left out. Raises PartKeyMissingError, SealBrokenError.
+        Entries without it are left out; with `skip_lost` those too whose key is not there.
+        Raises PartKeyMissingError, SealBrokenError.
         """
         statement = _SELECT_PARTS.where(ledger_part.c.name == name)
         for row in conn.execute(statement, {"registry": registry, "start": start, "stop": stop}):
-            yield self._open_part(registry, row)
+            if not skip_lost or row.wrapped is not None:
+                yield self._open_part(registry, row)
 
     def _open_part(self, registry: str, row: Any) -> StoredPart:
         index, name, key_id, sealed, wrapped, created_index = row
