@@ -251,6 +251,7 @@ class _Audit:
                 self.tree.grow(leaves, signed)
             start = stop
             progress(start, self.size)
+        progress(self.size, self.size)
 
     def _parse(self, index: int, data: bytes) -> Entry | None:
         try:

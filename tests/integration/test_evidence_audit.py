@@ -5,6 +5,7 @@ The forged entries here are an insider's, who can write to the database and seal
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator
@@ -23,12 +24,14 @@ from gateway.rpc.replay import Judged
 from gateway.rpc.submission import MANIFEST_TYPE
 from gateway.setup import GENESIS_TYPE
 from gateway.statements import signed as statements
-from gateway.storage.engine import writer_engine
+from gateway.storage.engine import auditor_engine, writer_engine
+from ledger.report import Report
 from ledger.store import REGISTRY_KEY, EntryDraft, Ledger, PartDraft
 from ledger.vault import Vault
+from ledger.verify import verify_ledger
 from signing.envelope import pae, split_pae
 from tests.support.played import copied
-from tests.support.stage import REGISTRIES
+from tests.support.stage import REGISTRIES, town_of
 
 ROOT = Path(__file__).parents[2]
 SALT = bytes(32)
@@ -229,6 +232,37 @@ def test_every_file_of_the_store_counts(insider: Insider, how: str) -> None:
         (found,) = insider.audited().divergences
         assert (found.table, found.row, found.reason) == ("file store", digest, reason)
         path.write_bytes(whole)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_serving_gateway_is_audited_while_it_books(own_folder: Path) -> None:
+    """Entries come in between the reads: what is looked at is what was there at the beginning, and it is whole."""
+    async with town_of(own_folder) as town:
+        loop, before = asyncio.get_running_loop(), town.ledger_size()
+        config = load_config(own_folder / "diya.toml")
+        vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
+        vkey = (own_folder / "trust" / "jiangyin.vkey").read_text().strip()
+        engine = auditor_engine(config.storage.database)
+
+        def books(_done: int, _all: int) -> None:
+            asyncio.run_coroutine_threadsafe(town.booked(), loop).result(30)
+
+        def audits() -> tuple[Report, EvidenceReport]:
+            with engine.connect() as connection:
+
+                def step(done: int, of: int) -> None:
+                    connection.rollback()
+                    books(done, of)
+
+                report = verify_ledger(connection, "jiangyin", vkey, step, vault)
+            evidence = audit_evidence(engine, Ledger(vault), "jiangyin", config.storage.files, books)
+            return report, evidence
+
+        report, evidence = await asyncio.to_thread(audits)
+        engine.dispose()
+        assert (report.divergences, report.entries) == ((), before)
+        assert evidence.divergences == []
+        assert before < evidence.entries < town.ledger_size()
 
 
 def test_both_registries_hold(insider: Insider) -> None:
