@@ -26,6 +26,7 @@ from ledger.checkpoint import NoteSigner
 from ledger.errors import LedgerError, RegistryUnknownError, SignerMismatchError, WrongKeyError
 from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Ledger
+from ledger.tables import ledger_erasure
 from ledger.tables import metadata as ledger_metadata
 
 PORT_MAX: Final = 65_535
@@ -159,7 +160,7 @@ def check_tables(engine: Engine, database: str) -> None:
     try:
         there = inspect(engine)
         names = set(there.get_table_names())
-        missing = sorted(ledger_metadata.tables.keys() - names)
+        missing = sorted(ledger_metadata.tables.keys() - names - {ledger_erasure.name})
         if missing:
             raise LedgerRefused(
                 f"storage.database: {database} has no table {missing[0]}", "diya ledger verify"
@@ -175,6 +176,9 @@ def check_tables(engine: Engine, database: str) -> None:
         with engine.begin() as connection:
             others = [t for t in tables.metadata.sorted_tables if t not in tables.VIEWS]
             tables.metadata.create_all(connection, tables=others)
+            for index in (index for table in others for index in table.indexes):
+                index.create(connection, checkfirst=True)
+            ledger_metadata.create_all(connection, tables=[ledger_erasure])  # an older version erased nothing
     except DatabaseError as error:
         raise LedgerRefused(
             f"storage.database: {database} cannot be read: {error.orig}", "diya ledger verify"

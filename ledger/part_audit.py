@@ -1,8 +1,8 @@
 """Checking parts and keys against the entries that commit to them.
 
-Without a vault: each commitment has its part, each part its commitment and its key, each key the
-part that used it first. With a vault each part is also opened, at its place, and its salt and
-content are hashed and compared with the commitment.
+Without a vault: each commitment has its part, each part its commitment and its key (or an entry that
+destroyed it), each key the part that used it first. With a vault each part is also opened, at its
+place, and its salt and content are hashed and compared with the commitment.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, null, select
 
 from ledger.entry import Entry
+from ledger.erasure import Erasures, erased_by
 from ledger.errors import SealBrokenError
 from ledger.hashing import salted_hash
 from ledger.report import Findings
@@ -82,7 +83,9 @@ class PartAudit:
         self._vault = vault
         self._open_key = lru_cache(maxsize=_KEYS_CACHED_MAX)(self._unwrap)
         self.parts = 0
+        self._erasures = Erasures(conn, registry, vault)
         self.parts_opened = 0
+        self.parts_erased = 0
         self.keys = 0
 
     def check_parts(self, start: int, stop: int, entries: Iterable[Entry]) -> None:
@@ -95,6 +98,8 @@ class PartAudit:
             digest = committed.pop((index, name), None)
             if digest is None:
                 self._note(index, name, "PART_UNKNOWN", "no entry commits to it")
+            elif wrapped is None and self._erasures.of(key_id) is not None:
+                self.parts_erased += 1
             elif wrapped is None:
                 self._findings.row(
                     "ledger_key",
@@ -135,9 +140,13 @@ class PartAudit:
             {"registry": self._registry, "indexes": [row.created_index for row in rows]},
         )
         used = {(index, key_id) for index, key_id in uses}
+        erased = erased_by(self._conn, self._registry, [row.key_id for row in rows])
         for key_id, wrapped, created_index in rows:
             self.keys += 1
-            if (created_index, key_id) not in used:
+            if key_id in erased:
+                rule = f"entry {erased[key_id]} is said to have destroyed it, and it is there"
+                self._findings.row("ledger_erasure", key_id, "KEY_CHANGED", rule)
+            elif (created_index, key_id) not in used:
                 self._findings.row(
                     "ledger_key",
                     key_id,

@@ -33,8 +33,8 @@ class Report:
 
     size: entries looked at. published_size: the last checkpoint's size. entries, parts, tiles,
     checkpoints, keys: rows checked. parts_opened: parts that were decrypted and compared with their
-    commitments, 0 without a vault. divergences: rows that diverge, the first in the order of the
-    ledger first; at most 1000.
+    commitments, 0 without a vault. parts_erased: parts whose key an entry destroyed. divergences:
+    rows that diverge, the first in the order of the ledger first; at most 1000.
     """
 
     registry: str
@@ -44,6 +44,7 @@ class Report:
     entries: int
     parts: int
     parts_opened: int
+    parts_erased: int
     tiles: int
     checkpoints: int
     keys: int

@@ -132,6 +132,7 @@ class _Audit:
             entries=self.entries,
             parts=self.parts.parts,
             parts_opened=self.parts.parts_opened,
+            parts_erased=self.parts.parts_erased,
             tiles=self.tree.tiles,
             checkpoints=self.checkpoints.checkpoints,
             keys=self.parts.keys,

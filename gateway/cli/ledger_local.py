@@ -173,7 +173,8 @@ class _Audit:
         report = self.report
         assert report is not None
         seen = (
-            f"{report.entries} entries, {report.parts_opened} parts opened, {report.checkpoints} checkpoints, "
+            f"{report.entries} entries, {report.parts_opened} parts opened, {report.parts_erased} erased by law, "
+            f"{report.checkpoints} checkpoints, "
             f"{report.published_size} entries under the last one"
         )
         if self.views is not None:

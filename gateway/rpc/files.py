@@ -118,7 +118,12 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
                 "verdict": _encode(verdict),
             }
             await to_the_end(self._keep(incoming, row))
-        return _pb.UploadFileResponse(file=file_message(row, whole=True))
+        wire = file_message(row, whole=True)
+        profile = self._sequencer.settings(registry).profile
+        if profile is not None:
+            kept = dt.timedelta(days=profile.unclaimed_upload_days)
+            wire.expires_at.FromDatetime(wire.uploaded_at.ToDatetime(dt.UTC) + kept)
+        return _pb.UploadFileResponse(file=wire)
 
     async def _keep(self, incoming: Incoming, row: Row) -> None:
         """Bytes, then row: one step for whoever cancels, so that no bytes stay without their row."""
@@ -162,6 +167,10 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         """Write a file's row through the writer; it is durable when this returns."""
 
         def work(connection: Connection) -> None:
+            if not self._files.has(row["sha256"]):  # the same bytes went just now, from another's name space
+                raise Refusal(
+                    "UPLOAD_INCOMPLETE", "文件未保存；请重新上传", "the file was not kept: upload it again"
+                )
             key = [t.file.c[name] == row[name] for name in ("registry", "institution", "sha256")]
             connection.execute(delete(t.file).where(*key))
             connection.execute(insert(t.file), [row])
