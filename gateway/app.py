@@ -268,6 +268,8 @@ class Gateway:
         """
         config = self.config
         key_encryption_key, signers = startup.check_settings(config)
+        if problem := startup.backup_problem(config):
+            log.warning(problem)
         startup.check_database(config)
         self.ledger = Ledger(Vault(key_encryption_key))
         self._publisher = Publisher(signers.__getitem__)

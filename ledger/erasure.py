@@ -7,7 +7,8 @@ said is gone for everybody, us included. `ledger_erasure` only says where to loo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final
 
@@ -181,12 +182,18 @@ def _read_list(conn: Connection, registry: str, index: int, vault: Vault) -> lis
 
 
 def _destroy(conn: Connection, registry: str, key_ids: list[str]) -> None:
-    """Delete the rows, and on SQLite the bytes: without `secure_delete` they would lie on in a free page."""
+    with leaving_nothing(conn):
+        conn.execute(_DESTROY, [{"of_registry": registry, "destroyed": key_id} for key_id in key_ids])
+
+
+@contextmanager
+def leaving_nothing(conn: Connection) -> Iterator[None]:
+    """Within the block what is deleted or replaced is overwritten: on SQLite it would lie on in a free page."""
     is_sqlite = conn.dialect.name == "sqlite"
     if is_sqlite:
         conn.exec_driver_sql("PRAGMA secure_delete=ON")
     try:
-        conn.execute(_DESTROY, [{"of_registry": registry, "destroyed": key_id} for key_id in key_ids])
+        yield
     finally:
         if is_sqlite:
             conn.exec_driver_sql("PRAGMA secure_delete=OFF")

@@ -18,7 +18,8 @@ from sqlalchemy.exc import DatabaseError
 
 from gateway.cli import outcomes
 from gateway.config import Config, ConfigError, RegistryConfig, load_config
-from gateway.startup import check_database, check_ledger_keys
+from gateway.rotation import rotate
+from gateway.startup import backup_problem, check_database, check_ledger_keys
 from gateway.storage.engine import SecondWriter, WriterLock, auditor_engine, database_file, writer_engine
 from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
 from gateway.storage.view_audit import ViewReport, audit_views
@@ -56,6 +57,40 @@ def verify(config: Path, registry: str, *, views: bool, as_json: bool) -> None:
 def rebuild(config: Path, registry: str) -> None:
     """Make the views of the ledgers anew, with the server down."""
     settings, chosen, key, signers = opened(config, registry)
+    try:
+        with _writing(settings) as engine:
+            for one in chosen:
+                audit = _Audit(engine, one, signers[one.id], Vault(key))
+                audit.run(views=False)
+                if not audit.ok:
+                    audit.tell(as_json=False)
+                    raise refused(f"{one.id}: from a broken ledger nothing is rebuilt; restore it first", 1)
+            with engine.begin() as connection:
+                _rebuild(connection, Ledger(Vault(key)), [one.id for one in chosen])
+    except (NotFolded, LedgerError, DatabaseError) as error:
+        raise refused(f"not rebuilt, nothing was changed: {error}", outcomes.FAILED) from error
+
+
+def rotate_kek(config: Path) -> None:
+    """Replace the key-encryption key, with the server down."""
+    settings = load(config)
+    try:
+        check_database(settings)
+        with _writing(settings) as engine, bar("wrapping keys") as progress:
+            changed = rotate(engine, settings.storage, progress)
+    except ConfigError as error:
+        raise refused(f"{config}: {error}", outcomes.USAGE) from error
+    except (LedgerError, DatabaseError, OSError) as error:
+        raise refused(f"not finished, run it again: {error}", outcomes.FAILED) from error
+    path = settings.storage.key_encryption_key
+    _out.print(Text(f"{changed} keys wrapped anew; {path} is the new key", style="green"), soft_wrap=True)
+    if problem := backup_problem(settings):
+        _err.print(Text(problem, style="yellow"), soft_wrap=True)
+
+
+@contextmanager
+def _writing(settings: Config) -> Iterator[Engine]:
+    """The writer's engine, under its lock; an exit with 1 where a server holds that."""
     path = database_file(settings.storage.database)
     lock = WriterLock(path) if path is not None else None
     if lock is not None:
@@ -65,16 +100,7 @@ def rebuild(config: Path, registry: str) -> None:
             raise refused(str(error), outcomes.FAILED) from error
     engine = writer_engine(settings.storage.database)
     try:
-        for one in chosen:
-            audit = _Audit(engine, one, signers[one.id], Vault(key))
-            audit.run(views=False)
-            if not audit.ok:
-                audit.tell(as_json=False)
-                raise refused(f"{one.id}: from a broken ledger nothing is rebuilt; restore it first", 1)
-        with engine.begin() as connection:
-            _rebuild(connection, Ledger(Vault(key)), [one.id for one in chosen])
-    except (NotFolded, LedgerError, DatabaseError) as error:
-        raise refused(f"not rebuilt, nothing was changed: {error}", outcomes.FAILED) from error
+        yield engine
     finally:
         engine.dispose()
         if lock is not None:

@@ -70,7 +70,7 @@ class LedgerClient:
             )
         async for one in self.entries(index, page_size=1):
             data = one.entry
-            erased_by = one.erased_by if one.HasField("erased_by") else None
+            erased_by = one.erased_by or None
             break
         else:
             raise ReceiptInvalid(6, f"entry {index} did not come", f"没有收到第 {index} 号记录")

@@ -118,12 +118,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
                 "verdict": _encode(verdict),
             }
             await to_the_end(self._keep(incoming, row))
-        wire = file_message(row, whole=True)
-        profile = self._sequencer.settings(registry).profile
-        if profile is not None:
-            kept = dt.timedelta(days=profile.unclaimed_upload_days)
-            wire.expires_at.FromDatetime(wire.uploaded_at.ToDatetime(dt.UTC) + kept)
-        return _pb.UploadFileResponse(file=wire)
+        return _pb.UploadFileResponse(file=file_message(row, whole=True))
 
     async def _keep(self, incoming: Incoming, row: Row) -> None:
         """Bytes, then row: one step for whoever cancels, so that no bytes stay without their row."""

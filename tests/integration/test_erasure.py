@@ -331,12 +331,12 @@ def _keys(folder: Path, application: str) -> int:
 
 
 async def test_upload_that_no_case_names_goes_by_itself(own_folder: Path) -> None:
-    """After 30 days, not before; the answer to the upload said when. What a case names stays."""
+    """After the profile's 30 days, not before. What a case names stays."""
     clock = MovedClock()
     async with town_of(own_folder, clock=clock) as town:
         claimed, _ = await draft(town)
         file = await town.upload(paper("nobody's"))
-        expires = file.expires_at.ToDatetime(dt.UTC)
+        expires = file.uploaded_at.ToDatetime(dt.UTC) + dt.timedelta(days=30)
         clock.move((expires - clock()).total_seconds() - 60)
         await town.gateway.eraser.work()
         assert town.gateway.files.has(file.sha256.hex())

@@ -151,21 +151,19 @@ class LedgerEntry(_message.Message):
     entry: _builtins.bytes
     """记录 · The exact bytes (text, UTF-8). SHA-256(0x00 ‖ entry) is the leaf hash and the next entry's previous hash."""
     erased_by: _builtins.int
-    """材料销毁记录 · Index of the entry that erased this one's evidence, as the law allows; absent while that is kept."""
+    """材料销毁记录 · Index of the entry that erased this one's evidence, as the law allows; 0 while that is kept."""
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         entry: _builtins.bytes = ...,
-        erased_by: _builtins.int | None = ...,
+        erased_by: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_erased_by", b"_erased_by", "erased_by", b"erased_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_erased_by", b"_erased_by", "entry", b"entry", "erased_by", b"erased_by", "index", b"index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "erased_by", b"erased_by", "index", b"index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__erased_by: _TypeAlias = _typing.Literal["erased_by"]  # noqa: Y015
-    _WhichOneofArgType__erased_by: _TypeAlias = _typing.Literal["_erased_by", b"_erased_by"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__erased_by) -> _WhichOneofReturnType__erased_by | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
 
