@@ -49,6 +49,7 @@ from gateway.storage import tables as t
 from gateway.storage.settings import Settings, load_settings
 from gateway.storage.working import Wants, Working
 from gateway.telemetry import metrics
+from ledger.erasure import ERASED_KEYS, list_keys
 from ledger.errors import (
     LedgerDamagedError,
     ProofError,
@@ -376,6 +377,8 @@ class Sequencer:
         contents = [(f"certificate/{n}", encode_content(c)) for n, c in enumerate(decision.contents, start=1)]
         if decision.extract:
             contents.append((EXTRACT_PART, decision.extract))
+        if decision.erases:
+            contents.append((ERASED_KEYS, list_keys(decision.erases)))
         salts = self._entropy(32 * (4 + len(contents)))
         named = [
             ("evidence/payload", command.payload, key),

@@ -35,6 +35,7 @@ class Report:
     size: entries there are. since: those of them that were known to be good. published_size: the
     last checkpoint's size. entries, parts, tiles, checkpoints, keys: rows checked.
     parts_opened: parts that were decrypted and compared with their commitments, 0 without a vault.
+    erased: of parts whose key an entry destroyed, how many, by the index of that entry.
     divergences: rows that diverge, the first in the order of the ledger first; at most 1000.
     """
 
@@ -45,6 +46,7 @@ class Report:
     entries: int = 0
     parts: int = 0
     parts_opened: int = 0
+    erased: dict[int, int] = field(default_factory=dict)
     tiles: int = 0
     checkpoints: int = 0
     keys: int = 0
@@ -55,6 +57,11 @@ class Report:
     def ok(self) -> bool:
         """Whether nothing diverges."""
         return not self.divergences
+
+    @property
+    def parts_erased(self) -> int:
+        """How many parts are gone by law."""
+        return sum(self.erased.values())
 
     @property
     def first(self) -> Divergence | None:

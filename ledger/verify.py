@@ -216,6 +216,7 @@ class _Audit:
             self.findings.entry(index, "ENTRY_UNKNOWN", rule)
         if self.last_part is not None:
             self.parts.check_strays(self.size, self.last_part)
+        self.parts.check_erased(self.since)
         self.tree.check_ends()
         self.parts.check_keys(self.since, lambda: progress(self.size, self.size))
         return Report(
@@ -226,6 +227,7 @@ class _Audit:
             entries=self.entries,
             parts=self.parts.parts,
             parts_opened=self.parts.parts_opened,
+            erased=dict(self.parts.erased),
             tiles=self.tree.tiles,
             checkpoints=self.checkpoints.checkpoints,
             keys=self.parts.keys,

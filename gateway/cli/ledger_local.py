@@ -20,7 +20,8 @@ from sqlalchemy.exc import DatabaseError
 from gateway.cli import outcomes
 from gateway.config import Config, ConfigError, RegistryConfig, load_config
 from gateway.evidence_audit import EvidenceReport, audit_evidence
-from gateway.startup import check_database, check_ledger_keys
+from gateway.rotation import rotate
+from gateway.startup import backup_problem, check_database, check_ledger_keys
 from gateway.storage.engine import SecondWriter, WriterLock, auditor_engine, database_file, writer_engine
 from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
 from gateway.storage.tables import VIEWS
@@ -29,12 +30,16 @@ from ledger.checkpoint import Checkpoint, NoteSigner, open_checkpoint
 from ledger.errors import CheckpointError, LedgerError, RegistryUnknownError
 from ledger.export import export_ledger
 from ledger.kind_audit import unknown_registries
+from ledger.part_audit import ERASURE_CHANGED, KEY_CAME_BACK
 from ledger.publish import read_checkpoint
 from ledger.report import Divergence, Report
 from ledger.store import Ledger
 from ledger.tables import metadata as ledger_tables
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
+
+#: What a rebuild mends besides views.
+_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED}
 
 #: Divergences printed of each registry.
 SHOWN_MAX = 20
@@ -129,6 +134,40 @@ def _tell_not_exported(registry: str, error: Exception, *, as_json: bool) -> Non
 def rebuild(config: Path, registry: str) -> None:
     """Make the views of the ledgers anew, with the server down."""
     settings, chosen, key, signers = opened(config, registry)
+    try:
+        with _writing(settings) as engine:
+            for one in chosen:
+                audit = _Audit(engine, one, signers[one.id], Vault(key))
+                audit.run(Wanted(views=False, evidence=False), settings.storage.files)
+                if any(found.reason not in _MENDED for found in audit.divergences):
+                    audit.tell(as_json=False)
+                    raise refused(f"{one.id}: from a broken ledger nothing is rebuilt; restore it first", 1)
+            with engine.begin() as connection:
+                _rebuild(connection, Ledger(Vault(key)), [one.id for one in chosen])
+    except (NotFolded, LedgerError, DatabaseError) as error:
+        raise refused(f"not rebuilt, nothing was changed: {error}", outcomes.FAILED) from error
+
+
+def rotate_kek(config: Path) -> None:
+    """Replace the key-encryption key, with the server down."""
+    settings = load(config)
+    try:
+        check_database(settings)
+        with _writing(settings) as engine, bar("wrapping keys") as progress:
+            changed = rotate(engine, settings.storage, progress)
+    except ConfigError as error:
+        raise refused(f"{config}: {error}", outcomes.USAGE) from error
+    except (LedgerError, DatabaseError, OSError) as error:
+        raise refused(f"not finished, run it again: {error}", outcomes.FAILED) from error
+    path = settings.storage.key_encryption_key
+    _out.print(Text(f"{changed} keys wrapped anew; {path} is the new key", style="green"), soft_wrap=True)
+    if problem := backup_problem(settings):
+        _err.print(Text(problem, style="yellow"), soft_wrap=True)
+
+
+@contextmanager
+def _writing(settings: Config) -> Iterator[Engine]:
+    """The writer's engine, under its lock; an exit with 1 where a server holds that."""
     path = database_file(settings.storage.database)
     lock = WriterLock(path) if path is not None else None
     if lock is not None:
@@ -138,16 +177,7 @@ def rebuild(config: Path, registry: str) -> None:
             raise refused(str(error), outcomes.FAILED) from error
     engine = writer_engine(settings.storage.database)
     try:
-        for one in chosen:
-            audit = _Audit(engine, one, signers[one.id], Vault(key))
-            audit.run(Wanted(views=False, evidence=False), settings.storage.files)
-            if not audit.ok:
-                audit.tell(as_json=False)
-                raise refused(f"{one.id}: from a broken ledger nothing is rebuilt; restore it first", 1)
-        with engine.begin() as connection:
-            _rebuild(connection, Ledger(Vault(key)), [one.id for one in chosen])
-    except (NotFolded, LedgerError, DatabaseError) as error:
-        raise refused(f"not rebuilt, nothing was changed: {error}", outcomes.FAILED) from error
+        yield engine
     finally:
         engine.dispose()
         if lock is not None:
@@ -300,7 +330,8 @@ class _Audit:
         report = self.report
         assert report is not None
         seen = (
-            f"{report.entries} entries, {report.parts_opened} parts opened, {report.checkpoints} checkpoints, "
+            f"{report.entries} entries, {report.parts_opened} parts opened, {_erased(report)}"
+            f"{report.checkpoints} checkpoints, "
             f"{report.published_size} entries under the last one"
         )
         if report.since:
@@ -323,6 +354,13 @@ class _Audit:
             whole["views"] = dataclasses.asdict(self.views)
         unread = [dataclasses.asdict(one) for one in self.unread]
         return whole | {"divergences": unread + list(whole.get("divergences", ())), "ok": self.ok}
+
+
+def _erased(report: Report) -> str:
+    """What is gone by law, and by which entry."""
+    some = [f"{parts} erased by entry {index}" for index, parts in sorted(report.erased.items())]
+    more = [f"{len(some) - SHOWN_MAX} erasures more"] if len(some) > SHOWN_MAX else []
+    return "".join(f"{one}, " for one in [*some[:SHOWN_MAX], *more])
 
 
 @contextmanager

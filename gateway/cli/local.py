@@ -1,4 +1,4 @@
-"""Commands of the machine the gateway runs on: init, serve, demo, report, ledger verify, export and rebuild.
+"""Commands of the machine the gateway runs on: init, serve, demo, report, ledger verify, export and rebuild, keys.
 
 What they do is in `machine.py`, `report.py` and `ledger_local.py`, which import the server: each is imported
 by the command that runs, so that every other command starts without it.
@@ -25,6 +25,9 @@ def register(app: typer.Typer, ledger: typer.Typer) -> None:
     ledger.command("verify")(verify)
     ledger.command("export")(export)
     ledger.command("rebuild")(rebuild)
+    keys = typer.Typer(no_args_is_help=True, help="The gateway's own keys, on its machine. 密钥。")
+    keys.command("rotate-kek")(rotate_kek)
+    app.add_typer(keys, name="keys")
 
 
 def init(
@@ -212,3 +215,19 @@ def rebuild(config: ConfigOption = Path("diya.toml"), registry: RegistryOption =
     from gateway.cli import ledger_local  # noqa: PLC0415
 
     ledger_local.rebuild(config, registry)
+
+
+def rotate_kek(config: ConfigOption = Path("diya.toml")) -> None:
+    """Replace the key-encryption key by a new one, with the server down (更换主密钥).
+
+    Every part key is wrapped anew; what they seal is not touched. Broken off, it goes on where it ended when it is run
+    again, and nothing is served before. The old key stays beside the new one as FILE.old: older backups of the database
+    want it. docs/operating.md says what to do with either.
+
+    \b
+    Example:
+      diya keys rotate-kek --config demo-out/diya.toml
+    """
+    from gateway.cli import ledger_local  # noqa: PLC0415
+
+    ledger_local.rotate_kek(config)

@@ -28,11 +28,14 @@ class VerifiedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEntry:
-    """An entry that an inclusion proof ties to a signed checkpoint. data: its exact bytes."""
+    """An entry that an inclusion proof ties to a signed checkpoint. data: its exact bytes. erased_by: the entry that
+    erased its evidence, as the gateway says; None while that is kept.
+    """
 
     entry: Entry
     data: bytes
     checkpoint: Checkpoint
+    erased_by: int | None = None
 
 
 class LedgerClient:
@@ -67,6 +70,7 @@ class LedgerClient:
             )
         async for one in self.entries(index, page_size=1):
             data = one.entry
+            erased_by = one.erased_by or None
             break
         else:
             raise ReceiptInvalid(6, f"entry {index} did not come", f"没有收到第 {index} 号记录")
@@ -87,7 +91,7 @@ class LedgerClient:
             None,
             self._session.trust,
         )
-        return VerifiedEntry(verified.entry, data, verified.checkpoint)
+        return VerifiedEntry(verified.entry, data, verified.checkpoint, erased_by)
 
     async def entries(self, start_index: int = 0, *, page_size: int = 0) -> AsyncIterator[pb.LedgerEntry]:
         """Entries from `start_index` to the end of the published ledger. Raises RequestError."""

@@ -66,6 +66,9 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
             if response.entries and total > self._page_bytes_max:
                 break
             response.entries.add(index=entry.index, entry=entry.data)
+        erased = await self._queries.erased_entries(registry, start, start + len(response.entries))
+        for wire in response.entries:
+            wire.erased_by = erased.get(wire.index, 0)
         following = start + len(response.entries)
         if following < newest.size:
             response.next_page_token = make_token(query, (following,))

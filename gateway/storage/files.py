@@ -49,6 +49,16 @@ class FileStore:
             incoming.append(data)
             return incoming.keep()
 
+    def remove(self, sha256: str) -> bool:
+        """Take a file away for good; whether it was there. Durable when this returns."""
+        target = self.path(sha256)
+        try:
+            target.unlink()
+        except FileNotFoundError:
+            return False
+        _sync_folder(target.parent)
+        return True
+
     def sweep(self) -> int:
         """Remove what interrupted uploads left; returns how many. Call before serving."""
         leftovers = list(self._incoming.iterdir())

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine, func, literal, select, tuple_
 
+from gateway.cases.effects import ErasedFile
 from gateway.cases.feed import CounterCase, Notice
 from gateway.cases.model import QUEUED, Application
 from gateway.certificates.proof import LedgerProof
@@ -28,6 +29,7 @@ from gateway.register.order import OrderLine, RightHistory, in_order
 from gateway.statements.desk import RightLine
 from gateway.storage import tables as t
 from gateway.storage.case_reads import CasePapers, CaseRecord, read_case_papers, read_case_record
+from gateway.storage.claims import files_of_case
 from gateway.storage.desk_reads import Day, read_day, read_portfolio
 from gateway.storage.history import cases_of_unit, open_counter_cases, right_history, rights_of_unit
 from gateway.storage.paging import make_token, read_token
@@ -47,6 +49,7 @@ from gateway.storage.statements import (
     select_newest_applications,
 )
 from gateway.storage.working import Row, Working
+from ledger.erasure import erased_parts
 from ledger.publish import Publisher
 from ledger.store import Head, Ledger, StoredEntry
 
@@ -368,6 +371,21 @@ class Queries:
             return self._ledger.read_entries(connection, registry, start, covered) if covered > 0 else []
 
         return await self.read(work)
+
+    async def erased_entries(self, registry: str, start: int, stop: int) -> dict[int, int]:
+        """Of the entries [start, stop) those whose evidence was erased: by which entry."""
+
+        def work(connection: Connection) -> dict[int, int]:
+            return {i: by for (i, _), by in erased_parts(connection, registry, start, stop).items()}
+
+        return await self.read(work)
+
+    async def files_of_case(self, row: Application) -> tuple[ErasedFile, ...]:
+        """The files that a case and its later acts name, of those that its institutions uploaded."""
+        own = {row.channel_institution, *row.institutions}
+        return await self.read(
+            lambda connection: files_of_case(connection, self._ledger, row.registry, row.application_id, own)
+        )
 
     async def checkpoint(
         self, registry: str, *, min_size: int = 0, exact: int | None = None

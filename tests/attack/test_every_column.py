@@ -12,10 +12,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Table
 
+from ledger.erasure import ERASED_KEYS, list_keys
 from ledger.errors import RegistryUnknownError
 from ledger.kind_audit import unknown_registries
 from ledger.report import Divergence, name_row
-from ledger.store import EntryDraft
+from ledger.store import REGISTRY_KEY, EntryDraft, PartDraft
 from ledger.tables import ledger_part, metadata
 from ledger.verify import verify_ledger
 from tests.support.ledger_database import START, TestLedger, draft, make_signer, make_vault
@@ -45,7 +46,12 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestLedger]:
         opened.publish()
     opened.append(2)
     opened.publish()
-    opened.append(2)
+    with opened.engine.begin() as conn:
+        # Evidence of two entries is erased, by an entry each.
+        for gone in ("application-2", "application-5"):
+            part = PartDraft(ERASED_KEYS, list_keys([gone]), REGISTRY_KEY, bytes(32))
+            head = opened.ledger.head(conn, "r1")
+            opened.ledger.append(conn, head, [EntryDraft("evidence.erased", (part,))], head.head_time)
     with opened.engine.begin() as conn:
         opened.ledger.create(conn, "r2", "ledger.example/r2")
         head = opened.ledger.head(conn, "r2")
@@ -156,4 +162,4 @@ def test_untouched_ledgers_are_whole(conn: Connection) -> None:
     """Nothing is found where nothing was changed, and there is something of every kind to change."""
     assert found(conn) == []
     assert all(rows_of(raw(conn), table, "r1") for table in TABLES.values())
-    assert len(rows_of(raw(conn), ledger_part, "r1")) == ENTRIES * 3
+    assert len(rows_of(raw(conn), ledger_part, "r1")) == (ENTRIES - 2) * 3 + 2

@@ -329,6 +329,20 @@ def test_rebuild_from_a_broken_ledger_is_refused(folder: Path, damage: str) -> N
     assert digests(folder) == before
 
 
+def test_rebuild_makes_the_record_of_erasures_anew(folder: Path) -> None:
+    """A row of it that no entry knows of: the verification names it, the rebuild takes it away."""
+    run(
+        folder,
+        "INSERT INTO ledger_erasure (registry, key_id, entry_index) VALUES ('jiangyin', 'registry', 3)",
+    )
+    result = verified(folder, "--registry", "jiangyin", "--no-views")
+    assert result.exit_code == 1
+    assert "ledger_erasure registry: no entry destroyed it" in result.output
+    result = diya(folder, "ledger", "rebuild")
+    assert result.exit_code == 0, result.output
+    assert verified(folder).exit_code == 0
+
+
 def test_rebuild_is_all_or_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An effect that does not fold, in the second registry: the first one's views stand as before too."""
     from gateway.storage import rebuild

@@ -26,7 +26,7 @@ from gateway.pb.diya.v1 import outcome_pb2 as diya_dot_v1_dot_outcome__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iya/v1/ledger_service.proto\x12\x07\x64iya.v1\x1a\x15\x64iya/v1/outcome.proto\x1a\x1fgoogle/api/field_behavior.proto\">\n\x14GetCheckpointRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08min_size\x18\x02 \x01(\x03\"N\n\x15GetCheckpointResponse\x12\'\n\ncheckpoint\x18\x01 \x01(\x0b\x32\x13.diya.v1.Checkpoint\x12\x0c\n\x04vkey\x18\x02 \x01(\t\"f\n\x12ListEntriesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x13\n\x0bstart_index\x18\x04 \x01(\x03\"U\n\x13ListEntriesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.diya.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x0bLedgerEntry\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\"R\n\x18GetInclusionProofRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x11\n\ttree_size\x18\x03 \x01(\x03\"\x8a\x01\n\x19GetInclusionProofResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12\x12\n\nentry_hash\x18\x03 \x01(\x0c\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\'\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x13.diya.v1.Checkpoint\"\\\n\x1aGetConsistencyProofRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08old_size\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x10\n\x08new_size\x18\x03 \x01(\x03\"z\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\'\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x13.diya.v1.Checkpoint2\xe7\x02\n\rLedgerService\x12N\n\rGetCheckpoint\x12\x1d.diya.v1.GetCheckpointRequest\x1a\x1e.diya.v1.GetCheckpointResponse\x12H\n\x0bListEntries\x12\x1b.diya.v1.ListEntriesRequest\x1a\x1c.diya.v1.ListEntriesResponse\x12Z\n\x11GetInclusionProof\x12!.diya.v1.GetInclusionProofRequest\x1a\".diya.v1.GetInclusionProofResponse\x12`\n\x13GetConsistencyProof\x12#.diya.v1.GetConsistencyProofRequest\x1a$.diya.v1.GetConsistencyProofResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iya/v1/ledger_service.proto\x12\x07\x64iya.v1\x1a\x15\x64iya/v1/outcome.proto\x1a\x1fgoogle/api/field_behavior.proto\">\n\x14GetCheckpointRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08min_size\x18\x02 \x01(\x03\"N\n\x15GetCheckpointResponse\x12\'\n\ncheckpoint\x18\x01 \x01(\x0b\x32\x13.diya.v1.Checkpoint\x12\x0c\n\x04vkey\x18\x02 \x01(\t\"f\n\x12ListEntriesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x13\n\x0bstart_index\x18\x04 \x01(\x03\"U\n\x13ListEntriesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.diya.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x0bLedgerEntry\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x11\n\terased_by\x18\x03 \x01(\x03\"R\n\x18GetInclusionProofRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x11\n\ttree_size\x18\x03 \x01(\x03\"\x8a\x01\n\x19GetInclusionProofResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12\x12\n\nentry_hash\x18\x03 \x01(\x0c\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\'\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x13.diya.v1.Checkpoint\"\\\n\x1aGetConsistencyProofRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08old_size\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x10\n\x08new_size\x18\x03 \x01(\x03\"z\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\'\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x13.diya.v1.Checkpoint2\xe7\x02\n\rLedgerService\x12N\n\rGetCheckpoint\x12\x1d.diya.v1.GetCheckpointRequest\x1a\x1e.diya.v1.GetCheckpointResponse\x12H\n\x0bListEntries\x12\x1b.diya.v1.ListEntriesRequest\x1a\x1c.diya.v1.ListEntriesResponse\x12Z\n\x11GetInclusionProof\x12!.diya.v1.GetInclusionProofRequest\x1a\".diya.v1.GetInclusionProofResponse\x12`\n\x13GetConsistencyProof\x12#.diya.v1.GetConsistencyProofRequest\x1a$.diya.v1.GetConsistencyProofResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,15 +53,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENTRIESRESPONSE']._serialized_start=345
   _globals['_LISTENTRIESRESPONSE']._serialized_end=430
   _globals['_LEDGERENTRY']._serialized_start=432
-  _globals['_LEDGERENTRY']._serialized_end=475
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=477
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=559
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=562
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=700
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=702
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=794
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=796
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=918
-  _globals['_LEDGERSERVICE']._serialized_start=921
-  _globals['_LEDGERSERVICE']._serialized_end=1280
+  _globals['_LEDGERENTRY']._serialized_end=494
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=496
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=578
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=581
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=719
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=721
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=813
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=815
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=937
+  _globals['_LEDGERSERVICE']._serialized_start=940
+  _globals['_LEDGERSERVICE']._serialized_end=1299
 # @@protoc_insertion_point(module_scope)
