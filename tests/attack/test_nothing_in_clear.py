@@ -26,6 +26,7 @@ import pytest_asyncio
 from typer.testing import CliRunner
 
 from gateway.cli.app import build_app
+from gateway.client.client import DiyaClient
 from gateway.client.errors import RequestError
 from gateway.demo.cast import REGISTRAR
 from gateway.demo.stage import INSTITUTIONS
@@ -123,6 +124,12 @@ async def play(town: Town) -> None:
     bank, operator = await town.client("bank-a"), await town.operator()
     looked, booked = await town.booked()
     await bank.get_unit(looked.unit.unit_code, own_right=booked.outcome.certificates[0].number)
+    await (await town.mortgage().sign().upload()).submit(validate_only=True)
+    registrar = DiyaClient(await town.session("registrar"))
+    found = await registrar.search_units(
+        looked.owners[0].id_number, purpose="依职权核查", instrument="协查一号"
+    )
+    assert found.rights
     await _go_wrong(town)
     await _erased(town)
     await _fed(town)
