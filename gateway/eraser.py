@@ -55,7 +55,9 @@ class Eraser:
         for registry in registries:
             keys, applications = await self._do(partial(self._known, registry))
             if keys:
-                log.warning("erased keys had come back and are destroyed", extra={"keys": keys})
+                log.warning(
+                    "%d erased keys had come back and are destroyed", keys, extra={"registry": registry}
+                )
             self._erased += [(registry, application) for application in applications]
         await self._work()
         self._task = asyncio.create_task(self._run())

@@ -52,6 +52,7 @@ from gateway.telemetry import metrics
 from ledger.erasure import ERASED_KEYS, list_keys
 from ledger.errors import (
     LedgerDamagedError,
+    PartErasedError,
     ProofError,
     RolledBackError,
     SecondSignerError,
@@ -460,6 +461,8 @@ class Sequencer:
             with self._engine.begin() as connection:
                 receipt = read_receipt(connection, self._ledger, registry, index, signed, proof)
             return Answer(_decode_outcome(receipt.outcome_part), receipt, replayed=True)
+        except PartErasedError as error:
+            return error
         except Exception as error:
             log.exception("replay not answered")
             return error
