@@ -137,6 +137,10 @@ def test_other_keys_and_forks_are_refused(
     assert "old checkpoint of 5: is not how this ledger begins: a fork" in capsys.readouterr().err
     assert run([vkey, "export", str(forged), str(folder / "checkpoint")]) == 1
     assert run([vkey, "export", str(exported(other, tmp_path / "second")), str(old)]) == 1
+    shutil.copy(folder / "checkpoint", forged / "checkpoint")  # entries and tiles agree with each other alone
+    capsys.readouterr()
+    assert run([vkey, "export", str(forged)]) == 1
+    assert "its root is not that of these entries" in capsys.readouterr().err
     name, _, key = vkey.split("+", 2)
     assert run([f"{name}+00000000+{key}", "export", str(folder)]) == 1
     assert run(["nothing", "export", str(folder)]) == 1
