@@ -19,6 +19,7 @@ from gateway.certificates.seal import CertificateSealer
 from gateway.certificates.seal_protocol import SealKey
 from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
+from gateway.eraser import Eraser
 from gateway.feed_watch import FeedWatch
 from gateway.readings import Readings, served
 from gateway.rpc.admin import AdminService
@@ -97,6 +98,10 @@ class Gateway:
         for registry in registries:
             self.sequencer.load(registry)
         self.sequencer.start()
+        self.eraser = Eraser(
+            sequencer=self.sequencer, ledger=self.ledger, files=self.files, clock=self._clock
+        )
+        await self.eraser.start(registries)
         self.queries = Queries(self._reader, self.ledger, self._publisher)
         await self._start_witnessing()
         self.watch = Watch()
@@ -205,6 +210,7 @@ class Gateway:
         await asyncio.wrap_future(self.sequencer.drain())
 
     async def _stop_own_work(self) -> None:
+        await self.eraser.stop()
         await self.clockwork.stop()
         await self._witnessing.stop()
         if self.sealing is not None:
@@ -274,6 +280,7 @@ class Gateway:
         self._witnessing.committed(registry)
         self._readings.committed(registry, effects)
         self.clockwork.committed(registry, effects)
+        self.eraser.committed(registry, effects)
         self.feed_watch.look(registry)
         if self.sealing is not None:
             self.sealing.committed(registry, effects)
@@ -294,6 +301,8 @@ class Gateway:
         config = self.config
         key_encryption_key, signers = startup.check_settings(config)
         self._policies = startup.read_policies(config, signers)
+        if problem := startup.backup_problem(config):
+            log.warning(problem)
         startup.check_database(config)
         self.ledger = Ledger(Vault(key_encryption_key))
         self._publisher = Publisher(signers.__getitem__)

@@ -42,6 +42,7 @@ class StorageConfig(BaseModel):
     database: str
     files: Path
     key_encryption_key: Path
+    key_encryption_key_backup: Path | None = None  # a copy on another medium; compared at every start
 
 
 class RegistryConfig(BaseModel):

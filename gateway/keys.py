@@ -27,16 +27,55 @@ def note_signer(origin: str, path: Path) -> NoteSigner:
 
 
 def read_key_encryption_key(path: Path) -> bytes:
-    """32 bytes as base64 in a file that only the service may read. Raises ConfigError, OSError."""
+    """The secret of `ledger.vault.Vault`: 32 bytes, or 64 once the key was replaced, as base64 in a file that only the
+    service may read. Raises ConfigError, OSError.
+    """
     if path.stat().st_mode & 0o077:
         raise ConfigError(f"{path}: others may read the key-encryption key; run chmod 600 on it")
     try:
         key = base64.b64decode(path.read_bytes().strip(), validate=True)
     except ValueError as error:
         raise ConfigError(f"{path}: must hold {KEY_BYTES} bytes as base64, is not base64") from error
-    if len(key) != KEY_BYTES:
+    if len(key) not in (KEY_BYTES, 2 * KEY_BYTES):
         raise ConfigError(f"{path}: must hold {KEY_BYTES} bytes as base64, has {len(key)}")
     return key
+
+
+def new_key_path(path: Path) -> Path:
+    """Where the key lies that is to take the place of the one at `path`, while that goes on."""
+    return path.with_name(path.name + ".new")
+
+
+def old_key_path(path: Path) -> Path:
+    """Where the key lies that the one at `path` took the place of."""
+    return path.with_name(path.name + ".old")
+
+
+def write_key_durably(path: Path, key: bytes) -> None:
+    """Write a key so that after a crash it is there whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    write_key_encryption_key(part, key)
+    _sync(part)
+    part.replace(path)
+    _sync(path.parent)
+
+
+def place_key(path: Path) -> None:
+    """The new key takes the place of the one at `path`, which is kept beside it; there is one at every instant."""
+    old = old_key_path(path)
+    old.unlink(missing_ok=True)
+    os.link(path, old)
+    new_key_path(path).replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_key_encryption_key(path: Path, key: bytes) -> None:

@@ -28,7 +28,7 @@ from gateway.sequencer import Sequencer
 from gateway.storage import tables as t
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
-from gateway.storage.working import Wants, Working
+from gateway.storage.working import Row, Wants, Working
 from gateway.telemetry import metrics
 from signing.envelope import pae
 
@@ -88,25 +88,31 @@ class Sealing:
         while True:
             registry, identifier, tried = await self._queue.get()
             try:
-                await self._seal(registry, identifier)
-            except Exception:
-                log.exception(
-                    "certificate not sealed", extra={"registry": registry, "identifier": identifier}
-                )
-                metrics.certificate("failed")
-                asyncio.get_running_loop().call_later(
-                    RETRY_SECONDS[min(tried, len(RETRY_SECONDS) - 1)],
-                    self._queue.put_nowait,
-                    (registry, identifier, tried + 1),
-                )
+                if not await self._is_sealed(registry, identifier):
+                    metrics.certificate("failed")
+                    asyncio.get_running_loop().call_later(
+                        RETRY_SECONDS[min(tried, len(RETRY_SECONDS) - 1)],
+                        self._queue.put_nowait,
+                        (registry, identifier, tried + 1),
+                    )
             finally:
                 self._queue.task_done()
 
-    async def _seal(self, registry: str, identifier: str) -> None:
+    async def _is_sealed(self, registry: str, identifier: str) -> bool:
+        """Seal it unless it was; False when that failed. The log names the entry that numbered it, never its number."""
+        entry = None
+        try:
+            row = await self._queries.certificate(registry, identifier)
+            if row is not None and not row["pdf_sha256"]:
+                entry = row["entry_index"]
+                await self._seal(registry, identifier, row)
+        except Exception:
+            log.exception("certificate not sealed", extra={"registry": registry, "entry": entry})
+            return False
+        return True
+
+    async def _seal(self, registry: str, identifier: str, row: Row) -> None:
         """One certificate: from its content and its entry's proof to a logged, sealed PDF."""
-        row = await self._queries.certificate(registry, identifier)
-        if row is None or row["pdf_sha256"]:
-            return
         await self._until_cosigned(registry, row["entry_index"])
         proof: LedgerProof = await self._queries.certificate_proof(registry, row["entry_index"], row["part"])
         content = await self._queries.part(registry, row["entry_index"], row["part"])

@@ -50,8 +50,10 @@ from gateway.storage import tables as t
 from gateway.storage.settings import Settings, load_settings
 from gateway.storage.working import Wants, Working
 from gateway.telemetry import metrics
+from ledger.erasure import ERASED_KEYS, list_keys
 from ledger.errors import (
     LedgerDamagedError,
+    PartErasedError,
     ProofError,
     RolledBackError,
     SecondSignerError,
@@ -407,6 +409,8 @@ class Sequencer:
         contents = [(f"certificate/{n}", encode_content(c)) for n, c in enumerate(decision.contents, start=1)]
         if decision.extract:
             contents.append((EXTRACT_PART, decision.extract))
+        if decision.erases:
+            contents.append((ERASED_KEYS, list_keys(decision.erases)))
         salts = self._entropy(32 * (4 + len(contents)))
         named = [
             ("evidence/payload", command.payload, key),
@@ -488,6 +492,8 @@ class Sequencer:
             with self._engine.begin() as connection:
                 receipt = read_receipt(connection, self._ledger, registry, index, signed, proof)
             return Answer(_decode_outcome(receipt.outcome_part), receipt, replayed=True)
+        except PartErasedError as error:
+            return error
         except Exception as error:
             log.exception("replay not answered")
             return error

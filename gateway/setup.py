@@ -227,7 +227,8 @@ grace_seconds = 10.0         # time that calls in hand get at a stop
 [storage]
 database = "sqlite:///data/diya.db"
 files = "data/files"
-key_encryption_key = "keys/kek"  # wraps every evidence key; without a backup of it the evidence is lost
+key_encryption_key = "keys/kek"  # wraps every part key; without it evidence and register cannot be read any more
+# key_encryption_key_backup = "/another/medium/kek"  # a copy of it, compared with it at every start
 
 [limits]
 message_bytes_max = 6291456      # one message: room for a payload of 4 MiB, its signatures and sections

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DatabaseError
 
 from gateway.config import Config, ConfigError, RegistryConfig
-from gateway.keys import note_signer, read_key_encryption_key
+from gateway.keys import new_key_path, note_signer, read_key_encryption_key
 from gateway.storage import tables
 from gateway.storage.engine import database_file
 from gateway.witness.asking import AskedWitness
@@ -78,6 +78,7 @@ def check_ledger_keys(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
     storage = config.storage
     with _named("storage.key_encryption_key", storage.key_encryption_key):
         key = read_key_encryption_key(storage.key_encryption_key)
+        _check_not_changing(storage.key_encryption_key)
     signers: dict[str, NoteSigner] = {}
     for registry in config.registries:
         with _named(_setting(registry, "ledger_key"), registry.ledger_key):
@@ -127,6 +128,37 @@ def _read_policy(path: Path, signer: NoteSigner) -> Policy:
                 "http(s)://HOST[:PORT][/PREFIX]"
             ) from error
     return policy
+
+
+def _check_not_changing(path: Path) -> None:
+    """A change of the key that was broken off has left keys under either one."""
+    if new_key_path(path).exists():
+        raise ConfigError(
+            f"{path}: its replacement has begun and is not finished ({new_key_path(path)} is there); "
+            f"run `diya keys rotate-kek`, which goes on where it ended"
+        )
+
+
+def backup_problem(config: Config) -> str:
+    """What is wrong with the backup of the key-encryption key, in one line; empty when nothing is.
+
+    Serving goes on, for the backup may lie where it is not always to be read; but a lost key is a lost register.
+    """
+    storage = config.storage
+    backup = storage.key_encryption_key_backup
+    setting = "storage.key_encryption_key_backup"
+    if backup is None:
+        return f"{setting}: not set, no backup of {storage.key_encryption_key} is known; without the key all is lost"
+    try:
+        with _named(setting, backup):
+            same = read_key_encryption_key(backup) == read_key_encryption_key(storage.key_encryption_key)
+    except ConfigError as error:
+        return f"{error}; copy {storage.key_encryption_key} there"
+    if not same:
+        return (
+            f"{setting}: {backup} is another key than {storage.key_encryption_key}; find out which is right"
+        )
+    return ""
 
 
 def _setting(registry: RegistryConfig, name: str) -> str:
@@ -225,6 +257,8 @@ def check_tables(engine: Engine, database: str) -> None:
         with engine.begin() as connection:
             others = [t for t in tables.metadata.sorted_tables if t not in tables.VIEWS]
             tables.metadata.create_all(connection, tables=others)
+            for index in (index for table in others for index in table.indexes):
+                index.create(connection, checkfirst=True)
             ledger_metadata.create_all(connection, tables=list(LATER))
     except DatabaseError as error:
         raise LedgerRefused(

@@ -186,7 +186,7 @@ class Metrics:
 metrics = Metrics()
 
 #: What a log line may carry beside its text, a closed list: none of these holds a name or anybody's number.
-_EXTRAS = ("incident", "registry", "identifier", "prompt", "damage")
+_EXTRAS = ("incident", "registry", "entry", "prompt", "damage")
 
 
 def _where_not_what(

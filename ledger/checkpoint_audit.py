@@ -63,6 +63,19 @@ class CheckpointAudit:
         self.last_signed = -1
         self.checkpoints = 0
 
+    def begin_at(self, known: Checkpoint) -> None:
+        """Begin behind a checkpoint that the caller holds, whose row must say the same; see `check`."""
+        rows = self._conn.execute(
+            _CHECKPOINTS, {"registry": self._registry, "start": known.size, "last": known.size}
+        ).all()
+        if not rows:
+            self._note(known.size, "its row is missing")
+        for row in rows:
+            self._previous = row.previous_size
+        self.check(known.size, known.size)
+        self._previous, self.last_signed = known.size, known.size
+        self._last_root = known.root
+
     def check(self, start: int, last: int | None = None) -> dict[int, bytes]:
         """Check the checkpoints of sizes `start` to `last` (all, if None), both included.
 

@@ -141,6 +141,31 @@ class PartKeyMissingError(LedgerError):
         super().__init__(f"registry {registry}, entry {index}, part {name}: no key {key_id}")
 
 
+class PartErasedError(PartKeyMissingError):
+    """The part's key was destroyed by an entry, as the law allows: what it said is gone for everybody."""
+
+    reason = "PART_ERASED"
+
+    def __init__(self, registry: str, index: int, name: str, key_id: str, erased_by: int) -> None:
+        """Name the part, its key, and the index of the entry that destroyed it."""
+        super().__init__(registry, index, name, key_id)
+        self.erased_by = erased_by
+        self.args = (f"registry {registry}, entry {index}, part {name}: erased by entry {erased_by}",)
+
+
+class KeyErasedError(LedgerError):
+    """The key was destroyed by an entry: what it sealed is gone, and nothing is sealed under its name again."""
+
+    reason = "KEY_ERASED"
+
+    def __init__(self, registry: str, key_id: str, index: int) -> None:
+        """Name the registry, the key, and the index of the entry that destroyed it."""
+        self.registry = registry
+        self.key_id = key_id
+        self.index = index
+        super().__init__(f"registry {registry}: key {key_id} was erased by entry {index}")
+
+
 class SealBrokenError(LedgerError):
     """Sealed bytes do not open: other bytes, another place or another key than when sealed."""
 

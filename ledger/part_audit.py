@@ -1,25 +1,30 @@
 """Checking parts and keys against the entries that commit to them.
 
-Without a vault: each commitment has its part, each part its commitment and its key, each key the
-part that used it first. With a vault each part is also opened, at its place, and its salt and
-content are hashed and compared with the commitment.
+Without a vault: each commitment has its part, each part its commitment and its key (or an entry that
+destroyed it), each key the part that used it first. With a vault each part is also opened, at its
+place, and its salt and content are hashed and compared with the commitment.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, null, select
 
-from ledger.entry import Entry
-from ledger.errors import SealBrokenError
+from ledger.entry import SALT_BYTES, Entry
+from ledger.erasure import ERASED_KEYS, Erasures, listed_keys
+from ledger.errors import EntryInvalidError, SealBrokenError
 from ledger.hashing import salted_hash
 from ledger.report import Findings
-from ledger.tables import ledger_key, ledger_part
+from ledger.tables import ledger_erasure, ledger_key, ledger_part
 from ledger.vault import PartKey, Vault, key_aad, part_aad
 
+KEY_CAME_BACK: Final = "KEY_CAME_BACK"
+ERASURE_CHANGED: Final = "ERASURE_CHANGED"
+"""What a rebuild mends: the entry destroyed the key, and the record of erasures is made anew from the entries."""
 _KEYS_CACHED_MAX: Final = 4096
 _KEY_ROWS: Final = 1000
 
@@ -61,6 +66,7 @@ _KEYS: Final = (
     .where(
         ledger_key.c.registry == bindparam("registry"),
         ledger_key.c.key_id > bindparam("after"),
+        ledger_key.c.created_index >= bindparam("first"),
     )
     .order_by(ledger_key.c.key_id)
     .limit(_KEY_ROWS)
@@ -68,6 +74,9 @@ _KEYS: Final = (
 _KEY_USES: Final = select(ledger_part.c.entry_index, ledger_part.c.key_id).where(
     ledger_part.c.registry == bindparam("registry"),
     ledger_part.c.entry_index.in_(bindparam("indexes", expanding=True)),
+)
+_RECORD: Final = select(ledger_erasure.c.key_id, ledger_erasure.c.entry_index).where(
+    ledger_erasure.c.registry == bindparam("registry"), ledger_erasure.c.entry_index >= bindparam("first")
 )
 
 
@@ -82,7 +91,10 @@ class PartAudit:
         self._vault = vault
         self._open_key = lru_cache(maxsize=_KEYS_CACHED_MAX)(self._unwrap)
         self.parts = 0
+        self._keyless: dict[str, tuple[str, list[int]]] = {}  # by key id: the first part, entries of all
+        self._listed: dict[str, int] = {}  # keys that entries destroyed, as these say: by which
         self.parts_opened = 0
+        self.erased: Counter[int] = Counter()
         self.keys = 0
 
     def check_parts(self, start: int, stop: int, entries: Iterable[Entry]) -> None:
@@ -97,12 +109,8 @@ class PartAudit:
             if digest is None:
                 self._note(index, name, "PART_UNKNOWN", "no entry commits to it")
             elif wrapped is None:
-                self._findings.row(
-                    "ledger_key",
-                    key_id,
-                    "KEY_MISSING",
-                    f"its row is missing, or entry {index}, part {name} names another key",
-                )
+                # Whether an entry destroyed it, a later one tells: see check_erased.
+                self._keyless.setdefault(key_id, (f"entry {index}, part {name}", []))[1].append(index)
             elif created_index > index:
                 self._findings.row(
                     "ledger_key", key_id, "KEY_CHANGED", f"entry {index} used it before it was made"
@@ -113,17 +121,53 @@ class PartAudit:
         for index, name in committed:
             self._note(index, name, "PART_MISSING", "its entry commits to it, its row is missing")
 
+    def check_erased(self, first: int) -> None:
+        """After all parts: which of those without a key were erased, and is `ledger_erasure` what entries say.
+
+        first: entries before it were not looked at. Without a vault nobody can read what entries say of it: the table
+        is believed where the entry that it names has such a list.
+        """
+        erasures = Erasures(self._conn, self._registry, None)
+        # A list that itself has no key explains the others: it comes first.
+        lists_first = sorted(self._keyless.items(), key=lambda item: not item[1][0].endswith(ERASED_KEYS))
+        for key_id, (where, entries) in lists_first:
+            by = self._listed.get(key_id) if self._vault is not None else erasures.of(key_id)
+            if by is None:
+                rule = f"its row is missing, or {where} names another key"
+                self._findings.row("ledger_key", key_id, "KEY_MISSING", rule)
+            else:
+                self.erased[by] += len(entries)
+        if self._vault is not None:
+            self._check_record(first)
+
+    def _check_record(self, first: int) -> None:
+        rows = self._conn.execute(_RECORD, {"registry": self._registry, "first": first})
+        stored: dict[str, int] = {row.key_id: row.entry_index for row in rows}
+        for key_id in sorted(stored.keys() | self._listed.keys()):
+            by = self._listed.get(key_id)
+            if stored.get(key_id) != by:
+                rule = (
+                    "no entry destroyed it"
+                    if by is None
+                    else f"entry {by} destroyed it, which it does not say"
+                )
+                self._findings.row("ledger_erasure", key_id, ERASURE_CHANGED, rule)
+
     def check_strays(self, size: int, last: int) -> None:
         """Note parts before index 0 and those of entries [size, last], where no entry is."""
         rows = self._conn.execute(_STRAY_PARTS, {"registry": self._registry, "size": size, "last": last})
         for index, name in rows:
             self._note(index, name, "PART_UNKNOWN", "there is no entry of this index")
 
-    def check_keys(self, step: Callable[[], None]) -> None:
-        """Check that each key was made by the entry its row names; call `step` between pages."""
+    def check_keys(self, first: int, step: Callable[[], None]) -> None:
+        """Check that each key was made by the entry its row names, of those that say it was entry `first` or a later
+        one; call `step` between pages.
+        """
         after = ""
         while True:
-            rows = self._conn.execute(_KEYS, {"registry": self._registry, "after": after}).all()
+            rows = self._conn.execute(
+                _KEYS, {"registry": self._registry, "after": after, "first": first}
+            ).all()
             if not rows:
                 return
             self._check_key_rows(rows)
@@ -138,7 +182,10 @@ class PartAudit:
         used = {(index, key_id) for index, key_id in uses}
         for key_id, wrapped, created_index in rows:
             self.keys += 1
-            if (created_index, key_id) not in used:
+            if key_id in self._listed:
+                rule = f"entry {self._listed[key_id]} destroyed it, and it is there"
+                self._findings.row("ledger_key", key_id, KEY_CAME_BACK, rule)
+            elif (created_index, key_id) not in used:
                 self._findings.row(
                     "ledger_key",
                     key_id,
@@ -162,6 +209,8 @@ class PartAudit:
         self.parts_opened += 1
         if salted_hash(salted) != digest:
             self._note(index, name, "PART_CHANGED", "its content is not what the entry commits to")
+        elif name == ERASED_KEYS:
+            self._listed.update(dict.fromkeys(_keys_in(salted), index))
 
     def _opens(self, aad: bytes, wrapped: bytes, key_id: str) -> PartKey | None:
         try:
@@ -178,3 +227,11 @@ class PartAudit:
 
     def _note(self, index: int, name: str, reason: str, rule: str) -> None:
         self._findings.row("ledger_part", f"{index} {name}", reason, rule, of_entry=index)
+
+
+def _keys_in(salted: bytes) -> list[str]:
+    """The keys that a part `erased-keys` lists; none where it is no such list."""
+    try:
+        return listed_keys(salted[SALT_BYTES:])
+    except EntryInvalidError:
+        return []

@@ -217,7 +217,7 @@ class Publisher:
         signer: NoteSigner,
     ) -> SignedCheckpoint | None:
         """Return the last checkpoint, once it is the one that this process may build on."""
-        last = _read_checkpoint(conn, registry, published[0])
+        last = read_checkpoint(conn, registry, published[0])
         if state.signed is None:
             _check_first(registry, published, last, signer)
         elif published not in (state.signed, state.pending):
@@ -299,7 +299,7 @@ class Publisher:
 def latest_checkpoint(conn: Connection, registry: str) -> SignedCheckpoint | None:
     """Return the last checkpoint with its cosignatures, or None before the first. Raises RegistryUnknownError."""
     size, _ = _read_published(conn, registry, lock=False)
-    last = _read_checkpoint(conn, registry, size)
+    last = read_checkpoint(conn, registry, size)
     return None if last is None else _cosigned(conn, registry, last)
 
 
@@ -391,6 +391,6 @@ def _cosigned(conn: Connection, registry: str, signed: SignedCheckpoint) -> Sign
     return replace(signed, note=signed.note + cosignature_lines(conn, registry, signed.size))
 
 
-def _read_checkpoint(conn: Connection, registry: str, size: int) -> SignedCheckpoint | None:
+def read_checkpoint(conn: Connection, registry: str, size: int) -> SignedCheckpoint | None:
     row = conn.execute(_SELECT_CHECKPOINT, {"registry": registry, "size": size}).first()
     return None if row is None else SignedCheckpoint(row.size, bytes(row.root), bytes(row.note))

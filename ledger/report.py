@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 DIVERGENCES_MAX: Final = 1000
 """Rows named in one report; a ledger with more is beyond naming them one by one."""
@@ -31,23 +32,26 @@ class Divergence:
 class Report:
     """The result of `ledger.verify.verify_ledger`.
 
-    size: entries looked at. published_size: the last checkpoint's size. entries, parts, tiles,
-    checkpoints, keys: rows checked. parts_opened: parts that were decrypted and compared with their
-    commitments, 0 without a vault. divergences: rows that diverge, the first in the order of the
-    ledger first; at most 1000.
+    size: entries there are. since: those of them that were known to be good. published_size: the
+    last checkpoint's size. entries, parts, tiles, checkpoints, keys: rows checked.
+    parts_opened: parts that were decrypted and compared with their commitments, 0 without a vault.
+    erased: of parts whose key an entry destroyed, how many, by the index of that entry.
+    divergences: rows that diverge, the first in the order of the ledger first; at most 1000.
     """
 
     registry: str
     origin: str
-    size: int
-    published_size: int
-    entries: int
-    parts: int
-    parts_opened: int
-    tiles: int
-    checkpoints: int
-    keys: int
-    divergences: tuple[Divergence, ...]
+    size: int = 0
+    published_size: int = 0
+    entries: int = 0
+    parts: int = 0
+    parts_opened: int = 0
+    erased: dict[int, int] = field(default_factory=dict)
+    tiles: int = 0
+    checkpoints: int = 0
+    keys: int = 0
+    since: int = 0
+    divergences: tuple[Divergence, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -55,9 +59,34 @@ class Report:
         return not self.divergences
 
     @property
+    def parts_erased(self) -> int:
+        """How many parts are gone by law."""
+        return sum(self.erased.values())
+
+    @property
     def first(self) -> Divergence | None:
         """The first divergence, or None."""
         return self.divergences[0] if self.divergences else None
+
+
+def name_row(table: str, column: str, values: Mapping[str, Any]) -> str:
+    """Return how a row is called in a report, from its values; of the head, which is one row, the column."""
+    match table:
+        case "ledger_head":
+            return column
+        case "ledger_published":
+            return "-"
+        case "ledger_entry":
+            return str(values["entry_index"])
+        case "ledger_part":
+            return f"{values['entry_index']} {values['name']}"
+        case "ledger_key" | "ledger_erasure":
+            return str(values["key_id"])
+        case "ledger_checkpoint":
+            return f"size {values['size']}"
+        case "ledger_tile":
+            return f"level {values['level']}, tile {values['tile_index']}"
+    raise KeyError(f"{table}: its rows have no name in reports")
 
 
 @dataclass(slots=True)

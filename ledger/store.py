@@ -34,11 +34,21 @@ from ledger.entry import (
     part_line_start,
     to_microseconds,
 )
+from ledger.erasure import (
+    ERASED_KEYS,
+    check_not_erased,
+    destroy_again,
+    destroy_keys,
+    erased_by,
+    listed_keys,
+    record_again,
+)
 from ledger.errors import (
     EntryInvalidError,
     EntryNotFoundError,
     EntryTooLargeError,
     HeadMovedError,
+    PartErasedError,
     PartKeyMissingError,
     PartNotFoundError,
     RangeError,
@@ -211,9 +221,10 @@ class Ledger:
         """Append `drafts` in order, all at `time`; return where they went and the new head.
 
         `head` was read under the lock in this transaction, or returned by an append in it. `time`
-        is aware; not before the head's. One transaction, the caller's: on any error it must roll
-        back. Raises TimeWentBackError, HeadMovedError, EntryInvalidError, EntryTooLargeError,
-        SealBrokenError (a stored key was damaged).
+        is aware; not before the head's. A part `erased-keys` destroys the keys that it lists. One
+        transaction, the caller's: on any error it must roll back. Raises TimeWentBackError,
+        HeadMovedError, EntryInvalidError, EntryTooLargeError, KeyErasedError (a part under a key
+        that was destroyed), SealBrokenError (a stored key was damaged).
         """
         if not drafts:
             return [], head
@@ -238,7 +249,19 @@ class Ledger:
             write_rows(conn, ledger_key, keys.rows)
         if parts:
             write_rows(conn, ledger_part, parts)
+        for place, draft in zip(appended, drafts, strict=True):
+            for part in draft.parts:
+                if part.name == ERASED_KEYS:
+                    destroy_keys(conn, head.registry, place.index, _erasable(part.content))
         return appended, new_head
+
+    def destroy_again(self, conn: Connection, registry: str) -> int:
+        """Destroy erased keys that came back, as from a backup; how many. See `ledger.erasure`."""
+        return destroy_again(conn, registry, self._vault)
+
+    def record_erasures(self, conn: Connection, registry: str) -> None:
+        """Make the record of erased keys anew from the entries. Raises SealBrokenError."""
+        record_again(conn, registry, self._vault)
 
     def read_entry(self, conn: Connection, registry: str, index: int) -> StoredEntry:
         """Return the entry at `index`. Raises EntryNotFoundError."""
@@ -255,7 +278,8 @@ class Ledger:
     def read_part(self, conn: Connection, registry: str, index: int, name: str) -> tuple[bytes, bytes]:
         """Return (salt, content) of a part, opened.
 
-        Raises PartNotFoundError, PartKeyMissingError (erased), SealBrokenError (changed).
+        Raises PartNotFoundError, PartErasedError, PartKeyMissingError (its key is lost, or it was
+        erased), SealBrokenError (changed).
         """
         if not 0 <= index < INDEX_MAX:
             raise PartNotFoundError(registry, index, name)
@@ -263,6 +287,10 @@ class Ledger:
         row = conn.execute(statement, {"registry": registry, "start": index, "stop": index + 1}).first()
         if row is None:
             raise PartNotFoundError(registry, index, name)
+        if row.wrapped is None:
+            by = erased_by(conn, registry, [row.key_id])
+            if by:
+                raise PartErasedError(registry, index, name, row.key_id, by[row.key_id])
         part = self._open_part(registry, row)
         return part.salt, part.content
 
@@ -288,15 +316,24 @@ class Ledger:
         return [self._open_part(registry, row) for row in rows]
 
     def iterate_part(
-        self, conn: Connection, registry: str, name: str, start: int, stop: int
+        self,
+        conn: Connection,
+        registry: str,
+        name: str,
+        start: int,
+        stop: int,
+        *,
+        skip_lost: bool = False,
     ) -> Iterator[StoredPart]:
         """Yield part `name` of the entries [start, stop) in order, each opened when it is asked for.
 
-        Entries without it are left out. Raises PartKeyMissingError, SealBrokenError.
+        Entries without it are left out; with `skip_lost` those too whose key is not there.
+        Raises PartKeyMissingError, SealBrokenError.
         """
         statement = _SELECT_PARTS.where(ledger_part.c.name == name)
         for row in conn.execute(statement, {"registry": registry, "start": start, "stop": stop}):
-            yield self._open_part(registry, row)
+            if not skip_lost or row.wrapped is not None:
+                yield self._open_part(registry, row)
 
     def _open_part(self, registry: str, row: Any) -> StoredPart:
         index, name, key_id, sealed, wrapped, created_index = row
@@ -357,6 +394,8 @@ class Ledger:
             rows = conn.execute(_SELECT_KEYS, {"registry": registry, "key_ids": some})
             for key_id, wrapped, created_index in rows:
                 keys.open[key_id] = self._open_key(key_aad(registry, key_id, created_index), wrapped)
+        if key_ids - keys.open.keys():
+            check_not_erased(conn, registry, key_ids - keys.open.keys())
         return keys
 
     def _make_key(self, registry: str, key_id: str, index: int, keys: _Keys) -> PartKey:
@@ -392,3 +431,11 @@ class Ledger:
         )
         if moved.rowcount != 1:
             raise HeadMovedError(head.registry, head.size)
+
+
+def _erasable(content: bytes) -> list[str]:
+    """The keys that a part lists, none of them the registry's: effects and certificates are never erased."""
+    key_ids = listed_keys(content)
+    if REGISTRY_KEY in key_ids:
+        raise EntryInvalidError(ERASED_KEYS, f"lists the key {REGISTRY_KEY}, which is never destroyed")
+    return key_ids

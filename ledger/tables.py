@@ -6,7 +6,8 @@ and a random index would slow an append several times over. Times are integers, 
 1970-01-01T00:00:00Z, because no column type keeps a UTC time exactly on both databases.
 
 Rows are only ever added, save for one row a registry in `ledger_head` and one in
-`ledger_published`. Erasing evidence will destroy a row of `ledger_key`, nothing else.
+`ledger_published`. Erasing evidence destroys a row of `ledger_key` (ledger/erasure.py); another
+key-encryption key wraps those rows anew (ledger/rewrap.py). Nothing else changes.
 """
 
 from __future__ import annotations
@@ -67,6 +68,15 @@ ledger_key: Final = Table(
     Column("created_index", BigInteger, nullable=False),  # index of the entry that used it first
 )
 
+# Keys that were destroyed, and by which entry. Made again from the entries (ledger/erasure.py).
+ledger_erasure: Final = Table(
+    "ledger_erasure",
+    metadata,
+    _registry(),
+    Column("key_id", String(NAME_CHARACTERS_MAX), primary_key=True),
+    Column("entry_index", BigInteger, nullable=False),  # of the entry whose part lists the key
+)
+
 # Every checkpoint that was ever signed, each naming the one before it.
 ledger_checkpoint: Final = Table(
     "ledger_checkpoint",
@@ -107,5 +117,5 @@ ledger_cosignature: Final = Table(
     Column("line", LargeBinary, nullable=False),  # the signature line, with its newline
 )
 
-LATER: Final = (ledger_cosignature,)
+LATER: Final = (ledger_cosignature, ledger_erasure)
 """Tables that a ledger of an older version has not; made empty where they are missing, for nothing is lost in them."""

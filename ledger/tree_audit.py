@@ -16,8 +16,9 @@ from ledger.entry import NO_PREVIOUS
 from ledger.hashing import HASH_BYTES
 from ledger.report import Findings
 from ledger.tables import ledger_tile
-from ledger.tile import TILE_HEIGHT, FullTile, TileKey, TileTree
+from ledger.tile import TILE_HEIGHT, FullTile, TileTree
 from ledger.tree import Frontier, frontier_coordinates
+from ledger.tree_store import tile_loader
 
 _TILE: Final = select(ledger_tile.c.hashes).where(
     ledger_tile.c.registry == bindparam("registry"),
@@ -50,19 +51,21 @@ class TreeAudit:
     that the entries do not lead to. last_good: size of the last signed root that they do.
     """
 
-    def __init__(self, conn: Connection, registry: str, findings: Findings) -> None:
-        """Read where the tiles end, before the caller reads what bounds them."""
+    def __init__(
+        self, conn: Connection, registry: str, findings: Findings, tree: TileTree | None = None
+    ) -> None:
+        """Read where the tiles end, before the caller reads what bounds them. `tree`: known to be good."""
         self._conn = conn
         self._registry = registry
         self._findings = findings
-        self._tree = TileTree(registry)
+        self._tree = tree or TileTree(registry)
         self._ends: Sequence[Any] = conn.execute(_ENDS, {"registry": registry}).all()
         self._bad_tiles: list[tuple[FullTile, bytes]] = []
         self._watched: set[int] = set()
         self.published_size = 0
         self.points: dict[int, TreePoint] = {}
         self.bad_root: int | None = None
-        self.last_good = 0
+        self.last_good = self._tree.size
         self.tiles = 0
 
     @property
@@ -157,7 +160,7 @@ class TreeAudit:
 
     def _point(self) -> TreePoint:
         size = self._tree.size
-        reader = self._tree.reader(_no_tile)
+        reader = self._tree.reader(tile_loader(self._conn, self._registry))
         nodes = tuple(reader.read_hashes(frontier_coordinates(size)))
         last = reader.read_hashes([(0, size - 1)])[0] if size else NO_PREVIOUS
         return TreePoint(last, Frontier(size, nodes))
@@ -171,8 +174,3 @@ def _first_difference(tile: FullTile, stored: bytes) -> int | None:
         if stored[at : at + HASH_BYTES] != tile.hashes[at : at + HASH_BYTES]:
             return tile.index * (len(stored) // HASH_BYTES) + at // HASH_BYTES
     return None
-
-
-def _no_tile(key: TileKey) -> bytes:
-    message = f"tile {key} is not in memory, though the right edge always is"
-    raise AssertionError(message)

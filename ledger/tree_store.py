@@ -60,7 +60,7 @@ def read_back(conn: Connection, head: Head, tree: TileTree) -> list[FullTile]:
     Returns the tiles that became full. Raises LedgerDamagedError, naming the row, where links,
     indexes, times or the last hash do not hold; `tree` is then spent.
     """
-    walk = _begin_walk(conn, head, tree, tile_loader(conn, head.registry))
+    walk = begin_walk(conn, head.registry, head.origin, tree)
     tiles: list[FullTile] = []
     while walk.index < head.size and not walk.faults:
         count = min(_READ_COUNT, head.size - walk.index)
@@ -135,18 +135,21 @@ def _finish(walk: ChainWalk, head: Head) -> None:
         raise LedgerDamagedError(head.registry, "ledger_head", "its time is not that of the last entry")
 
 
-def _begin_walk(conn: Connection, head: Head, tree: TileTree, load: TileLoader) -> ChainWalk:
-    """Return a walk that begins after the last entry of `tree`, which is read again."""
+def begin_walk(conn: Connection, registry: str, origin: str, tree: TileTree) -> ChainWalk:
+    """Return a walk that begins after the last entry of `tree`, which is read again.
+
+    Raises LedgerDamagedError where that entry is not the tree's.
+    """
     if tree.size == 0:
-        return ChainWalk(head.origin)
+        return ChainWalk(origin)
     index = tree.size - 1
-    known = tree.reader(load).read_hashes([(0, index)])[0]
-    rows = read_entries(conn, head.registry, index, 1)
+    known = tree.reader(tile_loader(conn, registry)).read_hashes([(0, index)])[0]
+    rows = read_entries(conn, registry, index, 1)
     if not rows or rows[0].entry_hash() != known:
         raise LedgerDamagedError(
-            head.registry, f"ledger_entry {index}", "it is not what the last checkpoint covers"
+            registry, f"ledger_entry {index}", "it is not what the last checkpoint covers"
         )
-    return ChainWalk(head.origin, tree.size, known, _time_text(head.origin, rows[0]))
+    return ChainWalk(origin, tree.size, known, _time_text(origin, rows[0]))
 
 
 def _time_text(origin: str, row: StoredEntry) -> bytes:

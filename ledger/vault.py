@@ -1,9 +1,10 @@
 """Keys and the sealing of parts: AES-256-GCM under keys that are wrapped by one key.
 
-The key-encryption key (KEK) comes from the operator and is never stored. It wraps the part keys:
-one for each registry, one for each application, so that an application's evidence can be erased by
-destroying one key. Each sealed value is bound by its additional data (AAD) to its place; moved
-elsewhere it does not open. Nothing is compressed, nothing is cached here.
+The key-encryption key (KEK) comes from the operator and is never stored; another one may take its
+place (ledger/rewrap.py). It wraps the part keys: one for each registry, one for each application, so
+that an application's evidence can be erased by destroying one key. Each sealed value is bound by its
+additional data (AAD) to its place; moved elsewhere it does not open. Nothing is compressed, nothing is
+cached here.
 """
 
 from __future__ import annotations
@@ -61,15 +62,25 @@ class Vault:
 
     __slots__ = ("_kek", "_random_bytes", "_subjects")
 
-    def __init__(self, kek: bytes, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
-        """Take the 32-byte key-encryption key and the source of keys and nonces.
+    def __init__(self, secret: bytes, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        """Take the operator's secret and the source of keys and nonces.
 
+        The secret is the 32-byte KEK; once that has been replaced (`renewed`), the new KEK followed by the
+        32 bytes that subjects are hashed with, which stay: the ledger holds such hashes for ever.
         `random_bytes` is replaced in tests only: a repeated nonce gives the contents away.
-        Raises ValueError for a KEK of another length.
+        Raises ValueError for a secret of another length.
         """
+        kek, subjects = secret[:KEY_BYTES], secret[KEY_BYTES:]
+        if len(subjects) not in (0, KEY_BYTES):
+            message = f"a secret has {KEY_BYTES} or {2 * KEY_BYTES} bytes, not {len(secret)}"
+            raise ValueError(message)
         self._kek = PartKey(kek, random_bytes)
-        self._subjects = hmac.digest(kek, _SUBJECTS_LABEL, "sha256")
+        self._subjects = subjects or hmac.digest(kek, _SUBJECTS_LABEL, "sha256")
         self._random_bytes = random_bytes
+
+    def renewed(self) -> bytes:
+        """Return a secret to take this one's place: another KEK, the same hashes of subjects."""
+        return self._random_bytes(KEY_BYTES) + self._subjects
 
     def subject(self, registry: str, kind: str, value: str) -> str:
         """Return a keyed hash (hex) of what must be found again and not be read: the same for the same value.

@@ -8,26 +8,40 @@ each other, a third decides which is to blame: the entry after, the head, or a s
 It reads only, in chunks, against the sizes found at its beginning, and holds no cursor between
 chunks: on a live server `progress` is the place to end the read transaction, so that SQLite's WAL
 can be reset. It cannot see that a whole database, signatures included, was put back to an older
-state: only somebody who kept a checkpoint can.
+state, or written anew from some entry on and signed with the log's own key: only somebody who kept a
+checkpoint can, a witness, or whoever gives it here as `since`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from ledger.chain import ChainWalk
-from ledger.checkpoint import check_vkey
+from ledger.checkpoint import Checkpoint, check_vkey
 from ledger.checkpoint_audit import CheckpointAudit
 from ledger.cosignature_store import audit_cosignatures
 from ledger.entry import EPOCH, Entry, parse_entry, parse_time, to_microseconds
-from ledger.errors import LedgerError, RegistryUnknownError, WrongKeyError
+from ledger.errors import (
+    CheckpointError,
+    LedgerDamagedError,
+    LedgerError,
+    ProofError,
+    RegistryUnknownError,
+    WrongKeyError,
+)
+from ledger.kind_audit import check_kinds
 from ledger.part_audit import PartAudit
+from ledger.proof import verify_consistency
 from ledger.report import Divergence, Findings, Report
-from ledger.tables import ledger_entry, ledger_head, ledger_part
+from ledger.tables import ledger_entry, ledger_head, ledger_part, ledger_published
+from ledger.tile import TileTree
+from ledger.tree import consistency_proof
 from ledger.tree_audit import TreeAudit
+from ledger.tree_store import begin_walk, tile_loader, tree_at
 from ledger.vault import Vault
 
 __all__ = ["Divergence", "Report", "verify_ledger"]
@@ -35,11 +49,16 @@ __all__ = ["Divergence", "Report", "verify_ledger"]
 ENTRIES_READ: Final = 500
 """Entries in a chunk; with a vault their parts are in memory at once."""
 
+_PUBLISHED: Final = select(ledger_published.c.size, ledger_published.c.root).where(
+    ledger_published.c.registry == bindparam("registry")
+)
 _LAST_PART: Final = select(func.max(ledger_part.c.entry_index)).where(
     ledger_part.c.registry == bindparam("registry")
 )
-_NEGATIVE_ENTRIES: Final = select(ledger_entry.c.entry_index).where(
-    ledger_entry.c.registry == bindparam("registry"), ledger_entry.c.entry_index < 0
+_STRAY_ENTRIES: Final = select(ledger_entry.c.entry_index).where(
+    ledger_entry.c.registry == bindparam("registry"),
+    (ledger_entry.c.entry_index < 0) | (ledger_entry.c.entry_index >= bindparam("size")),
+    ledger_entry.c.entry_index <= bindparam("last"),
 )
 _ENTRIES: Final = (
     select(ledger_entry.c.entry_index, ledger_entry.c.entry)
@@ -58,6 +77,13 @@ _HEAD: Final = select(
     .where(ledger_entry.c.registry == bindparam("registry"))
     .scalar_subquery()
     .label("last_entry"),
+    select(func.min(ledger_entry.c.entry_index))
+    .where(
+        ledger_entry.c.registry == ledger_head.c.registry, ledger_entry.c.entry_index >= ledger_head.c.size
+    )
+    .correlate(ledger_head)
+    .scalar_subquery()
+    .label("entry_beyond"),
 ).where(ledger_head.c.registry == bindparam("registry"))
 
 
@@ -67,34 +93,93 @@ def verify_ledger(
     vkey: str,
     progress: Callable[[int, int], None] | None = None,
     vault: Vault | None = None,
+    since: Checkpoint | None = None,
 ) -> Report:
     """Check chain, tree, tiles, checkpoints, parts and keys of `registry`; return what was found.
 
     vkey: the verifier key of the ledger, from a trusted place; its name is the origin expected.
     progress: called with (entries done, entries in all) after each chunk of 500; it may end the
     read transaction of `conn`. vault: opens the parts and compares their contents; without one,
-    contents are not looked at.
+    contents are not looked at. since: a checkpoint of this ledger that the caller has opened and
+    kept, whose entries were verified then: only what came after is looked at, and that the ledger
+    begins with it is shown by a consistency proof. What was changed before it, an entry with its
+    parts, only a whole verification finds.
 
-    Raises RegistryUnknownError (also where the head row is gone), CheckpointError (malformed vkey).
+    Raises RegistryUnknownError (also where the head row is gone), CheckpointError (malformed vkey,
+    `since` of another log).
     Everything that diverges is in the report, not raised.
     """
     origin = check_vkey(vkey)
-    return _Audit(conn, registry, origin, vkey, vault).run(progress or _ignore)
+    if since is not None and since.origin != origin:
+        raise CheckpointError(f"the checkpoint to begin with is of the log {since.origin}, not {origin}")
+    progress = progress or _ignore
+    findings = Findings()
+    first = since.size if since is not None else 0
+    if not check_kinds(conn, registry, first, findings, lambda: progress(0, 0)):
+        return Report(registry, origin, divergences=findings.divergences())
+    try:
+        known = None if since is None or since.size == 0 else _begin(conn, registry, since)
+    except LedgerDamagedError as error:
+        return Report(registry, origin, divergences=(_fork(since, error),))
+    return _Audit(conn, registry, origin, vkey, vault, findings, known).run(progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Where a verification begins that is not a whole one: a checkpoint, the tree under it, the walk behind it."""
+
+    checkpoint: Checkpoint
+    tree: TileTree
+    walk: ChainWalk
+
+
+def _begin(conn: Connection, registry: str, since: Checkpoint) -> _Known:
+    """Find the checkpoint in the stored tree. Raises LedgerDamagedError where the ledger does not begin with it."""
+    tree = tree_at(conn, registry, None, (since.size, since.root))
+    published = conn.execute(_PUBLISHED, {"registry": registry}).first()
+    if published is None or published.size < since.size:
+        raise LedgerDamagedError(registry, "ledger_published -", "it knows only a smaller tree")
+    whole = tree_at(conn, registry, None, (published.size, published.root))
+    proof = consistency_proof(since.size, published.size, whole.reader(tile_loader(conn, registry)))
+    try:
+        verify_consistency(since.size, since.root, published.size, published.root, proof)
+    except ProofError as error:
+        raise LedgerDamagedError(registry, "ledger_published -", error.rule) from error
+    return _Known(since, tree, begin_walk(conn, registry, since.origin, tree))
+
+
+def _fork(since: Checkpoint | None, error: LedgerDamagedError) -> Divergence:
+    size = since.size if since is not None else 0
+    rule = (
+        f"the ledger does not begin with the checkpoint that was kept: it was rewritten or cut off, or rows were "
+        f"changed ({error.row}: {error.rule}). Keep that checkpoint, it is the proof; verify the whole ledger"
+    )
+    return Divergence("ledger_checkpoint", f"size {size}", "CHECKPOINT_NOT_A_PREFIX", rule)
 
 
 class _Audit:
     """One verification: what was pinned at its beginning, and its parts."""
 
-    def __init__(self, conn: Connection, registry: str, origin: str, vkey: str, vault: Vault | None) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        registry: str,
+        origin: str,
+        vkey: str,
+        vault: Vault | None,
+        findings: Findings,
+        known: _Known | None,
+    ) -> None:
         # Each thing is read before what bounds it: on a live server, where both grow, it is then
         # within bounds whenever the ledger is sound.
-        findings = Findings()
         self.conn = conn
         self.registry = registry
         self.origin = origin
         self.vault = vault
         self.findings = findings
-        self.tree = TreeAudit(conn, registry, findings)
+        self.known = known
+        self.since = 0 if known is None else known.checkpoint.size
+        self.tree = TreeAudit(conn, registry, findings, None if known is None else known.tree)
         self.checkpoints = CheckpointAudit(conn, registry, origin, vkey, findings)
         self.parts = PartAudit(conn, registry, findings, vault)
         self.last_part: int | None = conn.execute(_LAST_PART, {"registry": registry}).scalar()
@@ -102,14 +187,22 @@ class _Audit:
         if self.head is None:
             raise RegistryUnknownError(registry)
         last_entry = self.head.last_entry
-        self.size: int = 0 if last_entry is None else max(last_entry + 1, 0)
-        self.walk = ChainWalk(origin)
+        self.last_entry: int = -1 if last_entry is None else last_entry
+        beyond = self.head.entry_beyond
+        if beyond is not None and 0 <= self.head.size < beyond:
+            self.size: int = self.head.size  # behind the head is a hole, and rows that were never appended
+        else:
+            self.size = max(self.last_entry + 1, 0)
+        self.walk = ChainWalk(origin) if known is None else known.walk
         self.entries = 0
 
     def run(self, progress: Callable[[int, int], None]) -> Report:
         published_size = self.checkpoints.published_size
         self.tree.watch({self.head.size, published_size, self.size}, published_size)
-        self.checkpoints.check(0, 0)
+        if self.known is None:
+            self.checkpoints.check(0, 0)
+        else:
+            self.checkpoints.begin_at(self.known.checkpoint)
         self._walk_entries(progress)
         self.checkpoints.check(self.size + 1)
         self._check_missing_end()
@@ -120,12 +213,14 @@ class _Audit:
         point = self.tree.points.get(published_size)
         self.checkpoints.check_published(None if point is None else point.frontier.root())
         audit_cosignatures(self.conn, self.registry, self.findings)
-        for (index,) in self._rows(_NEGATIVE_ENTRIES):
-            self.findings.entry(index, "ENTRY_UNKNOWN", "an index is never negative")
+        for (index,) in self._rows(_STRAY_ENTRIES, size=self.size, last=self.last_entry):
+            rule = "an index is never negative" if index < 0 else "it lies beyond the head"
+            self.findings.entry(index, "ENTRY_UNKNOWN", rule)
         if self.last_part is not None:
             self.parts.check_strays(self.size, self.last_part)
+        self.parts.check_erased(self.since)
         self.tree.check_ends()
-        self.parts.check_keys(lambda: progress(self.size, self.size))
+        self.parts.check_keys(self.since, lambda: progress(self.size, self.size))
         return Report(
             registry=self.registry,
             origin=self.origin,
@@ -134,17 +229,20 @@ class _Audit:
             entries=self.entries,
             parts=self.parts.parts,
             parts_opened=self.parts.parts_opened,
+            erased=dict(self.parts.erased),
             tiles=self.tree.tiles,
             checkpoints=self.checkpoints.checkpoints,
             keys=self.parts.keys,
+            since=self.since,
             divergences=self.findings.divergences(),
         )
 
     def _walk_entries(self, progress: Callable[[int, int], None]) -> None:
-        start = 0
+        start = self.since
         while start < self.size:
             rows = self._rows(_ENTRIES, start=start, stop=self.size)
             if not rows:
+                self.walk.walk((), self.size)
                 break
             stop = rows[-1].entry_index + 1
             leaves = self.walk.walk(rows, stop)
@@ -157,6 +255,7 @@ class _Audit:
                 self.tree.grow(leaves, signed)
             start = stop
             progress(start, self.size)
+        progress(self.size, self.size)
 
     def _parse(self, index: int, data: bytes) -> Entry | None:
         try:
@@ -209,7 +308,7 @@ class _Audit:
 
     def _check_size(self, wrong: list[str]) -> None:
         size = self.head.size
-        if not wrong:
+        if not wrong or self.head.origin != self.origin:  # another ledger's head is no witness of entries
             self._blame_head("size", f"is {size}, there are {self.size} entries")
         elif size > self.size:
             self.findings.entry(

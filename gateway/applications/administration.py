@@ -249,7 +249,7 @@ def decide_calendar(
 
 def decide_recovery(act: OperatorAct, moment: Moment) -> Decision:
     """Say in the ledger that it goes on under a new origin, and what is lost; the act itself is the evidence."""
-    return _answered("ledger.recovered", [], act, moment)
+    return answered("ledger.recovered", [], act, moment)
 
 
 def decide_trust(trust: TrustSet, act: OperatorAct, moment: Moment) -> Decision:
@@ -269,7 +269,7 @@ def decide_import(
         )
     effects: list[AnyEffect] = [UnitRecorded(unit=unit) for unit in units]
     effects += [RightBooked(right=right) for right in rights]
-    return _answered("register.imported", effects, act, moment)
+    return answered("register.imported", effects, act, moment)
 
 
 def _check_version(what: str, version: int, last: int) -> None:
@@ -278,14 +278,15 @@ def _check_version(what: str, version: int, last: int) -> None:
 
 
 def _done(kind: str, effect: AnyEffect, act: OperatorAct, moment: Moment) -> Decision:
-    return _answered(kind, [effect], act, moment)
+    return answered(kind, [effect], act, moment)
 
 
-def _answered(kind: str, effects: list[AnyEffect], act: OperatorAct, moment: Moment) -> Decision:
+def answered(kind: str, effects: list[AnyEffect], act: OperatorAct, moment: Moment) -> Decision:
+    """The decision of an act that moves no case. Raises EnvelopeExpired."""
     if not act.created_at - CLOCK_SKEW <= moment.now <= act.not_after:
         raise EnvelopeExpired(act.not_after.isoformat())
-    answered = RequestAnswered(
+    request = RequestAnswered(
         institution=OPERATORS, request_id=act.request_id, payload_sha256=act.payload_sha256
     )
     outcome = Outcome(result=Result.DONE, application="")
-    return Decision(kind=kind, outcome=outcome, effects=(answered, *effects))
+    return Decision(kind=kind, outcome=outcome, effects=(request, *effects))

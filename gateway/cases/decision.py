@@ -11,7 +11,8 @@ from gateway.register.model import Value
 class Decision(Value, frozen=True, kw_only=True):
     """What one command comes to. `kind` is the entry's kind; `contents[i]` is the part `certificate/i+1`.
 
-    `extract` is the part `extract/1`: what a sealed extract of the register says.
+    `extract` is the part `extract/1`: what a sealed extract of the register says. `erases`: applications whose
+    evidence keys the entry destroys.
     """
 
     kind: str
@@ -19,3 +20,4 @@ class Decision(Value, frozen=True, kw_only=True):
     effects: tuple[AnyEffect, ...]
     contents: tuple[CertificateContent, ...] = ()
     extract: bytes = b""
+    erases: tuple[str, ...] = ()

@@ -44,6 +44,24 @@ class PapersBound(Effect, tag="papers.bound.v1", frozen=True, kw_only=True):
     papers: tuple[str, ...]
 
 
+class ErasedFile(Value, frozen=True, kw_only=True):
+    """A file that a case named: who uploaded it (USCC), its hex SHA-256."""
+
+    institution: str
+    sha256: str
+
+
+class EvidenceErased(Effect, tag="evidence.erased.v1", frozen=True, kw_only=True):
+    """The evidence of an application that ended unbooked is gone from this entry on: its key is destroyed, nothing
+    finds it by unit or paper any more, and its files go where no other case names them (handbook 3.6).
+    """
+
+    application_id: str
+    ground: str
+    files: tuple[ErasedFile, ...] = ()
+    at: dt.datetime
+
+
 class PapersFreed(Effect, tag="papers.freed.v1", frozen=True, kw_only=True):
     """The case ended unbooked: its papers may back another."""
 
@@ -247,6 +265,7 @@ AnyEffect: TypeAlias = (
     | ApplicationRecorded
     | PapersBound
     | PapersFreed
+    | EvidenceErased
     | UnitRecorded
     | RightBooked
     | RightEnded

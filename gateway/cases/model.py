@@ -359,6 +359,7 @@ class Application(Value, frozen=True, kw_only=True):
     supplement_until: dt.datetime | None = None
     clock_stopped_on: dt.date | None = None  # the day in China on which papers were asked for
     clock_stopped_at: dt.datetime | None = None  # the instant of it
+    erased_index: int | None = None  # the entry that erased its evidence
 
     @property
     def name(self) -> str:

@@ -59,6 +59,8 @@ KINDS: Final = {
     "rules.set": ("设置规则集", "the rule set was set"),
     "trust.set": ("设置信任", "the trust was set"),
     "calendar.set": ("导入日历", "the calendar was set"),
+    "evidence.erased": ("销毁材料", "evidence was erased"),
+    "ledger.recovered": ("账本恢复", "the ledger went on under a new origin"),
     "auditors.set": ("设置审计人员", "the auditors were set"),
 }
 #: Width of a label, in which a Chinese character takes two cells.
@@ -92,6 +94,8 @@ def print_entry(found: VerifiedEntry) -> None:
         zh, en = _PART_STATES.get(found.states[name], ("", ""))
         out.print(Text(f"  {name:<18} {zh} / {en}"))
         out.print(Text(f"    SHA-256(salt ‖ content) = {digest.hex()}", style="dim"))
+    if found.erased_by is not None:
+        out.print(Text(f"  由第 {found.erased_by} 条记录销毁 / erased by entry {found.erased_by}"))
     out.print(Text("proof 证明", style="bold"))
     for line, style in _proof(found):
         out.print(Text(f"  {line}", style=style))
@@ -109,6 +113,7 @@ def entry_json(found: VerifiedEntry) -> dict[str, Any]:
         "kind": entry.kind,
         "parts": {name: digest.hex() for name, digest in entry.commitments},
         "partStates": found.states,
+        "erasedBy": found.erased_by,
         "checkpointSize": found.checkpoint.size,
         "checkpointRoot": found.checkpoint.root.hex(),
         "consistent": found.is_consistent,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +19,13 @@ from gateway.cli.entry_view import entry_json, kind_text, print_entry
 from gateway.cli.reading import read_file
 from gateway.cli.receipt import PolicyOption, TrustOption, trust_of
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
+from gateway.client.admin import Done
 from gateway.client.errors import DiyaError, InputError, ReceiptInvalid
 from gateway.client.ledger import Compared, VerifiedCheckpoint, VerifiedEntry
 from gateway.client.proof_file import check_proof
 from gateway.client.receipt import verify_quorum
 from gateway.client.trust import read_policy
+from gateway.pb.diya.v1 import admin_service_pb2
 from ledger.entry import Entry, parse_entry
 from ledger.errors import LedgerError
 
@@ -232,6 +235,48 @@ def check(
     out = show.console()
     out.print(Text(found.data.decode(), end=""))
     out.print(Text(f"✓ in the signed checkpoint of {found.checkpoint.size} entries", style="green"))
+
+
+class Ground(StrEnum):
+    """Why evidence may be erased."""
+
+    NEVER_ACCEPTED = "never-accepted"
+    WITHDRAWN = "withdrawn"
+    REFUSED = "refused"
+
+
+@app.command("erase")
+def erase(
+    application: Annotated[str, typer.Argument(metavar="APPLICATION", help="Its id, or its name.")],
+    ground: Annotated[Ground, typer.Option("--ground", help="On which ground: what became of the case.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="What gave rise to it. It is kept for ever: name nobody in it.")
+    ] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase the evidence of a case that ended unbooked, as an operator (依法销毁材料).
+
+    Its key is destroyed by an entry of its own, for good; entries and proofs stay. Refused, with the article, for what
+    was booked, is under way, or is still to be kept. Once more is harmless.
+
+    \b
+    Example:
+      diya ledger erase 0192f0c1-… --ground never-accepted --reason "本人申请 2026-17"
+    """
+
+    async def work() -> Done[admin_service_pb2.EraseEvidenceResponse]:
+        async with opening.open_admin(load_settings(config)) as admin:
+            return await admin.erase_evidence(application, ground.name, reason)
+
+    done = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json(show.to_dict(done.value))
+        return
+    already = "" if done.value.HasField("receipt") else " already 此前已销毁"
+    show.console().print(
+        Text(f"{done.value.application}: erased by entry {done.value.erased_index}{already}"), soft_wrap=True
+    )
 
 
 @app.command("checkpoint")

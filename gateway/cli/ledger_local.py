@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,31 @@ from gateway.app import utc_now
 from gateway.cases.errors import CommandRefused
 from gateway.cli import outcomes
 from gateway.config import Config, ConfigError, RegistryConfig, load_config
+from gateway.evidence_audit import EvidenceReport, audit_evidence
 from gateway.recovery import Loss
+from gateway.rotation import rotate
 from gateway.rpc.errors import Refusal
-from gateway.startup import check_database, check_ledger_keys
+from gateway.startup import backup_problem, check_database, check_ledger_keys
 from gateway.storage.engine import SecondWriter, WriterLock, auditor_engine, database_file, writer_engine
 from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
+from gateway.storage.tables import VIEWS
 from gateway.storage.view_audit import ViewReport, audit_views
-from ledger.checkpoint import Checkpoint, NoteSigner, check_vkey
-from ledger.errors import LedgerError, RegistryUnknownError
+from ledger.checkpoint import Checkpoint, NoteSigner, check_vkey, open_checkpoint
+from ledger.errors import CheckpointError, LedgerError, RegistryUnknownError
 from ledger.export import export_ledger
+from ledger.kind_audit import unknown_registries
+from ledger.part_audit import ERASURE_CHANGED, KEY_CAME_BACK
+from ledger.publish import read_checkpoint
 from ledger.report import Divergence, Report
 from ledger.store import Ledger
+from ledger.tables import metadata as ledger_tables
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
 from signing.authority import Credential
 from signing.errors import SigningError
+
+#: What a rebuild mends besides views.
+_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED}
 
 #: Divergences printed of each registry.
 SHOWN_MAX = 20
@@ -44,17 +55,39 @@ _out = Console()
 _err = Console(stderr=True)
 
 
-def verify(config: Path, registry: str, *, views: bool, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a registry is looked at. since: the checkpoint to begin with; None for the whole ledger."""
+
+    views: bool
+    evidence: bool
+    since: Checkpoint | None = None
+
+
+def verify(
+    config: Path, registry: str, *, wanted: Wanted, since: Path | None, keep: Path | None, as_json: bool
+) -> None:
     """Check the ledgers of a gateway, or one of them; exits with 1 when one is broken."""
     settings, chosen, key, signers = opened(config, registry)
+    if since is not None:
+        chosen, checkpoint = _begun(since, chosen, signers)
+        wanted = replace(wanted, since=checkpoint)
+    if keep is not None and len(chosen) > 1:
+        raise refused("--keep is for one registry: add --registry", outcomes.USAGE)
     good = True
     engine = auditor_engine(settings.storage.database)
     try:
         for one in chosen:
             audit = _Audit(engine, one, signers[one.id], Vault(key))
-            audit.run(views=views)
+            audit.run(wanted, settings.storage.files)
             audit.tell(as_json=as_json)
             good = good and audit.ok
+            if keep is not None and audit.ok:
+                audit.keep(keep)
+        strangers = _strangers(engine, settings)
+        for stranger in strangers:
+            _err.print(Text(f"rows of nobody: {stranger}", style="red"), soft_wrap=True)
+        good = good and not strangers
     finally:
         engine.dispose()
     if not good:
@@ -108,6 +141,40 @@ def _tell_not_exported(registry: str, error: Exception, *, as_json: bool) -> Non
 def rebuild(config: Path, registry: str) -> None:
     """Make the views of the ledgers anew, with the server down."""
     settings, chosen, key, signers = opened(config, registry)
+    try:
+        with _writing(settings) as engine:
+            for one in chosen:
+                audit = _Audit(engine, one, signers[one.id], Vault(key))
+                audit.run(Wanted(views=False, evidence=False), settings.storage.files)
+                if any(found.reason not in _MENDED for found in audit.divergences):
+                    audit.tell(as_json=False)
+                    raise refused(f"{one.id}: from a broken ledger nothing is rebuilt; restore it first", 1)
+            with engine.begin() as connection:
+                _rebuild(connection, Ledger(Vault(key)), [one.id for one in chosen])
+    except (NotFolded, LedgerError, DatabaseError) as error:
+        raise refused(f"not rebuilt, nothing was changed: {error}", outcomes.FAILED) from error
+
+
+def rotate_kek(config: Path) -> None:
+    """Replace the key-encryption key, with the server down."""
+    settings = load(config)
+    try:
+        check_database(settings)
+        with _writing(settings) as engine, bar("wrapping keys") as progress:
+            changed = rotate(engine, settings.storage, progress)
+    except ConfigError as error:
+        raise refused(f"{config}: {error}", outcomes.USAGE) from error
+    except (LedgerError, DatabaseError, OSError) as error:
+        raise refused(f"not finished, run it again: {error}", outcomes.FAILED) from error
+    path = settings.storage.key_encryption_key
+    _out.print(Text(f"{changed} keys wrapped anew; {path} is the new key", style="green"), soft_wrap=True)
+    if problem := backup_problem(settings):
+        _err.print(Text(problem, style="yellow"), soft_wrap=True)
+
+
+@contextmanager
+def _writing(settings: Config) -> Iterator[Engine]:
+    """The writer's engine, under its lock; an exit with 1 where a server holds that."""
     path = database_file(settings.storage.database)
     lock = WriterLock(path) if path is not None else None
     if lock is not None:
@@ -117,16 +184,7 @@ def rebuild(config: Path, registry: str) -> None:
             raise refused(str(error), outcomes.FAILED) from error
     engine = writer_engine(settings.storage.database)
     try:
-        for one in chosen:
-            audit = _Audit(engine, one, signers[one.id], Vault(key))
-            audit.run(views=False)
-            if not audit.ok:
-                audit.tell(as_json=False)
-                raise refused(f"{one.id}: from a broken ledger nothing is rebuilt; restore it first", 1)
-        with engine.begin() as connection:
-            _rebuild(connection, Ledger(Vault(key)), [one.id for one in chosen])
-    except (NotFolded, LedgerError, DatabaseError) as error:
-        raise refused(f"not rebuilt, nothing was changed: {error}", outcomes.FAILED) from error
+        yield engine
     finally:
         engine.dispose()
         if lock is not None:
@@ -182,15 +240,49 @@ def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> N
         _out.print(Text(f"{registry}: rebuilt, {total} rows in {len(after)} views", style="green"))
 
 
+def _begun(
+    since: Path, chosen: list[RegistryConfig], signers: dict[str, NoteSigner]
+) -> tuple[list[RegistryConfig], Checkpoint]:
+    """The registry of the checkpoint in a file, and the checkpoint, its signature verified; or an exit with 2."""
+    try:
+        note = since.read_bytes()
+    except OSError as error:
+        raise refused(f"{since}: {error.strerror}", outcomes.USAGE) from error
+    origin = note.partition(b"\n")[0].decode(errors="replace")
+    for one in chosen:
+        if one.origin == origin:
+            try:
+                return [one], open_checkpoint(note, signers[one.id].vkey)
+            except CheckpointError as error:
+                raise refused(f"{since}: {error}", outcomes.USAGE) from error
+    names = ", ".join(one.origin for one in chosen)
+    raise refused(f"{since} is no checkpoint of {names}", outcomes.USAGE)
+
+
+def _strangers(engine: Engine, settings: Config) -> list[Divergence]:
+    """Rows under the name of a registry that this gateway does not keep: nobody else would look at them."""
+    known = {one.id for one in settings.registries}
+    tables = [*ledger_tables.sorted_tables, *VIEWS]
+    try:
+        with engine.connect() as connection:
+            found = unknown_registries(connection, tables, known)
+    except DatabaseError as error:
+        return [Divergence("database", "-", "DATABASE_UNREADABLE", str(error.orig))]
+    rule = "rows of a registry that this gateway does not keep"
+    return [Divergence(table, str(registry), "REGISTRY_UNKNOWN", rule) for table, registry in found]
+
+
 class _Audit:
     """What is found of one registry."""
 
     def __init__(self, engine: Engine, registry: RegistryConfig, signer: NoteSigner, vault: Vault) -> None:
         self._engine = engine
         self._registry = registry.id
+        self._since: Checkpoint | None = None
         self._vkey = signer.vkey
         self._vault = vault
         self.report: Report | None = None
+        self.evidence: EvidenceReport | None = None
         self.views: ViewReport | None = None
         self.unread: list[Divergence] = []  # where the database itself gave out
 
@@ -199,6 +291,7 @@ class _Audit:
         """All of them, the ledger's first."""
         found = list(self.unread)
         found += self.report.divergences if self.report else ()
+        found += self.evidence.divergences if self.evidence else ()
         found += self.views.divergences if self.views else ()
         return found
 
@@ -207,13 +300,21 @@ class _Audit:
         """Whether all that was to be looked at was read, and nothing diverges."""
         return not self.divergences
 
-    def run(self, *, views: bool) -> None:
-        """Look at the ledger, and at the views if wanted."""
+    def run(self, wanted: Wanted, files: Path) -> None:
+        """Look at the ledger, and at evidence with its files and at the views if wanted."""
+        self._since = wanted.since
         with self._reading("ledger_head"), bar(self._registry) as progress:
             self.report = self._verified(progress)
-        if views and self.report is not None:
+        if self.unread:
+            return
+        ledger = Ledger(self._vault)
+        if wanted.evidence:
+            with self._reading("evidence"), bar(f"{self._registry} evidence") as progress:
+                first = wanted.since.size if wanted.since is not None else 0
+                self.evidence = audit_evidence(self._engine, ledger, self._registry, files, progress, first)
+        if wanted.views:
             with self._reading("views"), bar(f"{self._registry} views") as progress:
-                self.views = audit_views(self._engine, Ledger(self._vault), self._registry, progress)
+                self.views = audit_views(self._engine, ledger, self._registry, progress)
 
     def _verified(self, progress: Callable[[int, int], None]) -> Report:
         with self._engine.connect() as connection:
@@ -223,7 +324,7 @@ class _Audit:
                 connection.rollback()
                 progress(done, total)
 
-            return verify_ledger(connection, self._registry, self._vkey, vault=self._vault, progress=step)
+            return verify_ledger(connection, self._registry, self._vkey, step, self._vault, self._since)
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
@@ -235,6 +336,17 @@ class _Audit:
             self.unread.append(Divergence("database", "-", "DATABASE_UNREADABLE", str(error.orig)))
         except LedgerError as error:
             self.unread.append(Divergence(what, "-", error.reason, str(error)))
+
+    def keep(self, path: Path) -> None:
+        """Write the newest checkpoint that was verified, for the next `--since`; nothing before there is one."""
+        report = self.report
+        assert report is not None
+        with self._engine.connect() as connection:
+            signed = read_checkpoint(connection, self._registry, report.published_size)
+        if signed is not None and open_checkpoint(signed.note, self._vkey).size == report.published_size:
+            fresh = path.with_name(path.name + ".new")
+            fresh.write_bytes(signed.note)
+            fresh.replace(path)
 
     def tell(self, *, as_json: bool) -> None:
         """Print what was found."""
@@ -261,9 +373,16 @@ class _Audit:
         report = self.report
         assert report is not None
         seen = (
-            f"{report.entries} entries, {report.parts_opened} parts opened, {report.checkpoints} checkpoints, "
+            f"{report.entries} entries, {report.parts_opened} parts opened, {_erased(report)}"
+            f"{report.checkpoints} checkpoints, "
             f"{report.published_size} entries under the last one"
         )
+        if report.since:
+            seen = f"from entry {report.since} on: {seen}; it extends the checkpoint that was kept"
+        if self.evidence is not None:
+            seen += f", {self.evidence.signatures} signatures and {self.evidence.files} files hold"
+            if self.evidence.gone:
+                seen += f" ({self.evidence.gone} entries without evidence)"
         if self.views is not None:
             seen += f", {sum(self.views.rows.values())} rows in {len(self.views.rows)} views compared"
         return seen
@@ -272,10 +391,19 @@ class _Audit:
         whole: dict[str, Any] = {"registry": self._registry}
         if self.report is not None:
             whole |= dataclasses.asdict(self.report)
+        if self.evidence is not None:
+            whole["evidence"] = dataclasses.asdict(self.evidence)
         if self.views is not None:
             whole["views"] = dataclasses.asdict(self.views)
         unread = [dataclasses.asdict(one) for one in self.unread]
         return whole | {"divergences": unread + list(whole.get("divergences", ())), "ok": self.ok}
+
+
+def _erased(report: Report) -> str:
+    """What is gone by law, and by which entry."""
+    some = [f"{parts} erased by entry {index}" for index, parts in sorted(report.erased.items())]
+    more = [f"{len(some) - SHOWN_MAX} erasures more"] if len(some) > SHOWN_MAX else []
+    return "".join(f"{one}, " for one in [*some[:SHOWN_MAX], *more])
 
 
 @contextmanager

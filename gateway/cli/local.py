@@ -1,4 +1,5 @@
-"""Commands of the machine the gateway runs on: init, serve, demo, report, ledger verify, export, rebuild and recover.
+"""Commands of the machine the gateway runs on: init, serve, demo, report, ledger verify, export, rebuild,
+recover, keys.
 
 What they do is in `machine.py`, `report.py` and `ledger_local.py`, which import the server: each is imported
 by the command that runs, so that every other command starts without it.
@@ -26,6 +27,9 @@ def register(app: typer.Typer, ledger: typer.Typer) -> None:
     ledger.command("export")(export)
     ledger.command("rebuild")(rebuild)
     ledger.command("recover")(recover)
+    keys = typer.Typer(no_args_is_help=True, help="The gateway's own keys, on its machine. 密钥。")
+    keys.command("rotate-kek")(rotate_kek)
+    app.add_typer(keys, name="keys")
 
 
 def init(
@@ -134,23 +138,49 @@ def verify(
     config: ConfigOption = Path("diya.toml"),
     registry: RegistryOption = "",
     views: Annotated[
-        bool, typer.Option("--views/--no-views", help="Also fold the ledger and compare every view with it.")
+        bool | None,
+        typer.Option(
+            "--views/--no-views",
+            help="Fold the ledger and compare every view with it. By default, unless --since is given.",
+        ),
+    ] = None,
+    evidence: Annotated[
+        bool,
+        typer.Option("--evidence/--no-evidence", help="Verify every envelope again, and hash the files."),
     ] = True,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            "--since", help="A checkpoint that was verified before: only what came after it is looked at."
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep", help="Where to write the newest checkpoint, when all holds: the next --since."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a registry.")] = False,
 ) -> None:
     """Check the ledger's every byte, and that the register is what the ledger says (账本核验).
 
-    Chain, tree, every checkpoint ever signed, every part's commitment; then the effects of all entries are folded
-    anew and every view (register, cases, certificates, events …) is compared with them, row by row and column by
-    column. Read only; safe beside a running gateway. Names the first row that diverges and exits with 1.
+    Chain, tree, every checkpoint ever signed, every part's commitment; every envelope's signatures as of their time, by
+    the trust that was in force then, and the files; then the effects of all entries are folded anew and every view
+    (register, cases, certificates, events …) is compared with them, row by row and column by column. Read only; safe
+    beside a running gateway. Names the first row that diverges and exits with 1.
+
+    For every day: --since yesterday's checkpoint, which the ledger must be proven to extend. Keep checkpoints where
+    nobody who can write to this database can change them: a ledger rewritten with its own key shows in nothing else.
 
     \b
     Example:
-      diya ledger verify --config demo-out/diya.toml
+      diya ledger verify --config demo-out/diya.toml --registry jiangyin --keep jiangyin.note
+      diya ledger verify --config demo-out/diya.toml --since jiangyin.note --keep jiangyin.note
     """
     from gateway.cli import ledger_local  # noqa: PLC0415
 
-    ledger_local.verify(config, registry, views=views, as_json=as_json)
+    wanted = ledger_local.Wanted(views=since is None if views is None else views, evidence=evidence)
+    ledger_local.verify(config, registry, wanted=wanted, since=since, keep=keep, as_json=as_json)
 
 
 def export(
@@ -187,6 +217,22 @@ def rebuild(config: ConfigOption = Path("diya.toml"), registry: RegistryOption =
     from gateway.cli import ledger_local  # noqa: PLC0415
 
     ledger_local.rebuild(config, registry)
+
+
+def rotate_kek(config: ConfigOption = Path("diya.toml")) -> None:
+    """Replace the key-encryption key by a new one, with the server down (更换主密钥).
+
+    Every part key is wrapped anew; what they seal is not touched. Broken off, it goes on where it ended when it is run
+    again, and nothing is served before. The old key stays beside the new one as FILE.old: older backups of the database
+    want it. docs/operating.md says what to do with either.
+
+    \b
+    Example:
+      diya keys rotate-kek --config demo-out/diya.toml
+    """
+    from gateway.cli import ledger_local  # noqa: PLC0415
+
+    ledger_local.rotate_kek(config)
 
 
 def recover(

@@ -118,6 +118,23 @@ class AdminClient:
         envelope, response = await self._send(self._stub.ResumeInstitution, pb.ResumeInstitutionRequest, act)
         return await self._done(response.institution, envelope, response.receipt)
 
+    async def erase_evidence(
+        self, application: str, ground: str, reason: str = ""
+    ) -> Done[pb.EraseEvidenceResponse]:
+        """Erase the evidence of an application that ended unbooked (销毁材料). `application`: id or name; `ground`:
+        NEVER_ACCEPTED, WITHDRAWN or REFUSED. Without a new entry, and a receipt, where it was erased before.
+        """
+        act = admin_acts_pb2.EraseEvidenceAct(
+            header=self._session.header(None),
+            application=self._session.name("applications", application),
+            ground=admin_acts_pb2.ErasureGround.Value(f"ERASURE_GROUND_{ground}"),
+            reason=reason,
+        )
+        envelope, response = await self._send(self._stub.EraseEvidence, pb.EraseEvidenceRequest, act)
+        if not response.HasField("receipt"):
+            return Done(response, envelope, response.receipt, None)
+        return await self._done(response, envelope, response.receipt)
+
     async def set_registrar(self, registrar: authority_pb2.Registrar) -> Done[authority_pb2.Registrar]:
         """Enter or replace a registrar with their keys (设置登记人员)."""
         act = admin_acts_pb2.SetRegistrarAct(header=self._session.header(None), registrar=registrar)

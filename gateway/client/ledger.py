@@ -39,7 +39,8 @@ class VerifiedEntry:
     no consistency proof could be had. cosigners: names on the note beside the log's own, not
     checked. states: of each part, SHOWN, WITHHELD or ERASED. contents: of the parts that are
     shown, which the entry commits to. about: what the gateway tells of it, None where we are not
-    entitled; only `result` is compared with what was logged.
+    entitled; only `result` is compared with what was logged. erased_by: the entry that erased its
+    evidence, as the gateway says; None while that is kept.
     """
 
     entry: Entry
@@ -51,6 +52,7 @@ class VerifiedEntry:
     states: dict[str, str]
     contents: dict[str, bytes]
     about: pb.EntryAbout | None
+    erased_by: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class LedgerClient:
             },
             contents=contents,
             about=about,
+            erased_by=told.entry.erased_by or None,
         )
 
     async def entries(

@@ -51,6 +51,7 @@ _CLASSES: Final[dict[str, type[Message]]] = {
     "application/vnd.diya.admin.set-profile.v1+protobuf": admin_acts_pb2.SetProfileAct,
     "application/vnd.diya.admin.set-rule-set.v1+protobuf": admin_acts_pb2.SetRuleSetAct,
     "application/vnd.diya.admin.set-trust.v1+protobuf": admin_acts_pb2.SetTrustAct,
+    "application/vnd.diya.admin.erase-evidence.v1+protobuf": admin_acts_pb2.EraseEvidenceAct,
     "application/vnd.diya.admin.import-calendar.v1+protobuf": admin_acts_pb2.ImportCalendarAct,
     "application/vnd.diya.admin.recover-ledger.v1+protobuf": admin_acts_pb2.RecoverLedgerAct,
 }

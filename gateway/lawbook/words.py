@@ -154,8 +154,8 @@ SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
     "awaiting_parties_days": ("等待各方签署的天数", "days for every party to sign"),
     "party_reminder_days": ("签署期限届满前催办的天数", "days before its end on which parties are reminded"),
     "ended_case_retention_days": (
-        "撤回、不予登记案件材料的保留天数（尚无销毁功能，现不生效）",
-        "days that evidence of withdrawn or refused cases is kept (nothing erases yet: without effect)",
+        "受理后撤回、不予登记案件材料的保留天数（0：永久）",
+        "days that evidence of accepted cases, withdrawn or refused, is kept (0: for ever)",
     ),
     "supplement_days": ("补充材料的天数", "days for a supplement"),
     "tax_days": ("等待完税的天数", "days for the taxes"),

@@ -158,9 +158,10 @@ class Profile(Value, frozen=True, kw_only=True):
     supplement_days: int = 15
     tax_days: int = 30
     payoff_days: int = 30
+    #: So many days after its upload a file that no case has named goes by itself (gateway/eraser.py).
     unclaimed_upload_days: int = 30
-    #: After so many days what withdrawn and refused cases left may be erased (handbook 3.6); 0: never. Nothing erases
-    #: yet: no decision reads it, and until there is an erasure all is kept whatever it says.
+    #: So many days after its end the evidence of an accepted case that was withdrawn or refused may be erased, by an
+    #: operator's act (applications/erasure.py; handbook 3.6); 0: never.
     ended_case_retention_days: int = 0
     unrecorded_restriction: str = "REFER"
     pre_2021_changed_to_none: str = "REFER"

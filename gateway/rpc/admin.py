@@ -18,9 +18,10 @@ from google.protobuf.message import Message
 from msgspec.structs import replace
 
 from gateway.applications import administration as adm
+from gateway.applications.erasure import AlreadyErased, Ground, decide_erasure
 from gateway.cases.decision import Decision
 from gateway.cases.effects import RightBooked, UnitRecorded, encode_effects
-from gateway.cases.errors import CommandRefused
+from gateway.cases.errors import ApplicationNotFound, CommandRefused
 from gateway.cases.model import Moment
 from gateway.commands import Answer, Overloaded, Unavailable
 from gateway.config import MIB, Limits
@@ -33,7 +34,7 @@ from gateway.rpc import encode
 from gateway.rpc import trust as trusts
 from gateway.rpc.calendars import encode_calendar, read_calendar
 from gateway.rpc.errors import Refusal
-from gateway.rpc.names import check_registry, malformed, registry_in
+from gateway.rpc.names import check_registry, malformed, registry_in, split_name
 from gateway.rpc.operator_acts import SignedAct, read_act
 from gateway.rpc.paging import page_of_mapping, page_size
 from gateway.rpc.receiving import first_message, receive, to_the_end
@@ -199,6 +200,31 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         stands = self._sequencer.settings(signed.registry).trust
         return _pb.SetTrustResponse(
             trust=trusts.encode_trust(stands) if stands else [], receipt=encode.receipt(answer.receipt)
+        )
+
+    async def EraseEvidence(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Destroy the key of an application's evidence; once more is answered as the first time."""
+        signed = await self._signed(request, acts.EraseEvidenceAct)
+        name, ground = _check_erasure(signed.wire)
+        of_registry, application_id = split_name(name, "applications", "application")
+        seen = await self._queries.application(signed.registry, application_id)
+        if seen is None or of_registry != signed.registry:
+            raise ApplicationNotFound(name, "application")
+        files = await self._queries.files_of_case(seen)
+
+        def decide(working: Working, moment: Moment) -> Decision:
+            row, profile = working.application(application_id), working.settings.profile
+            if row is None or profile is None:
+                raise ApplicationNotFound(name, "application")
+            phases = working.phases(row.case.rpartition("/")[2] or application_id)
+            return decide_erasure(row, phases, (ground, files, seen.last_index), profile, signed.act, moment)
+
+        try:
+            receipt = (await self._decided(signed, decide)).receipt
+        except AlreadyErased as error:
+            return _pb.EraseEvidenceResponse(application=name, erased_index=error.index)
+        return _pb.EraseEvidenceResponse(
+            application=name, erased_index=receipt.index, receipt=encode.receipt(receipt)
         )
 
     async def ImportCalendar(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -420,6 +446,21 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         return _pb.ListRegistrarsResponse(
             registrars=[wires.encode_registrar(r, registry) for r in page], next_page_token=token
         )
+
+
+def _check_erasure(wire: Any) -> tuple[str, Ground]:
+    """Name of the application, and the ground that is stated for its erasure."""
+    wrong = Violations()
+    stated = acts.ErasureGround.DESCRIPTOR.values_by_number.get(wire.ground)
+    if stated is None or stated.number == acts.ERASURE_GROUND_UNSPECIFIED:
+        grounds = ", ".join(Ground)
+        wrong.add("ground", f"须为 {grounds} 之一", f"must be one of {grounds}")
+    if len(wire.reason) > wires.TEXT_CHARACTERS_MAX:
+        most = wires.TEXT_CHARACTERS_MAX
+        wrong.add("reason", f"最多 {most} 字", f"has over {most} characters")
+    wrong.refuse_if_any()
+    assert stated is not None  # else it left a violation
+    return wire.application, Ground(stated.name.removeprefix("ERASURE_GROUND_"))
 
 
 def _check_import(wire: Any) -> str:

@@ -202,6 +202,7 @@ def application(value: Application) -> application_pb2.Application:
         parties_expire_at=timestamp(value.parties_expire_at),
         waits_until=timestamp(value.due_at) if value.accepted_at is not None else None,
         milestones=_milestones(value),
+        erased_index=value.erased_index or 0,
     )
 
 

@@ -19,6 +19,7 @@ from grpc_status import rpc_status
 from gateway.cases.errors import CommandRefused
 from gateway.commands import Overloaded, Unavailable
 from gateway.rpc.violations import MalformedRequest, Violation
+from ledger.errors import PartErasedError
 from signing.errors import SigningError
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ CODES: dict[str, grpc.StatusCode] = {
     "VERSION_CONFLICT": _C.FAILED_PRECONDITION,
     "FEED_SEQUENCE_REUSED": _C.ALREADY_EXISTS,
     "FEED_GAP_TOO_LARGE": _C.FAILED_PRECONDITION,
+    "ERASURE_NOT_ALLOWED": _C.FAILED_PRECONDITION,
+    "EVIDENCE_ERASED": _C.NOT_FOUND,
     "ENVELOPE_EXPIRED": _C.FAILED_PRECONDITION,
     "UPLOAD_INCOMPLETE": _C.ABORTED,
     "UPLOAD_STALLED": _C.ABORTED,
@@ -143,6 +146,14 @@ def refusal_of(error: BaseException) -> Refusal:
         case Unavailable():
             zh, _, en = str(error).partition(" / ")
             return Refusal(error.reason, zh, en or zh, retry_seconds=error.retry_seconds)
+        case PartErasedError():
+            return Refusal(
+                "EVIDENCE_ERASED",
+                f"该行为的材料已由第 {error.erased_by} 条记录依法销毁，原答复不能再次给出；记录及其证明仍可查询",
+                f"its evidence was erased by entry {error.erased_by} as the law allows: "
+                "the answer cannot be told again, the entry and its proof still can",
+                {"erasedIndex": str(error.erased_by)},
+            )
         case NotImplementedError():  # a method of the contract that no servicer of ours overrides
             return Refusal(
                 "NOT_IMPLEMENTED_KIND",

@@ -162,6 +162,10 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         """Write a file's row through the writer; it is durable when this returns."""
 
         def work(connection: Connection) -> None:
+            if not self._files.has(row["sha256"]):  # the same bytes went just now, from another's name space
+                raise Refusal(
+                    "UPLOAD_INCOMPLETE", "文件未保存；请重新上传", "the file was not kept: upload it again"
+                )
             key = [t.file.c[name] == row[name] for name in ("registry", "institution", "sha256")]
             connection.execute(delete(t.file).where(*key))
             connection.execute(insert(t.file), [row])

@@ -123,6 +123,11 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
                 following = entry.index
                 break
             response.entries.add(index=entry.index, entry=entry.data)
+        if response.entries:
+            stop = response.entries[-1].index + 1
+            erased = await self._queries.erased_entries(registry, start, stop)
+            for wire in response.entries:
+                wire.erased_by = erased.get(wire.index, 0)
         if following is not None:
             response.next_page_token = make_token(query, (following,))
         return response
@@ -176,8 +181,11 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         )
         if record is None:
             raise _out_of_range("index", request.index, 0, newest.size - 1)
+        erased = await self._queries.erased_entries(registry, request.index, request.index + 1)
         response = _pb.GetEntryResponse(
-            entry=_pb.LedgerEntry(index=request.index, entry=record.data),
+            entry=_pb.LedgerEntry(
+                index=request.index, entry=record.data, erased_by=erased.get(request.index, 0)
+            ),
             checkpoint=_checkpoint(record.origin, record.checkpoint),
             hashes=record.inclusion,
             parts=map(_part, record.parts),

@@ -44,6 +44,7 @@ PAYLOAD_TYPES: Final[dict[type[Message], str]] = {
     admin_acts_pb2.SetProfileAct: f"{_PREFIX}set-profile{_SUFFIX}",
     admin_acts_pb2.SetRuleSetAct: f"{_PREFIX}set-rule-set{_SUFFIX}",
     admin_acts_pb2.SetTrustAct: f"{_PREFIX}set-trust{_SUFFIX}",
+    admin_acts_pb2.EraseEvidenceAct: f"{_PREFIX}erase-evidence{_SUFFIX}",
     admin_acts_pb2.ImportCalendarAct: f"{_PREFIX}import-calendar{_SUFFIX}",
     admin_acts_pb2.RecoverLedgerAct: f"{_PREFIX}recover-ledger{_SUFFIX}",
 }

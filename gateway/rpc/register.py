@@ -177,9 +177,11 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         view = await self._queries.unit(registry, unit_code)
         basis = request.WhichOneof("basis") or "registrar"
         reaches = view is not None and await self._has_basis(registry, view, request, caller)
-        # No unit code in a log line (ARCHITECTURE): the ledger's index says of which state of the register.
+        # No unit code and no institution in a log line (ARCHITECTURE): the ledger's index says of which state of the
+        # register, a keyed hash which looks were one caller's.
         index = view.as_of_index if view is not None else None
-        log.info(what, registry=registry, caller=caller.id, basis=basis, granted=reaches, as_of_index=index)
+        who = self._queries.subject(registry, "caller", caller.id)
+        log.info(what, registry=registry, caller=who, basis=basis, granted=reaches, as_of_index=index)
         if view is None or not reaches:
             raise _not_found()
         return registry, view
@@ -248,7 +250,8 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         )
         recorded = await self._sequencer.ask(search_command(look))
         view = await self._queries.rights_of(registry, person)
-        log.info("person searched", registry=registry, caller=caller.id, found=len(view.held))
+        who = self._queries.subject(registry, "caller", caller.id)
+        log.info("person searched", registry=registry, caller=who, found=len(view.held))
         return _pb.SearchUnitsResponse(
             rights=[
                 _pb.FoundRight(

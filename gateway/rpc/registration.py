@@ -233,7 +233,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
         log.info(
             "rehearsal",
             registry=registry,
-            institution=caller.id,
+            caller=self._queries.subject(registry, "caller", caller.id),
             kind=entrance.kind.value,
             request_id=verified.manifest.header.request_id,
             result=rehearsed.result.value,

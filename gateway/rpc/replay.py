@@ -65,10 +65,13 @@ _ACTS: Final = {
 _encode = msgspec.json.Encoder().encode
 
 
-class _Judged(msgspec.Struct, frozen=True):
-    """As much of a part `evidence/verdicts` as decisions read. `papers` is None where none were kept."""
+class Judged(msgspec.Struct, frozen=True):
+    """As much of a part `evidence/verdicts` as is read again. `papers` is None where none were kept; `trust` is the
+    digest of the trust store by which the envelope was judged.
+    """
 
     received_at: dt.datetime | None = None
+    trust: str = ""
     signatures: tuple[EnvelopeSignature, ...] = ()
     papers: tuple[Paper, ...] | None = None
 
@@ -90,7 +93,7 @@ class Kept:
     time: dt.datetime
     payload_type: str
     payload: bytes
-    judged: _Judged
+    judged: Judged
     outcome: bytes
     effects: bytes
     contents: tuple[bytes, ...]
@@ -244,7 +247,7 @@ class _Replay:
             time=entry.time,
             payload_type=payload_type,
             payload=payload,
-            judged=msgspec.json.decode(judged, type=_Judged),
+            judged=msgspec.json.decode(judged, type=Judged),
             outcome=outcome,
             effects=self._part("effects"),
             contents=tuple(contents),

@@ -14,6 +14,11 @@ from types import TracebackType
 from typing import Self
 
 
+def path_of(root: Path, sha256: str) -> Path:
+    """Where a file of this digest lies in the store under `root`, for whoever only reads."""
+    return root / sha256[:2] / sha256
+
+
 class FileStore:
     """Content-addressed files under one folder."""
 
@@ -24,7 +29,7 @@ class FileStore:
 
     def path(self, sha256: str) -> Path:
         """Where a file of this digest lies, whether or not it is there."""
-        return self._root / sha256[:2] / sha256
+        return path_of(self._root, sha256)
 
     def has(self, sha256: str) -> bool:
         """Whether the file is there, whole."""
@@ -43,6 +48,16 @@ class FileStore:
         with self.write() as incoming:
             incoming.append(data)
             return incoming.keep()
+
+    def remove(self, sha256: str) -> bool:
+        """Take a file away for good; whether it was there. Durable when this returns."""
+        target = self.path(sha256)
+        try:
+            target.unlink()
+        except FileNotFoundError:
+            return False
+        _sync_folder(target.parent)
+        return True
 
     def sweep(self) -> int:
         """Remove what interrupted uploads left; returns how many. Call before serving."""

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine, func, literal, select, tuple_
 
+from gateway.cases.effects import ErasedFile
 from gateway.cases.feed import CounterCase, Notice
 from gateway.cases.model import QUEUED, Application
 from gateway.certificates.proof import LedgerProof
@@ -27,6 +28,7 @@ from gateway.register.order import OrderLine, RightHistory, in_order
 from gateway.statements.desk import RightLine
 from gateway.storage import tables as t
 from gateway.storage.case_reads import CasePapers, CaseRecord, read_case_papers, read_case_record
+from gateway.storage.claims import files_of_case
 from gateway.storage.desk_reads import Day, read_day, read_portfolio
 from gateway.storage.entry_reads import (
     About,
@@ -55,6 +57,7 @@ from gateway.storage.statements import (
     select_newest_applications,
 )
 from gateway.storage.working import Row, Working
+from ledger.erasure import erased_parts
 from ledger.publish import Publisher
 from ledger.store import Head, Ledger, StoredEntry
 
@@ -402,6 +405,21 @@ class Queries:
             lambda connection: read_entry_record(
                 connection, self._ledger, self._publisher, registry, index, may_know, may_open
             )
+        )
+
+    async def erased_entries(self, registry: str, start: int, stop: int) -> dict[int, int]:
+        """Of the entries [start, stop) those whose evidence was erased: by which entry."""
+
+        def work(connection: Connection) -> dict[int, int]:
+            return {i: by for (i, _), by in erased_parts(connection, registry, start, stop).items()}
+
+        return await self.read(work)
+
+    async def files_of_case(self, row: Application) -> tuple[ErasedFile, ...]:
+        """The files that a case and its later acts name, of those that its institutions uploaded."""
+        own = {row.channel_institution, *row.institutions}
+        return await self.read(
+            lambda connection: files_of_case(connection, self._ledger, row.registry, row.application_id, own)
         )
 
     async def checkpoint(

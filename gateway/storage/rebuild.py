@@ -21,7 +21,8 @@ from gateway.storage.settings import Settings
 from gateway.storage.working import Working
 from ledger.errors import LedgerError
 from ledger.store import Ledger
-from ledger.tables import ledger_head
+from ledger.tables import ledger_erasure, ledger_head
+from ledger.tables import metadata as ledger_metadata
 
 #: Entries read from the ledger at a time.
 ENTRIES_READ: Final = 200
@@ -111,13 +112,17 @@ def rebuild_views(
     """Drop the views of `registries` and fold them anew, in the caller's transaction; on any error it rolls back.
 
     Where these are all the registries there are, the tables themselves are made anew, with columns and indexes of
-    this version. progress: (entries done, entries in all) of each registry in turn. Raises NotFolded, LedgerError.
+    this version. Erased keys that came back are destroyed again. progress: (entries done, entries in all) of each
+    registry in turn. Raises NotFolded, LedgerError.
     """
     others = set(connection.execute(select(ledger_head.c.registry)).scalars()) - set(registries)
     if not others:
         t.metadata.drop_all(connection, tables=t.VIEWS)
     t.metadata.create_all(connection, tables=t.VIEWS)
+    ledger_metadata.create_all(connection, tables=[ledger_erasure])
     for registry in registries:
+        ledger.record_erasures(connection, registry)
+        ledger.destroy_again(connection, registry)
         if others:
             for table in t.VIEWS:
                 connection.execute(delete(table).where(table.c.registry == registry))

@@ -1,7 +1,8 @@
 """The tables of the gateway. Every key starts with the registry: one authority is one chain, one seal, one tenant.
 
 `VIEWS` names the views: folds of the ledger's effects, which may be dropped and rebuilt to the same digests.
-`file` is not one, for the ledger names its bytes by digest, nor is `rehearsal_count`, for rehearsals have no entry.
+`file` is not one, for the ledger names its bytes by digest, nor is `rehearsal_count`, for rehearsals have no entry, nor
+are `file_claim` and `file_claims_read`, which are read out of the evidence (storage/claims.py).
 """
 
 from __future__ import annotations
@@ -121,6 +122,18 @@ paper = Table(
     Column("sha256", _DIGEST, primary_key=True),
     Column("application_id", String(36), nullable=False),
     Column("is_open", Boolean, nullable=False),
+)
+
+#: Applications whose evidence was erased, and the files that go with it (JSON of ErasedFile).
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("application_id", String(36), primary_key=True),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("ground", String(16), nullable=False),
+    Column("files", LargeBinary, nullable=False),
+    Column("at", String(32), nullable=False),
 )
 
 certificate = Table(
@@ -295,6 +308,7 @@ VIEWS: tuple[Table, ...] = (
     payoff_watch,
     request,
     paper,
+    erasure,
     certificate,
     event,
     counter,
@@ -322,6 +336,26 @@ file = Table(
     Column("uploaded_at", String(32), nullable=False),
     Column("pages", Integer, nullable=False),
     Column("verdict", LargeBinary, nullable=False),
+    Index("file_by_digest", "sha256"),
+)
+
+#: Which applications name which files, whoever uploaded them.
+file_claim = Table(
+    "file_claim",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("sha256", _DIGEST, primary_key=True),
+    Column("application_id", String(36), primary_key=True),
+    Column("entry_index", BigInteger, nullable=False),  # of the last act that names it
+    Index("file_claim_by_application", "registry", "application_id"),
+)
+
+#: How many entries of a registry have been read for `file_claim`.
+file_claims_read = Table(
+    "file_claims_read",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("size", BigInteger, nullable=False),
 )
 
 #: Rehearsals (validate_only) of the newest day in China on which there were any, per institution (USCC).

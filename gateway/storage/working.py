@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, bindparam, delete
 
 from gateway.cases import effects as fx
 from gateway.cases.model import QUEUED, Application, OpenCase
@@ -54,9 +54,9 @@ class Wants:
 
 @dataclass(slots=True)
 class _Pending:
-    """A row to write: inserted when new, else upserted whole."""
+    """A row to write: inserted when new, else upserted whole; without one, the row of that key is to go."""
 
-    row: Row
+    row: Row | None
     new: bool
 
 
@@ -228,16 +228,32 @@ class Working:
         self._rows[table][key] = row
         pending[key] = _Pending(row, new=known.new if known else False)
 
+    def _drop(self, table: Table, key: tuple[Any, ...]) -> None:
+        """Take a row away, if there is one."""
+        self._rows[table][key] = None
+        self._pending.setdefault(table, {})[key] = _Pending(None, new=False)
+
     def flush(self) -> None:
         """Write every change, one executemany a table and manner."""
         for table, pending in self._pending.items():
-            new = [p.row for p in pending.values() if p.new]
-            changed = [p.row for p in pending.values() if not p.new]
+            new = [p.row for p in pending.values() if p.row is not None and p.new]
+            changed = [p.row for p in pending.values() if p.row is not None and not p.new]
+            gone = [key for key, p in pending.items() if p.row is None]
             if new:
                 write_rows(self._connection, table, new)
             if changed:
                 write_rows(self._connection, table, changed, upsert=True)
+            if gone:
+                self._delete(table, gone)
         self._pending = {}
+
+    def _delete(self, table: Table, keys: list[tuple[Any, ...]]) -> None:
+        columns = list(table.primary_key.columns)[1:]
+        statement = delete(table).where(
+            table.c.registry == self.registry, *(c == bindparam(f"of_{c.name}") for c in columns)
+        )
+        names = [f"of_{c.name}" for c in columns]
+        self._connection.execute(statement, [dict(zip(names, key, strict=True)) for key in keys])
 
     def _request_answered(self, index: int, effect: fx.RequestAnswered) -> None:
         self._insert(
@@ -346,6 +362,25 @@ class Working:
         for sha256 in effect.papers:
             row = {"sha256": sha256, "application_id": effect.application_id, "is_open": False}
             self._put(t.paper, (sha256,), row)
+
+    def _evidence_erased(self, index: int, effect: fx.EvidenceErased) -> None:
+        """Nothing finds the case by a unit or a paper any more. Its row itself is recorded beside this effect."""
+        key = effect.application_id
+        row = self.application(key)
+        if row is None:
+            raise ValueError(f"application {key} cannot be erased: there is none")
+        for code in dict.fromkeys(row.units):
+            self._load_open_cases({code} - self._open_cases.keys())
+            self._open_cases[code].pop(key, None)
+            self._drop(t.application_unit, (code, row.submitted_index))
+            self._drop(t.open_case, (code, key))
+        for file in effect.files:
+            paper = self.row(t.paper, file.sha256)
+            if paper is not None and paper["application_id"] == key:
+                self._drop(t.paper, (file.sha256,))
+        files = _encode(effect.files)
+        erased = {"entry_index": index, "ground": effect.ground, "files": files, "at": instant(effect.at)}
+        self._insert(t.erasure, (key,), {"application_id": key, **erased})
 
     def _unit_recorded(self, index: int, effect: fx.UnitRecorded) -> None:
         code = effect.unit.unit_code
@@ -587,6 +622,7 @@ _FOLDS: dict[type, Any] = {
     fx.ApplicationRecorded: Working._application_recorded,
     fx.PapersBound: Working._papers_bound,
     fx.PapersFreed: Working._papers_freed,
+    fx.EvidenceErased: Working._evidence_erased,
     fx.UnitRecorded: Working._unit_recorded,
     fx.RightBooked: Working._right_booked,
     fx.RightEnded: Working._right_ended,

@@ -236,6 +236,77 @@ def test_export_of_what_does_not_hold_ends_with_1(folder: Path, tmp_path: Path) 
     assert diya(folder, "ledger", "export", str(tmp_path / "x"), "--registry", "nope").exit_code == 2
 
 
+@pytest.mark.parametrize("table", ["ledger_part", "unit", "event"])
+def test_rows_of_a_registry_that_nobody_keeps_are_told(folder: Path, table: str) -> None:
+    """A row moved to another registry's name is missed where it was, and noticed where it is."""
+    run(folder, f"UPDATE {table} SET registry = 'nowhere' WHERE rowid = (SELECT max(rowid) FROM {table})")
+    result = verified(folder)
+    assert result.exit_code == 1
+    assert f"rows of nobody: {table} nowhere" in result.output
+
+
+def kept(folder: Path) -> Path:
+    """The newest checkpoint of jiangyin, as a whole verification leaves it."""
+    note = folder / "jiangyin.note"
+    result = verified(folder, "--registry", "jiangyin", "--no-views", "--keep", str(note))
+    assert result.exit_code == 0, result.output
+    return note
+
+
+def test_daily_run_begins_with_the_checkpoint_that_was_kept(folder: Path) -> None:
+    """Only its registry, only what came after, and the newest checkpoint is kept for the next day."""
+    note = kept(folder)
+    before = note.read_bytes()
+    result = verified(folder, "--since", str(note), "--keep", str(note))
+    assert result.exit_code == 0, result.output
+    assert "jiangyin: whole — from entry" in result.output
+    assert "it extends the checkpoint that was kept" in result.output
+    assert "taizhou" not in result.output
+    assert "compared" not in result.output
+    assert note.read_bytes() == before
+    with opened(folder) as connection:
+        (older,) = connection.execute(
+            "SELECT note FROM ledger_checkpoint WHERE registry = 'jiangyin' ORDER BY size LIMIT 1 OFFSET 3"
+        ).fetchone()
+    note.write_bytes(older)
+    result = verified(folder, "--since", str(note), "--keep", str(note), "--json")
+    report = json.loads(result.stdout)
+    assert report["entries"] == report["size"] - report["since"] > 0
+    assert report["evidence"]["entries"] == report["entries"]
+    assert note.read_bytes() == before
+
+
+def test_daily_run_finds_what_the_checkpoint_contradicts(folder: Path) -> None:
+    """An entry before it changed; the file is not replaced."""
+    note = kept(folder)
+    size = int(note.read_text().splitlines()[1])
+    before = note.read_bytes()
+    run(
+        folder,
+        f"UPDATE ledger_entry SET entry = x'00' WHERE entry_index = {size - 1} AND registry = 'jiangyin'",
+    )
+    result = verified(folder, "--since", str(note), "--keep", str(note))
+    assert result.exit_code == 1
+    assert "does not begin with the checkpoint that was kept" in result.output
+    assert note.read_bytes() == before
+
+
+def test_since_what_is_no_checkpoint_of_ours_is_refused(folder: Path) -> None:
+    """No file, another log's note, a signature that does not hold, --keep for two registries: status 2."""
+    note = kept(folder)
+    text = note.read_bytes()
+    for content in (
+        b"",
+        text.replace(b"ledger.", b"ladger.", 1),
+        text.replace(text.split(b"\n")[1], b"1", 1),
+    ):
+        note.write_bytes(content)
+        assert verified(folder, "--since", str(note)).exit_code == 2
+    note.unlink()
+    assert verified(folder, "--since", str(note)).exit_code == 2
+    assert verified(folder, "--keep", str(note)).exit_code == 2
+
+
 # -- rebuild -----------------------------------------------------------------------------------------------------------
 
 
@@ -313,6 +384,20 @@ def test_rebuild_from_a_broken_ledger_is_refused(folder: Path, damage: str) -> N
     assert "taizhou: BROKEN" in result.output
     assert "nothing is rebuilt" in result.output
     assert digests(folder) == before
+
+
+def test_rebuild_makes_the_record_of_erasures_anew(folder: Path) -> None:
+    """A row of it that no entry knows of: the verification names it, the rebuild takes it away."""
+    run(
+        folder,
+        "INSERT INTO ledger_erasure (registry, key_id, entry_index) VALUES ('jiangyin', 'registry', 3)",
+    )
+    result = verified(folder, "--registry", "jiangyin", "--no-views")
+    assert result.exit_code == 1
+    assert "ledger_erasure registry: no entry destroyed it" in result.output
+    result = diya(folder, "ledger", "rebuild")
+    assert result.exit_code == 0, result.output
+    assert verified(folder).exit_code == 0
 
 
 def test_rebuild_is_all_or_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

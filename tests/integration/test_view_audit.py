@@ -15,7 +15,16 @@ from gateway.config import load_config
 from gateway.storage import tables
 from gateway.storage.engine import auditor_engine
 from gateway.storage.rebuild import key_columns
-from gateway.storage.view_audit import ViewReport
+from gateway.storage.view_audit import NAMED_MAX, ViewReport
+from tests.support.mutations import (
+    COLUMN_CHANGES,
+    ROW_CHANGES,
+    Row,
+    change_column,
+    change_rows,
+    other,
+    rows_of,
+)
 from tests.support.played import audited, copied, opened
 from tests.support.stage import REGISTRIES, town_of
 
@@ -45,21 +54,6 @@ def some_row(connection: sqlite3.Connection, name: str) -> tuple[str, dict[str, 
     raise AssertionError(f"nothing in {name}: the test would show nothing")
 
 
-def other(value: Any, column: Any) -> Any:
-    """Another value of the kind."""
-    kind = column.type.python_type
-    if value is None:
-        return {bytes: b"{}", str: "x", int: 1}[kind]
-    if kind is bool:
-        return 1 - value
-    if isinstance(value, int):
-        return value + 1_000_000
-    if isinstance(value, bytes):
-        middle = len(value) // 2
-        return value[:middle] + bytes([value[middle] ^ 1]) + value[middle + 1 :]
-    return value[:-1] + ("x" if value[-1:] != "x" else "y")
-
-
 def change(connection: sqlite3.Connection, name: str, key: dict[str, Any], registry: str, column: str) -> Any:
     """Change one column of one row; its new value."""
     where = " AND ".join(f"{k} = ?" for k in ("registry", *key))
@@ -78,6 +72,18 @@ def told(key: dict[str, Any]) -> str:
 
 def lines(report: ViewReport) -> list[tuple[str, str, str]]:
     return [(d.table, d.row, d.reason) for d in report.divergences]
+
+
+def test_every_table_is_a_view_or_is_named_here() -> None:
+    """A table that no audit looks at is a decision: uploads have no entry (their bytes are hashed, see
+    test_evidence_audit.py), rehearsals leave nothing in the ledger, which case names which file is read out of it.
+    """
+    assert tables.metadata.tables.keys() - VIEWS.keys() == {
+        "file",
+        "file_claim",
+        "file_claims_read",
+        "rehearsal_count",
+    }
 
 
 def test_untouched_views_are_whole(folder: Path) -> None:
@@ -149,6 +155,53 @@ def test_emptied_view_is_missed_row_by_row(folder: Path, name: str) -> None:
     report = audited(folder, registry)
     assert report.diverging == {name: count}
     assert {d.reason for d in report.divergences} == {"VIEW_ROW_MISSING"}
+
+
+@pytest.mark.parametrize("number", range(max(len(table.columns) for table in tables.VIEWS)))
+@pytest.mark.parametrize("change", COLUMN_CHANGES)
+def test_every_column_changed_in_every_way_is_located(folder: Path, change: str, number: int) -> None:
+    """The column of this number, in every view at once: each view whose value could be changed names the row."""
+    touched: dict[str, list[Row]] = {}
+    with opened(folder) as connection:
+        for name, table in VIEWS.items():
+            if number < len(table.columns):
+                column = table.columns.keys()[number]
+                registry, rows = most_rows(connection, table)
+                both = (registry, *(one for one in REGISTRIES if one != registry))
+                at = len(rows) // 2
+                if changed := change_column(connection, table, column, change, both, at):
+                    touched[name] = changed
+    assert_located(folder, touched)
+
+
+@pytest.mark.parametrize("change", ROW_CHANGES)
+def test_rows_changed_in_every_way_are_located(folder: Path, change: str) -> None:
+    """Rows deleted, put in, cut off at the end or all gone, in every view at once."""
+    with opened(folder) as connection:
+        found = {name: most_rows(connection, table) for name, table in VIEWS.items()}
+        touched = {
+            name: change_rows(connection, VIEWS[name], change, registry, -1)
+            for name, (registry, _) in found.items()
+        }
+    assert_located(folder, {name: rows for name, rows in touched.items() if rows})
+
+
+def most_rows(connection: sqlite3.Connection, table: Table) -> tuple[str, list[Row]]:
+    """The registry that has more rows in a view, and these."""
+    found = {registry: rows_of(connection, table, registry) for registry in REGISTRIES}
+    return max(found.items(), key=lambda item: len(item[1]))
+
+
+def assert_located(folder: Path, touched: dict[str, list[Row]]) -> None:
+    """In every view that was changed, each row of a known registry is named, and no view besides them is."""
+    reports = {registry: audited(folder, registry) for registry in REGISTRIES}
+    named = {(registry, d.table, d.row) for registry, report in reports.items() for d in report.divergences}
+    for name, rows in touched.items():
+        keys = [column.name for column in key_columns(VIEWS[name])]
+        for row in rows[:NAMED_MAX]:
+            if row["registry"] in REGISTRIES:
+                assert (row["registry"], name, told({key: row[key] for key in keys})) in named, name
+    assert {table for _, table, _ in named} == set(touched)
 
 
 def test_value_of_another_kind_is_noticed(folder: Path) -> None:

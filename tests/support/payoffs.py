@@ -12,6 +12,8 @@ from gateway.cases.effects import ApplicationRecorded, RequestAnswered
 from gateway.cases.model import Moment, Outcome, Result
 from gateway.commands import Command
 from gateway.storage.working import Wants, Working
+from gateway.term_clock import CLOCKWORK_TYPE
+from signing.envelope import pae
 from tests.support.stage import Town
 
 
@@ -29,7 +31,7 @@ async def leave_a_payoff(town: Town, name: str, due: dt.datetime) -> None:
         return Decision(kind="test.payoff", outcome=outcome, effects=effects)
 
     command = Command(
-        registry="jiangyin", institution="", request_id="payoff", payload_sha256="0" * 64, payload=b"payoff",
-        evidence=lambda: b"{}", wants=Wants(), decide=decide,
+        registry="jiangyin", institution="", request_id="payoff", payload_sha256="0" * 64,
+        payload=pae(CLOCKWORK_TYPE, b"payoff"), evidence=lambda: b"{}", wants=Wants(), decide=decide,
     )  # fmt: skip
     await asyncio.to_thread(town.gateway.sequencer.submit(command).result)

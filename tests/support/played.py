@@ -42,10 +42,20 @@ async def played(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         looked, booked = await town.booked()
         bank = await town.client("bank-a")
         await bank.get_unit(looked.unit.unit_code, own_right=booked.outcome.certificates[0].number)
+        await _erased(town)
         await _fed(town)
     with closing(sqlite3.connect(database(folder))) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder
+
+
+async def _erased(town: Town) -> None:
+    """A draft that was not accepted, its evidence erased."""
+    filing = town.mortgage().sign()
+    del filing.papers["MORTGAGE_CONTRACT"]
+    answer = await (await filing.upload()).submit()
+    operator = await town.operator()
+    await operator.erase_evidence(answer.outcome.application, "NEVER_ACCEPTED")
 
 
 async def _fed(town: Town) -> None:

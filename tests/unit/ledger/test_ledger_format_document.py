@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ def expected_blocks() -> dict[str, str]:
         "vkey": checkpoint["vkey"] + "\n",
         "proof-file": checkpoint["proof_file"],
         "resources": "\n".join(["checkpoint", *sorted(names_of(len(entries)))]) + "\n",
+        "tile": "".join(f"{entry['entry_hash']}\n" for entry in entries),
+        "bundle-start": f"{len(entries[0]['entry'].encode()):04x}\n",
         "frontier": checkpoint["frontier"] + "\n",
         "wrapped": sealing["wrapped"] + "\n",
         "sealed": sealing["sealed"] + "\n",
@@ -61,6 +65,26 @@ def test_document_has_no_other_examples_and_names_the_numbers() -> None:
         assert value in DOCUMENT
     for limit in (ENTRY_BYTES_MAX, PART_BYTES_MAX):
         assert f"{limit:,}" in DOCUMENT
+
+
+def test_document_example_is_checked_by_the_program_beside_it(tmp_path: Path) -> None:
+    """The example's vectors, laid out as the document says, are an export that docs/verify_ledger.py takes."""
+    entries = [entry["entry"].encode() for entry in load("entries.json")["entries"]]
+    bundle = b"".join(len(data).to_bytes(2, "big") + data for data in entries)
+    assert bundle.hex().startswith(BLOCKS["bundle-start"].strip())
+    files = {
+        "checkpoint": BLOCKS["note"].encode(),
+        "tile/0/000.p/5": bytes.fromhex(BLOCKS["tile"]),
+        "tile/entries/000.p/5": bundle,
+    }
+    for name, data in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    program = [sys.executable, ROOT / "docs" / "verify_ledger.py", BLOCKS["vkey"].strip(), "export", tmp_path]
+    assert subprocess.run(program, check=False).returncode == 0
+    (tmp_path / "tile/0/000.p/5").write_bytes(bytes(160))
+    assert subprocess.run(program, check=False, capture_output=True).returncode == 1
 
 
 def test_document_tables_equal_schema() -> None:

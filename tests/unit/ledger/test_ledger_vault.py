@@ -70,5 +70,5 @@ def test_verify_check_value_of_other_kek_or_registry_is_refused() -> None:
 @pytest.mark.parametrize("length", [0, 16, 31, 33])
 def test_vault_kek_of_other_length_is_refused(length: int) -> None:
     """Only 256-bit keys are used."""
-    with pytest.raises(ValueError, match="32 bytes"):
+    with pytest.raises(ValueError, match="bytes"):
         Vault(bytes(length))

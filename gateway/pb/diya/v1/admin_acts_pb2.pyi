@@ -12,6 +12,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -22,6 +23,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ErasureGround:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ErasureGroundEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErasureGround.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ERASURE_GROUND_UNSPECIFIED: _ErasureGround.ValueType  # 0
+    """未指定 · Not set; refused."""
+    ERASURE_GROUND_NEVER_ACCEPTED: _ErasureGround.ValueType  # 1
+    """从未受理 · A draft that was never accepted: NOT_ACCEPTED, EXPIRED, or withdrawn before acceptance."""
+    ERASURE_GROUND_WITHDRAWN: _ErasureGround.ValueType  # 2
+    """受理后撤回 · Accepted and withdrawn, after Profile.ended_case_retention_days."""
+    ERASURE_GROUND_REFUSED: _ErasureGround.ValueType  # 3
+    """受理后不予登记 · Accepted and refused, after Profile.ended_case_retention_days."""
+
+class ErasureGround(_ErasureGround, metaclass=_ErasureGroundEnumTypeWrapper):
+    """销毁依据 · Why evidence may be erased (handbook 3.6)."""
+
+ERASURE_GROUND_UNSPECIFIED: ErasureGround.ValueType  # 0
+"""未指定 · Not set; refused."""
+ERASURE_GROUND_NEVER_ACCEPTED: ErasureGround.ValueType  # 1
+"""从未受理 · A draft that was never accepted: NOT_ACCEPTED, EXPIRED, or withdrawn before acceptance."""
+ERASURE_GROUND_WITHDRAWN: ErasureGround.ValueType  # 2
+"""受理后撤回 · Accepted and withdrawn, after Profile.ended_case_retention_days."""
+ERASURE_GROUND_REFUSED: ErasureGround.ValueType  # 3
+"""受理后不予登记 · Accepted and refused, after Profile.ended_case_retention_days."""
+Global___ErasureGround: _TypeAlias = ErasureGround  # noqa: Y015
 
 @_typing.final
 class ImportRegisterAct(_message.Message):
@@ -328,6 +357,46 @@ class SetTrustAct(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetTrustAct: _TypeAlias = SetTrustAct  # noqa: Y015
+
+@_typing.final
+class EraseEvidenceAct(_message.Message):
+    """销毁材料 · Erase the evidence of an application that ended unbooked: its key is destroyed with this entry, and nobody
+    can read what was sent any more. Payload type "application/vnd.diya.admin.erase-evidence.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    GROUND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    application: _builtins.str
+    """申请 · Name of the application, `registries/{registry}/applications/{application}`."""
+    ground: Global___ErasureGround.ValueType
+    """销毁依据 · On which ground; it must be the one that the application's state and history give."""
+    reason: _builtins.str
+    """原因 · What gave rise to it, such as the number of a person's request; at most 500 characters. It is kept for ever:
+    name nobody in it.
+    """
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        application: _builtins.str = ...,
+        ground: Global___ErasureGround.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "ground", b"ground", "header", b"header", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseEvidenceAct: _TypeAlias = EraseEvidenceAct  # noqa: Y015
 
 @_typing.final
 class ImportCalendarAct(_message.Message):

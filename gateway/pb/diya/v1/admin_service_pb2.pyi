@@ -312,6 +312,70 @@ class SuspendInstitutionResponse(_message.Message):
 Global___SuspendInstitutionResponse: _TypeAlias = SuspendInstitutionResponse  # noqa: Y015
 
 @_typing.final
+class EraseEvidenceRequest(_message.Message):
+    """销毁材料请求 · A signed EraseEvidenceAct."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`; the header's registry."""
+    request_id: _builtins.str
+    """请求编号 · UUID; equals the header's."""
+    @_builtins.property
+    def envelope(self) -> _envelope_pb2.Envelope:
+        """信封 · Envelope with an EraseEvidenceAct, type "application/vnd.diya.admin.erase-evidence.v1+protobuf"."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        envelope: _envelope_pb2.Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseEvidenceRequest: _TypeAlias = EraseEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class EraseEvidenceResponse(_message.Message):
+    """销毁材料答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    ERASED_INDEX_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    application: _builtins.str
+    """申请 · Name of the application."""
+    erased_index: _builtins.int
+    """销毁记录 · Index of the entry that erased its evidence."""
+    @_builtins.property
+    def receipt(self) -> _outcome_pb2.Receipt:
+        """回执 · Receipt of the entry; absent when it had been erased before."""
+
+    def __init__(
+        self,
+        *,
+        application: _builtins.str = ...,
+        erased_index: _builtins.int = ...,
+        receipt: _outcome_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "erased_index", b"erased_index", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseEvidenceResponse: _TypeAlias = EraseEvidenceResponse  # noqa: Y015
+
+@_typing.final
 class ResumeInstitutionRequest(_message.Message):
     """恢复机构请求 · A signed ResumeInstitutionAct."""
 

@@ -89,6 +89,11 @@ class AdminServiceStub:
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.ImportCalendarRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_admin__service__pb2.ImportCalendarResponse.FromString,
                 _registered_method=True)
+        self.EraseEvidence = channel.unary_unary(
+                '/diya.v1.AdminService/EraseEvidence',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.EraseEvidenceRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.EraseEvidenceResponse.FromString,
+                _registered_method=True)
         self.GetCalendar = channel.unary_unary(
                 '/diya.v1.AdminService/GetCalendar',
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.GetCalendarRequest.SerializeToString,
@@ -210,6 +215,17 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseEvidence(self, request, context):
+        """销毁材料 · Erases the evidence of an application that ended unbooked (EraseEvidenceAct): envelopes, verdicts and
+        answers, its search by unit and paper, and its files where no other case names them. The entries and their proofs
+        stay. What was erased before is answered with that entry and without a new one. Caller: an operator.
+        Errors: see the service, and FIELD_INVALID, APPLICATION_NOT_FOUND, ERASURE_NOT_ALLOWED (names the article),
+        SEEN_INDEX_STALE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCalendar(self, request, context):
         """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
@@ -303,6 +319,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ImportCalendar,
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.ImportCalendarRequest.FromString,
                     response_serializer=diya_dot_v1_dot_admin__service__pb2.ImportCalendarResponse.SerializeToString,
+            ),
+            'EraseEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseEvidence,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.EraseEvidenceRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.EraseEvidenceResponse.SerializeToString,
             ),
             'GetCalendar': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCalendar,
@@ -605,6 +626,33 @@ class AdminService:
             '/diya.v1.AdminService/ImportCalendar',
             diya_dot_v1_dot_admin__service__pb2.ImportCalendarRequest.SerializeToString,
             diya_dot_v1_dot_admin__service__pb2.ImportCalendarResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/EraseEvidence',
+            diya_dot_v1_dot_admin__service__pb2.EraseEvidenceRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.EraseEvidenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

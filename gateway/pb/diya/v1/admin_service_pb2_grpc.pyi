@@ -86,6 +86,13 @@ class AdminServiceStub:
     (DEADLINE_CHANGED). Caller: an operator.
     Errors: see the service, and FIELD_INVALID (names the line of the table).
     """
+    EraseEvidence: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.EraseEvidenceRequest, _admin_service_pb2.EraseEvidenceResponse]
+    """销毁材料 · Erases the evidence of an application that ended unbooked (EraseEvidenceAct): envelopes, verdicts and
+    answers, its search by unit and paper, and its files where no other case names them. The entries and their proofs
+    stay. What was erased before is answered with that entry and without a new one. Caller: an operator.
+    Errors: see the service, and FIELD_INVALID, APPLICATION_NOT_FOUND, ERASURE_NOT_ALLOWED (names the article),
+    SEEN_INDEX_STALE.
+    """
     GetCalendar: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]
     """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
@@ -163,6 +170,13 @@ class AdminServiceAsyncStub(AdminServiceStub):
     it moves, or makes certain, is computed anew in an entry of its own, and its institutions are told
     (DEADLINE_CHANGED). Caller: an operator.
     Errors: see the service, and FIELD_INVALID (names the line of the table).
+    """
+    EraseEvidence: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.EraseEvidenceRequest, _admin_service_pb2.EraseEvidenceResponse]  # type: ignore[assignment]
+    """销毁材料 · Erases the evidence of an application that ended unbooked (EraseEvidenceAct): envelopes, verdicts and
+    answers, its search by unit and paper, and its files where no other case names them. The entries and their proofs
+    stay. What was erased before is answered with that entry and without a new one. Caller: an operator.
+    Errors: see the service, and FIELD_INVALID, APPLICATION_NOT_FOUND, ERASURE_NOT_ALLOWED (names the article),
+    SEEN_INDEX_STALE.
     """
     GetCalendar: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]  # type: ignore[assignment]
     """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
@@ -298,6 +312,19 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         it moves, or makes certain, is computed anew in an entry of its own, and its institutions are told
         (DEADLINE_CHANGED). Caller: an operator.
         Errors: see the service, and FIELD_INVALID (names the line of the table).
+        """
+
+    @_abc_1.abstractmethod
+    def EraseEvidence(
+        self,
+        request: _admin_service_pb2.EraseEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.EraseEvidenceResponse, _abc.Awaitable[_admin_service_pb2.EraseEvidenceResponse]]:
+        """销毁材料 · Erases the evidence of an application that ended unbooked (EraseEvidenceAct): envelopes, verdicts and
+        answers, its search by unit and paper, and its files where no other case names them. The entries and their proofs
+        stay. What was erased before is answered with that entry and without a new one. Caller: an operator.
+        Errors: see the service, and FIELD_INVALID, APPLICATION_NOT_FOUND, ERASURE_NOT_ALLOWED (names the article),
+        SEEN_INDEX_STALE.
         """
 
     @_abc_1.abstractmethod

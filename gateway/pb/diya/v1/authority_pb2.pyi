@@ -542,8 +542,8 @@ class Profile(_message.Message):
     unclaimed_upload_days: _builtins.int
     """无人引用文件保留期 · Days that an upload is kept that no case names; 0 means 30."""
     ended_case_retention_days: _builtins.int
-    """未办结材料保留期 · Days after which evidence of a withdrawn or refused case may be erased, as the place publishes it; 0
-    means never. Nothing erases yet: whatever it says, all is kept, and no answer depends on it.
+    """未办结材料保留期 · Days after its end after which the evidence of an accepted case that was withdrawn or refused may be
+    erased (EraseEvidence), as the place publishes it; 0 means never.
     """
     unrecorded_restriction: Global___Stance.ValueType
     """未记载转让限制 · What to do on a transfer when a mortgage since 2021 has no word on the restriction."""

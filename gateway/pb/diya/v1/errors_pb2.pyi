@@ -158,6 +158,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """应当回避 · PERMISSION_DENIED. The registrar is a party to the case, or has reviewed what is to be booked
     (Profile.own_case_forbidden): another registrar goes on.
     """
+    ERROR_REASON_ERASURE_NOT_ALLOWED: _ErrorReason.ValueType  # 100
+    """不得销毁 · FAILED_PRECONDITION. The law has the evidence kept, for ever or for longer; metadata "article" says which
+    article, "keptUntil" until when.
+    """
+    ERROR_REASON_EVIDENCE_ERASED: _ErrorReason.ValueType  # 101
+    """材料已销毁 · NOT_FOUND. The act's evidence was erased by an entry, as the law allows; metadata "erasedIndex" names
+    it. What was answered cannot be told again; the entry and its proof still can.
+    """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 110
     """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
@@ -318,6 +326,14 @@ ERROR_REASON_FEED_GAP_TOO_LARGE: ErrorReason.ValueType  # 98
 ERROR_REASON_OWN_CASE_FORBIDDEN: ErrorReason.ValueType  # 99
 """应当回避 · PERMISSION_DENIED. The registrar is a party to the case, or has reviewed what is to be booked
 (Profile.own_case_forbidden): another registrar goes on.
+"""
+ERROR_REASON_ERASURE_NOT_ALLOWED: ErrorReason.ValueType  # 100
+"""不得销毁 · FAILED_PRECONDITION. The law has the evidence kept, for ever or for longer; metadata "article" says which
+article, "keptUntil" until when.
+"""
+ERROR_REASON_EVIDENCE_ERASED: ErrorReason.ValueType  # 101
+"""材料已销毁 · NOT_FOUND. The act's evidence was erased by an entry, as the law allows; metadata "erasedIndex" names
+it. What was answered cannot be told again; the entry and its proof still can.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 110
 """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""

@@ -49,8 +49,8 @@ class File(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """无人引用时清除 · Instant after which it is erased if no case has named it (UTC); absent once one has, and always
-        where the gateway erases no files by itself, as this version does not.
+        """无人引用时清除 · Instant after which it is erased if no case has named it (UTC); absent in this version, which erases
+        it Profile.unclaimed_upload_days after `uploaded_at`.
         """
 
     @_builtins.property

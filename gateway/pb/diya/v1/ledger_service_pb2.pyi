@@ -188,19 +188,23 @@ class LedgerEntry(_message.Message):
 
     INDEX_FIELD_NUMBER: _builtins.int
     ENTRY_FIELD_NUMBER: _builtins.int
+    ERASED_BY_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """账本序号 · Index, from 0."""
     entry: _builtins.bytes
     """记录 · The exact bytes (text, UTF-8). SHA-256(0x00 ‖ entry) is the leaf hash and the next entry's previous hash."""
+    erased_by: _builtins.int
+    """材料销毁记录 · Index of the entry that erased this one's evidence, as the law allows; 0 while that is kept."""
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         entry: _builtins.bytes = ...,
+        erased_by: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "index", b"index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "erased_by", b"erased_by", "index", b"index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,140 @@
+"""What is erased besides the keys, which go with their entry: files of erased cases, and uploads that nobody claimed.
+
+Everything here is done again at every start: a crash leaves nothing half done, and what a backup brought back (a key,
+a file) goes again, for the entry knows. All of it runs on the writing thread, between batches, in short pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.cases.effects import AnyEffect, EvidenceErased
+from gateway.sequencer import Sequencer
+from gateway.storage.claims import erase_files, erased_applications, expire_files, read_claims
+from gateway.storage.files import FileStore
+from ledger.store import Ledger
+
+log = logging.getLogger(__name__)
+
+#: Uploads that nobody claimed are looked for this often.
+LOOK_SECONDS: Final = 3600.0
+
+#: Entries whose files are noted in one piece of writing.
+ENTRIES_AT_ONCE: Final = 200
+
+T = TypeVar("T")
+
+
+class Eraser:
+    """The task. `committed` is called on the event loop after each commit."""
+
+    def __init__(
+        self, *, sequencer: Sequencer, ledger: Ledger, files: FileStore, clock: Callable[[], dt.datetime]
+    ) -> None:
+        self._sequencer = sequencer
+        self._ledger = ledger
+        self._files = files
+        self._clock = clock
+        self._registries: tuple[str, ...] = ()
+        self._erased: list[tuple[str, str]] = []  # (registry, application): its files are still to go
+        self._poked = asyncio.Event()
+        self._working = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, registries: Sequence[str]) -> None:
+        """Erase again what the entries say was erased; then work."""
+        self._registries = tuple(registries)
+        for registry in registries:
+            keys, applications = await self._do(partial(self._known, registry))
+            if keys:
+                log.warning(
+                    "%d erased keys had come back and are destroyed", keys, extra={"registry": registry}
+                )
+            self._erased += [(registry, application) for application in applications]
+        await self._work()
+        self._task = asyncio.create_task(self._run())
+
+    def _known(self, registry: str, connection: Connection) -> tuple[int, list[str]]:
+        """How many erased keys had come back, and every application that was erased."""
+        return self._ledger.destroy_again(connection, registry), erased_applications(connection, registry)
+
+    async def stop(self) -> None:
+        """Stop; whatever is left is found again at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
+        """Note whose files are to go."""
+        for effect in effects:
+            if isinstance(effect, EvidenceErased):
+                self._erased.append((registry, effect.application_id))
+                self._poked.set()
+
+    async def work(self) -> None:
+        """Files of erased cases, then uploads whose time is over; done when nothing is left."""
+        async with self._working:
+            while self._erased:
+                registry, application = self._erased[0]
+                await self._erase_files(registry, application)
+                self._erased.pop(0)
+            for registry in self._registries:
+                await self._expire(registry)
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._poked.wait(), LOOK_SECONDS)
+            self._poked.clear()
+            await self._work()
+
+    async def _work(self) -> None:
+        """What cannot be read or erased now stops nobody from being served: it is tried again later."""
+        try:
+            await self.work()
+        except Exception:
+            log.exception("eraser")
+
+    async def _erase_files(self, registry: str, application: str) -> None:
+        await self._read_claims(registry)
+
+        def work(connection: Connection) -> int:
+            _finish_claims(connection, self._ledger, registry)
+            return erase_files(connection, self._files, registry, application)
+
+        await self._do(work)
+
+    async def _expire(self, registry: str) -> None:
+        profile = self._sequencer.settings(registry).profile
+        if profile is None:
+            return
+        before = self._clock() - dt.timedelta(days=profile.unclaimed_upload_days)
+        await self._read_claims(registry)
+
+        def work(connection: Connection) -> int:
+            _finish_claims(connection, self._ledger, registry)
+            return expire_files(connection, self._files, registry, before)
+
+        while gone := await self._do(work):
+            log.info("removed %d uploads that no case had named", gone, extra={"registry": registry})
+
+    async def _read_claims(self, registry: str) -> None:
+        """Nearly all of them, in pieces; `_finish_claims` reads what came meanwhile, in the piece that erases."""
+        while not await self._do(lambda c: read_claims(c, self._ledger, registry, ENTRIES_AT_ONCE)):
+            pass
+
+    async def _do(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.wrap_future(self._sequencer.run(work))
+
+
+def _finish_claims(connection: Connection, ledger: Ledger, registry: str) -> None:
+    while not read_claims(connection, ledger, registry, ENTRIES_AT_ONCE):
+        pass
