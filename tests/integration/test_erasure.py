@@ -147,7 +147,7 @@ async def test_evidence_files_search_and_answers_of_a_draft_are_gone(place: Town
     told = await bank.get_application(answer.outcome.application, full=True)
     assert (told.erased_index, list(told.unit_codes), list(told.findings)) == (done.erased_index, [], [])
     assert not told.HasField("clerk")
-    for table in (tables.application_unit, tables.open_case, tables.paper):
+    for table in (tables.application_unit, tables.open_case):
         assert rows(place, table, application_id=ident(answer)) == []
     [body] = [row.body for row in rows(place, tables.application, application_id=ident(answer))]
     assert unit.encode() not in body
@@ -260,8 +260,10 @@ async def test_accepted_case_goes_after_its_retention_only(own_folder: Path, how
         await kept(town, answer, ground)
         assert all(stored(town, filing))
         clock.move(120)
+        assert rows(town, tables.paper, application_id=ident(answer)) != []
         await erase(town, answer, ground, "taizhou")
         assert not any(stored(town, filing))
+        assert rows(town, tables.paper, application_id=ident(answer)) == []
 
 
 async def test_unknown_application_is_not_found(place: Town) -> None:
