@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import shutil
 import sqlite3
@@ -63,8 +64,14 @@ async def erase(
 ) -> admin_service_pb2.EraseEvidenceResponse:
     """An operator erases the evidence of a case, and its files have gone."""
     done = await (await town.operator(registry)).erase_evidence(answer.outcome.application, ground, "2026-17")
-    await town.gateway.eraser.work()
+    await cleared(town)
     return done.value
+
+
+async def cleared(town: Town) -> None:
+    """The eraser has been told of every commit, and has done its work."""
+    await asyncio.wrap_future(town.gateway.sequencer.run(lambda connection: None))
+    await town.gateway.eraser.work()
 
 
 async def kept(town: Town, answer: Answer, ground: str, registry: str = "taizhou") -> RequestError:
@@ -154,7 +161,7 @@ async def test_evidence_files_search_and_answers_of_a_draft_are_gone(place: Town
     for reference in filing.references:
         assert rows(place, tables.file, sha256=reference.sha256.hex()) == []
         download = file_service_pb2.GetFileRequest(name=f"registries/jiangyin/files/{reference.sha256.hex()}")
-        await place.refusal(
+        await place.told(
             lambda d=download: place.stub(FileServiceStub, "bank-a").GetFile(d), "FILE_NOT_FOUND"
         )
     ledger = await place.gateway.queries.head("jiangyin")
@@ -175,7 +182,7 @@ async def test_answer_of_an_erased_case_is_not_told_again_and_says_why(place: To
     asked = registration_service_pb2.GetReceiptRequest(
         parent="registries/jiangyin", request_id=request.request_id
     )
-    receipt = await place.refusal(lambda: stub.GetReceipt(asked), "EVIDENCE_ERASED", "NOT_FOUND")
+    receipt = await place.told(lambda: stub.GetReceipt(asked), "EVIDENCE_ERASED", "NOT_FOUND")
     assert receipt.metadata["erasedIndex"] == index
 
 
@@ -234,7 +241,8 @@ async def test_case_under_way_is_kept(place: Town) -> None:
     """Accepted and waiting for a registrar."""
     _, answer = await place.in_review()
     for ground in (NEVER, WITHDRAWN, REFUSED):
-        assert (await kept(place, answer, ground)).metadata["state"] == "ACCEPTED"
+        told = await kept(place, answer, ground)
+        assert (told.metadata["state"], "IR 13" in told.metadata["article"]) == ("ACCEPTED", True)
 
 
 async def test_ground_must_be_the_cases_own(place: Town) -> None:
