@@ -11,7 +11,7 @@ import pytest
 from gateway.client.errors import RequestError
 from gateway.storage.files import FileStore
 from tests.fault.test_kill import serve
-from tests.integration.test_erasure import draft
+from tests.integration.test_erasure import cleared, draft
 from tests.support.played import database
 from tests.support.stage import town_of
 
@@ -39,7 +39,7 @@ async def test_erasure_killed_leaves_nothing_half_done(own_folder: Path, tmp_pat
     ids = [answer.outcome.application.rpartition("/")[2] for _, answer in cases]
     assert keys(own_folder, ids) == 0
     async with town_of(own_folder) as town:
-        await town.gateway.eraser.work()
+        await cleared(town)
         bank = await town.client("bank-a")
         for filing, answer in cases:
             assert (await bank.get_application(answer.outcome.application)).erased_index
@@ -60,7 +60,7 @@ async def test_erasure_whose_commit_failed_erased_nothing(own_folder: Path) -> N
         operator = await town.operator()
         with pytest.raises(RequestError):
             await operator.erase_evidence(application, "NEVER_ACCEPTED")
-        await town.gateway.eraser.work()
+        await cleared(town)
         files: FileStore = town.gateway.files
         assert keys(own_folder, [application.rpartition("/")[2]]) == 1
         assert all(files.has(reference.sha256.hex()) for reference in filing.references)
@@ -68,5 +68,5 @@ async def test_erasure_whose_commit_failed_erased_nothing(own_folder: Path) -> N
         with closing(sqlite3.connect(database(own_folder))) as connection, connection:
             connection.execute("DROP TRIGGER full")
         await operator.erase_evidence(application, "NEVER_ACCEPTED")
-        await town.gateway.eraser.work()
+        await cleared(town)
         assert not any(files.has(reference.sha256.hex()) for reference in filing.references)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import shutil
 import sqlite3
@@ -63,8 +64,14 @@ async def erase(
 ) -> admin_service_pb2.EraseEvidenceResponse:
     """An operator erases the evidence of a case, and its files have gone."""
     done = await (await town.operator(registry)).erase_evidence(answer.outcome.application, ground, "2026-17")
-    await town.gateway.eraser.work()
+    await cleared(town)
     return done.value
+
+
+async def cleared(town: Town) -> None:
+    """The eraser has been told of every commit, and has done its work."""
+    await asyncio.wrap_future(town.gateway.sequencer.run(lambda connection: None))
+    await town.gateway.eraser.work()
 
 
 async def kept(town: Town, answer: Answer, ground: str, registry: str = "taizhou") -> RequestError:
@@ -147,14 +154,14 @@ async def test_evidence_files_search_and_answers_of_a_draft_are_gone(place: Town
     told = await bank.get_application(answer.outcome.application, full=True)
     assert (told.erased_index, list(told.unit_codes), list(told.findings)) == (done.erased_index, [], [])
     assert not told.HasField("clerk")
-    for table in (tables.application_unit, tables.open_case, tables.paper):
+    for table in (tables.application_unit, tables.open_case):
         assert rows(place, table, application_id=ident(answer)) == []
     [body] = [row.body for row in rows(place, tables.application, application_id=ident(answer))]
     assert unit.encode() not in body
     for reference in filing.references:
         assert rows(place, tables.file, sha256=reference.sha256.hex()) == []
         download = file_service_pb2.GetFileRequest(name=f"registries/jiangyin/files/{reference.sha256.hex()}")
-        await place.refusal(
+        await place.told(
             lambda d=download: place.stub(FileServiceStub, "bank-a").GetFile(d), "FILE_NOT_FOUND"
         )
     ledger = await place.gateway.queries.head("jiangyin")
@@ -175,7 +182,7 @@ async def test_answer_of_an_erased_case_is_not_told_again_and_says_why(place: To
     asked = registration_service_pb2.GetReceiptRequest(
         parent="registries/jiangyin", request_id=request.request_id
     )
-    receipt = await place.refusal(lambda: stub.GetReceipt(asked), "EVIDENCE_ERASED", "NOT_FOUND")
+    receipt = await place.told(lambda: stub.GetReceipt(asked), "EVIDENCE_ERASED", "NOT_FOUND")
     assert receipt.metadata["erasedIndex"] == index
 
 
@@ -234,7 +241,8 @@ async def test_case_under_way_is_kept(place: Town) -> None:
     """Accepted and waiting for a registrar."""
     _, answer = await place.in_review()
     for ground in (NEVER, WITHDRAWN, REFUSED):
-        assert (await kept(place, answer, ground)).metadata["state"] == "ACCEPTED"
+        told = await kept(place, answer, ground)
+        assert (told.metadata["state"], "IR 13" in told.metadata["article"]) == ("ACCEPTED", True)
 
 
 async def test_ground_must_be_the_cases_own(place: Town) -> None:
@@ -260,8 +268,10 @@ async def test_accepted_case_goes_after_its_retention_only(own_folder: Path, how
         await kept(town, answer, ground)
         assert all(stored(town, filing))
         clock.move(120)
+        assert rows(town, tables.paper, application_id=ident(answer)) != []
         await erase(town, answer, ground, "taizhou")
         assert not any(stored(town, filing))
+        assert rows(town, tables.paper, application_id=ident(answer)) == []
 
 
 async def test_unknown_application_is_not_found(place: Town) -> None:
