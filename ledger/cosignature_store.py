@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, insert, inspect, select
 
 from ledger.cosignature import read_cosignature
 from ledger.errors import CheckpointError
-from ledger.report import Findings
+from ledger.report import Findings, name_row
 from ledger.tables import ledger_checkpoint, ledger_cosignature
 
 _t = ledger_cosignature.c
@@ -73,7 +73,8 @@ def audit_cosignatures(conn: Connection, registry: str, findings: Findings) -> N
     for size, vkey, line, note in conn.execute(_ALL, {"registry": registry}):
         rule = _fault(None if note is None else bytes(note), vkey, bytes(line))
         if rule:
-            findings.row("ledger_cosignature", f"size {size} {vkey}", "COSIGNATURE_CHANGED", rule)
+            row = name_row(ledger_cosignature.name, "line", {"size": size, "vkey": vkey})
+            findings.row(ledger_cosignature.name, row, "COSIGNATURE_CHANGED", rule)
 
 
 def _fault(note: bytes | None, vkey: str, line: bytes) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, select, text
+from sqlalchemy import Connection, Table, inspect, select, text
 
 from ledger.report import Findings, name_row
-from ledger.tables import metadata
+from ledger.tables import LATER, metadata
 
 _ROWS_READ: Final = 100_000
 """Rows looked at in one statement; what they hold is not read, only of which kind it is."""
@@ -30,7 +30,10 @@ def check_kinds(
     if conn.dialect.name != "sqlite":
         return True
     right = True
+    there = set(inspect(conn).get_table_names())
     for table in metadata.sorted_tables:
+        if table in LATER and table.name not in there:
+            continue  # a ledger of an older version: the next start of a gateway makes it
         after = "AND entry_index >= :first" if "entry_index" in table.columns else ""
         low, high = conn.execute(
             text(f'SELECT min(rowid), max(rowid) FROM "{table.name}" WHERE registry = :registry {after}'),  # noqa: S608

@@ -84,6 +84,8 @@ def name_row(table: str, column: str, values: Mapping[str, Any]) -> str:
             return str(values["key_id"])
         case "ledger_checkpoint":
             return f"size {values['size']}"
+        case "ledger_cosignature":
+            return f"size {values['size']} {values['vkey']}"
         case "ledger_tile":
             return f"level {values['level']}, tile {values['tile_index']}"
     raise KeyError(f"{table}: its rows have no name in reports")
