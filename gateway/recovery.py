@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from gateway.app import trust_store
 from gateway.applications.administration import decide_recovery
@@ -35,6 +35,7 @@ from ledger.checkpoint import NoteSigner, check_vkey
 from ledger.publish import Publisher, SignedCheckpoint
 from ledger.recovery import begin_anew
 from ledger.store import Ledger
+from ledger.tables import ledger_head
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
 from signing.signer import Signer
@@ -86,16 +87,23 @@ def recover(
     Raises RecoveryRefused, and what verifying the operator's act raises; nothing is changed then.
     """
     ledger = Ledger(vault)
+    now = clock()  # of act and entry alike: what lies between them may take long
     with engine.connect() as connection:
+        _check_origin(connection, registry.id, signer.name)
         last = _check(connection, registry, ledger, vault, signer, loss)
-        signed = _signed(connection, config, registry, operator, loss, last, signer.name, clock)
+        signed = _signed(connection, config, registry, operator, loss, last, signer.name, lambda: now)
     copy = _copied(config, last.size)
     publisher = Publisher(lambda _: signer)
-    sequencer = Sequencer(engine, ledger, publisher, clock=clock)
-    with engine.begin() as connection:
-        begin_anew(connection, registry.id, signer.name)
-        entered = sequencer.enter(connection, signed.command(_deciding(signed)))
-        checkpoint = publisher.publish(connection, registry.id)
+    sequencer = Sequencer(engine, ledger, publisher, clock=lambda: now)
+    try:
+        with engine.begin() as connection:
+            begin_anew(connection, registry.id, signer.name)
+            entered = sequencer.enter(connection, signed.command(_deciding(signed)))
+            checkpoint = publisher.publish(connection, registry.id)
+    except BaseException:
+        if copy is not None:  # nothing was changed: the next try makes its own
+            copy.unlink(missing_ok=True)
+        raise
     return Recovered(last.size, entered.index, checkpoint, copy)
 
 
@@ -157,6 +165,15 @@ def _check(
             "Give the size of the newest checkpoint that a bank or a witness holds"
         )
     return last
+
+
+def _check_origin(connection: Connection, registry: str, origin: str) -> None:
+    """Another ledger's name is not to be had: two logs of one name contradict each other."""
+    head = ledger_head.c
+    others = select(head.registry).where(head.origin == origin, head.registry != registry)
+    other = connection.execute(others).first()
+    if other is not None:
+        raise RecoveryRefused(f"{origin} is the origin of the ledger of {other.registry}: choose a new one")
 
 
 def _copied(config: Config, size: int) -> Path | None:

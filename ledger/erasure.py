@@ -189,11 +189,12 @@ def _destroy(conn: Connection, registry: str, key_ids: list[str]) -> None:
 @contextmanager
 def leaving_nothing(conn: Connection) -> Iterator[None]:
     """Within the block what is deleted or replaced is overwritten: on SQLite it would lie on in a free page."""
-    is_sqlite = conn.dialect.name == "sqlite"
-    if is_sqlite:
-        conn.exec_driver_sql("PRAGMA secure_delete=ON")
+    if conn.dialect.name != "sqlite":
+        yield
+        return
+    before = conn.exec_driver_sql("PRAGMA secure_delete").scalar()  # Debian's default is on
+    conn.exec_driver_sql("PRAGMA secure_delete=ON")
     try:
         yield
     finally:
-        if is_sqlite:
-            conn.exec_driver_sql("PRAGMA secure_delete=OFF")
+        conn.exec_driver_sql(f"PRAGMA secure_delete={before}")

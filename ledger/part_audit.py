@@ -76,7 +76,9 @@ _KEY_USES: Final = select(ledger_part.c.entry_index, ledger_part.c.key_id).where
     ledger_part.c.entry_index.in_(bindparam("indexes", expanding=True)),
 )
 _RECORD: Final = select(ledger_erasure.c.key_id, ledger_erasure.c.entry_index).where(
-    ledger_erasure.c.registry == bindparam("registry"), ledger_erasure.c.entry_index >= bindparam("first")
+    ledger_erasure.c.registry == bindparam("registry"),
+    ledger_erasure.c.entry_index >= bindparam("first"),
+    ledger_erasure.c.entry_index < bindparam("size"),
 )
 
 
@@ -121,27 +123,31 @@ class PartAudit:
         for index, name in committed:
             self._note(index, name, "PART_MISSING", "its entry commits to it, its row is missing")
 
-    def check_erased(self, first: int) -> None:
+    def check_erased(self, first: int, size: int) -> None:
         """After all parts: which of those without a key were erased, and is `ledger_erasure` what entries say.
 
-        first: entries before it were not looked at. Without a vault nobody can read what entries say of it: the table
-        is believed where the entry that it names has such a list.
+        first, size: entries before and from there on were not looked at; a gateway that serves may have erased more
+        since, which its own list proves. Without a vault nobody can read what entries say of it: the table is believed
+        where the entry that it names has such a list.
         """
-        erasures = Erasures(self._conn, self._registry, None)
+        erasures = Erasures(self._conn, self._registry, self._vault)
         # A list that itself has no key explains the others: it comes first.
         lists_first = sorted(self._keyless.items(), key=lambda item: not item[1][0].endswith(ERASED_KEYS))
         for key_id, (where, entries) in lists_first:
-            by = self._listed.get(key_id) if self._vault is not None else erasures.of(key_id)
+            by = self._listed.get(key_id)
+            if by is None:
+                later = erasures.of(key_id)
+                by = later if self._vault is None or (later is not None and later >= size) else None
             if by is None:
                 rule = f"its row is missing, or {where} names another key"
                 self._findings.row("ledger_key", key_id, "KEY_MISSING", rule)
             else:
                 self.erased[by] += len(entries)
         if self._vault is not None:
-            self._check_record(first)
+            self._check_record(first, size)
 
-    def _check_record(self, first: int) -> None:
-        rows = self._conn.execute(_RECORD, {"registry": self._registry, "first": first})
+    def _check_record(self, first: int, size: int) -> None:
+        rows = self._conn.execute(_RECORD, {"registry": self._registry, "first": first, "size": size})
         stored: dict[str, int] = {row.key_id: row.entry_index for row in rows}
         for key_id in sorted(stored.keys() | self._listed.keys()):
             by = self._listed.get(key_id)

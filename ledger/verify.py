@@ -218,7 +218,7 @@ class _Audit:
             self.findings.entry(index, "ENTRY_UNKNOWN", rule)
         if self.last_part is not None:
             self.parts.check_strays(self.size, self.last_part)
-        self.parts.check_erased(self.since)
+        self.parts.check_erased(self.since, self.size)
         self.tree.check_ends()
         self.parts.check_keys(self.since, lambda: progress(self.size, self.size))
         return Report(

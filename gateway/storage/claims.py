@@ -18,7 +18,7 @@ from gateway.cases.effects import ErasedFile
 from gateway.storage import tables as t
 from gateway.storage.files import FileStore
 from gateway.storage.working import instant
-from ledger.errors import PartKeyMissingError, PartNotFoundError
+from ledger.errors import PartErasedError, PartNotFoundError
 from ledger.rows import read_rows, write_rows
 from ledger.store import Ledger
 
@@ -147,7 +147,7 @@ def erased_applications(connection: Connection, registry: str) -> list[str]:
 def _payload(connection: Connection, ledger: Ledger, registry: str, index: int) -> bytes:
     try:
         return ledger.read_part(connection, registry, index, _PAYLOAD)[1]
-    except (PartNotFoundError, PartKeyMissingError):  # erased: it claims nothing any more
+    except (PartNotFoundError, PartErasedError):  # erased: it claims nothing any more
         return b""
 
 
@@ -177,9 +177,7 @@ def _take_away(connection: Connection, files: FileStore, registry: str, file: Er
     rows = connection.execute(statement).scalar() or 0
     own = 0 if _row(connection, registry, file) is None else 1
     certificate = t.certificate.c
-    sealed = select(certificate.identifier).where(
-        certificate.registry == registry, certificate.pdf_sha256 == file.sha256
-    )
+    sealed = select(certificate.identifier).where(certificate.pdf_sha256 == file.sha256)
     was_there = False
     if rows == own and connection.execute(sealed).first() is None:
         was_there = files.remove(file.sha256)

@@ -28,7 +28,7 @@ from gateway.cases.model import Application, Outcome
 from gateway.storage import tables as t
 from gateway.storage.statements import PublishedCheckpoint, find_application, find_checkpoint
 from ledger.entry import Entry
-from ledger.errors import PartKeyMissingError
+from ledger.errors import PartErasedError
 from ledger.publish import Publisher
 from ledger.store import Ledger, StoredEntry
 
@@ -264,7 +264,7 @@ def _open(
     """(salt, content) of a part that the entry commits to; None when its key was destroyed."""
     try:
         return ledger.read_part(connection, registry, index, name)
-    except PartKeyMissingError:
+    except PartErasedError:
         return None
 
 

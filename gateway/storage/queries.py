@@ -474,11 +474,15 @@ class Queries:
 
         return await self.read(work)
 
-    def _entry_proof(self, connection: Connection, registry: str, index: int) -> EntryProof:
+    def _entry_proof(
+        self, connection: Connection, registry: str, index: int, *, last: int | None = None
+    ) -> EntryProof:
+        """An entry under the checkpoint that is handed out for `last`, an entry not before it, by default itself."""
         head = self._ledger.head(connection, registry, for_update=False)
         entry = self._ledger.read_entry(connection, registry, index)
         cosigned = self.cosigned(registry)
-        newest = find_checkpoint(connection, registry, exact=cosigned if index < cosigned else None)
+        covered = (index if last is None else last) < cosigned
+        newest = find_checkpoint(connection, registry, exact=cosigned if covered else None)
         if newest is None or newest.size <= index:
             return EntryProof(head.origin, entry, None, ())
         proof = self._publisher.prove_inclusion(connection, registry, index, newest.size)
@@ -638,7 +642,7 @@ class Queries:
                 cases_of_unit(connection, registry, unit_code),
             )
             indexes = sorted({line.index for line in lines})
-            proofs = [self._entry_proof(connection, registry, index) for index in indexes]
+            proofs = [self._entry_proof(connection, registry, index, last=indexes[-1]) for index in indexes]
             if any(proof.checkpoint is None for proof in proofs):
                 raise NotYetPublishedError(f"entries of {registry} are under no checkpoint yet")
             return lines, proofs

@@ -158,7 +158,7 @@ certificate = Table(
     Index("certificate_by_state", "registry", "state", "entry_index"),
     Index("certificate_by_booking", "registry", "entry_index", "part"),
     Index("certificate_by_right", "registry", "right_id"),
-    Index("certificate_by_pdf", "registry", "pdf_sha256"),
+    Index("certificate_by_pdf", "pdf_sha256", "registry"),
 )
 
 event = Table(

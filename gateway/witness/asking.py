@@ -7,6 +7,9 @@ the witness's own word; a cosignature that comes back is checked by the caller.
 from __future__ import annotations
 
 import http.client
+import socket
+import threading
+from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -32,6 +35,7 @@ class AskedWitness:
             raise ValueError(f"{url} is not the URL of a witness: http(s)://HOST[:PORT][/PREFIX]")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=timeout_seconds)
+        self._seconds = timeout_seconds
         self._prefix = parts.path.rstrip("/")
 
     def add_checkpoint(self, request: AddCheckpoint) -> bytes:
@@ -69,7 +73,17 @@ class AskedWitness:
         except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise WitnessDown(_why(error)) from error
 
+    def _cut(self) -> None:
+        """The whole answer is late, though its bytes drip in time: whoever reads it is woken with an error."""
+        sock = self._connection.sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def _once(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
+        late = threading.Timer(self._seconds, self._cut)
+        late.daemon = True
+        late.start()
         try:
             self._connection.request(method, f"{self._prefix}/{path}", body)
             answer = self._connection.getresponse()
@@ -77,6 +91,8 @@ class AskedWitness:
         except BaseException:
             self.close()
             raise
+        finally:
+            late.cancel()
         if len(data) > ANSWER_BYTES_MAX:
             self.close()
             raise WitnessDown("an answer without end")

@@ -357,6 +357,27 @@ async def test_upload_that_no_case_names_goes_by_itself(own_folder: Path) -> Non
         assert all(stored(town, claimed))
 
 
+async def test_expired_upload_takes_no_certificate_of_another_registry(
+    own_folder: Path, tmp_path: Path
+) -> None:
+    """The store is one for all registries: a sealed certificate that somebody uploads elsewhere stays where it is."""
+    clock = MovedClock()
+    async with town_of(own_folder, sealing=True, clock=clock) as town:
+        _, answer = await town.booked()
+        wanted = answer.outcome.certificates[0].name
+        client = await town.client("bank-a")
+        async with asyncio.timeout(40):
+            async for event in client.watch_events():
+                if event.certificate == wanted:  # the next one about it: it is sealed
+                    break
+        await client.certificates.download(wanted, tmp_path / "proof.pdf")
+        await town.upload((tmp_path / "proof.pdf").read_bytes(), by="bank-a", registry="taizhou")
+        clock.move(31 * DAY)
+        await town.gateway.eraser.work()
+        await client.certificates.download(wanted, tmp_path / "again.pdf")
+        assert (tmp_path / "again.pdf").read_bytes() == (tmp_path / "proof.pdf").read_bytes()
+
+
 async def test_file_brought_by_a_later_act_is_claimed(own_folder: Path) -> None:
     """A withdrawal's paper is named by that act alone: it stays as long as the case is kept."""
     clock = MovedClock()

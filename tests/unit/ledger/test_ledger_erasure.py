@@ -74,6 +74,22 @@ def test_erased_part_is_told_by_its_entry_and_others_open(opened: TestLedger) ->
             assert (report.divergences, report.parts_erased) == ((), 1)
 
 
+def test_what_is_erased_while_a_ledger_is_verified_is_no_damage(opened: TestLedger) -> None:
+    """The gateway goes on: an erasure behind the verified size is proven by its own list."""
+    opened.append(600)
+    by: list[int] = []
+    with opened.engine.connect() as conn:
+
+        def progress(done: int, _: int) -> None:
+            conn.rollback()
+            if done and not by:
+                by.append(erase(opened, "application-598"))
+
+        report = verify_ledger(conn, REGISTRY, opened.vkey, progress, make_vault())
+    assert report.ok, report.first
+    assert list(report.erased) == by
+
+
 def test_destroyed_key_is_nowhere_in_the_files(opened: TestLedger, tmp_path: Path) -> None:
     """Not its row alone: its bytes are in no free page and, once the log is folded back, nowhere."""
     wrapped, _ = keys(opened)[GONE]
