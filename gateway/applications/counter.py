@@ -192,10 +192,10 @@ def _book_right(
             book.conflict(code, "登记簿中没有该单元", "the register has no such unit")
             return
     new = replace(told, booked_at=booked_at, case_number=told.case_number or act.case_number)
+    old = row or _superseded_by(book, new, superseded)
+    new = _of_its_date(old, new)
     if isinstance(new, Mortgage):
         new = _ranked(book, new)
-    old = row or _superseded_by(book, new, superseded)
-    if isinstance(new, Mortgage):
         new = _placed(book, new, old)
     if old is not None:
         book.supersede(old, new, SUPERSEDED_AT_COUNTER)
@@ -208,6 +208,24 @@ def _book_right(
         book.book(new)
     else:
         book.book(new)
+
+
+def _of_its_date(old: AnyRight | None, new: AnyRight) -> AnyRight:
+    """A change keeps date and rank of the right, which the counter need not tell again (RD 68; SIG 52; handbook 3.2)."""
+    if isinstance(old, Mortgage) and isinstance(new, Mortgage):
+        return replace(
+            new,
+            first_registered_at=min(old.first_registered_at, new.first_registered_at),
+            priority_date=min(old.priority_date, new.priority_date),
+            rank_at_registration=new.rank_at_registration or old.rank_at_registration,
+        )
+    if isinstance(old, PreNotice) and isinstance(new, PreNotice):
+        return replace(
+            new,
+            booked_at=min(old.booked_at, new.booked_at),
+            registrable_from=new.registrable_from or old.registrable_from,
+        )
+    return new
 
 
 def _ranked(book: FeedBook, mortgage: Mortgage) -> Mortgage:

@@ -11,7 +11,7 @@ from gateway.applications.booking import Ahead
 from gateway.applications.limits import foreseen
 from gateway.cases.model import Manifest, Moment, World
 from gateway.cases.terms import operation_name
-from gateway.register.model import Mortgage, Value
+from gateway.register.model import Value
 
 
 class PredictedRank(Value, frozen=True, kw_only=True):
@@ -62,16 +62,16 @@ def _ranks(
 ) -> tuple[PredictedRank, ...]:
     """Each step is booked on paper, on the units as the steps before it leave them; what is new is read off."""
     ahead = Ahead(world, manifest.terms, moment.now)
-    known = {right.right_id for state in ahead.states.values() for right in state.rights}
+    known = {m.identity for state in ahead.states.values() for m in state.mortgages}
     found = []
     for number, operation in enumerate(manifest.terms.operations):
         ahead.take(operation)
         new = {
-            right.right_id: right
+            right.identity: right
             for code in operation.units
             if (state := ahead.states.get(code)) is not None
-            for right in state.rights
-            if isinstance(right, Mortgage) and right.right_id not in known
+            for right in state.mortgages
+            if right.identity not in known  # a change keeps its rank (RD 68)
         }
         known |= set(new)
         for right in new.values():

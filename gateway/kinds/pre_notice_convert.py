@@ -133,7 +133,18 @@ def names_rights(op: PreNoticeConvert, states: Sequence[UnitState]) -> tuple[str
     """The pre-notice, and what the final registration is about."""
     notice = pre_notice_named(op.proof, states)
     named = (notice.identity,) if notice else ()
-    return (*named, *(ownership_transfer.names_rights(_transfer(op), states) if op.transfer else ()))
+    if op.transfer is None:
+        return named
+    return (*named, *_of_the_buyers(op, states), *ownership_transfer.names_rights(_transfer(op), states))
+
+
+def _of_the_buyers(op: PreNoticeConvert, states: Sequence[UnitState]) -> tuple[str, ...]:
+    """Mortgage pre-notices of a pre-sold unit that its buyers gave: what may turn with the transfer (`by_itself`) is of
+    this case from its acceptance, so that it does not lapse while the case waits (CC 221).
+    """
+    buying = keys(op.transfer.buying) if op.transfer is not None else frozenset()
+    noted = [n for state in states for n in state.pre_notices if n.kind is PreNoticeKind.PRESALE_MORTGAGE]
+    return tuple(n.identity for n in noted if keys(n.obligors) == buying)
 
 
 def book(op: PreNoticeConvert, booking: Booking) -> None:
@@ -212,7 +223,7 @@ def _of_itself(notice: PreNotice, state: UnitState, case: Case, field: str) -> l
         OPERATION,
         case,
         field,
-        rights=(notice.right_id,),
+        rights=(notice.identity,),
         obligors=notice.obligors,
         joining=notice.holders,
         pre_notice_kind=notice.kind,
@@ -332,8 +343,9 @@ def _fits(op: PreNoticeConvert, notice: PreNotice, states: Sequence[UnitState], 
         found.append(
             _conflict(
                 field + ".ownership_transfer.share_sold",
-                "预告登记的是整个不动产单元，不能转为份额的转移登记；请先就该份额重新办理预告登记或者直接申请转移登记",
-                "the pre-notice is of the whole unit and becomes no transfer of a share: sell the share directly",
+                "预告登记的是整个不动产单元，不能转为份额的转移登记；请先注销预告登记，再以带押过户模式或者到窗口转让该份额",
+                "the pre-notice is of the whole unit and becomes no transfer of a share: release it, and sell the share "
+                "by a mode of encumbered transfer or at the counter",
             )
         )
     if keys(holders) != keys(notice.holders):

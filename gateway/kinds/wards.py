@@ -53,7 +53,7 @@ def _holders(state: UnitState, rights: Sequence[str]) -> list[Party]:
     for right in state.rights:
         if isinstance(right, Ownership):
             people += [owner.person for owner in right.owners]
-        elif isinstance(right, PreNotice) and right.right_id in rights:
+        elif isinstance(right, PreNotice) and right.identity in rights:
             people += right.holders
     return people
 

@@ -235,7 +235,7 @@ def pre_seized_notices(seizure: Seizure, state: UnitState) -> tuple[PreNotice, .
     if _is_owner(seizure.target, state.ownership):
         return ()
     target = seizure.target
-    return tuple(n for n in state.pre_notices if any(h.key == target.key for h in n.holders))
+    return tuple(n for n in state.pre_notices if any(_is_same(target, h) for h in n.holders))
 
 
 def seized_claims(seizure: Seizure, state: UnitState) -> tuple[Mortgage | PreNotice, ...]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from sqlalchemy import delete
 from typer.testing import CliRunner
 
 from gateway.cli.app import build_app
@@ -22,7 +21,6 @@ from gateway.pb.diya.v1 import outcome_pb2
 from gateway.pb.diya.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.entry import parse_entry
-from ledger.tables import ledger_key
 from tests.support.filing import Filing
 from tests.support.stage import AUDITOR_KEY, Town, town_of
 from tests.support.wire import Refused
@@ -265,11 +263,11 @@ async def test_answer_that_is_not_the_logged_one_is_noticed(town: Town) -> None:
 async def test_what_was_erased_is_told_as_erased(own_folder: Path) -> None:
     """Without the application's key, evidence and answer are gone; who acted and what the register became stay."""
     async with town_of(own_folder) as town:
-        filing, answer = await town.booked()
+        filing = town.mortgage().sign()
+        del filing.papers["MORTGAGE_CONTRACT"]
+        answer = await (await filing.upload()).submit()
         index, application = answer.outcome.receipt.index, answer.outcome.application
-        key_id = application.rpartition("/")[2]
-        gone = delete(ledger_key).where(ledger_key.c.key_id == key_id)
-        await asyncio.wrap_future(town.gateway.sequencer.run(lambda connection: connection.execute(gone)))
+        erased = await (await town.operator("jiangyin")).erase_evidence(application, "NEVER_ACCEPTED")
         told = await LedgerClient(await town.session(AUDITOR_KEY)).entry(index)
         assert (told.states["evidence/payload"], told.states["outcome"]) == ("ERASED", "ERASED")
         assert told.states["effects"] == "WITHHELD"
@@ -278,7 +276,7 @@ async def test_what_was_erased_is_told_as_erased(own_folder: Path) -> None:
         assert told.about.result == outcome_pb2.OUTCOME_RESULT_UNSPECIFIED
         shown = await asyncio.to_thread(diya, town, AUDITOR_KEY, "show", str(index))
         assert "已依法销毁 / erased as the law allows" in shown.output
-        assert filing.unit.unit_code in shown.output
+        assert f"erased by entry {erased.erased_index}" in shown.output
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------
