@@ -19,7 +19,7 @@ from gateway.kinds.deal import new_mortgagees
 from gateway.kinds.gating import closed_gates
 from gateway.kinds.law import NOT_BOOKED, Booking, Case, NotBookable
 from gateway.kinds.laws import law_of
-from gateway.kinds.payoff_deadline import payoff_until
+from gateway.kinds.payoff_deadline import named_old, payoff_until
 from gateway.register.findings import Finding
 from gateway.register.model import UnitState, Value
 
@@ -124,6 +124,7 @@ def book_or_wait(world: World, case: Case, row: Application, moment: Moment, off
         booked_by=officer,
         certificates=tuple(c.identifier for c in booked.contents),
         payoff_until=payoff_until(decided, world.profile, world.calendar, moment.now),
+        old_mortgages=named_old(decided, case.manifest.terms, case.prior, world.units.values()),
     )
     return Settled(row=done, result=Result.BOOKED, booked=booked)
 

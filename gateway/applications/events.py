@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.cases.effects import AnyEffect, CertificateEnded, EventRecorded
 from gateway.cases.model import Application, Moment, State, World
-from gateway.kinds.funds_due import due_by_phase, due_now
+from gateway.kinds.funds_due import due_by_payoff, due_by_phase, due_now
 
 #: Event kind of each state an application can be left in.
 KIND_OF_STATE = {state: f"APPLICATION_{state.value}" for state in State}
@@ -54,14 +54,20 @@ def tell_due(
 ) -> tuple[list[AnyEffect], dict[str, int]]:
     """One event for each registered institution where this entry makes a leg of a funds plan payable.
 
-    The plan may be that of the first phase of the case: a later one can bring the release that it waits for.
+    The plan may be that of the first phase of the case: a later one can bring the release that it waits for, or be the
+    one whose payoff is found settled.
     """
     told: list[AnyEffect] = []
     moved = dict(counters)
-    if due_now(row, accepted=row.accepted_index == moment.index, booked=booked):
+    settled = row.payoff_settled_at == moment.now
+    if due_now(row, accepted=row.accepted_index == moment.index, booked=booked) or (
+        settled and due_by_payoff(row, row, world.phases)
+    ):
         told, moved = _each(world, row, moment, moved, row.institutions, FUNDS_LEG_DUE)
-    first = world.named.get(row.case) if booked else None
-    if first is not None and due_by_phase(first, row):
+    first = world.named.get(row.case)
+    if first is not None and (
+        (booked and due_by_phase(first, row)) or (settled and due_by_payoff(first, row, world.phases))
+    ):
         both = [uscc for uscc in first.institutions if uscc in row.institutions]
         more, moved = _each(world, first, moment, moved, both, FUNDS_LEG_DUE)
         told += more

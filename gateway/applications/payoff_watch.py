@@ -18,7 +18,7 @@ def decide_payoff(world: World, row: Application, answered: Answered, moment: Mo
     """The old mortgage is gone, or its release is near its day, or late; the caller has asked whether it is time."""
     states = [world.units[code] for code in row.units if code in world.units]
     if not old_mortgages(row, states):
-        settled = replace(row, payoff_settled=True)
+        settled = replace(row, payoff_settled=True, payoff_settled_at=moment.now)
         kind = replace(answered, kind="payoff.settled")
         return record(world, kind, settled, Result.DONE, moment, tells=None)
     is_late = row.payoff_until is not None and moment.now >= row.payoff_until

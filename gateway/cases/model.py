@@ -343,6 +343,8 @@ class Application(Value, frozen=True, kw_only=True):
     payoff_until: dt.datetime | None = None  # by when a booked phase is to see the old mortgage released
     payoff_told: str = ""  # the last event of the payoff watch
     payoff_settled: bool = False  # the old mortgage was gone when it was looked at
+    payoff_settled_at: dt.datetime | None = None  # when it was seen so; absent in older entries
+    old_mortgages: tuple[str, ...] = ()  # identities of those that the case names, once a phase is booked
     rules_version: int | None = None
     profile_version: int | None = None
     certificates: tuple[str, ...] = ()

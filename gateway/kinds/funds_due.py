@@ -71,7 +71,7 @@ def happened_at(
         case FundsTrigger.ON_PRE_NOTICE:
             return _first_booked(phases, _NOTICES)
         case FundsTrigger.ON_RELEASE:
-            return _first_booked(phases, _RELEASES)
+            return _released(row, phases)
     return None
 
 
@@ -106,6 +106,15 @@ def due_now(row: Application, *, accepted: bool = False, booked: bool = False, s
     if sealed:
         triggers.add(FundsTrigger.ON_PROOF)
     return not triggers.isdisjoint(row.funds)
+
+
+def due_by_payoff(plan_of: Application, settled: Application, phases: Sequence[Application]) -> bool:
+    """Whether it makes a leg of a plan payable that the old mortgage of a booked phase was found gone.
+
+    Not where a phase of the case released it: the booking of that phase was the event, and was told.
+    """
+    waits = FundsTrigger.ON_RELEASE in plan_of.funds
+    return waits and settled.payoff_settled_at is not None and _first_booked(phases, _RELEASES) is None
 
 
 def due_by_phase(first: Application, booked: Application) -> bool:
@@ -182,6 +191,16 @@ def _escrowed(
 def _first_booked(phases: Sequence[Application], operations: frozenset[str]) -> dt.datetime | None:
     booked = (p.booked_at for p in phases if not operations.isdisjoint(p.operations))
     return min((at for at in booked if at), default=None)
+
+
+def _released(row: Application, phases: Sequence[Application]) -> dt.datetime | None:
+    """A phase that releases was booked; or the counter, or a release of its own, ended the old mortgage.
+
+    Of the latter the case keeps the instant at which it was seen (gateway/applications/payoff_watch.py).
+    """
+    seen = (phase.payoff_settled_at for phase in (row, *phases))
+    known = (_first_booked(phases, _RELEASES), *seen)
+    return min((at for at in known if at), default=None)
 
 
 def _stated(row: Application, kind: ConsentKind) -> dt.datetime | None:

@@ -86,6 +86,11 @@ def _rights(states: Sequence[UnitState]) -> list[Mortgage | PreNotice]:
     return [r for state in states for r in state.rights if isinstance(r, Mortgage | PreNotice)]
 
 
+def is_or_was_proof_of(cited: CertificateRef, right: Mortgage | PreNotice) -> bool:
+    """Whether a certificate that is cited proves the right, or did before another replaced it."""
+    return is_proof_of(cited, right.proof) or _was_proof_of(cited, right)
+
+
 def _was_proof_of(cited: CertificateRef, right: Mortgage | PreNotice) -> bool:
     return any(same_certificate_number(cited.number, number) for number in right.replaced_proofs)
 

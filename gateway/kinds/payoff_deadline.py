@@ -12,7 +12,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from gateway.cases.model import Application
+from gateway.cases.terms import Terms
+from gateway.kinds.deal import old_proofs
 from gateway.kinds.modes import MODES
+from gateway.kinds.named import is_or_was_proof_of
 from gateway.register.authority import Profile
 from gateway.register.calendar import CHINA, Calendar
 from gateway.register.model import Mortgage, Party, UnitState
@@ -38,8 +41,27 @@ def payoff_until(
     return dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), CHINA).astimezone(dt.UTC)
 
 
+def named_old(
+    row: Application, terms: Terms, prior: Application | None, states: Iterable[UnitState]
+) -> tuple[str, ...]:
+    """Identities of the mortgages that this deal is to end: a step or a payoff statement of it names them (N29).
+
+    A third one, of which the parties say nothing, may stay on the unit (CC 406, 414; old_loan.others_stay). `prior` is
+    the first phase of a later one: what it named still is of the deal. `states` are those before the booking.
+    """
+    if not row.mode:
+        return ()
+    proofs = [*old_proofs(terms), *(statement.proof for statement in terms.payoff_statements)]
+    named = [m.identity for s in states for m in s.mortgages if any(is_or_was_proof_of(p, m) for p in proofs)]
+    return tuple(dict.fromkeys((*(prior.old_mortgages if prior else ()), *named)))
+
+
 def old_mortgages(row: Application, states: Iterable[UnitState]) -> tuple[Mortgage, ...]:
-    """The live mortgages of these units that were registered before the phase was booked."""
+    """The live mortgages of these units that the booked phase left to be released.
+
+    Those that the row names; where it names none (an entry of before they were kept), every one that was registered
+    before the phase was booked.
+    """
     if row.booked_at is None:
         return ()
     found = {
@@ -47,6 +69,7 @@ def old_mortgages(row: Application, states: Iterable[UnitState]) -> tuple[Mortga
         for state in states
         for mortgage in state.mortgages
         if mortgage.first_registered_at < row.booked_at
+        and (not row.old_mortgages or mortgage.identity in row.old_mortgages)
     }
     return tuple(found.values())
 

@@ -282,6 +282,9 @@ def dossier_of(
         none = msgspec.structs.replace(filed.manifest, files=())
         new = papers_of(working, none, trust, moment.now, own, act.brings(moment.index))
     world = world_of(working, filed.manifest, moment.now, told)
+    if row.payoff_until is not None and not row.case:
+        # The watch of the payoff asks whether a later phase brought the release.
+        world = msgspec.structs.replace(world, phases=working.phases(own))
     return Dossier(world=world, row=row, manifest=filed.manifest, papers=papers, new_papers=new)
 
 

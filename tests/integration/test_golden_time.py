@@ -14,15 +14,32 @@ from gateway.client import operations
 from gateway.client.session import Answer
 from gateway.demo.stage import INSTITUTIONS, REGISTRAR_KEY
 from gateway.kinds.law import CHINA
-from gateway.pb.diya.v1 import codes_pb2, common_pb2, finding_pb2, operations_pb2, outcome_pb2, register_pb2
+from gateway.pb.diya.v1 import (
+    application_pb2,
+    codes_pb2,
+    common_pb2,
+    finding_pb2,
+    operations_pb2,
+    outcome_pb2,
+    register_pb2,
+    terms_pb2,
+)
 from gateway.register.calendar import PACKAGED
 from gateway.register.model import Party, PreNotice, SeizureKind
 from gateway.register.sample import SampleUnit
 from tests.integration.test_clockwork import heard, until
 from tests.integration.test_desk_service import board, ground
-from tests.integration.test_golden_modes import Y, between_two_banks, people, release_by_a, sale_notice, whole
+from tests.integration.test_golden_modes import (
+    Y,
+    between_two_banks,
+    people,
+    release_by_a,
+    sale_notice,
+    whole,
+)
 from tests.support.calendars import published
 from tests.support.dealing import (
+    BALANCE_FEN,
     approve,
     citizen,
     codes,
@@ -211,6 +228,46 @@ async def test_segmented_case_is_watched_until_the_old_mortgage_is_gone(own_fold
         assert last.result == "BOOKED"
         assert await board(town, REGISTRAR_KEY, "jiangyin", name) == []
         assert await payoff_events(town, name) == ["PAYOFF_NEARS", "PAYOFF_OVERDUE"]
+
+
+async def test_release_outside_the_case_makes_the_money_payable_that_waits_for_it(own_folder: Path) -> None:
+    """A releases alone, not as phase 2: when the watch looks, the leg falls due and is told to both banks."""
+    clock = MovedClock()
+    async with town_of(own_folder, clock=clock) as town:
+        await offer_every_mode(town)
+        unit, proof = await mortgaged(town)
+        steps = (sold(unit), operations.mortgage_first(content(town, "Y", "B", CLAIM_FEN)))
+        case = whole(deal(town, unit, people(unit), *steps, mode="ET_SEGMENTED"), proof)
+        for payee, fen, trigger, purpose in (
+            (A, BALANCE_FEN, terms_pb2.FUNDS_TRIGGER_MANUAL, terms_pb2.FUNDS_PURPOSE_PAYOFF),
+            (unit.owner, 10_000_000, terms_pb2.FUNDS_TRIGGER_ON_RELEASE, terms_pb2.FUNDS_PURPOSE_PRICE),
+        ):
+            case.terms.funds_plan.legs.add(
+                payer="B",
+                payee="A" if payee is A else "S",
+                payee_locked=True,
+                amount=build.money(fen),
+                trigger=trigger,
+                purpose=purpose,
+                account=terms_pb2.Account(holder_name=payee.name, number="6222000011112222"),
+            )
+        name = (await case.booked()).outcome.application
+        client = await town.client("bank-b")
+        [_, leg] = (await client.get_application(name)).funds_legs
+        assert leg.state == application_pb2.FundsLegStanding.STATE_NOT_DUE
+        [item] = await board(town, "bank-a", "jiangyin", name)
+        alone = deal(
+            town, unit, {"A": A}, release_by_a(town, proof), channel="bank-a",
+            kind=codes_pb2.APPLICATION_KIND_MORTGAGE_RELEASE,
+        )  # fmt: skip
+        await alone.booked()
+        clock.move((item.until.ToDatetime(dt.UTC) - dt.timedelta(days=5) - clock()).total_seconds())
+        town.gateway.clockwork.look()
+        for key in ("bank-a", "bank-b"):
+            await heard(town, key, name, "FUNDS_LEG_DUE")
+        [_, leg] = (await client.get_application(name)).funds_legs
+        assert leg.state == application_pb2.FundsLegStanding.STATE_DUE
+        assert await payoff_events(town, name) == []
 
 
 async def released(town: Town, unit: SampleUnit, proof: str, case: str) -> Answer:

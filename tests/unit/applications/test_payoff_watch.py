@@ -13,9 +13,11 @@ from gateway.applications.readiness import Ground, waits_of
 from gateway.cases.decision import Decision
 from gateway.cases.effects import ApplicationRecorded, EventRecorded
 from gateway.cases.model import Application
-from gateway.cases.terms import ReleaseGround
-from gateway.kinds.payoff_deadline import owing, payoff_until
+from gateway.cases.terms import FundsTrigger, ReleaseGround
+from gateway.kinds.funds_due import happened_at
+from gateway.kinds.payoff_deadline import old_mortgages, owing, payoff_until
 from gateway.register.calendar import CHINA, PACKAGED
+from gateway.register.model import CertificateRef
 from tests.support import cases as c
 from tests.support import deals as d
 from tests.support.play import Play
@@ -127,3 +129,69 @@ def test_release_of_phase_two_is_told_as_the_event_of_the_plan_of_phase_one() ->
     due = [e for e in decision.effects if isinstance(e, EventRecorded) and e.kind == "FUNDS_LEG_DUE"]
     assert {e.application_id for e in due} == {row.application_id}
     assert d.A.id_number in {e.institution for e in due}
+
+
+def gone_at_the_counter(play: Play) -> None:
+    """A's mortgage is ended with nobody's phase."""
+    state = play.state()
+    left = tuple(r for r in state.rights if r.right_id != c.mortgage_row().right_id)
+    play.world = replace(play.world, units={c.UNIT: replace(state, rights=left)})
+
+
+def due_of(decision: Decision) -> list[str]:
+    """Who is told that a leg is payable."""
+    return sorted(e.institution for e in decision.effects if isinstance(e, EventRecorded) and "LEG" in e.kind)
+
+
+def test_release_at_the_counter_makes_the_money_payable_that_waits_for_it() -> None:
+    """No phase 2 can be filed any more: the case itself says since when, and everybody is told."""
+    play, row = segmented()
+    gone_at_the_counter(play)
+    row = replace(row, funds=("ON_RELEASE",))
+    assert row.wakes_at is not None
+    assert happened_at(FundsTrigger.ON_RELEASE, row, (row,), None) is None
+    settled, decision = looked(play, row, row.wakes_at)
+    assert decision.kind == "payoff.settled"
+    assert happened_at(FundsTrigger.ON_RELEASE, settled, (settled,), None) == row.wakes_at
+    assert due_of(decision) == sorted(u for u in row.institutions if u in play.world.institutions)
+    assert due_of(decision)
+
+
+def test_release_that_a_phase_told_is_not_told_again_by_the_watch() -> None:
+    """Phase 2 was booked: that was the event, and it stays the instant of it."""
+    play, row = segmented()
+    row = play.rows[row.name] = replace(row, funds=("ON_RELEASE",))
+    release = d.release(proof=play.proof(d.A), ground=ReleaseGround.CLAIM_SETTLED, applicants=(d.A,))
+    play.book(play.manifest(release, mode="ET_SEGMENTED", phase=2, case=row.name, applicant=d.A))
+    play.world = replace(play.world, phases=tuple(play.rows.values()))
+    assert row.wakes_at is not None
+    settled, decision = looked(play, row, row.wakes_at)
+    assert (decision.kind, due_of(decision)) == ("payoff.settled", [])
+    assert happened_at(FundsTrigger.ON_RELEASE, settled, tuple(play.rows.values()), None) == c.NOW
+
+
+def test_third_mortgage_that_may_stay_is_none_that_is_owed() -> None:
+    """No step and no statement names C's (CC 406, 414): it outlives the payoff, and phase 2 may not release it."""
+    third = replace(
+        c.mortgage_row(),
+        right_id="3-0",
+        mortgagees=(c.OTHER_BANK,),
+        proof=CertificateRef(number="苏(2022)第3号"),
+    )
+    play = played(c.mortgage_row(), third)
+    play.book(play.manifest(d.transfer(), d.new_mortgage(), mode="ET_SEGMENTED", **DEAL))
+    [row] = play.rows.values()
+    assert [m.right_id for m in old_mortgages(row, play.world.units.values())] == [c.mortgage_row().right_id]
+    before = replace(row, old_mortgages=())  # as entries of before say it
+    assert len(old_mortgages(before, play.world.units.values())) == 2
+    release = d.release(proof=third.proof, ground=ReleaseGround.CLAIM_SETTLED, applicants=(c.OTHER_BANK,))
+    manifest = play.manifest(release, mode="ET_SEGMENTED", phase=2, case=row.name, applicant=c.OTHER_BANK)
+    answered = play.answered(replace(manifest, terms=replace(manifest.terms, operations=(release,))))
+    assert "terms.operations[0].proof" in {
+        f.field for f in answered.outcome.findings if f.rule == "R-CONFLICT"
+    }
+    renewed = replace(c.mortgage_row(), right_id="9-0", began_as=c.mortgage_row().right_id)
+    assert old_mortgages(row, [replace(play.state(), rights=(renewed, third))]) == (renewed,)
+    gone_at_the_counter(play)
+    assert row.wakes_at is not None
+    assert looked(play, row, row.wakes_at)[1].kind == "payoff.settled"
