@@ -210,8 +210,10 @@ def _book_right(
         book.book(new)
 
 
-def _of_its_date(old: AnyRight | None, new: AnyRight) -> AnyRight:
-    """A change keeps date and rank of the right, which the counter need not tell again (RD 68; SIG 52; handbook 3.2)."""
+def _of_its_date(
+    old: AnyRight | None, new: Ownership | Mortgage | PreNotice
+) -> Ownership | Mortgage | PreNotice:
+    """A change keeps date and rank of the right, which the counter need not tell again (RD 68; SIG 52)."""
     if isinstance(old, Mortgage) and isinstance(new, Mortgage):
         return replace(
             new,

@@ -344,8 +344,8 @@ def _fits(op: PreNoticeConvert, notice: PreNotice, states: Sequence[UnitState], 
             _conflict(
                 field + ".ownership_transfer.share_sold",
                 "预告登记的是整个不动产单元，不能转为份额的转移登记；请先注销预告登记，再以带押过户模式或者到窗口转让该份额",
-                "the pre-notice is of the whole unit and becomes no transfer of a share: release it, and sell the share "
-                "by a mode of encumbered transfer or at the counter",
+                "the pre-notice is of the whole unit and becomes no transfer of a share: release it, and sell the "
+                "share by a mode of encumbered transfer or at the counter",
             )
         )
     if keys(holders) != keys(notice.holders):

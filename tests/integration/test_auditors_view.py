@@ -267,7 +267,8 @@ async def test_what_was_erased_is_told_as_erased(own_folder: Path) -> None:
         del filing.papers["MORTGAGE_CONTRACT"]
         answer = await (await filing.upload()).submit()
         index, application = answer.outcome.receipt.index, answer.outcome.application
-        erased = await (await town.operator("jiangyin")).erase_evidence(application, "NEVER_ACCEPTED")
+        operator = await town.operator("jiangyin")
+        erased = (await operator.erase_evidence(application, "NEVER_ACCEPTED")).value
         told = await LedgerClient(await town.session(AUDITOR_KEY)).entry(index)
         assert (told.states["evidence/payload"], told.states["outcome"]) == ("ERASED", "ERASED")
         assert told.states["effects"] == "WITHHELD"
