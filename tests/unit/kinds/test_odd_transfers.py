@@ -789,3 +789,13 @@ def test_renamed_bank_joins_a_sale_noted_in_advance(named: Party) -> None:
     assert named.name in [a.name for a in awaiting.awaiting], awaiting.findings
     found = play.answered(manifest, bound=(A,)).outcome
     assert found.result is Result.ACCEPTED, found.findings
+
+
+@pytest.mark.parametrize("named", [A, FORMER_A], ids=["present code", "former code"])
+def test_renamed_bank_consents_to_the_sale(named: Party) -> None:
+    """N54: a mortgage of before the Code whose bank the terms name as consenting, under either code."""
+    play = renamed(first_registered_at=BEFORE_THE_CODE, priority_date=BEFORE_THE_CODE)
+    steps = (d.transfer(consenters=(named,)), d.new_mortgage())
+    found = ask(play, *steps, mode="ET_SEGMENTED").outcome
+    assert [a.name for a in found.awaiting] == [named.name]
+    assert not [f for f in found.findings if f.severity is Severity.BLOCKS]
