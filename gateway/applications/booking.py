@@ -67,6 +67,7 @@ def book_phase(world: World, terms: Terms, row: Application, moment: Moment, off
         certificates_by_number=world.certificates_by_number,
         entropy=moment.entropy,
         terms=terms,
+        institutions=world.institutions,
     )
     for operation in terms.operations:
         law = law_of(operation)
@@ -157,6 +158,7 @@ class Ahead:
             certificates_by_number={},
             entropy=b"",
             terms=terms,
+            institutions=world.institutions,
         )
 
     @property

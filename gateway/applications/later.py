@@ -217,7 +217,10 @@ def applicants_of(dossier: Dossier) -> tuple[tuple[Applicant, int], ...]:
         law = law_of(operation)
         here = [dossier.world.units[c] for c in operation.units if c in dossier.world.units]
         if law is not None:
-            found += [(applicant, number) for applicant in law.applicants(operation, here)]
+            found += [
+                (applicant, number)
+                for applicant in law.applicants(operation, here, dossier.world.institutions)
+            ]
     return tuple(found)
 
 

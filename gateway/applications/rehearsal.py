@@ -129,7 +129,7 @@ def _from_the_filing(
         ]
         blank = [blank_unit(code) for code in operation.units]
         for found, awaited in (
-            applicant_findings(law.applicants(operation, blank), operation, case, field),
+            applicant_findings(law.applicants(operation, blank, world.institutions), operation, case, field),
             consenter_findings(operation.consenters, case, field),
         ):
             findings += found

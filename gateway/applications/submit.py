@@ -159,7 +159,7 @@ def _examine_step(
     if unknown:
         return unknown, []
     here = [states[code] for code in operation.units]
-    wanted = law.applicants(operation, here)
+    wanted = law.applicants(operation, here, case.institutions)
     findings, awaiting = applicant_findings(wanted, operation, case, field)
     asked, consenting = consenter_findings(operation.consenters, case, field)
     findings += _not_named(wanted, operation, case, field)

@@ -1,4 +1,4 @@
-"""Whose word an institution's envelope is (handbook 1.3, 3.1).
+"""Whose word an institution's envelope or seal is (handbook 1.3, 3.1).
 
 Its own, under its present or a former code; and, where the terms say so, that of the institution whose branch it is.
 That a branch is one the registry knows from its own directory (`Institution.head_office`), never from the terms alone.
@@ -18,10 +18,14 @@ from gateway.register.reasons import finding
 
 def speaks_for(code: str, party: Party, terms: Terms, institutions: Mapping[str, Institution]) -> bool:
     """Whether what the institution `code` signs is this party's word."""
-    known = institutions.get(code)
-    if party.id_number == code or (known is not None and known.is_known_as(party.id_number)):
-        return True
-    return terms.acting_for(party) == code and is_branch_of(code, party, institutions)
+    return is_same_institution(code, party.id_number, institutions) or (
+        terms.acting_for(party) == code and is_branch_of(code, party, institutions)
+    )
+
+
+def is_same_institution(code: str, other: str, institutions: Mapping[str, Institution]) -> bool:
+    """Whether both codes are, or were, those of one institution (alias table)."""
+    return code == other or any(i.is_known_as(code) and i.is_known_as(other) for i in institutions.values())
 
 
 def is_branch_of(code: str, party: Party, institutions: Mapping[str, Institution]) -> bool:
@@ -29,9 +33,7 @@ def is_branch_of(code: str, party: Party, institutions: Mapping[str, Institution
     branch = institutions.get(code)
     if branch is None or not branch.head_office:
         return False
-    return branch.head_office == party.id_number or any(
-        i.is_known_as(branch.head_office) and i.is_known_as(party.id_number) for i in institutions.values()
-    )
+    return is_same_institution(branch.head_office, party.id_number, institutions)
 
 
 def office_of(party: Party, case: Case) -> str:

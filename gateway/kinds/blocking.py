@@ -14,10 +14,10 @@ from gateway.cases.stated import DeclarationKind
 from gateway.kinds.applicants import CO_OWNER_CONSENT, has_consented, is_bound
 from gateway.kinds.clean import named, refer
 from gateway.kinds.law import Case
-from gateway.kinds.named import keys
+from gateway.kinds.named import keys, present_keys
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
 from gateway.register.authority import Stance
-from gateway.register.bearing import Bearing, Context, bearing
+from gateway.register.bearing import Bearing, Context, PartyKey, bearing
 from gateway.register.blocks import UnitStateCode, Verdict
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
@@ -70,8 +70,9 @@ def register_findings(
     wards = _wards(state, operation, rights, case)
     guardians = tuple(ward.guardian for ward in wards if ward.guardian is not None)
     people += guardians
-    granted = keys((*obligors, *joining))
-    granted |= keys([p.guardian for p in (*obligors, *joining) if p.guardian is not None])
+    acting = (*obligors, *joining)
+    acting += tuple(p.guardian for p in acting if p.guardian is not None)
+    granted = _among(people, acting, case)
     context = Context(
         now=case.now,
         open_cases=case.open_cases.get(state.unit.unit_code, ()),
@@ -81,7 +82,7 @@ def register_findings(
         feed_gap=case.feed_gap,
         rights=rights,
         applicants=frozenset(p.key for p in (*people, *joining) if p.key in granted or is_bound(p, case)),
-        consenting=frozenset(p.key for p in consenters),
+        consenting=_among(people, consenters, case),
         consenting_to={
             code: frozenset(p.key for p in people if has_consented(p, case, papers_of_it))
             for code, papers_of_it in _CONSENTS.items()
@@ -231,6 +232,12 @@ def _people(state: UnitState, obligors: tuple[Party, ...]) -> list[Party]:
         for name in ("mortgagees", "holders"):
             people += getattr(right, name, ())
     return list({p.key: p for p in people}.values())
+
+
+def _among(people: Sequence[Party], named: Sequence[Party], case: Case) -> frozenset[PartyKey]:
+    """Keys of those who are named, and those under which the register knows them (alias table, handbook 3.1)."""
+    present = present_keys(named, case.institutions)
+    return keys(named) | keys([p for p in people if present_keys((p,), case.institutions) <= present])
 
 
 def _finding(found: Bearing, state: UnitState, field: str) -> list[Finding]:

@@ -6,7 +6,7 @@ that is owed, never above its ceiling; rank and first registration are kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from gateway.kinds.named import (
     units_agree,
 )
 from gateway.kinds.papers import forms_of
+from gateway.register.authority import Institution
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, MortgageKind, UnitState
@@ -37,7 +38,9 @@ from gateway.register.reasons import finding
 FIXED: Final = "最高额抵押权确定登记"
 
 
-def applicants(op: ClaimFixing, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: ClaimFixing, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """Mortgagor and mortgagee together (RD 73)."""
     both = [("抵押人", "mortgagor", p) for p in op.mortgagors]
     both += [("抵押权人", "mortgagee", p) for p in op.mortgagees]

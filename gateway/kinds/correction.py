@@ -23,6 +23,7 @@ from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.named import holders_of, identity_of, keys, no_such_right, right_named, units_agree
 from gateway.kinds.papers import forms_of
+from gateway.register.authority import Institution
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, Party, PreNotice, Seizure, UnitState
 from gateway.register.reasons import finding
@@ -90,7 +91,9 @@ _NOTICE_FIELDS: Final[Mapping[str, tuple[str, Callable[[str, Any], Any]]]] = {
 _AMOUNTS: Final = frozenset({"BDBZZQSE", "ZGZQSE", "QDJG"})
 
 
-def applicants(op: Correction, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: Correction, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """Whom the terms name: the holder of the right, or somebody interested (CC 220; RD 79)."""
     return tuple(
         Applicant(party=p, role_zh="更正申请人", role_en="applicant", article="CC 220; RD 79")

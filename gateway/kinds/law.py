@@ -125,8 +125,10 @@ class Case(Value, frozen=True, kw_only=True, dict=True):
 class Law(Protocol):
     """What each kind module offers. `op` is the kind's own operation value, `field` its path in the terms."""
 
-    def applicants(self, op: Any, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
-        """Everyone who must apply (IR 14)."""
+    def applicants(
+        self, op: Any, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+    ) -> tuple[Applicant, ...]:
+        """Everyone who must apply (IR 14). `institutions` tell who is one under two codes (handbook 3.1)."""
 
     def papers(self, op: Any, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
         """Every paper that must be there at acceptance (IR 16)."""
@@ -188,6 +190,7 @@ class Booking:
         certificates_by_number: Mapping[str, str],
         entropy: bytes,
         terms: Terms,
+        institutions: Mapping[str, Institution],
     ) -> None:
         self.registry = registry
         self.application_id = application_id
@@ -197,6 +200,7 @@ class Booking:
         self.booked_by = booked_by
         self.profile = profile
         self.terms = terms
+        self.institutions = institutions
         self.reason = ""  # of the step that is being booked (DJYY)
         self.states = dict(states)
         self.counters = dict(counters)

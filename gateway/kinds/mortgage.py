@@ -9,7 +9,7 @@ before the first registration of the building (RD 75, 76; SIG 51).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from gateway.cases.terms import MortgageFirst, operation_name, transfer_in
@@ -20,6 +20,7 @@ from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperRule
 from gateway.kinds.named import keys, once
 from gateway.kinds.papers import forms_of
+from gateway.register.authority import Institution
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     CertificateRef,
@@ -36,7 +37,9 @@ from gateway.register.rank import adverse_to, place_agreed, rank_from
 from gateway.register.reasons import finding
 
 
-def applicants(op: MortgageFirst, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: MortgageFirst, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """Mortgagors and mortgagees together (IR 14; RD 66)."""
     both = [("抵押人", "mortgagor", p) for p in op.mortgagors]
     both += [("抵押权人", "mortgagee", p) for p in op.mortgagees]

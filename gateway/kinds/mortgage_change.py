@@ -9,7 +9,7 @@ security unless it agrees (CC 391). In a sale the buyer steps in as mortgagor (N
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -44,7 +44,7 @@ from gateway.kinds.named import (
 )
 from gateway.kinds.papers import forms_of
 from gateway.kinds.stated import has_declared
-from gateway.register.authority import Stance
+from gateway.register.authority import Institution, Stance
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     Mortgage,
@@ -66,7 +66,9 @@ _OWN_NAME: Final = frozenset({ChangeItem.NAME_OR_IDENTITY})
 _SIDES: Final = frozenset({ChangeItem.MORTGAGOR, ChangeItem.DEBTOR})
 
 
-def applicants(op: MortgageChange, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: MortgageChange, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """Mortgagors, those who step in among them, and mortgagees; for one's own name whoever it is about."""
     content = op.content
     if is_own_name(op):

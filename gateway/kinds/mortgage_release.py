@@ -7,7 +7,7 @@ is harmed by it, so it does not wait behind another right's case (handbook 3.2) 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -32,13 +32,16 @@ from gateway.kinds.named import (
     units_agree,
 )
 from gateway.kinds.papers import forms_of
+from gateway.register.authority import Institution
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, Party, UnitState
 from gateway.register.reasons import finding
 
 
-def applicants(op: MortgageRelease, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: MortgageRelease, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """The mortgagee alone; by agreement both sides; with a judgment whoever it entitles (RD 70; OS 14.4)."""
     if op.ground is ReleaseGround.JUDGMENT:
         return tuple(_applies("申请人", "applicant", p) for p in op.applicants or op.mortgagees)

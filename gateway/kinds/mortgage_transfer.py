@@ -7,7 +7,7 @@ unfixed maximum-amount claim takes the mortgage along only where that was agreed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -23,13 +23,14 @@ from gateway.kinds.named import (
     bookable,
     identity_of,
     is_proof_of,
-    keys,
     mortgage_named,
     no_such_right,
     once,
+    present_keys,
     sort_fits,
     units_agree,
 )
+from gateway.register.authority import Institution
 from gateway.register.blocks import UnitStateCode
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
@@ -40,7 +41,9 @@ from gateway.register.reasons import finding
 TRANSFERRED: Final = "转移登记"
 
 
-def applicants(op: MortgageTransfer, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: MortgageTransfer, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """Assignor and assignee together; after a merger or by a judgment the assignee alone (OS 14.3; IR 14)."""
     sides = [("抵押权受让人", "assignee", p) for p in op.assignees]
     if op.ground is TransferGround.CLAIM_ASSIGNMENT:
@@ -107,10 +110,8 @@ def conditions(op: MortgageTransfer, states: Sequence[UnitState], case: Case, fi
         return [no_such_right(op.proof, states, field + ".proof", "抵押权", "mortgage", "RD 69; OS 4.8")]
     found = units_agree(op.units, old.units, field, "RD 69")
     found += sort_fits(construction=op.construction, mortgage=old, field=field)
-    found += (
-        _assignors_hold(op, old, field) + _assignees_differ(op, old, field) + _amount_fits(op, old, field)
-    )
-    found += _debtor_was_told(op, case, field)
+    found += _assignors_hold(op, old, case, field) + _assignees_differ(op, case, field)
+    found += _amount_fits(op, old, field) + _debtor_was_told(op, case, field)
     follows = not _is_part_of_unfixed(op, old) or (
         op.follows_part and bool(case.papers_of("MAX_AMOUNT_PARTIAL"))
     )
@@ -150,7 +151,7 @@ def book(op: MortgageTransfer, booking: Booking) -> None:
         case_number=booking.case_number,
         booked_at=booking.now,
         booked_by=booking.booked_by,
-        mortgagees=_mortgagees_after(op, old),
+        mortgagees=_mortgagees_after(op, old, booking.institutions),
     )
     if _is_changed_later(op, booking):
         booking.end(old, reason=TRANSFERRED, by=new.right_id)
@@ -178,11 +179,16 @@ def moves_whole(op: MortgageTransfer, mortgage: Mortgage) -> bool:
     return mortgage.kind is MortgageKind.ORDINARY and op.assigned_fen == mortgage.claim_amount_fen
 
 
-def _mortgagees_after(op: MortgageTransfer, old: Mortgage) -> tuple[Party, ...]:
-    """Assignees take the assignors' place; where only a part moves they stand beside them (CC 421, 547)."""
-    stay = old.mortgagees
-    if moves_whole(op, old):
-        stay = tuple(p for p in old.mortgagees if p.key not in keys(op.assignors))
+def _mortgagees_after(
+    op: MortgageTransfer, old: Mortgage, institutions: Mapping[str, Institution]
+) -> tuple[Party, ...]:
+    """Assignees take the assignors' place; where only a part moves they stand beside them (CC 421, 547).
+
+    Nobody stands there twice, under a present and a former code (handbook 3.1).
+    """
+    named = op.assignors + op.assignees if moves_whole(op, old) else op.assignees
+    replaced = present_keys(named, institutions)
+    stay = tuple(p for p in old.mortgagees if not present_keys((p,), institutions) & replaced)
     return once((*stay, *op.assignees))
 
 
@@ -190,8 +196,9 @@ def _is_part_of_unfixed(op: MortgageTransfer, mortgage: Mortgage) -> bool:
     return mortgage.kind is MortgageKind.MAXIMUM_AMOUNT and not moves_whole(op, mortgage)
 
 
-def _assignors_hold(op: MortgageTransfer, old: Mortgage, field: str) -> list[Finding]:
+def _assignors_hold(op: MortgageTransfer, old: Mortgage, case: Case, field: str) -> list[Finding]:
     """Nobody assigns but a mortgagee of record (RD 69)."""
+    recorded = present_keys(old.mortgagees, case.institutions)
     return [
         finding(
             "N-NOT_APPLICANT",
@@ -203,13 +210,14 @@ def _assignors_hold(op: MortgageTransfer, old: Mortgage, field: str) -> list[Fin
             en=f"{party.name} is not a mortgagee of record",
         )
         for party in op.assignors
-        if party.key not in keys(old.mortgagees)
+        if not present_keys((party,), case.institutions) <= recorded
     ]
 
 
-def _assignees_differ(op: MortgageTransfer, old: Mortgage, field: str) -> list[Finding]:
+def _assignees_differ(op: MortgageTransfer, case: Case, field: str) -> list[Finding]:
     """A transfer to those who hold it already moves nothing."""
-    if not keys(op.assignees) <= keys(op.assignors):
+    institutions = case.institutions
+    if not present_keys(op.assignees, institutions) <= present_keys(op.assignors, institutions):
         return []
     return [
         finding(

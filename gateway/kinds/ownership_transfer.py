@@ -8,7 +8,7 @@ sale of a share asks besides stands in share_sale.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.cases.terms import OwnershipTransfer
 from gateway.certificates.content import CertificateKind, title_certificate
@@ -18,7 +18,8 @@ from gateway.kinds.clean import unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, NotBookable, PaperRule
 from gateway.kinds.papers import forms_of
-from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree, two_sides
+from gateway.kinds.selling import joining_mortgagees, owners_sell, titles_agree, two_sides
+from gateway.register.authority import Institution
 from gateway.register.blocks import UnitStateCode
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Ownership, Party, UnitState
@@ -32,11 +33,15 @@ _BY_SHARES = UnitStateCode.CO_OWNED_BY_SHARES
 TRANSFERRED = "转移登记"
 
 
-def applicants(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: OwnershipTransfer, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """Seller and buyer together (IR 14); the old mortgagee too where the terms name it (SIG 43; N54)."""
     sides = [("转让人", "seller", "IR 14; RD 10", p) for p in op.sellers]
     sides += [("受让人", "buyer", "IR 14", p) for p in op.buying]
-    sides += [("原抵押权人", "old mortgagee", "CC 406; SIG 43; N54", p) for p in joining(op, states)]
+    sides += [
+        ("原抵押权人", "old mortgagee", "CC 406; SIG 43; N54", p) for p in joining(op, states, institutions)
+    ]
     return tuple(Applicant(party=p, role_zh=zh, role_en=en, article=article) for zh, en, article, p in sides)
 
 
@@ -69,7 +74,7 @@ def conditions(op: OwnershipTransfer, states: Sequence[UnitState], case: Case, f
             field,
             obligors=op.sellers,
             transferees=op.buying,
-            joining=op.buying + joining(op, states),
+            joining=op.buying + joining(op, states, case.institutions),
             consenters=op.consenters,
             own_share=op.share_sold is not None,
             papers=frozenset({_BY_SHARES}) if share_sale.is_told(op, state, case) else frozenset(),
@@ -137,10 +142,11 @@ def book(op: OwnershipTransfer, booking: Booking) -> None:
             booking.issue(title_certificate(new, state.unit, of, **booking.imprint(draft)))
 
 
-def joining(op: OwnershipTransfer, states: Sequence[UnitState]) -> tuple[Party, ...]:
+def joining(
+    op: OwnershipTransfer, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Party, ...]:
     """Mortgagees of record whom the terms name among the applicants of this step."""
-    named = {p.key for p in op.applicants} - {p.key for p in (*op.sellers, *op.buying)}
-    return tuple(p for p in mortgagees_of_record(states) if p.key in named)
+    return joining_mortgagees(op.applicants, op.sellers + op.buying, states, institutions)
 
 
 def _hold_separately(op: OwnershipTransfer, old: Ownership, booking: Booking) -> bool:

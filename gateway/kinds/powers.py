@@ -27,6 +27,7 @@ from gateway.cases.terms import (
     operation_name,
     transfer_in,
 )
+from gateway.kinds.acting import speaks_for
 from gateway.kinds.law import Case
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
@@ -56,8 +57,20 @@ def powers_of(principal: Party, case: Case) -> tuple[tuple[int, PowerOfAttorney]
 
 
 def is_signed_by(paper: Paper, party: Party, case: Case) -> bool:
-    """Whether a paper that is for this person is signed by them."""
-    return paper.is_signed_by(party.id_number) and case.is_about(paper, party)
+    """Whether a paper that is for this person is signed by them.
+
+    An institution's seal follows the rule of its envelope: whoever speaks for it seals for it (acting.py).
+    """
+    if not case.is_about(paper, party):
+        return False
+    if not party.is_institution:
+        return paper.is_signed_by(party.id_number)
+    terms, institutions = case.manifest.terms, case.institutions
+    return any(
+        speaks_for(signature.number, party, terms, institutions)
+        for signature in paper.signatures
+        if not signature.revoked
+    )
 
 
 def is_signed_for(paper: Paper, party: Party, case: Case) -> bool:
@@ -183,7 +196,7 @@ def _standing_faults(power: PowerOfAttorney, case: Case) -> list[Fault]:
     ]
     if not papers:
         found.append(("缺少授权委托书", "the power itself (AUTHORISATION) is missing"))
-    elif power.form not in _WITNESSED and not any(p.is_signed_by(principal.id_number) for p in papers):
+    elif power.form not in _WITNESSED and not any(is_signed_by(p, principal, case) for p in papers):
         found.append(("授权委托书没有委托人的有效签名", "it is not signed by the principal"))
     return found
 

@@ -10,7 +10,7 @@ the developer does not apply the buyer may alone (RD 86); a pre-sale mortgage re
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from msgspec.structs import replace
@@ -24,7 +24,8 @@ from gateway.kinds.law import Applicant, Booking, Case, DraftCertificate, PaperR
 from gateway.kinds.named import keys, once, pre_notice_named
 from gateway.kinds.papers import forms_of
 from gateway.kinds.powers import is_signed_by
-from gateway.kinds.selling import mortgagees_of_record, owners_sell, titles_agree, two_sides
+from gateway.kinds.selling import joining_mortgagees, owners_sell, titles_agree, two_sides
+from gateway.register.authority import Institution
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
     CertificateRef,
@@ -44,7 +45,9 @@ OPERATION = "PRE_NOTICE_CREATE"
 _PRE_SALE = frozenset({PreNoticeKind.PRESALE_SALE, PreNoticeKind.PRESALE_MORTGAGE})
 
 
-def applicants(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: PreNoticeCreate, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """Both sides together (IR 14; RD 87, 88); the old mortgagee too where the terms name it (HH; N54)."""
     sale = op.kind in SALE_KINDS
     sides = [
@@ -54,7 +57,7 @@ def applicants(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[Applic
     sides += [
         ("受让人" if sale else "预告登记抵押权人", "buyer" if sale else "mortgagee", p) for p in op.holders
     ]
-    sides += [("原抵押权人", "old mortgagee", p) for p in _joining(op, states)]
+    sides += [("原抵押权人", "old mortgagee", p) for p in _joining(op, states, institutions)]
     return tuple(
         Applicant(party=p, role_zh=zh, role_en=en, article="IR 14; RD 87, 88") for zh, en, p in sides
     )
@@ -121,7 +124,7 @@ def conditions(op: PreNoticeCreate, states: Sequence[UnitState], case: Case, fie
             field,
             obligors=op.obligors,
             transferees=op.holders if op.sale is not None else (),
-            joining=op.holders + (sale.obligors if sale else ()) + _joining(op, states),
+            joining=op.holders + (sale.obligors if sale else ()) + _joining(op, states, case.institutions),
             consenters=op.consenters,
             pre_notice_kind=op.kind,
         )
@@ -323,10 +326,11 @@ def _rests_on_the_sale(op: PreNoticeCreate, states: Sequence[UnitState], field: 
 # -- what it says --------------------------------------------------------------------------------------------------
 
 
-def _joining(op: PreNoticeCreate, states: Sequence[UnitState]) -> tuple[Party, ...]:
+def _joining(
+    op: PreNoticeCreate, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Party, ...]:
     """Mortgagees of record whom the terms name among the applicants of this step."""
-    named = {p.key for p in op.applicants} - keys(op.obligors + op.holders)
-    return tuple(p for p in mortgagees_of_record(states) if p.key in named)
+    return joining_mortgagees(op.applicants, op.obligors + op.holders, states, institutions)
 
 
 def _contract_of(op: PreNoticeCreate, terms: Terms) -> SaleContract | None:

@@ -12,7 +12,7 @@ a buyer to whom the holder consented), whether the owner owes the registration i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -24,7 +24,7 @@ from gateway.kinds.clean import refer, unclean
 from gateway.kinds.holding import Asked
 from gateway.kinds.law import Applicant, Booking, Case, PaperRule
 from gateway.kinds.named import bookable, is_proof_of, keys, no_such_right, pre_notice_named, units_agree
-from gateway.register.authority import Profile
+from gateway.register.authority import Institution, Profile
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import (
@@ -65,11 +65,13 @@ _TURNS_INTO: Final = {
 }
 
 
-def applicants(op: PreNoticeConvert, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: PreNoticeConvert, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """The parties of the final registration (RD 85)."""
     if op.transfer is not None:
-        return ownership_transfer.applicants(_transfer(op), states)
-    return mortgage.applicants(_mortgage(op), states)
+        return ownership_transfer.applicants(_transfer(op), states, institutions)
+    return mortgage.applicants(_mortgage(op), states, institutions)
 
 
 def papers(op: PreNoticeConvert, states: Sequence[UnitState]) -> tuple[PaperRule, ...]:
@@ -246,7 +248,7 @@ def _final(
                 rights=(notice.identity,),
                 obligors=step.sellers,
                 transferees=step.buying,
-                joining=step.buying + ownership_transfer.joining(step, (state,)),
+                joining=step.buying + ownership_transfer.joining(step, (state,), case.institutions),
                 consenters=op.consenters,
                 pre_notice_kind=notice.kind,
             ),

@@ -7,7 +7,7 @@ A sale pre-notice does not go before the mortgage pre-notice that rests on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.cases.terms import PreNoticeRelease, ReleaseGround
@@ -27,6 +27,7 @@ from gateway.kinds.named import (
     units_agree,
 )
 from gateway.kinds.papers import forms_of
+from gateway.register.authority import Institution
 from gateway.register.findings import Finding
 from gateway.register.model import PreNotice, UnitState
 from gateway.register.states import SALE_KINDS
@@ -37,7 +38,9 @@ OPERATION: Final = "PRE_NOTICE_RELEASE"
 _OWN_WORD: Final = frozenset({ReleaseGround.CLAIM_SETTLED, ReleaseGround.WAIVED})
 
 
-def applicants(op: PreNoticeRelease, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: PreNoticeRelease, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """The holder alone; by agreement both sides; with a judgment whoever it entitles (RD 89)."""
     if op.ground is ReleaseGround.JUDGMENT:
         sides = [("申请人", "applicant", p) for p in op.applicants or op.holders]

@@ -7,7 +7,7 @@ certificate, because no row is edited (IR 10).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from gateway.kinds.named import (
     units_agree,
 )
 from gateway.kinds.papers import forms_of
+from gateway.register.authority import Institution
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Mortgage, UnitState
 from gateway.register.reasons import finding
@@ -36,7 +37,9 @@ from gateway.register.reasons import finding
 REISSUED: Final = "换证、补证"
 
 
-def applicants(op: Reissue, states: Sequence[UnitState]) -> tuple[Applicant, ...]:
+def applicants(
+    op: Reissue, states: Sequence[UnitState], institutions: Mapping[str, Institution]
+) -> tuple[Applicant, ...]:
     """The holder of the right (RD 22)."""
     right = right_named(op.proof, states)
     holders = holders_of(right) if right is not None else op.applicants

@@ -6,9 +6,10 @@ cited is the title of record (OS 9.3; RD 87).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from gateway.kinds.named import keys
+from gateway.kinds.named import keys, once, present_keys
+from gateway.register.authority import Institution
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import same_certificate_number
 from gateway.register.model import CertificateRef, Party, UnitState
@@ -103,7 +104,18 @@ def titles_agree(
     ]
 
 
-def mortgagees_of_record(states: Sequence[UnitState]) -> tuple[Party, ...]:
-    """Every mortgagee with a live mortgage on one of the units, once."""
-    parties = [p for state in states for mortgage in state.mortgages for p in mortgage.mortgagees]
-    return tuple({p.key: p for p in parties}.values())
+def joining_mortgagees(
+    applicants: Sequence[Party],
+    sides: Sequence[Party],
+    states: Sequence[UnitState],
+    institutions: Mapping[str, Institution],
+) -> tuple[Party, ...]:
+    """Mortgagees of record whom the terms name among the applicants besides the two sides (CC 406; SIG 43; N54).
+
+    Each as the register has it; an institution under another of its codes (handbook 3.1) as the terms have it.
+    """
+    recorded = {p.key: p for state in states for mortgage in state.mortgages for p in mortgage.mortgagees}
+    others = present_keys(tuple(recorded.values()), institutions) - present_keys(sides, institutions)
+    return tuple(
+        recorded.get(p.key, p) for p in once(applicants) if present_keys((p,), institutions) <= others
+    )

@@ -167,7 +167,9 @@ def _steps(
         told += [replace(f, field=name) for f in law.conditions(operation, here, case, name)]
         steps.append(
             SuggestedStep(
-                operation=name, applicants=law.applicants(operation, here), papers=law.papers(operation, here)
+                operation=name,
+                applicants=law.applicants(operation, here, case.institutions),
+                papers=law.papers(operation, here),
             )
         )
         _take(operation, booking)
@@ -205,6 +207,7 @@ def _on_paper(manifest: Manifest, case: Case, states: Mapping[str, UnitState]) -
         certificates_by_number={},
         entropy=b"",
         terms=manifest.terms,
+        institutions=case.institutions,
     )
 
 

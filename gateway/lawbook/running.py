@@ -117,7 +117,7 @@ def run_phase(
         steps.append(
             StepRun(
                 op=op,
-                applicants=law.applicants(op, here),
+                applicants=law.applicants(op, here, case.institutions),
                 papers=rules,
                 referred=tuple(f for f in at_law if f.severity is Severity.REFERS),
             )
@@ -206,6 +206,7 @@ def _booking(
         certificates_by_number={number: called.get(number, number) for number in numbers},
         entropy=b"",
         terms=terms,
+        institutions={},
     )
 
 

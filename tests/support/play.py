@@ -97,9 +97,11 @@ class Play:
         moment = replace(moment, index=moment.index + 1, now=decided or at)
         return d.approved(here, what, row, moment)
 
-    def answered(self, manifest: Manifest, *, bound: Sequence[Party] = ()) -> Decision:
+    def answered(
+        self, manifest: Manifest, *, bound: Sequence[Party] = (), papers: dict[str, Paper] | None = None
+    ) -> Decision:
         """What the machine answers to a submission with every paper, before any registrar."""
-        what, here, moment = self._what(manifest, (), bound, {}, c.NOW)
+        what, here, moment = self._what(manifest, (), bound, papers or {}, c.NOW)
         return c.decide(here, what, moment)
 
     def _what(

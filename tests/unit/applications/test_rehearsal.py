@@ -117,5 +117,5 @@ def test_law_names_applicants_and_papers_of_a_unit_of_which_nothing_is_known(ope
     law = law_of(operation)
     assert law is not None
     blank = [blank_unit(code) for code in operation.units]
-    assert law.applicants(operation, blank)
+    assert law.applicants(operation, blank, {})
     assert law.papers(operation, blank)

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from gateway.cases.model import Paper, Result
+from gateway.applications.submit import Submission
+from gateway.cases.model import Paper, Result, State, World
 from gateway.cases.stated import Declaration, DeclarationKind, StatedParty
 from gateway.cases.terms import IdentityCheck, PowerForm, PowerOfAttorney
 from gateway.register.findings import Severity
@@ -394,6 +395,45 @@ def test_branch_of_record_applies_for_its_head_office() -> None:
     assert BRANCH.id_number in d.row_of(decision).institutions
     without = c.decide(known, d.submission(steps, applicant=BRANCH, parties=stated(S, Y, A, B)))
     assert [a.name for a in without.outcome.awaiting] == [B.name]
+
+
+def sealed_by_branch(*, head_office: str, revoked: bool = False) -> tuple[World, Submission]:
+    """B applies itself; its branch acts for it and has sealed every contract with its own code."""
+    branch = replace(c.institution(BRANCH), head_office=head_office, permitted_modes=("ET_COMBINED",))
+    here = d.world()
+    known = replace(here, institutions={**here.institutions, BRANCH.id_number: branch})
+    filed = {
+        code: replace(
+            paper,
+            signatures=tuple(
+                replace(s, number=BRANCH.id_number, revoked=revoked) if s.number == B.id_number else s
+                for s in paper.signatures
+            ),
+        )
+        for code, paper in d.papers().items()
+    }
+    filed["PAYOFF_UNDERTAKING"] = c.paper("PAYOFF_UNDERTAKING", A, BRANCH)
+    parties = stated(S, Y, A, B, p3=BRANCH.id_number)
+    return known, d.submission(filed=filed, parties=parties)
+
+
+def test_branch_of_record_seals_for_its_head_office() -> None:
+    """Handbook 1.3: whose envelope is B's word, its seal is too; and the undertaking that it sealed opens the gate."""
+    here, what = sealed_by_branch(head_office=B.id_number)
+    decision = c.decide(here, what)
+    assert decision.outcome.result is ACCEPTED, decision.outcome.findings
+    done = d.approved(here, what, d.row_of(decision))
+    assert done.outcome.state is State.BOOKED, done.outcome.findings
+
+
+@pytest.mark.parametrize(("head_office", "revoked"), [(A.id_number, False), ("", False), (B.id_number, True)])
+def test_seal_of_somebody_else_binds_no_bank(head_office: str, revoked: bool) -> None:
+    """Another bank's branch, no branch at all, or a certificate that was revoked."""
+    decision = c.decide(*sealed_by_branch(head_office=head_office, revoked=revoked))
+    assert {f.file for f in decision.outcome.findings if f.code == "C-SIGNATURE"} >= {
+        "PRINCIPAL_CONTRACT",
+        "MORTGAGE_CONTRACT",
+    }
 
 
 # -- a consent by an agent -----------------------------------------------------------------------------------------

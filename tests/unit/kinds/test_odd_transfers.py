@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.cases.decision import Decision
-from gateway.cases.model import OpenCase
+from gateway.cases.model import Kind, OpenCase, Paper, Result
 from gateway.cases.terms import (
     Account,
     ChangeItem,
@@ -50,11 +50,12 @@ from gateway.register.model import (
 )
 from tests.support import cases as c
 from tests.support import deals as d
-from tests.support.play import Play
+from tests.support.play import Play, complete
 from tests.unit.kinds.test_modes import DEAL, change_old, played, release_old, world
 
 S, Y, A, B, FUND = d.SELLER, d.BUYER, d.A, d.B, d.FUND
 T = Party(name="赵六", id_kind=IdKind.RESIDENT_ID, id_number="999999197501010013")
+FORMER_A = replace(A, id_number="91320281MA1DEV001D", name="示例银行江阴支行（原）")
 PARKING = c.UNIT[:-1] + "2"
 UTC = dt.UTC
 BEFORE_THE_CODE = dt.datetime(2020, 12, 31, 15, 59, 59, tzinfo=UTC)  # a second before 2021 in China
@@ -192,12 +193,13 @@ def changed_for_both() -> Decision:
     return ask(play, d.transfer(), step, mode="ET_CHANGE", applicant=A)
 
 
-def renamed() -> Play:
+def renamed(mortgagees: tuple[Party, ...] = (FORMER_A,), **changes: Any) -> Play:
     """The register still has A under the code that it had before."""
-    old = replace(A, id_number="91320281MA1DEV001D", name="示例银行江阴支行（原）")
-    play = played(c.mortgage_row(mortgagees=(old,)))
+    play = played(c.mortgage_row(mortgagees=mortgagees, **changes))
     known = dict(play.world.institutions)
-    known[A.id_number] = replace(known[A.id_number], uscc_aliases=(old.id_number,), names=(A.name, old.name))
+    known[A.id_number] = replace(
+        known[A.id_number], uscc_aliases=(FORMER_A.id_number,), names=(A.name, FORMER_A.name)
+    )
     play.world = replace(play.world, institutions=known)
     return play
 
@@ -708,3 +710,92 @@ def test_odd_sale_comes_to_what_the_articles_say(name: str) -> None:
     assert {f.code for f in found if f.severity is Severity.WAITS} == waits
     awaited = {f.article for f in found if f.severity is Severity.AWAITS}
     assert awaited == ({"CC 23; RD 11"} if "ward" in name else set())  # its guardian, who has not signed
+
+
+# -- one institution under two codes (handbook 3.1) ----------------------------------------------------------------
+
+
+def sealed_by(papers: dict[str, Paper], party: Party, number: str) -> dict[str, Paper]:
+    """The same papers with another number in this party's seal."""
+    return {
+        code: replace(
+            paper,
+            signatures=tuple(
+                replace(s, number=number) if s.number == party.id_number else s for s in paper.signatures
+            ),
+        )
+        for code, paper in papers.items()
+    }
+
+
+@pytest.mark.parametrize("assignor", [A, FORMER_A], ids=["present code", "former code"])
+@pytest.mark.parametrize("seal", [A, FORMER_A], ids=["present seal", "former seal"])
+def test_renamed_bank_assigns_its_mortgage(assignor: Party, seal: Party) -> None:
+    """RD 69: the alias table makes one mortgagee of both codes, in the terms, on the papers and in the register."""
+    play = renamed()
+    moved = replace(MOVE, assignors=(assignor,), applicants=(assignor, B))
+    steps = (d.transfer(), moved, change_old(played(), B))
+    deal = {**DEAL, "payoff_statements": (d.statement(mortgagee=assignor),)}
+    manifest = play.manifest(*steps, mode="ET_CHANGE", **deal)
+    papers = sealed_by(complete(play.world, manifest, bound=(assignor,)), assignor, seal.id_number)
+    play.book(manifest, papers=papers)
+    assert play.mortgages() == [(B.name, 1, 1)]
+
+
+def test_renamed_bank_moves_nothing_to_itself() -> None:
+    """RD 69: an assignment from the one code to the other of the same bank has no assignee."""
+    play = renamed()
+    moved = replace(MOVE, assignors=(FORMER_A,), assignees=(A,), applicants=(FORMER_A, A))
+    steps = (d.transfer(), moved, change_old(played(), A))
+    found = ask(play, *steps, mode="ET_CHANGE", bound=(A, FORMER_A)).outcome.findings
+    assert [f for f in found if f.field.endswith(".assignees") and f.code == "C-MISMATCH"]
+
+
+@pytest.mark.parametrize("named", [A, FORMER_A], ids=["present code", "former code"])
+def test_renamed_bank_joins_the_sale_that_its_restriction_is_about(named: Party) -> None:
+    """SIG 43; CC 406: the mortgagee of record applies too, under whichever code the terms name it; first awaited."""
+    play = renamed(transfer_restriction=RESTRICTED)
+    steps = (d.transfer(applicants=(S, Y, named)), d.new_mortgage())
+    awaiting = ask(play, *steps, mode="ET_SEGMENTED").outcome
+    assert not [f for f in awaiting.findings if f.severity is Severity.BLOCKS]
+    assert named.name in [a.name for a in awaiting.awaiting]
+    joined = ask(play, *steps, mode="ET_SEGMENTED", bound=(A,)).outcome
+    assert joined.result is Result.ACCEPTED
+
+
+def test_bank_that_is_not_named_has_not_joined() -> None:
+    """The alias table takes nobody's act for granted whom the terms do not name."""
+    found = segmented(renamed(transfer_restriction=RESTRICTED)).outcome.findings
+    assert JOINS in {(f.code, f.rule) for f in found if f.severity is Severity.BLOCKS}
+
+
+def test_renamed_bank_that_takes_another_part_stands_in_the_mortgage_once() -> None:
+    """CC 547: the fund centre assigns a part to A, who is beside it already, under its former code."""
+    play = renamed(mortgagees=(FORMER_A, FUND))
+    moved = replace(MOVE, assignors=(FUND,), assignees=(A,), applicants=(FUND, A), assigned_fen=1_000_000)
+    changed = change_old(played(), A, mortgagees=(FUND, A))
+    steps = (d.transfer(), moved, replace(changed, applicants=(S, Y, FUND, A)))
+    play.book(play.manifest(*steps, mode="ET_CHANGE", applicant=A, **DEAL), bound=(A, FUND))
+    assert play.mortgages() == [(f"{FUND.name}、{A.name}", 1, 1)]
+
+
+@pytest.mark.parametrize("named", [A, FORMER_A], ids=["present code", "former code"])
+def test_renamed_bank_joins_a_sale_noted_in_advance(named: Party) -> None:
+    """HH; N54: named as an applicant of the pre-notice, the mortgagee of record is awaited as one, then heard."""
+    play = renamed(transfer_restriction=RESTRICTED)
+    step = d.sale_notice(applicants=(S, Y, named))
+    manifest = play.manifest(step, kind=Kind.PRE_NOTICE, sale_contracts=(d.contract(),))
+    awaiting = play.answered(manifest).outcome
+    assert named.name in [a.name for a in awaiting.awaiting], awaiting.findings
+    found = play.answered(manifest, bound=(A,)).outcome
+    assert found.result is Result.ACCEPTED, found.findings
+
+
+@pytest.mark.parametrize("named", [A, FORMER_A], ids=["present code", "former code"])
+def test_renamed_bank_consents_to_the_sale(named: Party) -> None:
+    """N54: a mortgage of before the Code whose bank the terms name as consenting, under either code."""
+    play = renamed(first_registered_at=BEFORE_THE_CODE, priority_date=BEFORE_THE_CODE)
+    steps = (d.transfer(consenters=(named,)), d.new_mortgage())
+    found = ask(play, *steps, mode="ET_SEGMENTED").outcome
+    assert [a.name for a in found.awaiting] == [named.name]
+    assert not [f for f in found.findings if f.severity is Severity.BLOCKS]
