@@ -168,6 +168,17 @@ CASES: Final = (
         owner=ward(CHILD),
     ),
     Odd(
+        "somebody else than the guardian of record acts for the child, and states the benefit too",
+        lambda: deal(
+            seller=ward(CHILD, AGENT),
+            hands={ward(CHILD, AGENT): AGENT},
+            change=lambda papers: papers.update(GUARDIAN=c.paper("GUARDIAN", AGENT)),
+        ),
+        REFUSED,
+        (("R-GUARDIAN", ""),),
+        owner=ward(CHILD),
+    ),
+    Odd(
         "a child buys and signs itself: its guardian is awaited",
         lambda: deal(buyer=ward(CHILD), change=with_benefit),
         AWAITS,
