@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from gateway.cases.model import Awaited, Paper
 from gateway.cases.terms import AnyOperation, PowerOfAttorney
 from gateway.kinds.acting import office_of, speaks_for
@@ -17,6 +19,7 @@ from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.powers import (
     AUTHORISATION,
+    as_ward,
     is_consented_for,
     is_signed_by,
     is_signed_by_guardian,
@@ -59,7 +62,8 @@ def applicant_findings(
     """Findings on the applicants of one operation, and those whose act is still to come."""
     findings: list[Finding] = []
     awaiting: list[Awaited] = []
-    for applicant in wanted:
+    for named in wanted:
+        applicant = replace(named, party=as_ward(named.party, case))
         party = applicant.party
         if _is_ward(party, case):
             found, awaited = _guardian_findings(applicant, case, field)

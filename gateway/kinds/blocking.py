@@ -16,6 +16,7 @@ from gateway.kinds.clean import named, refer
 from gateway.kinds.law import Case
 from gateway.kinds.named import keys, present_keys
 from gateway.kinds.stated import GUARDIAN, RISK_STATEMENT, is_in_writing, is_known
+from gateway.kinds.wards import as_wards, wards_asked
 from gateway.register.authority import Stance
 from gateway.register.bearing import Bearing, Context, PartyKey, bearing
 from gateway.register.blocks import UnitStateCode, Verdict
@@ -23,7 +24,7 @@ from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Dissent, Ownership, Party, PreNotice, PreNoticeKind, UnitState
 from gateway.register.reasons import finding
-from gateway.register.states import is_claim_seized, is_first_registered, is_under_guardianship
+from gateway.register.states import is_claim_seized, is_first_registered
 
 _WARD: Final = UnitStateCode.UNDER_AGE_OR_INCAPABLE_OWNER
 _BENEFIT: Final = DeclarationKind.WARD_BENEFIT
@@ -66,8 +67,9 @@ def register_findings(
     table takes their act, and that of a ward's guardian, for granted, and the case is not accepted before it is there
     (applicants.py, `awaited`).
     """
+    state = as_wards(state, case)
     people = _people(state, obligors)
-    wards = _wards(state, operation, rights, case)
+    wards = wards_asked(state, operation, rights, case, obligors if own_share else None)
     guardians = tuple(ward.guardian for ward in wards if ward.guardian is not None)
     people += guardians
     acting = (*obligors, *joining)
@@ -201,16 +203,6 @@ def pending_findings(state: UnitState, identity: str, case: Case, field: str) ->
             en=f"an earlier case on unit {code} names the same right",
         )
     ]
-
-
-def _wards(state: UnitState, operation: str, rights: tuple[str, ...], case: Case) -> list[Party]:
-    """Those under guardianship whose right it is about (RD 11): owners of record; the holders of the pre-notice that is
-    converted; of one that is released, its holders alone.
-    """
-    people = [p for notice in state.pre_notices if notice.identity in rights for p in notice.holders]
-    if operation != "PRE_NOTICE_RELEASE" and state.ownership is not None:
-        people += [owner.person for owner in state.ownership.owners]
-    return [p for p in people if is_under_guardianship(p, case.now)]
 
 
 def _minors(state: UnitState, case: Case, field: str) -> list[Finding]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from gateway.cases.model import Paper
 from gateway.cases.terms import (
     AnyOperation,
@@ -90,9 +92,30 @@ def is_signed_by_guardian(paper: Paper, party: Party, case: Case) -> bool:
     """
     if not is_under_guardianship(party, case.now):
         return False
-    named = (p.guardian for p in case.manifest.terms.everybody if p.key == party.key)
-    guardian = next((one for one in named if one is not None), None)
+    guardian = _guardian_named(party, case)
     return guardian is not None and paper.is_signed_by(guardian.id_number) and case.is_about(paper, party)
+
+
+def as_ward(person: Party, case: Case) -> Party:
+    """Somebody of record, as a ward where the register or the terms have them as one: the stricter of both (CC 24).
+
+    A ward of record keeps the guardian of record; where there is none, the one whom the terms name stands for the ward
+    (CC 23, 34; RD 11), and proves to be one.
+    """
+    guardian = _guardian_named(person, case)
+    if is_under_guardianship(person, case.now):
+        return person if person.guardian is not None else replace(person, guardian=guardian)
+    named = (p for p in case.manifest.terms.everybody if p.key == person.key)
+    ward = next((p for p in named if is_under_guardianship(p, case.now)), None)
+    if ward is None:
+        return person
+    return replace(person, capacity=ward.capacity, birth_date=ward.birth_date, guardian=guardian)
+
+
+def _guardian_named(party: Party, case: Case) -> Party | None:
+    """The guardian whom the terms name for this person, wherever they name the person."""
+    named = (p.guardian for p in case.manifest.terms.everybody if p.key == party.key)
+    return next((one for one in named if one is not None), None)
 
 
 def is_consented_for(paper: Paper, party: Party, case: Case) -> bool:

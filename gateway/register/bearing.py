@@ -158,10 +158,13 @@ def strictest(found: Iterable[Bearing]) -> Verdict:
 
 def _concerns(found: StateFound, operation: str, context: Context) -> bool:
     """A ward among the holders of a pre-notice matters to its end and to its conversion, to nobody else's; a ward among
-    the owners to everything but the end of a pre-notice (RD 11).
+    the owners to everything but the end of a pre-notice (RD 11), and one whose co-owner sells a share of his own to
+    nothing (CC 305).
     """
     if found.code is not UnitStateCode.UNDER_AGE_OR_INCAPABLE_OWNER:
         return True
+    if not _wards(found.right, context):
+        return False
     if isinstance(found.right, PreNotice):
         ends = operation in ("PRE_NOTICE_CONVERT", "PRE_NOTICE_RELEASE")
         return ends and found.right.identity in context.rights
@@ -369,9 +372,11 @@ def _asked(state: UnitStateCode, right: AnyRight | None, context: Context) -> tu
 
 
 def _wards(right: AnyRight | None, context: Context) -> list[Party]:
+    """Those under guardianship whose right it is about: of a share that is sold, its sellers alone."""
     persons: Iterable[Party] = ()
     if isinstance(right, Ownership):
-        persons = (owner.person for owner in right.owners)
+        owners = (owner.person for owner in right.owners)
+        persons = (p for p in owners if not context.own_share or p.key in context.obligors)
     elif isinstance(right, PreNotice):
         persons = right.holders
     return [person for person in persons if is_under_guardianship(person, context.now)]

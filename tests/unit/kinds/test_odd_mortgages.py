@@ -27,6 +27,7 @@ from gateway.cases.terms import (
 )
 from gateway.register.model import (
     AgreedPlace,
+    Capacity,
     CertificateRef,
     CertificateScheme,
     CoOwnership,
@@ -69,6 +70,7 @@ ASK_OTHERS = {("N-INCOMPLETE", "R-OTHER_MORTGAGEE")}
 
 T, U = c.SPOUSE, d.BUYER
 SMALL = Party(name="赵小", id_kind=IdKind.RESIDENT_ID, id_number="999999201503070012")  # eleven years old
+FRAIL = replace(S, capacity=Capacity.LIMITED, guardian=T)
 RENAMED = replace(A, name="示例银行江阴分行")
 LEGACY = CertificateRef(number="澄房他证城字第0012345号", scheme=CertificateScheme.LEGACY)
 BOTH = replace(M1, mortgagees=(A, B))
@@ -449,6 +451,12 @@ CASES = {
         (flat(M1),),
         correcting(("ZWLXQSSJ", "2022-01-01", "2012-01-01"), ("ZWLXJSSJ", "2042-01-01", "2013-01-01")),
         BOOKED,
+    ),
+    "an incapable owner asks for a correction, and nobody proves to be the guardian": Odd(
+        (flat(M1, owners=(FRAIL,)),),
+        correcting(("DBFW", "/", "主债权、利息"), applicants=(A, FRAIL)),
+        {("N-INCOMPLETE", "")},
+        others=(T,),
     ),
     "a correction to nothing": Odd((flat(M1),), correcting(("BDBZZQSE", "50万元", "0")), CONFLICT),
     "an ordinary claim for a maximum-amount mortgage": Odd(

@@ -123,6 +123,10 @@ def with_benefit(papers: dict[str, Paper]) -> None:
     papers["GUARDIAN"] = c.paper("GUARDIAN", GUARDIAN)
 
 
+#: An adult of record with full capacity, a ward by the terms.
+FRAIL = replace(ward(S), capacity=Capacity.LIMITED)
+
+
 class Odd(NamedTuple):
     """One case: what is filed, what must come of it, and what must be said (rule or code, and words of the English)."""
 
@@ -160,6 +164,17 @@ CASES: Final = (
     Odd(
         "somebody else than the guardian of record acts for the child whose flat is sold",
         lambda: deal(seller=ward(CHILD, AGENT), hands={ward(CHILD, AGENT): AGENT}, change=with_benefit),
+        REFUSED,
+        (("R-GUARDIAN", ""),),
+        owner=ward(CHILD),
+    ),
+    Odd(
+        "somebody else than the guardian of record acts for the child, and states the benefit too",
+        lambda: deal(
+            seller=ward(CHILD, AGENT),
+            hands={ward(CHILD, AGENT): AGENT},
+            change=lambda papers: papers.update(GUARDIAN=c.paper("GUARDIAN", AGENT)),
+        ),
         REFUSED,
         (("R-GUARDIAN", ""),),
         owner=ward(CHILD),
@@ -224,6 +239,52 @@ CASES: Final = (
         ACCEPTED,
         (("WARD_OWNER", "minor or a ward"),),
         owner=ward(CHILD),
+    ),
+    Odd(
+        "the owner has lost capacity since the booking, and the guardian says nothing of the benefit (CC 24, 35)",
+        lambda: deal(seller=FRAIL, hands={FRAIL: GUARDIAN}),
+        REFUSED,
+        (("R-GUARDIAN", ""),),
+    ),
+    Odd(
+        "the owner has lost capacity since the booking, and it is for the ward's benefit, in writing",
+        lambda: deal(seller=FRAIL, hands={FRAIL: GUARDIAN}, change=with_benefit),
+        ACCEPTED,
+        (("WARD_OWNER", "who holds the right on unit"),),
+    ),
+    Odd(
+        "the owner has lost capacity since the booking and signs: the guardian is awaited",
+        lambda: deal(seller=FRAIL, change=with_benefit),
+        AWAITS,
+        (("N-NOT_APPLICANT", f"{GUARDIAN.name}, guardian of"),),
+    ),
+    Odd(
+        "the register has the owner incapable, and the terms have not: the register's word is the stricter",
+        lambda: deal(),
+        REFUSED,
+        (("R-GUARDIAN", ""),),
+        owner=FRAIL,
+    ),
+    Odd(
+        "no guardian of the child is on record: whom the terms name stands for it, and proves to be one",
+        lambda: deal(seller=ward(CHILD), hands={ward(CHILD): GUARDIAN}, change=with_benefit),
+        ACCEPTED,
+        (("WARD_OWNER", "who holds the right on unit"),),
+        owner=CHILD,
+    ),
+    Odd(
+        "no guardian of the child is on record, and whom the terms name proves nothing",
+        lambda: deal(seller=ward(CHILD), hands={ward(CHILD): GUARDIAN}),
+        REFUSED,
+        (("R-GUARDIAN", ""),),
+        owner=CHILD,
+    ),
+    Odd(
+        "no guardian of the child is on record or in the terms",
+        lambda: deal(seller=CHILD, change=with_benefit),
+        REFUSED,
+        (("R-GUARDIAN", "name the guardian"),),
+        owner=CHILD,
     ),
     Odd(
         "the benefit is declared by the child instead of by the guardian",

@@ -18,6 +18,7 @@ from gateway.cases.model import Paper, Result, World
 from gateway.cases.terms import ChangeItem, MortgageChange
 from gateway.register.findings import Severity
 from gateway.register.model import (
+    Capacity,
     CertificateRef,
     CoOwnership,
     IdKind,
@@ -37,6 +38,9 @@ ELDEST, SECOND = d.SELLER, c.SPOUSE
 YOUNGEST = Party(name="赵六", id_kind=IdKind.RESIDENT_ID, id_number="999999197501010013")
 WIFE = Party(name="孙七", id_kind=IdKind.RESIDENT_ID, id_number="999999197603030022")
 BROTHERS = (ELDEST, SECOND, YOUNGEST)
+CHILD = Party(name="赵小", id_kind=IdKind.RESIDENT_ID, id_number="99999920150307123X", guardian=WIFE)
+WITH_A_CHILD = (ELDEST, SECOND, CHILD)
+FRAIL = replace(ELDEST, capacity=Capacity.LIMITED, guardian=WIFE)
 THIRD = Share(numerator=1, denominator=3)
 HALF = Share(numerator=1, denominator=2)
 SIXTH = Share(numerator=1, denominator=6)
@@ -206,6 +210,24 @@ CASES: dict[str, tuple[UnitState, Any, dict[str, Paper], set[tuple[str, str, str
         sale(),
         notice(ELDEST),
         {("N-BARRED", "R-SEIZED", "units")},
+    ),
+    "a brother who sells nothing is a child: its guardian has no say in it (CC 305)": (
+        flat(people=WITH_A_CHILD),
+        sale(),
+        notice(ELDEST),
+        PASSES,
+    ),
+    "the child's guardian is told by the notice as any co-owner is": (
+        flat(people=WITH_A_CHILD),
+        sale(),
+        {},
+        UNTOLD,
+    ),
+    "the brother who sells is a ward, and the guardian is not there": (
+        flat(people=(FRAIL, SECOND, YOUNGEST)),
+        sale(),
+        notice(ELDEST),
+        {("N-NOT_APPLICANT", "R-GUARDIAN", "units")},
     ),
     "a couple takes a share jointly with its owner": (
         flat(),

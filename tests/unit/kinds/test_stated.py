@@ -13,6 +13,7 @@ from gateway.cases.stated import Declaration, DeclarationKind, StatedUnit
 from gateway.cases.terms import IdentityCheck
 from gateway.register.findings import Severity
 from gateway.register.model import (
+    Capacity,
     Dissent,
     Habitation,
     IdKind,
@@ -240,6 +241,16 @@ def test_place_that_takes_no_wards_cases_bars_them() -> None:
     """Profile `minors` BLOCK: N-BARRED with R-GUARDIAN, whatever the guardian signed."""
     here = c.world(c.unit_state(owners=(WARD,)), profile=replace(c.PROFILE, minors="BLOCK"))
     assert ("N-BARRED", "R-GUARDIAN") in c.codes(c.decide(here, wards_case()))
+
+
+@pytest.mark.parametrize("recorded", [replace(WARD, guardian=None), replace(c.OWNER, guardian=None)])
+def test_place_that_takes_no_wards_cases_bars_them_whoever_says_that_it_is_one(recorded: Party) -> None:
+    """Profile `minors` BLOCK holds for the register's ward without a guardian, and for the terms' alone (CC 24)."""
+    here = c.world(c.unit_state(owners=(recorded,)), profile=replace(c.PROFILE, minors="BLOCK"))
+    incapable = replace(recorded, capacity=Capacity.LIMITED, guardian=GUARDIAN)
+    papers = c.mortgage_papers(GUARDIAN) | {"GUARDIAN": c.paper("GUARDIAN", GUARDIAN)}
+    what = c.submission(c.mortgage_first(mortgagors=(incapable,), debtors=(incapable,)), papers)
+    assert ("N-BARRED", "R-GUARDIAN") in c.codes(c.decide(here, what))
 
 
 # -- a mortgage of before 2021 that now says NONE ------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.cases.model import Result
-from gateway.cases.terms import ChangeItem, MortgageChange
+from gateway.cases.terms import ChangeItem, MortgageChange, ReleaseGround
 from gateway.register.findings import Severity
 from gateway.register.model import Capacity, CoOwnership, Owner, TransferRestriction
 from tests.support import blocked as b
@@ -102,6 +102,22 @@ def test_guardian_of_a_buyer_can_apply_for_its_conversion() -> None:
     filed = replace(scene("PRE_NOTICE_CONVERT", "SALE"), steps=(step,), rights=(sale,))
     assert bars(filed) == {"R-GUARDIAN"}
     assert bars(s.cured(filed, "R-GUARDIAN")) == set()
+
+
+def test_owner_who_is_a_ward_and_not_asked_by_the_table_has_its_guardian_proved() -> None:
+    """RD 89: both sides end the pre-notice by agreement. The owner gives nothing up, and still acts by its guardian."""
+    owner = replace(S, capacity=Capacity.LIMITED, guardian=s.GUARDIAN)
+    step = replace(b.waived(), ground=ReleaseGround.AGREEMENT, applicants=(Y, owner))
+    bound = (*scene("PRE_NOTICE_RELEASE").bound, s.GUARDIAN)
+    filed = replace(
+        scene("PRE_NOTICE_RELEASE"),
+        steps=(step,),
+        rights=(b.SALE,),
+        owners=(Owner(person=owner),),
+        bound=bound,
+    )
+    assert "N-INCOMPLETE" in bars(filed)
+    assert bars(s.consented(filed, "GUARDIAN", s.GUARDIAN)) == set()
 
 
 def test_ward_beside_a_release_is_not_asked() -> None:
