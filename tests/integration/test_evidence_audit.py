@@ -148,7 +148,8 @@ def test_forged_evidence_is_named(insider: Insider, payload_type: str, how: str)
     _, message, judged = insider.act(payload_type)
     with insider.engine.begin() as connection:
         now = insider.ledger.head(connection, "jiangyin").head_time
-    index = insider.enter(message, forge(msgspec.structs.replace(judged, received_at=now)))
+    in_force = insider.act(MANIFEST_TYPE)[2].trust
+    index = insider.enter(message, forge(msgspec.structs.replace(judged, received_at=now, trust=in_force)))
     report = insider.audited()
     assert [(d.row, d.reason) for d in report.divergences] == [(f"{index} evidence/verdicts", reason)]
 
