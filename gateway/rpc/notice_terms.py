@@ -21,7 +21,7 @@ from gateway.register.authority import Registrar
 from gateway.register.identifiers import normalise_unit_code
 from gateway.rpc.authority import TEXT_CHARACTERS_MAX, instant_of
 from gateway.rpc.errors import Refusal
-from gateway.rpc.submission import envelope_of, verify
+from gateway.rpc.submission import check_registrar, envelope_of, verify
 from gateway.rpc.violations import Violations
 from gateway.storage.working import Working
 from signing.envelope import EnvelopeSignature, pae
@@ -48,13 +48,7 @@ def term_command(
     """The command of a signed act. Raises SigningError, Refusal or MalformedRequest."""
     envelope = envelope_of(request.envelope)
     verified = verify(envelope, TERM_TYPE, Purpose.REGISTRAR, trust, received_at)
-    if not any(registrar.signs_with(signer.key_id, received_at) for signer in verified.signers):
-        raise Refusal(
-            "KEY_NOT_REGISTERED",
-            "签名密钥不是本登记员登记的密钥，或者不在其启用期内",
-            "the signing key is not registered for this registrar, or not for this time",
-            {"keyId": verified.signers[0].key_id},
-        )
+    check_registrar(registrar, verified, received_at)
     act, unit_code, right_id = _read(request, registry, verified)
     evidence = _encode(TermEvidence(received_at, trust.digest(), envelope.signatures))
 

@@ -39,7 +39,7 @@ from gateway.rpc.notice_terms import term_command
 from gateway.rpc.paging import page_size
 from gateway.rpc.replay import Replayed, replay_case
 from gateway.rpc.review_acts import parse_review_act, review_act
-from gateway.rpc.submission import envelope_of, verify
+from gateway.rpc.submission import check_registrar, envelope_of, verify
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.rebuild import NotFolded
@@ -209,7 +209,7 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
         received_at = self._clock()
         envelope = envelope_of(request.envelope)
         verified = verify(envelope, REVIEW_TYPE, Purpose.REGISTRAR, trust, received_at)
-        _check_registrar(registrar, verified, received_at)
+        check_registrar(registrar, verified, received_at)
         act = _read_act(request, verb, verified)
         manifest = decode_manifest(payload, row.kind)
         found: list[tuple[Paper, ...]] = []
@@ -256,17 +256,6 @@ def _evidence(
     envelope: Envelope, trust: TrustStore, received_at: dt.datetime, papers: tuple[Paper, ...]
 ) -> bytes:
     return _encode(ReviewEvidence(received_at, trust.digest(), envelope.signatures, papers))
-
-
-def _check_registrar(registrar: Registrar, verified: VerifiedEnvelope, at: dt.datetime) -> None:
-    """The act is signed by the registrar of the connection, with a personal key registered for `at`."""
-    if not any(registrar.signs_with(signer.key_id, at) for signer in verified.signers):
-        raise Refusal(
-            "KEY_NOT_REGISTERED",
-            "签名密钥不是本登记员登记的密钥，或者不在其启用期内",
-            "the signing key is not registered for this registrar, or not for this time",
-            {"keyId": verified.signers[0].key_id},
-        )
 
 
 def _read_act(request: Any, verb: Verb, verified: VerifiedEnvelope) -> Act:

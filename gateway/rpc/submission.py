@@ -20,7 +20,7 @@ from gateway.cases.terms import MortgageRelease
 from gateway.commands import Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import envelope_pb2
-from gateway.register.authority import Institution, KeyRole, Profile
+from gateway.register.authority import Institution, KeyRole, Profile, Registrar
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.errors import Refusal
 from gateway.rpc.names import malformed
@@ -196,6 +196,17 @@ def verify(
         raise
     metrics.signature("envelope", "ok")
     return verified
+
+
+def check_registrar(registrar: Registrar, verified: VerifiedEnvelope, at: dt.datetime) -> None:
+    """The act is signed by the registrar of the connection, with a personal key registered for `at`."""
+    if not any(registrar.signs_with(signer.key_id, at) for signer in verified.signers):
+        raise Refusal(
+            "KEY_NOT_REGISTERED",
+            "签名密钥不是本登记员登记的密钥，或者不在其启用期内",
+            "the signing key is not registered for this registrar, or not for this time",
+            {"keyId": verified.signers[0].key_id},
+        )
 
 
 def roles_of_signers(
