@@ -58,7 +58,7 @@ pages: $(STAMP) ## Write docs/law.md, docs/law/ and docs/reasons.md from the cod
 	$(BIN)/python -m gateway.lawbook
 
 lock: ## Compile requirements.lock anew (needs uv)
-	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -o requirements.lock
+	uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -o requirements.lock
 
 clean: ## Remove the environment and what the demo left
 	rm -rf $(VENV) demo-out demo-out-broken
