@@ -157,7 +157,7 @@ class Gateway:
         if not self.config.sealing:
             return
         seals = {
-            r.id: SealKey(key_path=str(r.seal_key), chain_path=str(r.seal_certificate))
+            r.id: SealKey(key=str(r.seal_key), chain_path=str(r.seal_certificate))
             for r in self.config.registries
         }
         workers = self.config.limits.seal_workers

@@ -7,16 +7,32 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from signing.errors import SigningError
+from signing.key_source import FileKey, KeySource, TokenKey, parse_key_source, under
 
 MIB = 1024 * 1024
 
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message names the file, the setting and the way out."""
+
+
+def _key_source(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_key_source(value)
+    except SigningError as error:
+        raise ValueError(error.message) from error
+
+
+#: A private key: a path, a path with where its passphrase stands, or a PKCS#11 URI (`signing/key_source.py`).
+KeySetting: TypeAlias = Annotated[KeySource, BeforeValidator(_key_source)]
 
 
 class ServerConfig(BaseModel):
@@ -30,7 +46,7 @@ class ServerConfig(BaseModel):
     metrics: str = "127.0.0.1:7445"
     tiles: str = ""
     certificate: Path
-    key: Path
+    key: KeySetting  # a file: gRPC takes the bytes of a key, and none from a token
     client_anchors: Path
     verification_url: str  # printed on certificates as QR code, with identifier and code behind it
     grace_seconds: float = 10.0
@@ -50,9 +66,11 @@ class RegistryConfig(BaseModel):
 
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")
     origin: str
-    ledger_key: Path
+    ledger_key: KeySetting
     seal_certificate: Path
-    seal_key: Path
+    seal_key: KeySetting
+    next_seal_certificate: Path | None = None  # what `diya keys rotate` goes on to; read when it is asked
+    next_seal_key: KeySetting | None = None
     witness_policy: Path | None = None  # C2SP tlog-policy: witnesses with their URLs, and the quorum
     witness_stop_seconds: float | None = Field(default=None, gt=0)  # None: a missing quorum stops nothing
 
@@ -132,6 +150,8 @@ def _resolved(config: Config, base: Path) -> Config:
     def absolute(value: Any) -> Any:
         if isinstance(value, Path):
             return value if value.is_absolute() else base / value
+        if isinstance(value, FileKey | TokenKey):
+            return under(value, base)
         if isinstance(value, BaseModel):
             return value.model_copy(update={k: absolute(v) for k, v in value.__dict__.items()})
         if isinstance(value, list):

@@ -1,4 +1,6 @@
-"""Reading the two secrets that a registry's ledger rests on: the key that signs it, the key that encrypts it."""
+"""Reading the secrets that a registry rests on: the key that signs its ledger, the key that encrypts it; and the
+key of the server's connections.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +8,47 @@ import base64
 import os
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.config import ConfigError
-from ledger.checkpoint import NoteSigner
+from ledger.checkpoint import NoteKey, NoteSigner
 from ledger.vault import KEY_BYTES
+from signing.errors import SigningError
+from signing.key_source import FileKey, KeySource, TokenKey, load_private_key
 
 
-def note_signer(origin: str, path: Path) -> NoteSigner:
-    """The ledger's Ed25519 key under its origin's name. Raises ConfigError, OSError."""
+def note_signer(origin: str, source: KeySource) -> NoteSigner:
+    """The ledger's Ed25519 key under its origin's name. Raises ConfigError."""
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{path}: not a private key in PEM without a password") from error
+        return NoteSigner(origin, _note_key(source))
+    except SigningError as error:
+        raise ConfigError(error.message) from error
+
+
+def _note_key(source: KeySource) -> NoteKey:
+    if isinstance(source, TokenKey):
+        from signing.pkcs11 import TokenEd25519  # noqa: PLC0415 an optional extra
+
+        return TokenEd25519(source)
+    key = load_private_key(source)
     if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(f"{path}: a ledger key must be Ed25519")
-    return NoteSigner(origin, key)
+        raise ConfigError(f"{source.path}: a ledger key must be Ed25519")
+    return key
+
+
+def tls_key_pem(source: KeySource) -> bytes:
+    """The key of the server's connections as PEM in the clear, in memory only: what gRPC takes. Raises ConfigError."""
+    if not isinstance(source, FileKey):
+        raise ConfigError(
+            f"{source.place}: gRPC takes the bytes of a key and none from a token: keep the TLS key as encrypted "
+            "PKCS#8 (PATH?pin-source=…), or end TLS in a proxy that has the token"
+        )
+    try:
+        key = load_private_key(source)
+    except SigningError as error:
+        raise ConfigError(error.message) from error
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def read_key_encryption_key(path: Path) -> bytes:

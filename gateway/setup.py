@@ -39,6 +39,7 @@ from ledger.publish import Publisher
 from ledger.store import Ledger
 from ledger.vault import Vault
 from signing.envelope import pae
+from signing.key_source import FileKey
 from signing.pki import Credential, DevelopmentPKI
 from signing.trust import Purpose
 from signing.trust_directory import write_trust
@@ -196,9 +197,9 @@ def _toml(seeds: Sequence[RegistrySeed]) -> str:
         RegistryConfig(
             id=seed.id,
             origin=f"ledger.example.org/{seed.id}",
-            ledger_key=Path(f"keys/ledger-{seed.id}.pem"),
+            ledger_key=FileKey(Path(f"keys/ledger-{seed.id}.pem")),
             seal_certificate=Path(f"keys/seal-{seed.id}.pem"),
-            seal_key=Path(f"keys/seal-{seed.id}.key.pem"),
+            seal_key=FileKey(Path(f"keys/seal-{seed.id}.key.pem")),
         )
         for seed in seeds
     ]

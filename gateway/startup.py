@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DatabaseError
 
 from gateway.config import Config, ConfigError, RegistryConfig
-from gateway.keys import new_key_path, note_signer, read_key_encryption_key
+from gateway.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
 from gateway.storage import tables
 from gateway.storage.engine import database_file
 from gateway.witness.asking import AskedWitness
@@ -31,6 +31,9 @@ from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Ledger
 from ledger.tables import LATER
 from ledger.tables import metadata as ledger_metadata
+from signing.errors import SigningError
+from signing.key_source import KeySource, open_signer
+from signing.signer import Signer
 
 PORT_MAX: Final = 65_535
 
@@ -59,16 +62,17 @@ def check_settings(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
         _check_address("server.metrics", server.metrics)
     if server.tiles:
         _check_address("server.tiles", server.tiles)
-    _check_pair("server.certificate", server.certificate, "server.key", server.key)
+    chain = _certificates("server.certificate", server.certificate)
+    with _named("server.key", server.key.place):
+        public = load_pem_private_key(tls_key_pem(server.key), password=None).public_key()
+    if _spki(public) != _spki(chain[0].public_key()):
+        raise ConfigError(
+            f"server.key: {server.key.place} is not the key of server.certificate {server.certificate}"
+        )
     _certificates("server.client_anchors", server.client_anchors)
     for registry in config.registries:
         if config.sealing:
-            _check_pair(
-                _setting(registry, "seal_certificate"),
-                registry.seal_certificate,
-                _setting(registry, "seal_key"),
-                registry.seal_key,
-            )
+            check_seal(registry, "seal_certificate", "seal_key")
     return check_ledger_keys(config)
 
 
@@ -81,7 +85,7 @@ def check_ledger_keys(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
         _check_not_changing(storage.key_encryption_key)
     signers: dict[str, NoteSigner] = {}
     for registry in config.registries:
-        with _named(_setting(registry, "ledger_key"), registry.ledger_key):
+        with _named(_setting(registry, "ledger_key"), registry.ledger_key.place):
             signers[registry.id] = note_signer(registry.origin, registry.ledger_key)
     return key, signers
 
@@ -166,7 +170,7 @@ def _setting(registry: RegistryConfig, name: str) -> str:
 
 
 @contextmanager
-def _named(setting: str, path: Path) -> Iterator[None]:
+def _named(setting: str, path: Path | str) -> Iterator[None]:
     """Whatever goes wrong with a file, under the name of the setting that names it."""
     try:
         yield
@@ -197,13 +201,19 @@ def _certificates(setting: str, path: Path) -> list[Certificate]:
         return load_pem_x509_certificates(path.read_bytes())
 
 
-def _check_pair(certificate_setting: str, certificate: Path, key_setting: str, key: Path) -> None:
-    """The key must be that of the first certificate, or every handshake and every seal would fail."""
-    chain = _certificates(certificate_setting, certificate)
-    with _named(key_setting, key):
-        public = load_pem_private_key(key.read_bytes(), password=None).public_key()
-    if _spki(public) != _spki(chain[0].public_key()):
-        raise ConfigError(f"{key_setting}: {key} is not the key of {certificate_setting} {certificate}")
+def check_seal(registry: RegistryConfig, certificate_setting: str, key_setting: str) -> Signer:
+    """The seal that two settings of a registry name, once it has made a signature that its certificate verifies.
+
+    Raises ConfigError.
+    """
+    certificates: Path = getattr(registry, certificate_setting)
+    source: KeySource = getattr(registry, key_setting)
+    _certificates(_setting(registry, certificate_setting), certificates)
+    with _named(_setting(registry, key_setting), source.place):
+        try:
+            return open_signer(source, certificates.read_bytes())
+        except SigningError as error:
+            raise ConfigError(error.message) from error
 
 
 @contextmanager
@@ -304,7 +314,7 @@ def _judged(config: Config, registry: RegistryConfig) -> Iterator[None]:
         raise ConfigError(f"{_setting(registry, 'id')}: {error}") from error
     except SignerMismatchError as error:
         raise ConfigError(
-            f"{_setting(registry, 'ledger_key')}: {registry.ledger_key}: {error.rule}. Either this is the key of "
+            f"{_setting(registry, 'ledger_key')}: {registry.ledger_key.place}: {error.rule}. Either this is the key of "
             f"another ledger: put the right one back; or that checkpoint was changed: "
             f"run `diya ledger verify --registry {registry.id}`"
         ) from error

@@ -1,7 +1,7 @@
 """The process that prints and seals: `python -m gateway.certificates.seal_worker`, spoken to over its pipes.
 
 Rendering, sealing and checking take some 100 ms of processor time that the server's loop must not spend. The
-seal keys are read here, from the paths of the configuration, and live nowhere else. Every certificate is
+seal keys are opened here, where the configuration says, and live nowhere else. Every certificate is
 verified by the code that banks use before it leaves, and so is every statement that is signed here (a payout check, a
 day's statement): one that does not hold is never handed out. Nothing is logged, for what passes here is personal.
 """
@@ -46,8 +46,9 @@ from gateway.certificates.typeset import RenderError
 from gateway.certificates.verify import verify_certificate
 from signing.envelope import envelope_to_json
 from signing.errors import SigningError
+from signing.key_source import open_signer, parse_key_source
 from signing.seal import SEAL_FIELD, seal_pdf
-from signing.signer import LocalSigner, sign_envelope
+from signing.signer import Signer, sign_envelope
 from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
 
@@ -170,13 +171,13 @@ def main() -> int:
     return 0
 
 
-def _seal(pdf: bytes, signer: LocalSigner, at: dt.datetime, reason: str = SEAL_REASON) -> bytes:
+def _seal(pdf: bytes, signer: Signer, at: dt.datetime, reason: str = SEAL_REASON) -> bytes:
     """A certification signature: nothing may ever be added to a certificate (ISO 32000-2, 12.8.2.2)."""
     return seal_pdf(pdf, signer, reason=reason, at=at, field=SEAL_FIELD, certify=True)
 
 
-def _load(key: SealKey) -> LocalSigner:
-    return LocalSigner.from_pem(Path(key.key_path).read_bytes(), Path(key.chain_path).read_bytes())
+def _load(key: SealKey) -> Signer:
+    return open_signer(parse_key_source(key.key), Path(key.chain_path).read_bytes())
 
 
 def _read(source: BinaryIO) -> bytes | None:

@@ -18,6 +18,7 @@ from gateway.config import Config, ConfigError
 from gateway.startup import LedgerRefused
 from gateway.storage.engine import SecondWriter, WriterLock
 from ledger.checkpoint import open_checkpoint
+from signing.key_source import FileKey
 from tests.support.played import copied, database, opened
 from tests.support.stage import Town, configured, town_of
 
@@ -264,6 +265,7 @@ def _server(config: Config, **changes: Any) -> Config:
 def _file(config: Config, content: bytes) -> Path:
     path = Path(config.storage.files) / "some-file"
     path.write_bytes(content)
+    path.chmod(0o600)
     return path
 
 
@@ -287,11 +289,11 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     ),
     "no registry": (lambda c: c.model_copy(update={"registries": []}), r"registries: there is none"),
     "a ledger key that is none": (
-        lambda c: _swap(c, ledger_key=_file(c, b"-----BEGIN")),
+        lambda c: _swap(c, ledger_key=FileKey(_file(c, b"-----BEGIN"))),
         r"\(jiangyin\) ledger_key: .*some-file: not a private key",
     ),
     "a ledger key that is not there": (
-        lambda c: _swap(c, ledger_key=Path("/nowhere/key.pem")),
+        lambda c: _swap(c, ledger_key=FileKey(Path("/nowhere/key.pem"))),
         r"\(jiangyin\) ledger_key: /nowhere/key\.pem: No such file",
     ),
     "a TLS key of another certificate": (
@@ -312,7 +314,7 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     ),
     "a seal key of another certificate": (
         lambda c: _swap(c.model_copy(update={"sealing": True}), seal_key=c.registries[1].seal_key),
-        r"\(jiangyin\) seal_key: .* is not the key of registries \(jiangyin\) seal_certificate",
+        r"\(jiangyin\) seal_key: .*seal-taizhou\.key\.pem: the private key is not that of the certificate",
     ),
     "a port that there is not": (
         lambda c: _server(c, listen="127.0.0.1:99999"),

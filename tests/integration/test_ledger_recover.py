@@ -21,6 +21,7 @@ from gateway.storage.engine import auditor_engine
 from gateway.storage.rebuild import digest_views
 from ledger.checkpoint import open_checkpoint
 from ledger.recovery import former_root
+from signing.key_source import FileKey
 from tests.integration.test_witnessing import act, kept, put_back, vkey_of
 from tests.support.played import opened
 from tests.support.stage import Town, configured, town_of
@@ -43,7 +44,7 @@ def renamed(folder: Path) -> str:
     """The new origin in the settings; its verifier key, trusted beside the former one."""
     settings = folder / "diya.toml"
     settings.write_text(settings.read_text().replace(f'"{FORMER}"', f'"{NEW}"'))
-    vkey = note_signer(NEW, folder / "keys" / "ledger-jiangyin.pem").vkey
+    vkey = note_signer(NEW, FileKey(folder / "keys" / "ledger-jiangyin.pem")).vkey
     trusted = folder / "trust" / "jiangyin.vkey"
     trusted.write_text(trusted.read_text() + vkey + "\n")
     return vkey
