@@ -21,7 +21,7 @@ from gateway.cases.effects import AnyEffect, CertificateNumbered
 from gateway.cases.model import Moment
 from gateway.certificates.content import decode_content
 from gateway.certificates.proof import LedgerProof
-from gateway.certificates.seal import CertificateSealer
+from gateway.certificates.seal import CertificateSealer, SealingRefusedError
 from gateway.commands import Command
 from gateway.kinds.funds_due import due_now
 from gateway.sequencer import Sequencer
@@ -31,6 +31,7 @@ from gateway.storage.queries import Queries
 from gateway.storage.working import Row, Wants, Working
 from gateway.telemetry import metrics
 from signing.envelope import pae
+from signing.errors import PinRefused, SealUnknown, SignerUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,16 @@ SEALED_TYPE = "application/vnd.diya.sealed.v1+json"
 RETRY_SECONDS = (1.0, 5.0, 30.0, 120.0)
 
 
+#: What a seal that cannot be used now is told by: nothing is wrong with the certificate, so the others wait too.
+SEAL_DOWN = frozenset({SignerUnavailable.reason, PinRefused.reason, SealUnknown.reason})
+
+
 class Sealing:
-    """A queue of certificates to seal and the tasks that work on it."""
+    """A queue of certificates to seal and the tasks that work on it.
+
+    While a registry's seal does not answer, its certificates stay NUMBERED and wait; one of them is tried again and
+    again, and when it is sealed the others follow.
+    """
 
     def __init__(
         self,
@@ -64,6 +73,9 @@ class Sealing:
         self._until_cosigned = until_cosigned
         self._queue: asyncio.Queue[tuple[str, str, int]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._waiting: dict[
+            str, list[str]
+        ] = {}  # registry whose seal is down -> certificates that wait for it
 
     async def start(self, registries: Sequence[str]) -> None:
         """Find what a crash left, then work."""
@@ -88,7 +100,9 @@ class Sealing:
         while True:
             registry, identifier, tried = await self._queue.get()
             try:
-                if not await self._is_sealed(registry, identifier):
+                if registry in self._waiting and not tried:
+                    self._waiting[registry].append(identifier)
+                elif not await self._is_sealed(registry, identifier):
                     metrics.certificate("failed")
                     asyncio.get_running_loop().call_later(
                         RETRY_SECONDS[min(tried, len(RETRY_SECONDS) - 1)],
@@ -106,10 +120,31 @@ class Sealing:
             if row is not None and not row["pdf_sha256"]:
                 entry = row["entry_index"]
                 await self._seal(registry, identifier, row)
+                self.go_on(registry)
+        except SealingRefusedError as error:
+            if error.cause not in SEAL_DOWN:
+                log.exception("certificate not sealed", extra={"registry": registry, "entry": entry})
+            elif registry not in self._waiting:
+                self._waiting[registry] = []
+                metrics.signer(registry, "seal", down=True)
+                log.error(
+                    "the seal does not answer, certificates wait: %s", error, extra={"registry": registry}
+                )
+            return False
         except Exception:
             log.exception("certificate not sealed", extra={"registry": registry, "entry": entry})
             return False
         return True
+
+    def go_on(self, registry: str) -> None:
+        """The registry's seal answers again, or is another: whatever waits for it is sealed now."""
+        waiting = self._waiting.pop(registry, None)
+        if waiting is None:
+            return
+        metrics.signer(registry, "seal", down=False)
+        log.info("the seal answers again, %d certificates waited", len(waiting), extra={"registry": registry})
+        for identifier in waiting:
+            self._queue.put_nowait((registry, identifier, 0))
 
     async def _seal(self, registry: str, identifier: str, row: Row) -> None:
         """One certificate: from its content and its entry's proof to a logged, sealed PDF."""

@@ -97,6 +97,12 @@ class Metrics:
         self._certificates = counter(
             "diya_certificates_total", "Certificates numbered, sealed, or tried in vain", "step"
         )
+        self._signer_down = gauge(
+            "diya_signer_down",
+            "1 while a key does not sign: seal (certificates wait) or checkpoint (receipts are pending)",
+            "registry",
+            "use",
+        )
         self._uploads = counter("diya_upload_bytes_total", "Bytes of files received")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -177,6 +183,10 @@ class Metrics:
     def certificate(self, step: str) -> None:
         """A certificate was numbered, sealed, or failed to be."""
         self._certificates.labels(step).inc()
+
+    def signer(self, registry: str, use: str, *, down: bool) -> None:
+        """A registry's key, of use `seal` or `checkpoint`, stopped answering or answers again."""
+        self._signer_down.labels(registry, use).set(int(down))
 
     def uploaded(self, size_bytes: int) -> None:
         """A file came in."""

@@ -199,6 +199,13 @@ class PinRefused(SignerUnavailable):
     zh = "签名设备的口令被拒绝，为免锁定不再重试"
 
 
+class SealUnknown(SigningError):
+    """There is no seal to sign with: none was given, or it is not in use any more."""
+
+    reason = "SEAL_UNKNOWN"
+    zh = "没有可用的电子印章"
+
+
 class SealFailed(SigningError):
     """A PDF could not be signed: unreadable, encrypted, field name taken, or signing is forbidden
     in it.

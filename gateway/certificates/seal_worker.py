@@ -8,6 +8,7 @@ day's statement): one that does not hold is never handed out. Nothing is logged,
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import os
@@ -45,7 +46,7 @@ from gateway.certificates.seal_protocol import (
 from gateway.certificates.typeset import RenderError
 from gateway.certificates.verify import verify_certificate
 from signing.envelope import envelope_to_json
-from signing.errors import SigningError
+from signing.errors import SealUnknown, SignerUnavailable, SigningError
 from signing.key_source import open_signer, parse_key_source
 from signing.seal import SEAL_FIELD, seal_pdf
 from signing.signer import Signer, sign_envelope
@@ -83,10 +84,16 @@ class Workshop:
     """Seals, trust and settings of one worker: from a `Configure` message to sealed bytes."""
 
     def __init__(self, settings: Configure) -> None:
-        """Load every key. Raises SigningError for keys or trust that do not hold, OSError for paths."""
+        """Open every key; one whose token does not answer now is opened when it is wanted.
+
+        Raises SigningError for keys or trust that do not hold, OSError for paths.
+        """
         self._settings = settings
         self._trust = TrustStore.from_bytes(settings.trust)
-        self._signers = {name: _load(key) for name, key in settings.seals.items()}
+        self._signers: dict[str, Signer] = {}
+        for registry in settings.seals:
+            with contextlib.suppress(SignerUnavailable):
+                self._signer(registry)
 
     def warm_up(self) -> None:
         """Render and seal a sample with every key, so that a key that cannot seal is found now.
@@ -95,12 +102,13 @@ class Workshop:
         """
         pdf = render_certificate(encode_content(_SAMPLE), _SAMPLE_PROOF, verification_url="https://localhost")
         for signer in self._signers.values():
-            verify_certificate(
-                _seal(pdf, signer, _SAMPLE.booked_at),
-                trust=self._trust,
-                vkeys=self._settings.vkeys,
-                at=_SAMPLE.booked_at,
-            )
+            with contextlib.suppress(SignerUnavailable):
+                verify_certificate(
+                    _seal(pdf, signer, _SAMPLE.booked_at),
+                    trust=self._trust,
+                    vkeys=self._settings.vkeys,
+                    at=_SAMPLE.booked_at,
+                )
 
     def make(self, order: Make) -> Sealed | Failed:
         """Render, seal and check one certificate, or one extract of the register."""
@@ -114,9 +122,7 @@ class Workshop:
                     order.content, order.proof, verification_url=self._settings.verification_url
                 )
                 registry = decode_content(order.content).registry
-            signer = self._signers.get(registry)
-            if signer is None:
-                return Failed("SEAL_UNKNOWN", f"no seal of registry {registry} is configured: add its key")
+            signer = self._signer(registry)
             pdf = _seal(pdf, signer, order.at, EXTRACT_REASON if extract else SEAL_REASON)
         except (RenderError, SigningError) as error:
             return Failed(error.reason, str(error))
@@ -129,15 +135,24 @@ class Workshop:
 
     def sign(self, order: Sign) -> Signed | Failed:
         """Sign one statement, and verify it as its reader will."""
-        signer = self._signers.get(order.registry)
-        if signer is None:
-            return Failed("SEAL_UNKNOWN", f"no seal of registry {order.registry} is configured: add its key")
         try:
+            signer = self._signer(order.registry)
             envelope = sign_envelope(order.payload_type, order.payload, [signer])
             verify_envelope(envelope, Purpose.REGISTRY, self._trust, order.at)
         except SigningError as error:
             return Failed(error.reason, str(error))
         return Signed(envelope_to_json(envelope))
+
+    def _signer(self, registry: str) -> Signer:
+        """The registry's seal. Raises SigningError, OSError."""
+        if registry not in self._signers:
+            key = self._settings.seals.get(registry)
+            if key is None:
+                raise SealUnknown(
+                    f"no seal of registry {registry} is in use: add its key, or `diya keys rotate`"
+                )
+            self._signers[registry] = _load(key)
+        return self._signers[registry]
 
 
 def main() -> int:
