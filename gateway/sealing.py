@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from gateway.applications.events import counter_name
-from gateway.applications.sealing import Seal, decide_sealed, request_id
+from gateway.applications.seal_keys import may_seal
+from gateway.applications.sealing import Seal, SealRetired, decide_sealed, request_id
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, CertificateNumbered
 from gateway.cases.model import Moment
@@ -121,6 +122,9 @@ class Sealing:
                 entry = row["entry_index"]
                 await self._seal(registry, identifier, row)
                 self.go_on(registry)
+        except SealRetired:
+            log.info("certificate is sealed once more, its seal's key was retired meanwhile")
+            return False
         except SealingRefusedError as error:
             if error.cause not in SEAL_DOWN:
                 log.exception("certificate not sealed", extra={"registry": registry, "entry": entry})
@@ -151,7 +155,7 @@ class Sealing:
         await self._until_cosigned(registry, row["entry_index"])
         proof: LedgerProof = await self._queries.certificate_proof(registry, row["entry_index"], row["part"])
         content = await self._queries.part(registry, row["entry_index"], row["part"])
-        pdf = await self._sealer.make(content, proof, at=self._clock())
+        pdf, key_id = await self._sealer.seal(content, proof, at=self._clock())
         sha256 = await asyncio.to_thread(self._files.put, pdf)
         seal = Seal(
             registry=registry,
@@ -161,6 +165,7 @@ class Sealing:
             institutions=tuple(row["institutions"].split(",")),
             pdf_sha256=sha256,
             size_bytes=len(pdf),
+            seal_key_id=key_id,
         )
         await self._sequencer.ask(_command(seal))
 
@@ -170,6 +175,8 @@ def _command(seal: Seal) -> Command:
     digest = hashlib.sha256(payload).hexdigest()
 
     def decide(working: Working, moment: Moment) -> Decision:
+        if not may_seal(working.settings.seals, seal.seal_key_id):
+            raise SealRetired("印章密钥已停用，重新签章", "the seal key was retired: it is sealed once more")
         known = [u for u in seal.institutions if u in working.settings.institutions]
         counters = {counter_name(u): working.counter(counter_name(u)) for u in known}
         return decide_sealed(seal, counters, digest, moment.now, leg_due=_is_leg_due(working, seal))

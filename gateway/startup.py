@@ -20,8 +20,10 @@ from sqlalchemy.exc import DatabaseError
 
 from gateway.config import Config, ConfigError, RegistryConfig
 from gateway.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
+from gateway.seals import seal_in_use
 from gateway.storage import tables
 from gateway.storage.engine import database_file
+from gateway.storage.settings import load_settings
 from gateway.witness.asking import AskedWitness
 from ledger.checkpoint import NoteSigner
 from ledger.errors import LedgerError, PolicyError, RegistryUnknownError, SignerMismatchError, WrongKeyError
@@ -31,9 +33,6 @@ from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Ledger
 from ledger.tables import LATER
 from ledger.tables import metadata as ledger_metadata
-from signing.errors import SigningError
-from signing.key_source import KeySource, open_signer
-from signing.signer import Signer
 
 PORT_MAX: Final = 65_535
 
@@ -70,9 +69,6 @@ def check_settings(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
             f"server.key: {server.key.place} is not the key of server.certificate {server.certificate}"
         )
     _certificates("server.client_anchors", server.client_anchors)
-    for registry in config.registries:
-        if config.sealing:
-            check_seal(registry, "seal_certificate", "seal_key")
     return check_ledger_keys(config)
 
 
@@ -201,21 +197,6 @@ def _certificates(setting: str, path: Path) -> list[Certificate]:
         return load_pem_x509_certificates(path.read_bytes())
 
 
-def check_seal(registry: RegistryConfig, certificate_setting: str, key_setting: str) -> Signer:
-    """The seal that two settings of a registry name, once it has made a signature that its certificate verifies.
-
-    Raises ConfigError.
-    """
-    certificates: Path = getattr(registry, certificate_setting)
-    source: KeySource = getattr(registry, key_setting)
-    _certificates(_setting(registry, certificate_setting), certificates)
-    with _named(_setting(registry, key_setting), source.place):
-        try:
-            return open_signer(source, certificates.read_bytes())
-        except SigningError as error:
-            raise ConfigError(error.message) from error
-
-
 @contextmanager
 def bound(setting: str, address: str) -> Iterator[None]:
     """An address that cannot be listened on, under the name of its setting."""
@@ -300,6 +281,16 @@ def _check_origin(connection: Connection, ledger: Ledger, registry: RegistryConf
             f"{_setting(registry, 'origin')}: is {registry.origin}, but the ledger was begun as {origin}, "
             f"and keeps that name for ever: put it back (or, where entries are lost: `diya ledger recover`)"
         )
+
+
+def check_seals(config: Config, engine: Engine) -> None:
+    """Open the seal that each ledger says is in use, and make a signature with it. Raises ConfigError."""
+    for registry in config.registries if config.sealing else ():
+        with engine.connect() as connection:
+            terms = load_settings(connection, registry.id).seals
+        seal = seal_in_use(registry, terms)
+        if seal is not None:
+            seal.open()
 
 
 @contextmanager

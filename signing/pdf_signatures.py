@@ -192,6 +192,7 @@ def _check_one(
         purpose=chain.purpose,
         chain=chain.links,
         anchor=chain.certificates[-1].fingerprint,
+        key_id=leaf.key_id,
     )
 
 

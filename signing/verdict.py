@@ -56,6 +56,7 @@ class PdfSignature(msgspec.Struct, frozen=True):
     purpose: Purpose
     chain: tuple[ChainLink, ...]
     anchor: str
+    key_id: str = ""  # of the signer's key; empty in verdicts that were kept before it was told
 
 
 class PdfVerdict(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application
-from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
+from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet, SealTerm
 from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
 
@@ -120,6 +120,7 @@ class CertificateSealed(Effect, tag="certificate.sealed.v1", frozen=True, kw_onl
     pdf_sha256: str
     size_bytes: int
     sealed_at: dt.datetime
+    seal_key_id: str = ""  # empty in entries made before a registry had more than one
 
 
 class CertificateEnded(Effect, tag="certificate.ended.v1", frozen=True, kw_only=True):
@@ -188,6 +189,12 @@ class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
     anchors: dict[str, tuple[bytes, ...]]
     crls: tuple[bytes, ...]
     intermediates: tuple[bytes, ...] = ()
+
+
+class SealTermsSet(Effect, tag="seal-terms.set.v1", frozen=True, kw_only=True):
+    """Every key that ever sealed for the registry and is known by an act, with its time, in order of use."""
+
+    keys: tuple[SealTerm, ...]
 
 
 class OperatorSet(Effect, tag="operator.set.v1", frozen=True, kw_only=True):
@@ -287,6 +294,7 @@ AnyEffect: TypeAlias = (
     | RuleSetSet
     | CalendarSet
     | TrustSet
+    | SealTermsSet
     | OperatorSet
     | QueryRecorded
 )

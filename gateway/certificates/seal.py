@@ -140,9 +140,14 @@ class CertificateSealer:
 
         Raises SealingRefusedError with the worker's reason; SealerError where two workers in a row failed.
         """
+        pdf, _ = await self.seal(content, proof, at=at)
+        return pdf
+
+    async def seal(self, content: bytes, proof: LedgerProof, *, at: dt.datetime) -> tuple[bytes, str]:
+        """`make`, and the id of the key that sealed."""
         answer = await self._answer(Make(content=content, proof=proof, at=at))
         assert isinstance(answer, Sealed)  # what a Make is answered by
-        return answer.pdf
+        return answer.pdf, answer.key_id
 
     async def sign(self, registry: str, payload_type: str, payload: bytes, *, at: dt.datetime) -> bytes:
         """A statement in a DSSE envelope (JSON), signed with the registry's seal. Raises as `make`."""

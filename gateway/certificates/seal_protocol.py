@@ -62,6 +62,7 @@ class Sealed(msgspec.Struct, frozen=True, tag="sealed"):
     """A sealed certificate that passed the worker's own verification."""
 
     pdf: bytes
+    key_id: str = ""  # of the seal
 
 
 class Signed(msgspec.Struct, frozen=True, tag="signed"):

@@ -45,6 +45,7 @@ from gateway.certificates.seal_protocol import (
 )
 from gateway.certificates.typeset import RenderError
 from gateway.certificates.verify import verify_certificate
+from signing.certificates import parse_certificate
 from signing.envelope import envelope_to_json
 from signing.errors import SealUnknown, SignerUnavailable, SigningError
 from signing.key_source import open_signer, parse_key_source
@@ -131,7 +132,7 @@ class Workshop:
         if not verdict.sound:
             found = "; ".join(f"{check.step.value} {check.code}: {check.why_en}" for check in verdict.failed)
             return Failed("CERTIFICATE_SELF_CHECK", f"the sealed certificate does not hold: {found}")
-        return Sealed(pdf)
+        return Sealed(pdf, parse_certificate(signer.certificates[0]).key_id)
 
     def sign(self, order: Sign) -> Signed | Failed:
         """Sign one statement, and verify it as its reader will."""

@@ -17,8 +17,8 @@ ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The gateway'
 RegistryOption = Annotated[str, typer.Option(help="Only this registry; all of them by default.")]
 
 
-def register(app: typer.Typer, ledger: typer.Typer) -> None:
-    """Add the commands to the application and to its `ledger` group."""
+def register(app: typer.Typer, ledger: typer.Typer, keys: typer.Typer) -> None:
+    """Add the commands to the application and to its groups `ledger` and `keys`."""
     app.command("init")(init)
     app.command("serve")(serve)
     app.command("demo")(demo)
@@ -27,9 +27,7 @@ def register(app: typer.Typer, ledger: typer.Typer) -> None:
     ledger.command("export")(export)
     ledger.command("rebuild")(rebuild)
     ledger.command("recover")(recover)
-    keys = typer.Typer(no_args_is_help=True, help="The gateway's own keys, on its machine. 密钥。")
     keys.command("rotate-kek")(rotate_kek)
-    app.add_typer(keys, name="keys")
 
 
 def init(

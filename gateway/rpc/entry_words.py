@@ -36,6 +36,7 @@ from gateway.cases.effects import (
     RightBooked,
     RightEnded,
     RuleSetSet,
+    SealTermsSet,
     TrustSet,
     UnitRecorded,
 )
@@ -223,6 +224,8 @@ def _of_setting(effect: AnyEffect) -> tuple[str, str] | None:
                 f"设置信任：{count} 个根证书，{len(crls)} 个吊销列表",
                 f"trust set: {count} anchors, {len(crls)} revocation lists",
             )
+        case SealTermsSet(keys=keys):
+            return f"设置印章密钥：{len(keys)} 个", f"seal keys set: {len(keys)} with their times"
         case OperatorSet():
             auditors = len(effect.auditor_tls_key_ids)
             return (
