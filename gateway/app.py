@@ -21,6 +21,7 @@ from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
 from gateway.eraser import Eraser
 from gateway.feed_watch import FeedWatch
+from gateway.key_notices import key_notices, tell_seal
 from gateway.readings import Readings, served
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
@@ -111,6 +112,8 @@ class Gateway:
         self._own_seals = Seals(
             config, self._reread, lambda registry: self.sequencer.settings(registry).seals
         )
+        for notice in key_notices(config, self._own_seals.in_use, self._is_production, self._clock()):
+            log.warning(notice)
         self.eraser = Eraser(
             sequencer=self.sequencer, ledger=self.ledger, files=self.files, clock=self._clock
         )
@@ -239,6 +242,10 @@ class Gateway:
             known = self._trust[registry] = (trust_set, trust_store(trust_set))
         return known[1]
 
+    def _is_production(self, registry: str) -> bool:
+        profile = self.sequencer.settings(registry).profile
+        return profile is not None and profile.production
+
     def _seal_settings(self) -> dict[str, Any]:
         """What the sealer works with besides the seals, as of now."""
         return {
@@ -317,6 +324,9 @@ class Gateway:
         """Another seal or another trust: the sealing processes work with it from the next order on."""
         assert self.sealing is not None
         self._sealer.configure(self._own_seals.for_workers(), **self._seal_settings())
+        seal = self._own_seals.in_use(registry)
+        for notice in tell_seal(registry, seal, self._clock()) if seal is not None else ():
+            log.warning(notice)
         self.sealing.go_on(registry)
 
     def _on_damage(self) -> None:

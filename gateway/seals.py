@@ -113,15 +113,15 @@ class Seals:
 
     def for_workers(self) -> Mapping[str, SealKey]:
         """The seal in use of each registry that has one. Raises ConfigError."""
-        found = {}
-        for name, registry in self._registries.items():
-            terms = self._terms_of(name)
-            term = active(terms)
-            added = self._added.get(name, {}).get(term.key_id) if term is not None else None
-            seal = added or seal_in_use(registry, terms)
-            if seal is not None:
-                found[name] = seal.for_worker()
-        return found
+        found = {name: self.in_use(name) for name in self._registries}
+        return {name: seal.for_worker() for name, seal in found.items() if seal is not None}
+
+    def in_use(self, registry: str) -> ConfiguredSeal | None:
+        """The seal of a registry, None while it has none. Raises ConfigError."""
+        terms = self._terms_of(registry)
+        term = active(terms)
+        added = self._added.get(registry, {}).get(term.key_id) if term is not None else None
+        return added or seal_in_use(self._registries[registry], terms)
 
     def configured(self, registry: str) -> list[ConfiguredSeal]:
         """The seals of a registry in the settings as they are now. Raises ConfigError."""

@@ -7,6 +7,7 @@ the oldest case has waited, is in `gateway/readings.py`.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import sys
 import time
@@ -103,6 +104,12 @@ class Metrics:
             "registry",
             "use",
         )
+        self._not_after = gauge(
+            "diya_key_not_after_seconds",
+            "Unix time until which the certificate in use is valid; registry is empty for the connection's",
+            "registry",
+            "use",
+        )
         self._uploads = counter("diya_upload_bytes_total", "Bytes of files received")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -187,6 +194,10 @@ class Metrics:
     def signer(self, registry: str, use: str, *, down: bool) -> None:
         """A registry's key, of use `seal` or `checkpoint`, stopped answering or answers again."""
         self._signer_down.labels(registry, use).set(int(down))
+
+    def key_not_after(self, registry: str, use: str, until: dt.datetime) -> None:
+        """Until when the certificate of a key in use, `seal` or `connection`, is valid."""
+        self._not_after.labels(registry, use).set(until.timestamp())
 
     def uploaded(self, size_bytes: int) -> None:
         """A file came in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import socket
 import sqlite3
@@ -15,8 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.app import Gateway
 from gateway.config import Config, ConfigError
+from gateway.key_notices import key_notices
+from gateway.seals import configured_seals
 from gateway.startup import LedgerRefused
 from gateway.storage.engine import SecondWriter, WriterLock
+from gateway.telemetry import metrics
 from ledger.checkpoint import open_checkpoint
 from signing.key_source import FileKey
 from tests.support.played import copied, database, opened
@@ -341,6 +345,27 @@ async def test_setting_that_does_not_fit_is_named(played: Path, tmp_path: Path, 
     assert not isinstance(refused, LedgerRefused)
     assert re.search(pattern, str(refused)), refused
     assert "\n" not in str(refused)
+
+
+async def test_keys_in_the_clear_are_told_in_production_and_certificates_that_end_soon(
+    played: Path, tmp_path: Path
+) -> None:
+    """Never in development; with each its setting; and the metric says until when, whoever asks."""
+    config = configured(copied(played, tmp_path), sealing=True)
+    seals = {registry.id: configured_seals(registry)[0] for registry in config.registries}
+    ends = seals["jiangyin"].certificate.not_after
+
+    def told(production: str, days_left: float) -> list[str]:
+        at = ends - dt.timedelta(days=days_left)
+        return list(key_notices(config, seals.get, lambda registry: registry == production, at))
+
+    assert told("", 31) == []
+    clear = [notice.partition(": ")[0] for notice in told("jiangyin", 31)]
+    assert clear == ["server.key", "registries (jiangyin) ledger_key", "registries (jiangyin) seal_key"]
+    assert any("seal_key's certificate: is valid until" in notice for notice in told("", 29))
+    assert any("seal_key's certificate: has not been valid since" in notice for notice in told("", -1))
+    labels = {"registry": "jiangyin", "use": "seal"}
+    assert metrics.collectors.get_sample_value("diya_key_not_after_seconds", labels) == ends.timestamp()
 
 
 @pytest.mark.parametrize("name", ["listen", "public", "metrics", "tiles"])
