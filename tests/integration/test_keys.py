@@ -30,12 +30,12 @@ from gateway.register.authority import SealTerm
 from signing.certificates import certificates_from_pem, parse_certificate
 from signing.pki import Credential
 from signing.trust_directory import read_trust as read_anchors
+from tests.integration.test_cli_acts import Desk
 from tests.support.played import audited
 from tests.support.stage import Town, configured, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-AUTHORITY = ("jiangyin", "seal-jiangyin")
 SINCE = "2020-01-01T00:00:00+08:00"
 
 
@@ -259,6 +259,44 @@ async def live(town: Town, pdf: bytes) -> bool:
         )
     )
     return bool(answer.seal_compromised)
+
+
+async def test_command_line_does_all_of_it(town: Town, tmp_path: Path) -> None:
+    """list, rotate, retire, sealed; what it writes into a trust folder is what `certificate verify` then judges by."""
+    pdf = tmp_path / "proof.pdf"
+    pdf.write_bytes(await pdf_of(town, (await town.booked())[1]))
+    desk, trust = Desk(town, tmp_path, "operator"), town.folder / "trust"
+    status, _, err = await desk.run("keys", "rotate")
+    assert (status, "name no next seal" in err) == (2, True), err
+    for use, cure in (
+        ("encryption", "rotate-kek"),
+        ("checkpoint", "stays"),
+        ("connection", "start the gateway anew"),
+    ):
+        status, _, err = await desk.run("keys", "rotate", use)
+        assert (status, cure in err) == (2, True), err
+    second = add_next(town)
+    done = await desk.json("keys", "rotate")
+    assert (done["key"]["keyId"], done["key"]["state"]) == (second, "KEY_STATE_ACTIVE")
+    first = key_id(town.folder, "seal-jiangyin")
+    status, out, err = await desk.run("keys", "list", "--trust", str(trust))
+    assert status == 0, err
+    assert "retired" in out
+    verify = ("certificate", "verify", str(pdf), "--trust", str(trust))
+    assert (await desk.run(*verify))[0] == 0
+    status, _, err = await desk.run(
+        "keys", "retire", first, "--reason", "x", "--compromised-since", "yesterday"
+    )
+    assert (status, "is not an instant" in err) == (2, True), err
+    retired = await desk.json("keys", "retire", first, "--reason", "泄露", "--compromised-since", SINCE)
+    assert len(retired["sealedSince"]) == 1
+    assert retired["key"]["signedSinceCompromised"] in (1, "1")
+    assert await desk.json("keys", "sealed", first, "--since", SINCE) == retired["sealedSince"]
+    await desk.json("keys", "list", "--trust", str(trust))
+    status, out, _ = await desk.run(*verify)
+    assert (status, "declared compromised since" in out) == (1, True), out
+    entries = await desk.json("ledger", "list")
+    assert {"seal.rotated", "seal.retired"} <= {entry["kind"] for entry in entries}
 
 
 async def test_times_of_seal_keys_go_into_a_trust_folder_and_come_back(tmp_path: Path) -> None:
