@@ -13,7 +13,16 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from signing.errors import SigningError
-from signing.key_source import FileKey, KeySource, TokenKey, parse_key_source, under
+from signing.key_source import (
+    FileKey,
+    KeySource,
+    PinSource,
+    TokenKey,
+    parse_key_source,
+    parse_pin_source,
+    pin_under,
+    under,
+)
 
 MIB = 1024 * 1024
 
@@ -33,6 +42,19 @@ def _key_source(value: Any) -> Any:
 
 #: A private key: a path, a path with where its passphrase stands, or a PKCS#11 URI (`signing/key_source.py`).
 KeySetting: TypeAlias = Annotated[KeySource, BeforeValidator(_key_source)]
+
+
+def _wrapping(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_key_source(value) if value.startswith("pkcs11:") else parse_pin_source(value)
+    except SigningError as error:
+        raise ValueError(error.message) from error
+
+
+#: What a secret in a file is wrapped with: a passphrase, by where it stands, or an AES key in a token.
+WrappingSetting: TypeAlias = Annotated[PinSource | TokenKey, BeforeValidator(_wrapping)]
 
 
 class ServerConfig(BaseModel):
@@ -58,6 +80,7 @@ class StorageConfig(BaseModel):
     database: str
     files: Path
     key_encryption_key: Path
+    key_encryption_key_wrapping: WrappingSetting | None = None  # in the clear without: for development only
     key_encryption_key_backup: Path | None = None  # a copy on another medium; compared at every start
 
 
@@ -150,6 +173,8 @@ def _resolved(config: Config, base: Path) -> Config:
     def absolute(value: Any) -> Any:
         if isinstance(value, Path):
             return value if value.is_absolute() else base / value
+        if isinstance(value, PinSource):
+            return pin_under(value, base)
         if isinstance(value, FileKey | TokenKey):
             return under(value, base)
         if isinstance(value, BaseModel):

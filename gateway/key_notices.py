@@ -30,6 +30,14 @@ def key_notices(
     server = config.server
     if is_in_clear(server.key) and any(is_production(registry.id) for registry in config.registries):
         yield _in_clear("server.key", server.key.place)
+    storage = config.storage
+    if storage.key_encryption_key_wrapping is None and any(
+        is_production(one.id) for one in config.registries
+    ):
+        yield (
+            f"storage.key_encryption_key: {storage.key_encryption_key} lies in the clear on a disk, which is for "
+            "development only: set storage.key_encryption_key_wrapping and run `diya keys wrap-kek`"
+        )
     own = x509.load_pem_x509_certificates(server.certificate.read_bytes())[0]
     metrics.key_not_after("", "connection", own.not_valid_after_utc)
     yield from _ending("server.certificate", own.not_valid_after_utc, now)

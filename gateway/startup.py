@@ -77,7 +77,7 @@ def check_ledger_keys(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
     _check_ids(config.registries)
     storage = config.storage
     with _named("storage.key_encryption_key", storage.key_encryption_key):
-        key = read_key_encryption_key(storage.key_encryption_key)
+        key = read_key_encryption_key(storage.key_encryption_key, storage.key_encryption_key_wrapping)
         _check_not_changing(storage.key_encryption_key)
     signers: dict[str, NoteSigner] = {}
     for registry in config.registries:
@@ -151,7 +151,9 @@ def backup_problem(config: Config) -> str:
         return f"{setting}: not set, no backup of {storage.key_encryption_key} is known; without the key all is lost"
     try:
         with _named(setting, backup):
-            same = read_key_encryption_key(backup) == read_key_encryption_key(storage.key_encryption_key)
+            wrapping = storage.key_encryption_key_wrapping
+            here = read_key_encryption_key(storage.key_encryption_key, wrapping)
+            same = read_key_encryption_key(backup, wrapping) == here
     except ConfigError as error:
         return f"{error}; copy {storage.key_encryption_key} there"
     if not same:

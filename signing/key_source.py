@@ -136,16 +136,19 @@ def parse_key_source(text: str) -> KeySource:
     if not separator:
         return FileKey(Path(path))
     named = _attributes(query, "&", (_PIN_SOURCE,), "after the ? of a key's path")
-    return FileKey(Path(path), _parse_pin(named.get(_PIN_SOURCE, "")))
+    return FileKey(Path(path), parse_pin_source(named.get(_PIN_SOURCE, "")))
 
 
 def under(source: KeySource, base: Path) -> KeySource:
     """The same source with its relative paths taken from the folder `base`."""
     if isinstance(source, FileKey):
         source = replace(source, path=base / source.path)
-    if source.pin is None or source.pin.kind != "file":
-        return source
-    return replace(source, pin=replace(source.pin, name=str(base / source.pin.name)))
+    return replace(source, pin=pin_under(source.pin, base)) if source.pin is not None else source
+
+
+def pin_under(pin: PinSource, base: Path) -> PinSource:
+    """The same place with its relative path taken from the folder `base`."""
+    return replace(pin, name=str(base / pin.name)) if pin.kind == "file" else pin
 
 
 def open_signer(source: KeySource, chain_pem: bytes, algorithm: Algorithm | None = None) -> Signer:
@@ -247,7 +250,7 @@ def _parse_token(text: str) -> TokenKey:
         raise SignerUnusable("module-path must be absolute")
     return TokenKey(
         module=module,
-        pin=_parse_pin(unquote(asked[_PIN_SOURCE])),
+        pin=parse_pin_source(unquote(asked[_PIN_SOURCE])),
         token=unquote(named.get("token", "")),
         serial=unquote(named.get("serial", "")),
         manufacturer=unquote(named.get("manufacturer", "")),
@@ -274,7 +277,8 @@ def _attributes(text: str, separator: str, known: tuple[str, ...], where: str) -
     return found
 
 
-def _parse_pin(text: str) -> PinSource:
+def parse_pin_source(text: str) -> PinSource:
+    """Where a secret stands: file:PATH, env:NAME or credential:NAME. Raises `SignerUnusable`."""
     kind, _, name = text.partition(":")
     if kind not in _PIN_KINDS or not name:
         raise SignerUnusable(f"{_PIN_SOURCE} must be file:PATH, env:NAME or credential:NAME")

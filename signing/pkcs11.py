@@ -46,6 +46,8 @@ from signing.key_source import TokenKey
 
 _ED25519_BYTES: Final = 32
 _DER_OCTET_STRING: Final = b"\x04\x20"
+_GCM_NONCE_BYTES: Final = 12
+_GCM_TAG_BITS: Final = 128
 
 #: What tokens raise where a PIN is not the right one.
 _PIN_ERRORS: Final = (PinIncorrect, PinInvalid, PinLenRange, PinLocked)
@@ -165,7 +167,7 @@ class TokenSigner:
             raise SignerUnusable("a signer needs at least its own certificate")
         self._algorithm = algorithm or default_algorithm(parse_certificate(certificates[0]).public_key)
         self._certificates = tuple(certificates)
-        self._key = _PrivateKey(key, self._algorithm)
+        self._key = _private(key, self._algorithm)
 
     @property
     def certificates(self) -> tuple[bytes, ...]:
@@ -177,7 +179,8 @@ class TokenSigner:
 
     def sign(self, message: bytes) -> bytes:
         """Raises `SignerUnavailable`, `PinRefused`, or `SignerUnusable` where the token has no such key."""
-        return self._key.sign(message)
+        signature: bytes = self._key.asked(lambda: _sign(self._key.found, self._algorithm, message))
+        return signature
 
 
 class TokenEd25519:
@@ -185,45 +188,71 @@ class TokenEd25519:
 
     def __init__(self, key: TokenKey) -> None:
         """Raises as `TokenSigner`; `SignerUnusable` too where the token does not hold the public key beside it."""
-        self._key = _PrivateKey(key, Algorithm.ED25519)
-        self._public = Ed25519PublicKey.from_public_bytes(self._key.ed25519_point())
+        self._key = _private(key, Algorithm.ED25519)
+        point = self._key.asked(lambda: bytes(self._key.find(ObjectClass.PUBLIC_KEY)[Attribute.EC_POINT]))
+        point = point.removeprefix(_DER_OCTET_STRING)
+        if len(point) != _ED25519_BYTES:
+            raise SignerUnusable(f"{key.place}: its public key is not one of Ed25519")
+        self._public = Ed25519PublicKey.from_public_bytes(point)
 
     def public_key(self) -> Ed25519PublicKey:
         return self._public
 
     def sign(self, data: bytes) -> bytes:
-        return self._key.sign(data)
-
-
-class _PrivateKey:
-    """The object in the token, found again after each login."""
-
-    def __init__(self, source: TokenKey, algorithm: Algorithm) -> None:
-        if algorithm not in _KEY_TYPES:
-            raise SignerUnusable(f"{algorithm.value} cannot be made by a token here: keep that key in PKCS#8")
-        self._source = source
-        self._algorithm = algorithm
-        self._module = _module(source.module)
-        self._generation = -1
-        self._object: Any = None
-        self._asked(lambda: None)
-
-    def sign(self, message: bytes) -> bytes:
-        signature: bytes = self._asked(lambda: _sign(self._object, self._algorithm, message))
+        signature: bytes = self._key.asked(lambda: _sign(self._key.found, Algorithm.ED25519, data))
         return signature
 
-    def ed25519_point(self) -> bytes:
-        point: bytes = self._asked(self._read_point)
-        return point
 
-    def _read_point(self) -> bytes:
-        found = self._find(ObjectClass.PUBLIC_KEY)
-        point = bytes(found[Attribute.EC_POINT]).removeprefix(_DER_OCTET_STRING)
-        if len(point) != _ED25519_BYTES:
-            raise SignerUnusable(f"{self._source.place}: its public key is not one of Ed25519")
-        return point
+class TokenAES:
+    """A token's AES key that seals small secrets: AES-GCM (NIST SP 800-38D) with random nonces."""
 
-    def _asked(self, ask: Callable[[], Any]) -> Any:
+    def __init__(self, key: TokenKey) -> None:
+        """Raises as `TokenSigner`."""
+        self._key = _Object(key, ObjectClass.SECRET_KEY, KeyType.AES)
+
+    def seal(self, secret: bytes) -> bytes:
+        """Nonce (12 bytes) || ciphertext || tag (16 bytes). Raises as `TokenSigner.sign`."""
+        nonce = os.urandom(_GCM_NONCE_BYTES)
+        sealed: bytes = self._key.asked(
+            lambda: self._key.found.encrypt(secret, mechanism=Mechanism.AES_GCM, mechanism_param=_gcm(nonce))
+        )
+        return nonce + sealed
+
+    def open(self, sealed: bytes) -> bytes:
+        """What `seal` sealed. Raises `SignerUnusable` where this key did not, else as `seal`."""
+        nonce, rest = sealed[:_GCM_NONCE_BYTES], sealed[_GCM_NONCE_BYTES:]
+        try:
+            secret: bytes = self._key.asked(
+                lambda: self._key.found.decrypt(
+                    rest, mechanism=Mechanism.AES_GCM, mechanism_param=_gcm(nonce)
+                )
+            )
+        except PinRefused:
+            raise
+        except SignerUnavailable as error:
+            # Makers name a wrong tag by whatever error they like: a key that seals is there, and so is not at fault.
+            self.seal(b"?")
+            raise SignerUnusable("the token's key did not seal this") from error
+        return secret
+
+
+def _gcm(nonce: bytes) -> pkcs11.GCMParams:
+    return pkcs11.GCMParams(nonce, b"", _GCM_TAG_BITS)
+
+
+class _Object:
+    """An object of a token, found again after each login."""
+
+    def __init__(self, source: TokenKey, kind: ObjectClass, key_type: KeyType) -> None:
+        self._source = source
+        self._kind = kind
+        self._key_type = key_type
+        self._module = _module(source.module)
+        self._generation = -1
+        self.found: Any = None
+        self.asked(lambda: None)
+
+    def asked(self, ask: Callable[[], Any]) -> Any:
         """The answer to `ask`, on a session made anew where the one at hand has failed."""
         self._module.check_process()  # before the lock, which a fork may have left taken
         with self._module.lock:
@@ -237,35 +266,40 @@ class _PrivateKey:
                 self._be_logged_in()
                 return ask()
             except PKCS11Error as error:
-                self._object = None
+                self.found = None
                 raise SignerUnavailable(
                     f"{self._source.place}: {type(error).__name__} {error}".rstrip()
                 ) from error
 
     def _be_logged_in(self) -> None:
-        if self._object is not None and self._generation == self._module.generation:
+        if self.found is not None and self._generation == self._module.generation:
             return
-        self._object = None
+        self.found = None
         self._module.session(self._source)
         self._generation = self._module.generation
-        self._object = self._find(ObjectClass.PRIVATE_KEY)
+        self.found = self.find(self._kind)
 
-    def _find(self, kind: Any) -> Any:
+    def find(self, kind: Any) -> Any:
+        """The one object of a kind that fits. Raises `SignerUnusable` where there is none, or several."""
         session = self._module.session(self._source)
         try:
             return session.get_key(
                 object_class=kind,
-                key_type=_KEY_TYPES[self._algorithm],
+                key_type=self._key_type,
                 label=self._source.label or None,
                 id=self._source.id or None,
             )
         except NoSuchKey as error:
-            what = "private" if kind is ObjectClass.PRIVATE_KEY else "public"
-            raise SignerUnusable(
-                f"{self._source.place}: the token has no such {what} {_KEY_TYPES[self._algorithm].name} key"
-            ) from error
+            what = f"{kind.name} of type {self._key_type.name}"
+            raise SignerUnusable(f"{self._source.place}: the token has no such {what}") from error
         except MultipleObjectsReturned as error:
             raise SignerUnusable(f"{self._source.place}: several keys fit; say which by id=…") from error
+
+
+def _private(source: TokenKey, algorithm: Algorithm) -> _Object:
+    if algorithm not in _KEY_TYPES:
+        raise SignerUnusable(f"{algorithm.value} cannot be made by a token here: keep that key in PKCS#8")
+    return _Object(source, ObjectClass.PRIVATE_KEY, _KEY_TYPES[algorithm])
 
 
 def _sign(key: Any, algorithm: Algorithm, message: bytes) -> bytes:

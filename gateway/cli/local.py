@@ -28,6 +28,7 @@ def register(app: typer.Typer, ledger: typer.Typer, keys: typer.Typer) -> None:
     ledger.command("rebuild")(rebuild)
     ledger.command("recover")(recover)
     keys.command("rotate-kek")(rotate_kek)
+    keys.command("wrap-kek")(wrap_kek)
 
 
 def init(
@@ -231,6 +232,22 @@ def rotate_kek(config: ConfigOption = Path("diya.toml")) -> None:
     from gateway.cli import ledger_local  # noqa: PLC0415
 
     ledger_local.rotate_kek(config)
+
+
+def wrap_kek(config: ConfigOption = Path("diya.toml")) -> None:
+    """Wrap the key-encryption key, which lies in the clear, as the settings say, with the server down (封装主密钥).
+
+    storage.key_encryption_key_wrapping is where a passphrase stands (file:PATH, env:NAME, credential:NAME), or an AES
+    key in a token (pkcs11:…). The key stays the same; so do the database and its backups. The backup of the key is
+    wrapped with it.
+
+    \b
+    Example:
+      diya keys wrap-kek --config demo-out/diya.toml
+    """
+    from gateway.cli import ledger_local  # noqa: PLC0415
+
+    ledger_local.wrap_kek(config)
 
 
 def recover(

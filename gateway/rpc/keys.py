@@ -217,7 +217,7 @@ class RegistryKeys:
                 use=authority_pb2.KEY_USE_ENCRYPTION,
                 state=authority_pb2.KEY_STATE_ACTIVE,
                 place=str(storage.key_encryption_key),
-                in_clear=True,
+                in_clear=storage.key_encryption_key_wrapping is None,
             )
         )
         return keys

@@ -361,7 +361,12 @@ async def test_keys_in_the_clear_are_told_in_production_and_certificates_that_en
 
     assert told("", 31) == []
     clear = [notice.partition(": ")[0] for notice in told("jiangyin", 31)]
-    assert clear == ["server.key", "registries (jiangyin) ledger_key", "registries (jiangyin) seal_key"]
+    assert clear == [
+        "server.key",
+        "storage.key_encryption_key",
+        "registries (jiangyin) ledger_key",
+        "registries (jiangyin) seal_key",
+    ]
     assert any("seal_key's certificate: is valid until" in notice for notice in told("", 29))
     assert any("seal_key's certificate: has not been valid since" in notice for notice in told("", -1))
     labels = {"registry": "jiangyin", "use": "seal"}

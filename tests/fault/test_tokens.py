@@ -209,7 +209,7 @@ def test_token_is_found_wherever_its_slot_is(sealed: Tokens) -> None:
 
 def test_key_that_is_not_there_or_twice_is_told(sealed: Tokens) -> None:
     """By name; two objects of one name are told apart by id."""
-    with pytest.raises(SignerUnusable, match="has no such private EC key"):
+    with pytest.raises(SignerUnusable, match="has no such PRIVATE_KEY of type EC"):
         open_signer(parse_key_source(sealed.setting("other")), seal().chain_pem())
     sealed.put(sample_pki().bank.private_key, "seal", 2)
     with pytest.raises(SignerUnusable, match="several keys fit; say which by id="):

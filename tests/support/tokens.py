@@ -71,6 +71,14 @@ class Tokens:
         )
         path.unlink()
 
+    def make_aes(self, name: str, label: str = LABEL) -> None:
+        """Make an AES key in a token, which does not let it out."""
+        import pkcs11
+
+        with pkcs11.lib(str(MODULE)).get_token(token_label=label).open(user_pin=PIN, rw=True) as session:
+            session.generate_key(pkcs11.KeyType.AES, 256, label=name, store=True)
+        self.start_anew()
+
     def setting(self, name: str, label: str = LABEL, more: str = "") -> str:
         """The setting that names an object."""
         return (
