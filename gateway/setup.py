@@ -182,9 +182,10 @@ def _registry_toml(registry: RegistryConfig) -> str:
             "[[registries]]",
             f'id = "{registry.id}"',
             f'origin = "{registry.origin}"  # the ledger\'s name in its checkpoints; never change it',
-            f'ledger_key = "{registry.ledger_key}"  # Ed25519, signs checkpoints',
+            f'ledger_key = "{registry.ledger_key}"  # Ed25519, signs checkpoints; may be in a token, as the seal',
             f'seal_certificate = "{registry.seal_certificate}"',
-            f'seal_key = "{registry.seal_key}"',
+            f'seal_key = "{registry.seal_key}"  # or PATH?pin-source=file:PIN, or pkcs11:…, see docs/operating.md',
+            '# next_seal_certificate = "next.pem"  # with next_seal_key: what `diya keys rotate` goes on to',
             '# witness_policy = "policy.txt"  # witnesses that cosign its checkpoints, see docs/operating.md',
             "# witness_stop_seconds = 300.0    # acts stop while a quorum is missing so long; without it, never",
             "",
@@ -229,6 +230,7 @@ grace_seconds = 10.0         # time that calls in hand get at a stop
 database = "sqlite:///data/diya.db"
 files = "data/files"
 key_encryption_key = "keys/kek"  # wraps every part key; without it evidence and register cannot be read any more
+# key_encryption_key_wrapping = "file:kek.pin"  # or pkcs11:…; then `diya keys wrap-kek`
 # key_encryption_key_backup = "/another/medium/kek"  # a copy of it, compared with it at every start
 
 [limits]
