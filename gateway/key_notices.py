@@ -39,7 +39,7 @@ def key_notices(
             "development only: set storage.key_encryption_key_wrapping and run `diya keys wrap-kek`"
         )
     own = x509.load_pem_x509_certificates(server.certificate.read_bytes())[0]
-    metrics.key_not_after("", "connection", own.not_valid_after_utc)
+    metrics.key_not_after("all", "connection", own.not_valid_after_utc)
     yield from _ending("server.certificate", own.not_valid_after_utc, now)
     for registry in config.registries:
         where = f"registries ({registry.id})"

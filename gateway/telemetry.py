@@ -106,7 +106,7 @@ class Metrics:
         )
         self._not_after = gauge(
             "diya_key_not_after_seconds",
-            "Unix time until which the certificate in use is valid; registry is empty for the connection's",
+            "Unix time until which the certificate in use is valid; registry is all for the connection's",
             "registry",
             "use",
         )
