@@ -247,7 +247,12 @@ class Gateway:
         verifying: dict[str, Any] = {"trust_of": self.trust, "executor": self._executor, "limits": limits}
         return {
             "FileService": FileService(
-                **shared, files=self.files, checker=self._checker, trust_of=self.trust, limits=limits
+                **shared,
+                files=self.files,
+                checker=self._checker,
+                trust_of=self.trust,
+                limits=limits,
+                is_going=self.eraser.is_going,
             ),
             "RegistrationService": RegistrationService(
                 **shared, **verifying, verifier=self._verifier, watch=self.watch, rehearsals=self._rehearsals

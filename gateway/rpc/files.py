@@ -71,13 +71,16 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         trust_of: Callable[[str], TrustStore],
         limits: Limits,
         clock: Callable[[], dt.datetime],
+        is_going: Callable[[Row], bool] = lambda _row: False,
     ) -> None:
+        """`is_going` tells of a file's row whether it goes with a case that was erased (gateway/eraser.py)."""
         self._sequencer = sequencer
         self._queries = queries
         self._files = files
         self._trust_of = trust_of
         self._limits = limits
         self._clock = clock
+        self._is_going = is_going
         self._checks = FileChecks(checker)
 
     # -- up ----------------------------------------------------------------------------------------------
@@ -91,7 +94,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         registry = registry_in(metadata.parent, "metadata.parent")
         self._check_metadata(registry, metadata)
         sha256 = metadata.sha256.hex()
-        known = await self._queries.file(registry, caller.id, sha256)
+        known = await self._own(registry, caller.id, sha256)
         if known is not None and self._files.has(sha256):
             if may_be_judged_again(_decode_verdict(known["verdict"])):
                 verdict = await self._check(registry, self._files.path(sha256), known["media_type"])
@@ -208,7 +211,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
             case = await self._case(registry, application, caller)
             row = await self._of_case(registry, sha256, case, caller)
         else:
-            row = await self._queries.file(registry, caller.id, sha256)
+            row = await self._own(registry, caller.id, sha256)
         if row is None or not self._files.has(sha256):
             raise Refusal(
                 "FILE_NOT_FOUND",
@@ -216,6 +219,11 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
                 "no such file, or it is not yours to read: of others' files, name the application",
             )
         return row, caller.kind is CallerKind.REGISTRAR or row["institution"] == caller.id
+
+    async def _own(self, registry: str, institution: str, sha256: str) -> Row | None:
+        """A file in its uploader's name space; None where there is none, or none much longer."""
+        row = await self._queries.file(registry, institution, sha256)
+        return None if row is None or self._is_going(row) else row
 
     async def _of_registry(self, registry: str, sha256: str, application: str) -> Row | None:
         """For a registrar: any file that a case of the registry names; the case is named, or found by the paper."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from gateway.client.ledger import LedgerClient
 from gateway.client.payloads import envelope_to_wire
 from gateway.client.session import Actor, Answer
 from gateway.demo.stage import INSTITUTIONS
+from gateway.eraser import Eraser
 from gateway.pb.diya.v1 import admin_service_pb2, file_service_pb2, finding_pb2, registration_service_pb2
 from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
 from gateway.storage import tables
@@ -317,6 +320,53 @@ async def test_what_a_backup_brought_back_goes_at_the_next_start(own_folder: Pat
         assert rows(town, tables.file, sha256=filing.references[0].sha256.hex()) == []
         assert _keys(own_folder, ident(answer)) == 0
         assert _keys(own_folder, ident(booked)) == 1
+
+
+async def test_served_before_what_came_back_is_gone_and_not_read_meanwhile(
+    own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The start waits for no file and no entry to be read; a file that is to go is nobody's until it has gone.
+
+    Uploaded anew it is received again, and stays.
+    """
+    async with town_of(own_folder) as town:
+        filing, answer = await draft(town)
+    shutil.copytree(own_folder / "data", tmp_path / "backup")
+    async with town_of(own_folder) as town:
+        await erase(town, answer)
+    shutil.copytree(tmp_path / "backup" / "files", own_folder / "data" / "files", dirs_exist_ok=True)
+    with closing(sqlite3.connect(database(own_folder))) as connection, connection:
+        connection.execute(f"ATTACH '{tmp_path / 'backup' / 'diya.db'}' AS old")
+        for table in ("file", "file_claim", "file_claims_read"):
+            connection.execute(f'DELETE FROM main."{table}"')
+        connection.execute("INSERT INTO main.file SELECT * FROM old.file")
+    monkeypatch.setattr("gateway.eraser.ENTRIES_TOLD", 1)
+    monkeypatch.setattr("gateway.eraser.ENTRIES_AT_ONCE", 2)
+    caplog.set_level(logging.INFO, "gateway.eraser")
+    mended = asyncio.Event()
+    reading = Eraser._read_claims
+
+    async def late(self: Eraser, registry: str) -> None:
+        """A ledger whose reading takes long."""
+        await mended.wait()
+        await reading(self, registry)
+
+    monkeypatch.setattr(Eraser, "_read_claims", late)
+    async with town_of(own_folder) as town:
+        first, *others = filing.references
+        stub = town.stub(FileServiceStub, "bank-a")
+        for reference in filing.references:
+            name = f"registries/jiangyin/files/{reference.sha256.hex()}"
+            request = file_service_pb2.GetFileRequest(name=name)
+            await town.told(lambda r=request: stub.GetFile(r), "FILE_NOT_FOUND")
+        assert all(stored(town, filing))
+        papers = [data for several in filing.papers.values() for data in several]
+        [again] = [data for data in papers if sha256(data).digest() == first.sha256]
+        assert (await town.upload(again)).sha256 == first.sha256
+        mended.set()
+        await town.gateway.eraser.work()
+        assert stored(town, filing) == [True, *[False] * len(others)]
+        assert any("entries left" in one.getMessage() for one in caplog.records)
 
 
 async def test_upload_made_anew_after_the_erasure_stays(own_folder: Path) -> None:
