@@ -93,8 +93,9 @@ def audit_evidence(
 ) -> EvidenceReport:
     """Verify the evidence of the entries of `registry` from index `since` on, and the files it names under `files`.
 
-    Uploads that no entry names are looked at in a whole audit (`since` 0) only. progress: (entries done, entries in
-    all). Raises LedgerError where a part does not open: verify the ledger itself first.
+    Effects are read from the first entry on all the same: they say which trust was in force, and nothing but them is
+    proof of it. Uploads that no entry names are looked at in a whole audit (`since` 0) only. progress: (entries done,
+    entries in all). Raises LedgerError where a part does not open: verify the ledger itself first.
     """
     return _Audit(engine, ledger, registry, files, progress).run(since)
 

@@ -7,7 +7,8 @@ and a random index would slow an append several times over. Times are integers, 
 
 Rows are only ever added, save for one row a registry in `ledger_head` and one in
 `ledger_published`. Erasing evidence destroys a row of `ledger_key` (ledger/erasure.py); another
-key-encryption key wraps those rows anew (ledger/rewrap.py). Nothing else changes.
+key-encryption key wraps those rows anew (ledger/rewrap.py); a cosignature that does not hold is
+replaced or taken away (ledger/cosignature_store.py). Nothing else changes.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
 from gateway.storage.tables import VIEWS
 from gateway.storage.view_audit import ViewReport, audit_views
 from ledger.checkpoint import Checkpoint, NoteSigner, check_vkey, open_checkpoint
+from ledger.cosignature_store import COSIGNATURE_CHANGED, drop_faulty_cosignatures
 from ledger.errors import CheckpointError, LedgerError, RegistryUnknownError
 from ledger.export import export_ledger
 from ledger.kind_audit import unknown_registries
@@ -53,7 +54,7 @@ from signing.authority import Credential
 from signing.errors import SigningError
 
 #: What a rebuild mends besides views.
-_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED}
+_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED, COSIGNATURE_CHANGED}
 
 #: Divergences printed of each registry.
 SHOWN_MAX = 20
@@ -256,6 +257,9 @@ def recover(config: Path, registry: str, signer: Path, loss: Loss) -> None:
 
 def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> None:
     before = {registry: digest_views(connection, registry) for registry in registries}
+    for registry in registries:
+        if gone := drop_faulty_cosignatures(connection, registry):
+            _out.print(Text(f"{registry}: {gone} cosignatures that do not hold are gone", style="yellow"))
     with bar("rebuilding") as progress:
         rebuild_views(connection, ledger, registries, progress)
     for registry in registries:

@@ -401,6 +401,22 @@ def test_rebuild_makes_the_record_of_erasures_anew(folder: Path) -> None:
     assert verified(folder).exit_code == 0
 
 
+def test_rebuild_takes_cosignatures_away_that_do_not_hold(folder: Path) -> None:
+    """The verification names the row and the way out."""
+    run(
+        folder,
+        "INSERT INTO ledger_cosignature (registry, size, vkey, line) "
+        "SELECT 'jiangyin', max(size), 'w', CAST('x' AS BLOB) FROM ledger_checkpoint WHERE registry = 'jiangyin'",
+    )
+    result = verified(folder, "--no-views", "--no-evidence")
+    assert result.exit_code == 1
+    assert "It is given to nobody; `diya ledger rebuild` takes it away" in result.output
+    result = diya(folder, "ledger", "rebuild")
+    assert result.exit_code == 0, result.output
+    assert "jiangyin: 1 cosignatures that do not hold are gone" in result.output
+    assert verified(folder, "--no-views", "--no-evidence").exit_code == 0
+
+
 def test_database_that_no_start_of_this_version_has_seen(folder: Path, tmp_path: Path) -> None:
     """Tables that came later are missing: named, taken as empty, and the rest is looked at all the same.
 
