@@ -138,7 +138,7 @@ class Gateway:
             self._tell_damage()
 
     async def _start_witnessing(self) -> None:
-        """Ask the witnesses what they know before anything is entered: a restored ledger is found out here or never."""
+        """Ask the witnesses what they know; acts are held until they have been asked, the start is not."""
         self._witnessing = Witnessing(
             queries=self.queries,
             sequencer=self.sequencer,
