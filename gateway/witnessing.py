@@ -42,7 +42,7 @@ from ledger.errors import (
     QuorumError,
     RolledBackError,
 )
-from ledger.note import COSIGNATURE, parse_vkey
+from ledger.note import WITNESS_TYPES, parse_vkey
 from ledger.policy import Policy
 from ledger.proof import verify_consistency
 from ledger.witness import AddCheckpoint, WitnessRefusal
@@ -133,7 +133,7 @@ class Witnessing:
                 stop_seconds,
                 [
                     _Peer(
-                        parse_vkey(one.vkey, COSIGNATURE).key_id.hex(),
+                        parse_vkey(one.vkey, *WITNESS_TYPES).key_id.hex(),
                         one.vkey,
                         AskedWitness(one.url, limits.witness_timeout_seconds),
                     )
