@@ -98,9 +98,8 @@ class Eraser:
     def _note(self, registry: str, case: ErasedCase) -> None:
         self._erased.append((registry, case))
         for file in case.files:
-            self._going.setdefault((registry, file.institution, file.sha256), {})[case.application_id] = (
-                case.at
-            )
+            key = (registry, file.institution, file.sha256)
+            self._going.setdefault(key, {})[case.application_id] = case.at
 
     async def work(self) -> None:
         """Files of erased cases, then uploads whose time is over; done when nothing is left."""
@@ -116,9 +115,10 @@ class Eraser:
     def _forget(self, registry: str, case: ErasedCase) -> None:
         for file in case.files:
             key = (registry, file.institution, file.sha256)
-            self._going[key].pop(case.application_id, None)
-            if not self._going[key]:
-                del self._going[key]
+            cases = self._going.get(key, {})
+            cases.pop(case.application_id, None)
+            if not cases:
+                self._going.pop(key, None)
 
     async def _run(self) -> None:
         while True:
