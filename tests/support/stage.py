@@ -329,9 +329,10 @@ async def town_of(
     sealing: bool = False,
     clock: MovedClock | None = None,
     grace_seconds: float = 2.0,
+    is_heard: bool = True,
     **limits: Any,
 ) -> AsyncIterator[Town]:
-    """A gateway that serves `folder` as long as the block lasts."""
+    """A gateway that serves `folder` as long as the block lasts; `is_heard`: its witnesses have been asked once."""
     clock = clock or MovedClock()
     settings = partial(configured, folder, sealing=sealing, grace_seconds=grace_seconds, **limits)
     config = settings()
@@ -339,6 +340,8 @@ async def town_of(
     await gateway.start()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.stop)
+        if is_heard:
+            await gateway._witnessing.first_round()
         connections = await stack.enter_async_context(AsyncExitStack())
         pki = DevelopmentPKI.load(folder / "pki", utc_now())
         stage = Stage(folder, config, gateway, pki, connections)
