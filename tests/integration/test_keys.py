@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.app import Gateway, utc_now
+from gateway.applications.sealing import Seal, SealRetired
 from gateway.certificates.seal_terms import read_seal_terms, write_seal_terms
 from gateway.certificates.verdict import Step
 from gateway.certificates.verify import verify_certificate
@@ -27,6 +28,7 @@ from gateway.pb.diya.v1 import (
     outcome_pb2,
 )
 from gateway.register.authority import SealTerm
+from gateway.sealing import _command
 from signing.certificates import certificates_from_pem, parse_certificate
 from signing.pki import Credential
 from signing.trust_directory import read_trust as read_anchors
@@ -197,6 +199,27 @@ async def test_rotation_to_what_cannot_seal_is_refused(town: Town) -> None:
     await admin.rotate_seal(first, following)
     assert "list the keys first" in await refused(admin.rotate_seal(first, following))
     assert "in use before" in await refused(admin.rotate_seal(second, certificate))
+
+
+async def test_seal_by_a_key_that_was_retired_meanwhile_is_not_entered(town: Town) -> None:
+    """What was in hand when the act was entered is sealed once more: no entry names a key outside its time."""
+    _, answer = await town.booked()
+    add_next(town)
+    await rotate(town)
+    seal = Seal(
+        registry="jiangyin",
+        identifier="any",
+        application_id=answer.outcome.application.rpartition("/")[2],
+        case_number="1",
+        institutions=(),
+        pdf_sha256="0" * 64,
+        size_bytes=1,
+        seal_key_id=key_id(town.folder, "seal-jiangyin"),
+    )
+    size = town.ledger_size()
+    with pytest.raises(SealRetired):
+        await town.gateway.sequencer.ask(_command(seal))
+    assert town.ledger_size() - size <= 1  # the booking's own certificate
 
 
 async def test_retired_seal_waits_for_the_next_one(town: Town) -> None:
