@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
+from functools import lru_cache
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 from asn1crypto import algos, keys
@@ -35,6 +37,7 @@ from pyhanko_certvalidator.policy_decl import (
     AlgorithmUsagePolicy,
     CertRevTrustPolicy,
 )
+from pyhanko_certvalidator.registry import CertificateRegistry, SimpleTrustManager
 from pyhanko_certvalidator.validate import async_validate_path
 
 from signing.certificates import Certificate, parse_certificate
@@ -51,6 +54,11 @@ PATHS_TRIED_MAX: Final = 8
 load.
 """
 PATH_CERTIFICATES_MAX: Final = 6
+
+AUTHORITIES_KEPT_MAX: Final = 256
+"""Sets of anchors and intermediates that are kept as that library wants them."""
+_ONE_AT_A_TIME: Final = Lock()
+"""What is kept is parsed lazily: two threads must not read it at once. A search is all interpreter, so nobody waits."""
 
 _HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 _SCHEMES: Final = frozenset({"rsassa_pkcs1v15", "rsassa_pss", "ecdsa", "ed25519"})
@@ -98,16 +106,26 @@ def find_chain(
     Raises `CertificateUnknownIssuer` (no path), `CertificateChainInvalid` (paths, none valid),
     `CertificateExpired` or `CertificateNotYetValid` (of an intermediate).
     """
+    with _ONE_AT_A_TIME:
+        return _find_chain(leaf, extra, anchors, at)
+
+
+def _find_chain(
+    leaf: Certificate, extra: Sequence[Certificate], anchors: Sequence[Certificate], at: datetime
+) -> tuple[Certificate, ...]:
+    trusted, known = _authorities(
+        tuple(one.der for one in anchors), tuple(one.der for one in extra if one.is_ca)
+    )
     context = ValidationContext(
-        trust_roots=[_asn1(one) for one in anchors],
-        other_certs=[_asn1(one) for one in extra if one.is_ca],
+        trust_manager=trusted,
+        certificate_registry=known,
         moment=at,
         allow_fetching=False,
         revinfo_policy=_NO_REVOCATION_HERE,
         algorithm_usage_policy=_POLICY,
     )
     try:
-        path = _finish(_first_valid(context, _asn1(leaf)))
+        path = _finish(_first_valid(context, _load(leaf.der)))
     except PathBuildingError as error:
         raise CertificateUnknownIssuer(
             f"certificate of {leaf.subject!r} (issuer {leaf.issuer!r}) leads to no anchor of this purpose",
@@ -165,8 +183,19 @@ def _finish(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     raise SigningError("path validation tried to wait for something, which it may not")
 
 
-def _asn1(certificate: Certificate) -> asn1_x509.Certificate:
-    return asn1_x509.Certificate.load(certificate.der, strict=True)
+def _load(der: bytes) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(der, strict=True)
+
+
+@lru_cache(maxsize=AUTHORITIES_KEPT_MAX)
+def _authorities(
+    anchors: tuple[bytes, ...], extra: tuple[bytes, ...]
+) -> tuple[SimpleTrustManager, CertificateRegistry]:
+    """Where paths may end and what they may lead over: the same for most leaves, and most of the work of a search."""
+    return (
+        SimpleTrustManager.build([_load(der) for der in anchors]),
+        CertificateRegistry.build([_load(der) for der in extra]),
+    )
 
 
 def _check_authority_key(link: Certificate) -> None:
