@@ -24,6 +24,7 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from gateway.cases.effects import CertificateSealed, TrustSet, decode_effects
+from gateway.cases.model import Paper
 from gateway.rpc.acts import PAYLOAD_TYPES as ACT_TYPES
 from gateway.rpc.case_view import REVIEW_TYPE
 from gateway.rpc.feed import COUNTER_TYPE, RESTRICTION_TYPE
@@ -41,6 +42,7 @@ from gateway.storage.files import path_of
 from gateway.storage.rebuild import Key, Progress, key_of, read_page
 from gateway.storage.view_audit import key_text
 from gateway.term_clock import CLOCKWORK_TYPE
+from gateway.verdict_audit import VerdictAudit
 from ledger.readers import Here, Readers, Task, in_order
 from ledger.records import StoredEntry
 from ledger.report import DIVERGENCES_MAX, Divergence
@@ -105,9 +107,10 @@ def audit_evidence(
 ) -> EvidenceReport:
     """Verify the evidence of the entries of `registry` from index `since` on, and the files it names under `files`.
 
-    Uploads that no entry names are looked at in a whole audit (`since` 0) only. progress: (entries done, entries in
-    all). readers: who verifies, beside this process; without any it is done here. Raises LedgerError where a part does
-    not open: verify the ledger itself first.
+    Effects are read from the first entry on all the same: they say which trust was in force, and nothing but them is
+    proof of it. Uploads that no entry names are looked at in a whole audit (`since` 0) only. progress: (entries done,
+    entries in all). readers: who verifies, beside this process; without any it is done here. Raises LedgerError where a
+    part does not open: verify the ledger itself first.
     """
     readers = readers or Here(engine.begin, ledger.vault)
     return _Audit(engine, ledger, registry, files, progress).run(since, readers)
@@ -121,13 +124,14 @@ Trusts = dict[str, tuple[bytes, dt.datetime | None]]
 class _Acts:
     """What came of the acts of some entries; it travels between processes.
 
-    stop: index behind them. gone: entries whose evidence has no key. files: (hex SHA-256, who names it).
+    stop: index behind them. gone: entries whose evidence has no key. papers: by which
+    entry, when it came, on which it was decided.
     """
 
     stop: int
     signatures: int = 0
     gone: int = 0
-    files: list[tuple[str, str]] = field(default_factory=list)
+    papers: list[tuple[int, dt.datetime, tuple[Paper, ...]]] = field(default_factory=list)
     divergences: list[Divergence] = field(default_factory=list)
 
     def note(self, index: int, reason: str, rule: str) -> None:
@@ -166,9 +170,8 @@ def _check_act(acts: _Acts, known: _Known, entry: StoredEntry, message: bytes, v
         return
     envelope = Envelope(payload_type=payload_type, payload=payload, signatures=judged.signatures)
     _check_envelope(acts, known, entry, envelope, judged)
-    for paper in judged.papers or ():
-        if paper.found:
-            acts.files.append((paper.reference.sha256, f"entry {index}"))
+    if judged.papers:
+        acts.papers.append((index, judged.received_at or entry.time(), judged.papers))
 
 
 def _check_envelope(
@@ -224,6 +227,7 @@ class _Audit:
         self._trusts: Trusts = {}
         self._trust_now = ""
         self._known: OrderedDict[str, bool] = OrderedDict()
+        self._file_rows = VerdictAudit()
         self._report = EvidenceReport()
 
     def run(self, since: int, readers: Readers) -> EvidenceReport:
@@ -235,13 +239,18 @@ class _Audit:
             report.gone += acts.gone
             for divergence in acts.divergences:
                 report.note(divergence.table, divergence.row, divergence.reason, divergence.rule)
-            for sha256, named_by in acts.files:
-                self._check_file(sha256, named_by)
+            for index, at, papers in acts.papers:
+                self._file_rows.note(index, at, papers)
+                for paper in papers:
+                    if paper.found:
+                        self._check_file(paper.reference.sha256, f"entry {index}")
             self._progress(acts.stop, size)
         report.entries = max(0, size - since)
         if since == 0:
-            for row in self._uploads():
+            for row, fault in self._uploads():
                 where = key_text(t.file, key_of(t.file, row))
+                if fault:
+                    self._report.note("file", where, "FILE_VERDICT_CHANGED", fault)
                 self._check_file(row[t.file.columns.keys().index("sha256")], where)
         return report
 
@@ -318,13 +327,14 @@ class _Audit:
                 "file store", sha256, "FILE_CHANGED", f"{named_by} names it; its bytes are others"
             )
 
-    def _uploads(self) -> Iterator[Key]:
-        """The rows of files, page by page, each page a transaction."""
+    def _uploads(self) -> Iterator[tuple[Key, str]]:
+        """The rows of files, page by page, each page a transaction, and what is wrong with the verdict in each."""
         after: Key | None = None
         while True:
             with self._engine.begin() as connection:
                 page = read_page(connection, t.file, self._registry, after)
-            if not page:
+                judged = [(row, self._file_rows.fault(connection, row)) for row in page]
+            if not judged:
                 return
-            yield from page
+            yield from judged
             after = key_of(t.file, page[-1])

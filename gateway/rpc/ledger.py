@@ -22,7 +22,7 @@ from gateway.config import MIB, Limits
 from gateway.pb.diya.v1 import ledger_service_pb2, ledger_service_pb2_grpc, outcome_pb2
 from gateway.register.identifiers import normalise_unit_code
 from gateway.rpc import encode
-from gateway.rpc.authority import instant_of
+from gateway.rpc.act_fields import instant_of
 from gateway.rpc.case_view import Reader as CaseReader
 from gateway.rpc.entry_words import concerns, told
 from gateway.rpc.errors import Refusal
@@ -181,11 +181,8 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         )
         if record is None:
             raise _out_of_range("index", request.index, 0, newest.size - 1)
-        erased = await self._queries.erased_entries(registry, request.index, request.index + 1)
         response = _pb.GetEntryResponse(
-            entry=_pb.LedgerEntry(
-                index=request.index, entry=record.data, erased_by=erased.get(request.index, 0)
-            ),
+            entry=_pb.LedgerEntry(index=request.index, entry=record.data, erased_by=record.erased_by or 0),
             checkpoint=_checkpoint(record.origin, record.checkpoint),
             hashes=record.inclusion,
             parts=map(_part, record.parts),

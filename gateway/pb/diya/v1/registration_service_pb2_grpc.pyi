@@ -36,7 +36,7 @@ class RegistrationServiceStub:
     with a receipt; after a lost connection, a timeout or INTERNAL send the same bytes again. Errors of a submit:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, CHANNEL_NOT_AUTHORISED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE,
-    HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
+    MANDATE_EXCEEDED, CLERK_NOT_REGISTERED, SECOND_SIGNATURE_REQUIRED, HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
     CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
     REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
@@ -119,7 +119,8 @@ class RegistrationServiceStub:
     stays open and sends each new one after its commit. Caller: an institution. Resume with the last sequence
     handled. An event may come twice across streams, never out of order. Errors: CALLER_UNKNOWN,
     INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, EVENT_SEQUENCE_INVALID,
-    OVERLOADED, SHUTTING_DOWN.
+    OVERLOADED, SHUTTING_DOWN; where a seizure among those handled is to be recorded as read also CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
     SupplementApplication: _grpc.UnaryUnaryMultiCallable[_registration_service_pb2.SupplementApplicationRequest, _registration_service_pb2.SupplementApplicationResponse]
     """补充材料 · Adds files and evidence (SupplementAct). Caller: an applicant institution, key role SUBMIT. States:
@@ -149,7 +150,7 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     with a receipt; after a lost connection, a timeout or INTERNAL send the same bytes again. Errors of a submit:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, CHANNEL_NOT_AUTHORISED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE,
-    HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
+    MANDATE_EXCEEDED, CLERK_NOT_REGISTERED, SECOND_SIGNATURE_REQUIRED, HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
     CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
     REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
@@ -229,7 +230,8 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     stays open and sends each new one after its commit. Caller: an institution. Resume with the last sequence
     handled. An event may come twice across streams, never out of order. Errors: CALLER_UNKNOWN,
     INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, EVENT_SEQUENCE_INVALID,
-    OVERLOADED, SHUTTING_DOWN.
+    OVERLOADED, SHUTTING_DOWN; where a seizure among those handled is to be recorded as read also CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
     SupplementApplication: _aio.UnaryUnaryMultiCallable[_registration_service_pb2.SupplementApplicationRequest, _registration_service_pb2.SupplementApplicationResponse]  # type: ignore[assignment]
     """补充材料 · Adds files and evidence (SupplementAct). Caller: an applicant institution, key role SUBMIT. States:
@@ -258,7 +260,7 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     with a receipt; after a lost connection, a timeout or INTERNAL send the same bytes again. Errors of a submit:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, CHANNEL_NOT_AUTHORISED, REGISTRY_NOT_FOUND,
     ENVELOPE_MALFORMED, ALGORITHM_UNKNOWN, SIGNATURE_INVALID, CERTIFICATE_*, KEY_NOT_REGISTERED, KEY_WITHOUT_ROLE,
-    HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
+    MANDATE_EXCEEDED, CLERK_NOT_REGISTERED, SECOND_SIGNATURE_REQUIRED, HEADER_MISMATCH, VALIDATE_ONLY_MISMATCH, ENVELOPE_EXPIRED, FIELD_INVALID, UNIT_CODE_MALFORMED, USCC_MALFORMED,
     CITIZEN_ID_MALFORMED, CERTIFICATE_NUMBER_MALFORMED, OPERATION_NOT_OF_KIND, FILE_NOT_FOUND, FILE_SIZE_MISMATCH,
     CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
     REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
@@ -396,7 +398,8 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         stays open and sends each new one after its commit. Caller: an institution. Resume with the last sequence
         handled. An event may come twice across streams, never out of order. Errors: CALLER_UNKNOWN,
         INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, EVENT_SEQUENCE_INVALID,
-        OVERLOADED, SHUTTING_DOWN.
+        OVERLOADED, SHUTTING_DOWN; where a seizure among those handled is to be recorded as read also CLOCK_BEHIND,
+        LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
         """
 
     @_abc_1.abstractmethod
