@@ -312,6 +312,7 @@ class Gateway:
         try:
             startup.check_tables(self._writer, config.storage.database)
             startup.take_over(config, self._writer, self.ledger, self._publisher)
+            startup.check_suites(config, self._writer)
         except BaseException:
             self._close_store()
             raise
