@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from asn1crypto import core as asn1_core
 from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
 
+from signing.algorithms import Algorithm, verify_signature
 from signing.certificates import parse_certificate
 from signing.errors import (
     CertificateChainInvalid,
@@ -16,6 +18,7 @@ from signing.errors import (
     CertificateRevoked,
     CertificateUnknownIssuer,
     RevocationUnknown,
+    SignatureInvalid,
     SignerUnusable,
     TrustStoreInvalid,
 )
@@ -125,6 +128,25 @@ def test_sm2_certificate_signed_by_another_key_is_refused() -> None:
     bank = pki.issue_institution(BANK_USCC, "国密银行", key=make_key(KeyKind.SM2))
     with pytest.raises((CertificateChainInvalid, CertificateUnknownIssuer)):
         _verify(bank, sample_pki().trust)
+
+
+def test_sm2_key_verifies_in_many_threads_at_once() -> None:
+    """The library gives up Python's lock while it computes, and what one thread finds never becomes another's."""
+    signer = _bank().signer()
+    key = parse_certificate(signer.certificates[0]).public_key
+    good = signer.sign(PAYLOAD)
+    values = [good, good[:-1] + bytes([good[-1] ^ 1]), good[:-1]] * 200
+
+    def holds(value: bytes) -> bool:
+        try:
+            verify_signature(key, Algorithm.SM2_SM3, value, PAYLOAD)
+        except SignatureInvalid:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(holds, values))
+    assert found == [value == good for value in values]
 
 
 def test_key_id_is_that_of_the_key_as_the_certificate_carries_it() -> None:
