@@ -304,7 +304,7 @@ class Gateway:
         if problem := startup.backup_problem(config):
             log.warning(problem)
         startup.check_database(config)
-        self.ledger = Ledger(Vault(key_encryption_key))
+        self.ledger = Ledger(Vault(key_encryption_key), {r.id: r.part_cipher for r in config.registries})
         self._publisher = Publisher(signers.__getitem__)
         self._take_lock()
         self._writer = writer_engine(config.storage.database)

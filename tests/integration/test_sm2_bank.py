@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from gateway.pb.diya.v1 import envelope_pb2
 from gateway.rpc.replay import Judged
+from ledger.tables import ledger_key
 from signing.sm2 import SM2PrivateKey
-from tests.support.stage import Town
+from tests.support.stage import Town, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -52,3 +59,25 @@ async def test_sm2_certificate_whose_key_is_not_registered_is_refused(town: Town
     envelope = filing.envelope(by=other)
     await filing.refused("KEY_NOT_REGISTERED", "PERMISSION_DENIED", filing.request(envelope))
     assert (await filing.submit()).result == "BOOKED"
+
+
+async def test_case_of_a_registry_that_seals_with_sm4_is_kept_and_read(own_folder: Path) -> None:
+    """One line of the settings: what is new lies under SM4-GCM, what was there stays, and all of it verifies."""
+    settings = own_folder / "diya.toml"
+    told = settings.read_text(encoding="utf-8")
+    assert told.count('part_cipher = "AES-256-GCM"') == 2
+    settings.write_text(told.replace("AES-256-GCM", "SM4-GCM"), encoding="utf-8")
+    async with town_of(own_folder) as place:
+        _, answer = await place.booked(channel="bank-b")
+        ledger, index = place.gateway.ledger, answer.outcome.receipt.index
+        with place.gateway._reader.begin() as connection:
+            sizes = {len(row.wrapped) for row in connection.execute(select(ledger_key))}
+            assert ledger.read_part(connection, "jiangyin", index, "evidence/payload")[1]
+    assert sizes == {44, 60}
+    report = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "gateway.cli", "ledger", "verify", "--config", str(settings)],
+        capture_output=True,
+        check=False,
+    )
+    assert report.returncode == 0, report.stdout.decode()
