@@ -1,4 +1,4 @@
-"""Makes `worked.json` and the end of section 7 of docs/envelope-format.md from it:
+"""Makes `worked.json` and the end of section 8 of docs/envelope-format.md from it:
 `python -m tests.vectors.signing.make_worked_vectors`, from the repository's root.
 
 One payload, signed once with each algorithm but P-256, whose example is in envelope.json. Keys are published ones
@@ -68,7 +68,7 @@ def make() -> dict[str, Any]:
         for national, kind in ((False, KeyKind.P256), (True, KeyKind.SM2))
     }
     return {
-        "description": "One payload signed with each algorithm: section 7 of docs/envelope-format.md.",
+        "description": "One payload signed with each algorithm: section 8 of docs/envelope-format.md.",
         "payload_type": TYPE,
         "payload_hex": PAYLOAD.hex(),
         "pae_hex": pae(TYPE, PAYLOAD).hex(),
