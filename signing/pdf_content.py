@@ -9,6 +9,7 @@ Content streams are never decoded: only structure is judged. The lists follow IS
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,9 +21,13 @@ from signing.verdict import PdfProblem
 
 OBJECTS_MAX: Final = 200_000
 PAGES_MAX: Final = 2_000
+FIELDS_MAX: Final = 2_000
+FIELD_DEPTH_MAX: Final = 16
 ATTACHMENTS_MAX: Final = 64
 ATTACHMENT_BYTES_MAX: Final = 32 * 1024 * 1024
-ATTACHMENT_NAME_CHARACTERS_MAX: Final = 255
+
+_ATTACHMENT_NAME: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/\\\u202a-\u202e\u2066-\u2069]{1,255}")
+"""A name for people and for a folder: no path, no control characters, nothing that turns the order of letters."""
 
 _HARMLESS_ACTIONS: Final = frozenset({"/GoTo", "/URI", "/Named", "/Thread", "/SetOCGState", "/Trans"})
 _ACTION_KEYS: Final = ("/A", "/OpenAction", "/Next", "/PA")
@@ -102,7 +107,9 @@ def count_pages(reader: PdfFileReader) -> int:
                 raise TooComplex("the page tree is not a tree")
             seen.add(key)
             one = _resolve(one)
-        kids = entry(one, "/Kids") if isinstance(one, generic.DictionaryObject) else None
+        if not isinstance(one, generic.DictionaryObject):
+            raise ValueError("a page that is no dictionary")
+        kids = entry(one, "/Kids")
         if isinstance(kids, generic.ArrayObject):
             stack.extend(kids.raw_get(index) for index in range(len(kids)))
         else:
@@ -110,6 +117,39 @@ def count_pages(reader: PdfFileReader) -> int:
         if pages > PAGES_MAX or len(stack) > OBJECTS_MAX:
             raise TooComplex(f"more than {PAGES_MAX} pages")
     return pages
+
+
+def check_form(reader: PdfFileReader) -> None:
+    """See that the form is a tree of bounded size, before the library goes through it by recursion.
+
+    A form of thirty levels in which each names the next one twice has a billion fields in 3 kB. Raises
+    `TooComplex` and what the parser raises.
+    """
+    form = entry(reader.root, "/AcroForm")
+    fields = entry(form, "/Fields") if isinstance(form, generic.DictionaryObject) else None
+    seen: set[tuple[int, int]] = set()
+    level = [fields]
+    count = 0
+    for _ in range(FIELD_DEPTH_MAX):
+        below: list[Any] = []
+        for kids in level:
+            if not isinstance(kids, generic.ArrayObject):
+                continue
+            count += len(kids)
+            if count > FIELDS_MAX:
+                raise TooComplex(f"more than {FIELDS_MAX} form fields")
+            for one in (kids.raw_get(index) for index in range(len(kids))):
+                if isinstance(one, generic.IndirectObject):
+                    key = (one.idnum, one.generation)
+                    if key in seen:
+                        raise TooComplex("the form is not a tree")
+                    seen.add(key)
+                field = _resolve(one)
+                if isinstance(field, generic.DictionaryObject):
+                    below.append(entry(field, "/Kids"))
+        level = below
+    if any(isinstance(kids, generic.ArrayObject) for kids in level):
+        raise TooComplex(f"form fields of more than {FIELD_DEPTH_MAX} levels")
 
 
 def _inspect_dictionary(one: generic.DictionaryObject, content: Content) -> None:
@@ -155,7 +195,7 @@ def _inspect_action(action: Any, content: Content) -> None:
 def _inspect_attachment(specification: generic.DictionaryObject, content: Content) -> None:
     """One file specification (ISO 32000-2 section 7.11.3) with its embedded file streams."""
     name = _text(entry(specification, "/UF")) or _text(entry(specification, "/F")) or ""
-    if not name or len(name) > ATTACHMENT_NAME_CHARACTERS_MAX:
+    if not _ATTACHMENT_NAME.fullmatch(name):
         content.report("FILE_MALFORMED", "an attachment without a usable name")
         return
     if len(content.attachments) >= ATTACHMENTS_MAX and name not in content.attachments:

@@ -18,6 +18,7 @@ from signing.checking import CheckLimits, FileChecker
 from signing.errors import CheckerUnavailable
 from signing.pdf import check_pdf
 from signing.seal import append_signature
+from tests.support.hostile_files import with_table
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import NOW, sample_pki
 
@@ -28,6 +29,9 @@ MEMORY_HOG = make_pdf(page=b"/X[" + b"0 " * (2 * MIB) + b"]")
 """Four MiB of zeros in one array: some hundred times as much in objects."""
 TIME_HOG = make_pdf(page=b"/X<" + b"00" * (8 * MIB) + b">")
 """One hexadecimal string, read digit by digit for many seconds, in little memory."""
+
+ROWS_OF_NOTHING = with_table(b"", b"/W[0 0 0]/Index[0 99999999]")
+"""Three hundred bytes whose table claims a hundred million rows of no bytes each."""
 
 
 @pytest_asyncio.fixture
@@ -60,7 +64,9 @@ async def test_checker_verdict_equals_that_of_the_plain_check(checker: FileCheck
     assert verdict.ok
 
 
-@pytest.mark.parametrize("hostile", [MEMORY_HOG, TIME_HOG], ids=["memory", "time"])
+@pytest.mark.parametrize(
+    "hostile", [MEMORY_HOG, TIME_HOG, ROWS_OF_NOTHING], ids=["memory", "time", "rows-of-nothing"]
+)
 async def test_checker_ends_a_hog_and_lives_on(
     checker: FileChecker, good: Path, tmp_path: Path, hostile: bytes
 ) -> None:
