@@ -123,7 +123,13 @@ def parse_certificate(der: bytes) -> Certificate:
         raise CertificateMalformed(f"certificate of {len(der)} bytes; the limit is {CERTIFICATE_BYTES_MAX}")
     try:
         return _read(der)
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion) as error:
+    except (
+        ValueError,
+        TypeError,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise CertificateMalformed(f"not a DER X.509 certificate: {error}") from error
 
 
