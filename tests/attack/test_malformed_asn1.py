@@ -10,6 +10,7 @@ import re
 from functools import cache
 
 import pytest
+from asn1crypto import cms
 from asn1crypto import keys as asn1_keys
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -134,8 +135,11 @@ def test_spoilt_cms_in_a_pdf_is_a_verdict(seed: int) -> None:
     padded = changed.ljust(room, b"\0").hex().encode()
     verdict = check_pdf(data[:at] + padded + data[at + 2 * room :], sample_pki().trust, NOW)
     assert all(re.search("[\u4e00-\u9fff]", problem.zh) and problem.en for problem in verdict.problems)
-    if verdict.ok:
+    if verdict.ok:  # what nobody signs may change: order of certificates, versions, the list of digests
         assert [one.identity.number for one in verdict.signatures] == [BANK_USCC]
+        signer = cms.ContentInfo.load(genuine)["content"]["signer_infos"][0]
+        assert signer["signed_attrs"].untag().contents in changed
+        assert signer["signature"].dump() in changed
 
 
 @FUZZ
