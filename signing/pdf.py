@@ -84,6 +84,8 @@ def check_source(
             reader = PdfFileReader(source, strict=True, decode_limits=_DECODE_LIMITS)
             if "/Encrypt" in reader.trailer or reader.encrypted:
                 problems.append(file_problem("FILE_ENCRYPTED"))
+            elif reader.input_version not in _VERSIONS:  # the catalog may name another than the header
+                problems.append(file_problem("FILE_VERSION", "{}.{}".format(*reader.input_version)))
             elif reader.xrefs.total_revisions > REVISIONS_MAX:
                 problems.append(file_problem("FILE_TOO_COMPLEX", f"over {REVISIONS_MAX} revisions"))
             else:

@@ -30,6 +30,8 @@ _ATTACHMENT_NAME: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/\\\u202a-\u2
 """A name for people and for a folder: no path, no control characters, nothing that turns the order of letters."""
 
 _HARMLESS_ACTIONS: Final = frozenset({"/GoTo", "/URI", "/Named", "/Thread", "/SetOCGState", "/Trans"})
+_SCHEME: Final = re.compile(r"[\x00-\x20]*([A-Za-z][A-Za-z0-9+.-]*):")
+_HARMLESS_SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _ACTION_KEYS: Final = ("/A", "/OpenAction", "/Next", "/PA")
 _ALWAYS_ACTIONS: Final = {
     "/JavaScript": "FILE_JAVASCRIPT",
@@ -42,6 +44,17 @@ _ALWAYS_ACTIONS: Final = {
     "/GoToR": "FILE_EXTERNAL_CONTENT",
     "/GoToDp": "FILE_ACTIVE_CONTENT",
     "/GoTo3DView": "FILE_ACTIVE_CONTENT",
+}
+_ALWAYS_ENTRIES: Final = {
+    "/JS": ("FILE_JAVASCRIPT", ""),
+    "/JavaScript": ("FILE_JAVASCRIPT", ""),  # the name tree of document-level scripts
+    "/XFA": ("FILE_XFA", ""),
+    "/AA": ("FILE_ACTIVE_CONTENT", "additional actions (/AA)"),
+    "/Collection": (
+        "FILE_ACTIVE_CONTENT",
+        "a portfolio (/Collection)",
+    ),  # its attachments are shown, not its pages
+    "/AlternatePresentations": ("FILE_ACTIVE_CONTENT", "a slide show (/AlternatePresentations)"),
 }
 _ACTIVE_ANNOTATIONS: Final = frozenset({"/RichMedia", "/3D", "/Movie", "/Sound", "/Screen"})
 
@@ -153,30 +166,45 @@ def check_form(reader: PdfFileReader) -> None:
 
 
 def _inspect_dictionary(one: generic.DictionaryObject, content: Content) -> None:
-    if "/JS" in one:
-        content.report("FILE_JAVASCRIPT")
-    if "/JavaScript" in one:  # the name tree of document-level scripts
-        content.report("FILE_JAVASCRIPT")
-    if "/XFA" in one:
-        content.report("FILE_XFA")
-    if "/AA" in one:
-        content.report("FILE_ACTIVE_CONTENT", "additional actions (/AA)")
+    for name, (code, detail) in _ALWAYS_ENTRIES.items():
+        if name in one:
+            content.report(code, detail)
     kind = entry(one, "/S")
-    code = _ALWAYS_ACTIONS.get(kind) if isinstance(kind, generic.NameObject) else None
-    if code is not None:
-        content.report(code, f"action {kind}")
+    acts = _ALWAYS_ACTIONS.get(kind) if isinstance(kind, generic.NameObject) else None
+    if acts is not None:
+        content.report(acts, f"action {kind}")
     for name in _ACTION_KEYS:
         if name in one:
             _inspect_action(entry(one, name), content)
     subtype = entry(one, "/Subtype")
     if isinstance(subtype, generic.NameObject) and subtype in _ACTIVE_ANNOTATIONS and "/Rect" in one:
         content.report("FILE_ACTIVE_CONTENT", f"annotation {subtype}")
-    if isinstance(one, generic.StreamObject) and ("/F" in one or "/FFilter" in one):
-        content.report("FILE_EXTERNAL_CONTENT", "a stream whose data lies in another file")
-    if isinstance(one, generic.StreamObject) and "/Ref" in one:
-        content.report("FILE_EXTERNAL_CONTENT", "a reference XObject")
+    if kind == "/URI":
+        _inspect_address(entry(one, "/URI"), content)
+    if entry(one, "/FS") == "/URL":
+        content.report("FILE_EXTERNAL_CONTENT", "a file that lies at an address")
+    if isinstance(one, generic.StreamObject):
+        _inspect_stream(one, subtype, content)
     if "/EF" in one:
         _inspect_attachment(one, content)
+
+
+def _inspect_stream(one: generic.StreamObject, subtype: Any, content: Content) -> None:
+    if "/PS" in (subtype, entry(one, "/Subtype2")):
+        content.report("FILE_ACTIVE_CONTENT", "a PostScript program")
+    if "/OPI" in one:
+        content.report("FILE_EXTERNAL_CONTENT", "a placeholder for an image elsewhere (/OPI)")
+    if "/F" in one or "/FFilter" in one:
+        content.report("FILE_EXTERNAL_CONTENT", "a stream whose data lies in another file")
+    if "/Ref" in one:
+        content.report("FILE_EXTERNAL_CONTENT", "a reference XObject")
+
+
+def _inspect_address(address: Any, content: Content) -> None:
+    """A link may lead to a page or to a mailbox; `javascript:` and `file:` are actions by another name."""
+    scheme = _SCHEME.match(_text(address) or "")
+    if scheme is not None and scheme.group(1).lower() not in _HARMLESS_SCHEMES:
+        content.report("FILE_LAUNCH", f"a link of the scheme {scheme.group(1)[:20]}")
 
 
 def _inspect_action(action: Any, content: Content) -> None:

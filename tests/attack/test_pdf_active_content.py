@@ -77,8 +77,9 @@ def test_pdf_with_a_changed_byte_never_raises(position: int) -> None:
 
 def test_pdf_link_to_a_page_or_an_address_is_in_order() -> None:
     """Links are no active content: contracts have tables of contents."""
-    links = b"/Annots[<</Subtype/Link/Rect[0 0 1 1]/A<</S/URI/URI(https://example.invalid)>>>>]"
-    assert _check(make_pdf(catalog=b"/OpenAction[3 0 R/Fit]", page=links)).ok
+    for address in (b"https://example.invalid", b"mailto:a@example.invalid", b"example.invalid/a", b""):
+        links = b"/Annots[<</Subtype/Link/Rect[0 0 1 1]/A<</S/URI/URI(%b)>>>>]" % address
+        assert _check(make_pdf(catalog=b"/OpenAction[3 0 R/Fit]", page=links)).ok
 
 
 def test_pdf_attachment_is_reported_by_its_digest() -> None:

@@ -68,6 +68,10 @@ def doubling(kind: bytes, first: int) -> dict[int, bytes]:
     return {**tree, numbers[-1]: b"<</Type/Page/T(a)/FT/Sig>>"}
 
 
+def _link(address: bytes) -> bytes:
+    return make_pdf(page=b"/Annots[<</Subtype/Link/Rect[0 0 1 1]/A<</S/URI/URI(%b)>>>>]" % address)
+
+
 def _in_itself() -> bytes:
     return with_table(None, b"", packed={10: 10, 20: 10})
 
@@ -202,6 +206,27 @@ HOSTILE: Final[dict[str, tuple[bytes, str]]] = {
         in_object_stream(b"<</S/JavaScript/JS(1)>>"),
         "FILE_JAVASCRIPT",
     ),
+    "portfolio": (make_pdf(catalog=b"/Collection<</View/D>>"), "FILE_ACTIVE_CONTENT"),
+    "slide-show": (
+        make_pdf(catalog=b"/Names<</AlternatePresentations<</Names[(x) 10 0 R]>>>>", objects={10: b"<<>>"}),
+        "FILE_ACTIVE_CONTENT",
+    ),
+    "postscript": (
+        make_pdf(page=b"/X 10 0 R", objects={10: stream(b"(x) run", b"/Type/XObject/Subtype/PS")}),
+        "FILE_ACTIVE_CONTENT",
+    ),
+    "image-elsewhere": (
+        make_pdf(page=b"/X 10 0 R", objects={10: stream(b"", b"/Type/XObject/Subtype/Form/OPI<</1.3<<>>>>")}),
+        "FILE_EXTERNAL_CONTENT",
+    ),
+    "file-at-an-address": (
+        make_pdf(page=b"/X<</Type/Filespec/FS/URL/F(http://example.invalid)>>"),
+        "FILE_EXTERNAL_CONTENT",
+    ),
+    "link-that-is-a-script": (_link(b"javascript:alert\\(1\\)"), "FILE_LAUNCH"),
+    "link-that-is-a-script-behind-a-space": (_link(b" JavaScript:x"), "FILE_LAUNCH"),
+    "link-to-a-file": (_link(b"file:///etc/passwd"), "FILE_LAUNCH"),
+    "version-in-the-catalog": (make_pdf(catalog=b"/Version/9.9"), "FILE_VERSION"),
     "attachment-with-a-path": (_attached(b"../../etc/cron.d/x"), "FILE_MALFORMED"),
     "attachment-with-a-drive": (_attached(rb"C:\\\\x.exe"), "FILE_MALFORMED"),
     "attachment-that-reads-backwards": (_attached(b"<FEFF0061202E006500780065>", b""), "FILE_MALFORMED"),
