@@ -192,7 +192,7 @@ def _registry_toml(registry: RegistryConfig) -> str:
             f'ledger_key = "{registry.ledger_key}"  # Ed25519, signs checkpoints',
             f'seal_certificate = "{registry.seal_certificate}"',
             f'seal_key = "{registry.seal_key}"',
-            f'part_cipher = "{registry.part_cipher}"  # or SM4-GCM; holds for keys made from now on',
+            f'part_cipher = "{registry.part_cipher}"  # AES-256-GCM or SM4-GCM, of part keys made from now on',
             '# witness_policy = "policy.txt"  # witnesses that cosign its checkpoints, see docs/operating.md',
             "# witness_stop_seconds = 300.0    # acts stop while a quorum is missing so long; without it, never",
             "",

@@ -15,6 +15,7 @@ from gateway.pb.diya.v1 import envelope_pb2
 from gateway.rpc.replay import Judged
 from ledger.tables import ledger_key
 from signing.sm2 import SM2PrivateKey
+from tests.support.played import opened
 from tests.support.stage import Town, town_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -66,7 +67,7 @@ async def test_case_of_a_registry_that_seals_with_sm4_is_kept_and_read(own_folde
     settings = own_folder / "diya.toml"
     told = settings.read_text(encoding="utf-8")
     assert told.count('part_cipher = "AES-256-GCM"') == 2
-    settings.write_text(told.replace("AES-256-GCM", "SM4-GCM"), encoding="utf-8")
+    settings.write_text(told.replace('"AES-256-GCM"', '"SM4-GCM"'), encoding="utf-8")
     async with town_of(own_folder) as place:
         _, answer = await place.booked(channel="bank-b")
         ledger, index = place.gateway.ledger, answer.outcome.receipt.index
@@ -81,3 +82,12 @@ async def test_case_of_a_registry_that_seals_with_sm4_is_kept_and_read(own_folde
         check=False,
     )
     assert report.returncode == 0, report.stdout.decode()
+
+
+async def test_ledger_that_is_begun_with_sm4_has_no_other_key(tmp_path: Path) -> None:
+    """`diya init --sm4`: the registry's own key too."""
+    command = [sys.executable, "-m", "gateway.cli", "init", "--sm4", str(tmp_path / "gateway")]
+    made = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
+    assert made.returncode == 0, made.stderr.decode()
+    with opened(tmp_path / "gateway") as connection:
+        assert {len(key) for (key,) in connection.execute("SELECT wrapped FROM ledger_key")} == {44}
