@@ -46,6 +46,7 @@ from tests.bench.auditing import structure_ratio
 from tests.bench.combined import combined_case
 from tests.bench.evidence import evidence_ratio
 from tests.bench.growth import growth
+from tests.bench.hostile import hostile_refused
 from tests.bench.papers import papers_per_second
 from tests.support.wire import as_stream, upload_messages
 
@@ -475,6 +476,7 @@ def main() -> None:
                 ),
             ),
             ("h", papers_per_second),
+            ("q", lambda: asyncio.run(hostile_refused())),
             ("i", combined_case),
         )
         for letters, take in measures:
