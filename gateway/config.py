@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ledger.vault import PartCipher
 from signing.errors import SigningError
 from signing.key_source import (
     FileKey,
@@ -94,6 +95,7 @@ class RegistryConfig(BaseModel):
     seal_key: KeySetting
     next_seal_certificate: Path | None = None  # what `diya keys rotate` goes on to; read when it is asked
     next_seal_key: KeySetting | None = None
+    part_cipher: PartCipher = PartCipher.AES_256_GCM  # of part keys that are made from now on
     witness_policy: Path | None = None  # C2SP tlog-policy: witnesses with their URLs, and the quorum
     witness_stop_seconds: float | None = Field(default=None, gt=0)  # None: a missing quorum stops nothing
 
