@@ -17,7 +17,7 @@ from gateway.wrapping import MARK, unwrap, wrap
 from ledger.checkpoint import NoteKey, NoteSigner
 from ledger.vault import KEY_BYTES
 from signing.errors import SigningError
-from signing.key_source import FileKey, KeySource, PinSource, TokenKey, load_private_key
+from signing.key_source import FileKey, KeySource, PinSource, TokenKey, read_private_key
 
 
 def note_signer(origin: str, source: KeySource) -> NoteSigner:
@@ -33,7 +33,7 @@ def _note_key(source: KeySource) -> NoteKey:
         from signing.pkcs11 import TokenEd25519  # noqa: PLC0415 an optional extra
 
         return TokenEd25519(source)
-    key = load_private_key(source)
+    key = read_private_key(source)
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError(f"{source.path}: a ledger key must be Ed25519")
     return key
@@ -47,7 +47,7 @@ def tls_key_pem(source: KeySource) -> bytes:
             "PKCS#8 (PATH?pin-source=…), or end TLS in a proxy that has the token"
         )
     try:
-        key = load_private_key(source)
+        key = read_private_key(source)
     except SigningError as error:
         raise ConfigError(error.message) from error
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -183,7 +183,7 @@ def prove(signer: Signer) -> None:
         raise SignerUnusable(f"the key is not that of the certificate {leaf.subject!r}") from error
 
 
-def load_private_key(source: FileKey) -> PrivateKeyTypes:
+def read_private_key(source: FileKey) -> PrivateKeyTypes:
     """The key in a file, of whatever kind. Raises `SignerUnusable` that names the file and what to do."""
     pem, password = _read(source)
     try:

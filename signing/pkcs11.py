@@ -54,9 +54,16 @@ _PIN_ERRORS: Final = (PinIncorrect, PinInvalid, PinLenRange, PinLocked)
 
 _KEY_TYPES: Final = {
     Algorithm.ECDSA_P256_SHA256: KeyType.EC,
+    Algorithm.ECDSA_P384_SHA384: KeyType.EC,
     Algorithm.RSA_PSS_SHA256: KeyType.RSA,
     Algorithm.RSA_PKCS1_SHA256: KeyType.RSA,
     Algorithm.ED25519: KeyType.EC_EDWARDS,
+}
+
+
+_ECDSA_HASHES: Final = {
+    Algorithm.ECDSA_P256_SHA256: hashlib.sha256,
+    Algorithm.ECDSA_P384_SHA384: hashlib.sha384,
 }
 
 
@@ -304,8 +311,8 @@ def _private(source: TokenKey, algorithm: Algorithm) -> _Object:
 
 def _sign(key: Any, algorithm: Algorithm, message: bytes) -> bytes:
     """What a token returns, in the form of `Algorithm`."""
-    if algorithm is Algorithm.ECDSA_P256_SHA256:
-        raw = key.sign(hashlib.sha256(message).digest(), mechanism=Mechanism.ECDSA)
+    if algorithm in _ECDSA_HASHES:
+        raw = key.sign(_ECDSA_HASHES[algorithm](message).digest(), mechanism=Mechanism.ECDSA)
         half = len(raw) // 2
         return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
     if algorithm is Algorithm.RSA_PSS_SHA256:

@@ -12,7 +12,7 @@ from ledger.checkpoint import Checkpoint, NoteSigner, open_checkpoint, sign_chec
 from signing.algorithms import Algorithm, verify_signature
 from signing.errors import PinRefused, SignerUnavailable, SignerUnusable
 from signing.key_source import TokenKey, open_signer, parse_key_source
-from signing.pki import Credential
+from signing.pki import Credential, KeyKind, make_key
 from signing.signer import Signer
 from tests.support.pki import REGISTRY_USCC, rsa_key, sample_pki
 from tests.support.tokens import PIN, Tokens, needs_softhsm, tokens
@@ -62,6 +62,16 @@ def test_rsa_key_in_a_token_signs(tokens: Tokens, algorithm: Algorithm) -> None:
     tokens.put(rsa_key(), "seal", 1)
     made = open_signer(parse_key_source(tokens.setting("seal")), credential.chain_pem(), algorithm)
     verify_signature(rsa_key().public_key(), algorithm, made.sign(MESSAGE), MESSAGE)
+
+
+def test_p384_key_in_a_token_signs(tokens: Tokens) -> None:
+    """With the hash of its own size."""
+    key = make_key(KeyKind.P384)
+    credential = sample_pki().pki.issue_seal(REGISTRY_USCC, "测试", key=key)
+    tokens.put(key, "seal", 1)
+    made = open_signer(parse_key_source(tokens.setting("seal")), credential.chain_pem())
+    assert made.algorithm is Algorithm.ECDSA_P384_SHA384
+    verify_signature(key.public_key(), made.algorithm, made.sign(MESSAGE), MESSAGE)
 
 
 def test_ed25519_key_in_a_token_signs_checkpoints(tokens: Tokens) -> None:
