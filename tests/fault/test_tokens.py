@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,11 @@ from signing.algorithms import Algorithm, verify_signature
 from signing.errors import PinRefused, SignerUnavailable, SignerUnusable
 from signing.key_source import TokenKey, open_signer, parse_key_source
 from signing.pki import Credential, KeyKind, make_key
+from signing.seal import seal_pdf
 from signing.signer import Signer
-from tests.support.pki import REGISTRY_USCC, rsa_key, sample_pki
-from tests.support.tokens import PIN, Tokens, needs_softhsm, tokens
+from tests.support.certificates import unsealed
+from tests.support.pki import NOW, REGISTRY_USCC, rsa_key, sample_pki
+from tests.support.tokens import MODULE, PIN, Tokens, needs_softhsm, tokens
 
 __all__ = ["tokens"]  # a fixture
 
@@ -53,6 +57,39 @@ def test_p256_key_in_a_token_signs(sealed: Tokens) -> None:
     assert made.algorithm is Algorithm.ECDSA_P256_SHA256
     assert made.certificates == seal().certificates
     assert all(holds(made, bytes([n])) for n in range(40))  # r and s of every length
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_openssl_verifies_what_a_token_signed(sealed: Tokens, tmp_path: Path) -> None:
+    """Somebody else's code, from the certificate and the bytes alone."""
+    (tmp_path / "message").write_bytes(MESSAGE)
+    (tmp_path / "signature").write_bytes(signer(sealed).sign(MESSAGE))
+    (tmp_path / "seal.pem").write_bytes(seal().chain_pem())
+    key = subprocess.run(
+        ["openssl", "x509", "-in", "seal.pem", "-pubkey", "-noout"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    )
+    (tmp_path / "key.pem").write_bytes(key.stdout)
+    verified = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-verify", "key.pem", "-signature", "signature", "message"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert verified.stdout.strip() == "Verified OK", verified
+
+
+@pytest.mark.skipif(shutil.which("pdfsig") is None, reason="needs poppler-utils")
+def test_pdfsig_accepts_a_pdf_that_a_token_sealed(sealed: Tokens, tmp_path: Path) -> None:
+    """Whole document, valid signature: as by a key in a file."""
+    path = tmp_path / "sealed.pdf"
+    path.write_bytes(seal_pdf(unsealed(), signer(sealed), reason="测试", at=NOW, certify=True))
+    told = subprocess.run(["pdfsig", "-nocert", str(path)], capture_output=True, text=True, check=False)
+    assert "Signature is Valid" in told.stdout, told
+    assert "Total document signed" in told.stdout
 
 
 @pytest.mark.parametrize("algorithm", [Algorithm.RSA_PSS_SHA256, Algorithm.RSA_PKCS1_SHA256])
@@ -98,8 +135,6 @@ def test_another_keys_certificate_is_refused(tokens: Tokens) -> None:
 def test_lost_session_is_made_anew_once(sealed: Tokens) -> None:
     """As after a reader was reset: the library forgets every session, and the next signature logs in again."""
     import pkcs11
-
-    from tests.support.tokens import MODULE
 
     made = signer(sealed)
     pkcs11.lib(str(MODULE)).reinitialize()
@@ -152,10 +187,6 @@ def test_wrong_pin_is_tried_once_and_never_again(sealed: Tokens) -> None:
 
 def log_in_by_hand(tokens: Tokens) -> None:
     """What the message asks for, in a process of its own."""
-    import subprocess
-
-    from tests.support.tokens import MODULE
-
     subprocess.run(
         ["pkcs11-tool", "--module", str(MODULE), "--token-label", "diya", "--login", "--pin", PIN, "-O"],
         check=True,
