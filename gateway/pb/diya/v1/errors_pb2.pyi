@@ -166,6 +166,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """材料已销毁 · NOT_FOUND. The act's evidence was erased by an entry, as the law allows; metadata "erasedIndex" names
     it. What was answered cannot be told again; the entry and its proof still can.
     """
+    ERROR_REASON_CERTIFICATE_AWAITS_TIMESTAMP: _ErrorReason.ValueType  # 106
+    """证照等待时间戳 · FAILED_PRECONDITION. The certificate is numbered and the right exists; its seal waits for the time stamp
+    authority of the registry, which gives no time stamp now, and is made by itself when it does; with RetryInfo.
+    """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 110
     """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
@@ -334,6 +338,10 @@ article, "keptUntil" until when.
 ERROR_REASON_EVIDENCE_ERASED: ErrorReason.ValueType  # 101
 """材料已销毁 · NOT_FOUND. The act's evidence was erased by an entry, as the law allows; metadata "erasedIndex" names
 it. What was answered cannot be told again; the entry and its proof still can.
+"""
+ERROR_REASON_CERTIFICATE_AWAITS_TIMESTAMP: ErrorReason.ValueType  # 106
+"""证照等待时间戳 · FAILED_PRECONDITION. The certificate is numbered and the right exists; its seal waits for the time stamp
+authority of the registry, which gives no time stamp now, and is made by itself when it does; with RetryInfo.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 110
 """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
