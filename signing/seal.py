@@ -23,7 +23,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import Any, Final, TypeVar
 
-from asn1crypto import algos, cms
+from asn1crypto import algos, cms, core
 from asn1crypto import x509 as asn1_x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
@@ -47,6 +47,7 @@ ECDSA_BYTES_MAX: Final = 144
 """DER of r and s, with room for longer curves than ours."""
 _STAMP_ROOM_BYTES: Final = TOKEN_BYTES_MAX + 64
 """A token, and the attribute around it."""
+_STAMP_ATTRIBUTE: Final[bytes] = cms.CMSAttributeType("signature_time_stamp_token").dump()
 
 _Result = TypeVar("_Result")
 
@@ -142,16 +143,43 @@ def add_stamp(pdf: bytes, token: bytes) -> bytes:
     """
     try:
         content_info, start, end = _last_cms(pdf)
-        stamp = cms.CMSAttribute(
-            {"type": "signature_time_stamp_token", "values": [cms.ContentInfo.load(token, strict=True)]}
-        )
-        content_info["content"]["signer_infos"][0]["unsigned_attrs"] = cms.CMSAttributes([stamp])
-        contents: bytes = content_info.dump().hex().encode()
+        stamp = cms.ContentInfo.load(token, strict=True)
+        if stamp["content_type"].native != "signed_data":
+            raise ValueError("it is no SignedData")
+        contents = _with_unsigned_attribute(content_info, _STAMP_ATTRIBUTE + _tlv(0x31, token)).hex().encode()
     except Exception as error:  # as above
         raise SealFailed(f"the time stamp cannot be put into the file: {error}") from error
     if len(contents) > end - start:
         raise SealFailed(f"a time stamp of {len(token)} bytes: there is no room for it")
     return b"".join((pdf[:start], contents.ljust(end - start, b"0"), pdf[end:]))
+
+
+def _with_unsigned_attribute(content_info: cms.ContentInfo, attribute: bytes) -> bytes:
+    """A CMS with one signer and no unsigned attribute, with this one (the content of a CMSAttribute).
+
+    By hand, for every other byte stays what it was: signerInfos is the last of SignedData, unsignedAttrs the last of a
+    SignerInfo (RFC 5652 section 5). asn1crypto would build all of it anew, in time that is exponential in its depth.
+    """
+    signed_data = content_info["content"]
+    (signer_info,) = signed_data["signer_infos"]
+    if signer_info["unsigned_attrs"] is not core.VOID:
+        raise ValueError("the signature has unsigned attributes already")
+    signers_der = signed_data["signer_infos"].dump()
+    if not signed_data.contents.endswith(signers_der):
+        raise ValueError("the CMS is not in DER")
+    before = signed_data.contents[: -len(signers_der)]
+    signer = _tlv(0x30, signer_info.contents + _tlv(0xA1, _tlv(0x30, attribute)))
+    signed = _tlv(0x30, before + _tlv(0x31, signer))
+    return _tlv(0x30, content_info["content_type"].dump() + _tlv(0xA0, signed))
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    """DER (ITU-T X.690) of content under a one-byte tag."""
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
 
 
 def _last_cms(pdf: bytes) -> tuple[cms.ContentInfo, int, int]:
