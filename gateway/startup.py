@@ -22,6 +22,7 @@ from gateway.config import Config, ConfigError, RegistryConfig
 from gateway.keys import new_key_path, note_signer, read_key_encryption_key
 from gateway.storage import tables
 from gateway.storage.engine import database_file
+from gateway.timestamp_client import TimestampClient
 from gateway.witness.asking import AskedWitness
 from ledger.checkpoint import NoteSigner
 from ledger.errors import LedgerError, PolicyError, RegistryUnknownError, SignerMismatchError, WrongKeyError
@@ -31,7 +32,6 @@ from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Ledger
 from ledger.tables import LATER
 from ledger.tables import metadata as ledger_metadata
-from signing.timestamp_client import TimestampClient
 
 PORT_MAX: Final = 65_535
 

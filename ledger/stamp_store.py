@@ -57,6 +57,8 @@ def store_stamp(conn: Connection, registry: str, size: int, token: bytes) -> Non
 
 def newest_stamped(conn: Connection, registry: str) -> StampedCheckpoint | None:
     """Return the largest checkpoint that has a time stamp, or None before the first."""
+    if not inspect(conn).has_table(ledger_stamp.name):
+        return None  # as in `audit_stamps`
     size = conn.execute(_NEWEST, {"registry": registry}).scalar()
     return None if size is None else first_stamped(conn, registry, size)
 
