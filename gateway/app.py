@@ -144,7 +144,7 @@ class Gateway:
             self._tell_damage()
 
     async def _start_witnessing(self) -> None:
-        """Ask the witnesses what they know before anything is entered: a restored ledger is found out here or never."""
+        """Ask the witnesses what they know; acts are held until they have been asked, the start is not."""
         self._witnessing = Witnessing(
             queries=self.queries,
             sequencer=self.sequencer,
@@ -262,7 +262,12 @@ class Gateway:
         verifying: dict[str, Any] = {"trust_of": self.trust, "executor": self._executor, "limits": limits}
         return {
             "FileService": FileService(
-                **shared, files=self.files, checker=self._checker, trust_of=self.trust, limits=limits
+                **shared,
+                files=self.files,
+                checker=self._checker,
+                trust_of=self.trust,
+                limits=limits,
+                is_going=self.eraser.is_going,
             ),
             "RegistrationService": RegistrationService(
                 **shared, **verifying, verifier=self._verifier, watch=self.watch, rehearsals=self._rehearsals
@@ -323,7 +328,7 @@ class Gateway:
         if problem := startup.backup_problem(config):
             log.warning(problem)
         startup.check_database(config)
-        self.ledger = Ledger(Vault(key_encryption_key))
+        self.ledger = Ledger(Vault(key_encryption_key), {r.id: r.part_cipher for r in config.registries})
         self._publisher = Publisher(signers.__getitem__)
         self._take_lock()
         self._writer = writer_engine(config.storage.database)
@@ -331,6 +336,7 @@ class Gateway:
         try:
             startup.check_tables(self._writer, config.storage.database)
             startup.take_over(config, self._writer, self.ledger, self._publisher)
+            startup.check_suites(config, self._writer)
         except BaseException:
             self._close_store()
             raise

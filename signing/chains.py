@@ -6,13 +6,15 @@ are judged here without revocation and at a time inside the leaf's own validity,
 can be kept: `trust.py` checks validity of every link and revocation again each time, at the time
 that is asked about.
 
-Later suites (SM2 with SM3) enter by a `SignatureValidator` of ours, given to the validation context
-below.
+The national suite (SM2 with SM3) enters by `SignatureValidator`, given to the validation context below: paths,
+lists and answers of both suites by one library. A path keeps to one suite: an SM2 key below an RSA authority, or
+the other way round, is refused, so that a signature of the national suite rests on the national suite alone. National
+authorities have a tree of their own beside the international one, so nobody is shut out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -21,6 +23,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pyhanko_certvalidator.authority import CertTrustAnchor, TrustAnchor, TrustQualifiers
 from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import (
     ExpiredError,
@@ -28,12 +31,25 @@ from pyhanko_certvalidator.errors import (
     PathBuildingError,
     ValidationError,
 )
+from pyhanko_certvalidator.name_trees import (
+    PKIXSubtrees,
+    default_excluded_subtrees,
+    default_permitted_subtrees,
+    process_general_subtrees,
+)
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import (
     NO_REVOCATION,
     AlgorithmUsageConstraint,
     AlgorithmUsagePolicy,
     CertRevTrustPolicy,
+    PKIXValidationParams,
+)
+from pyhanko_certvalidator.registry import CertificateRegistry, TrustManager
+from pyhanko_certvalidator.sig_validate import (
+    DEFAULT_VALIDATION_CONTEXT,
+    DefaultSignatureValidator,
+    SignatureValidationContext,
 )
 from pyhanko_certvalidator.validate import async_validate_path
 
@@ -45,12 +61,17 @@ from signing.errors import (
     CertificateUnknownIssuer,
     SigningError,
 )
+from signing.sm2 import SM2_WITH_SM3_OID, SM2PublicKey
 
 PATHS_TRIED_MAX: Final = 8
 """Cross-signed loops can offer many candidate paths: a limit, so that a certificate cannot be a
 load.
 """
 PATH_CERTIFICATES_MAX: Final = 6
+SEARCH_STEPS_MAX: Final = 64
+"""How many certificates a search may look for issuers of, over all its paths. Authorities of one name that vouch for
+each other offer n! ways, and a search that reaches no anchor would go them all: it yields no path to count.
+"""
 
 _HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 _SCHEMES: Final = frozenset({"rsassa_pkcs1v15", "rsassa_pss", "ecdsa", "ed25519"})
@@ -75,12 +96,49 @@ class _ClosedListPolicy(AlgorithmUsagePolicy):
         moment: datetime | None,
         public_key: keys.PublicKeyInfo | None,
     ) -> AlgorithmUsageConstraint:
+        if algo["algorithm"].dotted == SM2_WITH_SM3_OID:
+            return AlgorithmUsageConstraint(True)
         try:
             scheme = algo.signature_algo
             allowed = scheme in _SCHEMES and (scheme == "ed25519" or algo.hash_algo in _HASHES)
         except ValueError:
             allowed = False
         return AlgorithmUsageConstraint(allowed)
+
+
+class SignatureValidator(DefaultSignatureValidator):
+    """How the library verifies the signature of a certificate, a list or an answer: as it does anyway, and SM2 by
+    our key. Raises `AlgorithmUnavailable` for SM2 without its extra.
+    """
+
+    def validate_signature(
+        self,
+        signature: bytes,
+        signed_data: bytes,
+        public_key_info: keys.PublicKeyInfo,
+        signature_algorithm: algos.SignedDigestAlgorithm,
+        context: SignatureValidationContext = DEFAULT_VALIDATION_CONTEXT,
+    ) -> None:
+        if signature_algorithm["algorithm"].dotted == SM2_WITH_SM3_OID:
+            SM2PublicKey(public_key_info.dump()).verify(signature, signed_data)
+        else:
+            super().validate_signature(signature, signed_data, public_key_info, signature_algorithm, context)
+
+
+class _BoundedRegistry(CertificateRegistry):
+    """The candidates of one search, which ends after `SEARCH_STEPS_MAX` steps without a path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps = 0
+
+    def find_potential_issuers(
+        self, cert: asn1_x509.Certificate, trust_manager: TrustManager
+    ) -> Iterator[TrustAnchor | asn1_x509.Certificate]:
+        self._steps += 1
+        if self._steps > SEARCH_STEPS_MAX:
+            raise PathBuildingError(f"no path within {SEARCH_STEPS_MAX} steps")
+        return super().find_potential_issuers(cert, trust_manager)
 
 
 _POLICY: Final = _ClosedListPolicy()
@@ -98,15 +156,18 @@ def find_chain(
     Raises `CertificateUnknownIssuer` (no path), `CertificateChainInvalid` (paths, none valid),
     `CertificateExpired` or `CertificateNotYetValid` (of an intermediate).
     """
-    context = ValidationContext(
-        trust_roots=[_asn1(one) for one in anchors],
-        other_certs=[_asn1(one) for one in extra if one.is_ca],
-        moment=at,
-        allow_fetching=False,
-        revinfo_policy=_NO_REVOCATION_HERE,
-        algorithm_usage_policy=_POLICY,
-    )
     try:
+        candidates = _BoundedRegistry()
+        candidates.register_multiple(_asn1(one) for one in extra if one.is_ca)
+        context = ValidationContext(
+            trust_roots=[_anchor(_asn1(one)) for one in anchors],
+            certificate_registry=candidates,
+            moment=at,
+            allow_fetching=False,
+            revinfo_policy=_NO_REVOCATION_HERE,
+            algorithm_usage_policy=_POLICY,
+            signature_validator=SignatureValidator(),
+        )
         path = _finish(_first_valid(context, _asn1(leaf)))
     except PathBuildingError as error:
         raise CertificateUnknownIssuer(
@@ -117,15 +178,28 @@ def find_chain(
         raise CertificateExpired(str(error), fingerprint=leaf.fingerprint) from error
     except NotYetValidError as error:
         raise CertificateNotYetValid(str(error), fingerprint=leaf.fingerprint) from error
-    except (ValidationError, ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
+    except (
+        ValidationError,
+        ValueError,
+        TypeError,
+        KeyError,
+        NotImplementedError,
+        UnsupportedAlgorithm,
+    ) as error:
         # asn1crypto parses lazily and raises ValueError or TypeError where a certificate is
-        # malformed inside.
+        # malformed inside; the library raises NotImplementedError for constraints on kinds of names that
+        # it does not compare (addresses).
         raise CertificateChainInvalid(
             f"certificate of {leaf.subject!r}: {error}", fingerprint=leaf.fingerprint
         ) from error
     chain = tuple(parse_certificate(one.dump()) for one in reversed(list(path.iter_certs(include_root=True))))
     for link in chain[1:]:
         _check_authority_key(link)
+    if len({isinstance(link.public_key, SM2PublicKey) for link in chain}) != 1:
+        raise CertificateChainInvalid(
+            f"the path of {leaf.subject!r} mixes SM2 keys with others: a path keeps to one suite",
+            fingerprint=leaf.fingerprint,
+        )
     return chain
 
 
@@ -169,12 +243,36 @@ def _asn1(certificate: Certificate) -> asn1_x509.Certificate:
     return asn1_x509.Certificate.load(certificate.der, strict=True)
 
 
+def _anchor(certificate: asn1_x509.Certificate) -> CertTrustAnchor:
+    """The anchor with what its own certificate forbids below it: names and depth (RFC 5937), though RFC 5280 reads
+    no more of an anchor than its name and key. Its policies stay unread: many roots list some that no leaf has.
+    """
+    constraints = certificate.name_constraints_value
+    permitted, excluded = default_permitted_subtrees(), default_excluded_subtrees()  # each name, and none
+    if constraints is not None:
+        permitted |= _subtrees(constraints["permitted_subtrees"])
+        excluded |= _subtrees(constraints["excluded_subtrees"])
+    return CertTrustAnchor(
+        certificate,
+        TrustQualifiers(
+            standard_parameters=PKIXValidationParams(
+                initial_permitted_subtrees=permitted, initial_excluded_subtrees=excluded
+            ),
+            max_path_length=certificate.max_path_length,
+        ),
+    )
+
+
+def _subtrees(stated: object) -> PKIXSubtrees:
+    return process_general_subtrees(stated) if isinstance(stated, asn1_x509.GeneralSubtrees) else {}
+
+
 def _check_authority_key(link: Certificate) -> None:
     key = link.public_key
     strong = (
         (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CA_CURVES))
         or (isinstance(key, rsa.RSAPublicKey) and _CA_RSA_BITS_MIN <= key.key_size <= _CA_RSA_BITS_MAX)
-        or isinstance(key, Ed25519PublicKey)
+        or isinstance(key, Ed25519PublicKey | SM2PublicKey)
     )
     if not strong:
         raise CertificateChainInvalid(

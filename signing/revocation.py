@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
-from signing.certificates import Certificate
+from signing.certificates import Certificate, signs_list
 from signing.errors import TrustStoreInvalid
 
 CRL_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -94,7 +94,14 @@ def _read(
             next_update=crl.next_update_utc,
             revoked={entry.serial_number: _revoked_since(position, entry) for entry in crl},
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise TrustStoreInvalid(f"CRL {position} cannot be read: {error}") from error
     return issuer.key_id, scope, read
 
@@ -126,7 +133,7 @@ def _issuer_of(
     for candidate in by_name.get(crl.issuer.public_bytes(), ()):
         if candidate.key_usages is not None and "crl_sign" not in candidate.key_usages:
             continue
-        if crl.is_signature_valid(candidate.public_key):  # type: ignore[arg-type]  # checked to be a key we load
+        if signs_list(candidate, crl):
             return candidate
     raise TrustStoreInvalid(
         f"CRL {position} of {crl.issuer.rfc4514_string()} is signed by no anchor or "

@@ -26,6 +26,7 @@ from typing import Final
 import msgspec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from signing import sm2
 from signing.algorithms import check_key
 from signing.certificates import Certificate, IdentityKind, parse_certificate
 from signing.chains import find_chain
@@ -354,6 +355,8 @@ def _read_authority(role: str, der: bytes) -> Certificate:
             "(basicConstraints CA) with a key "
             "that is understood"
         )
+    if isinstance(certificate.public_key, sm2.SM2PublicKey) and not sm2.AVAILABLE:
+        raise TrustStoreInvalid(f"{role}: {certificate.subject!r}: {sm2.NOT_INSTALLED}", sm2.NOT_INSTALLED_ZH)
     return certificate
 
 
@@ -367,6 +370,11 @@ def _check_purpose(leaf: Certificate, purpose: Purpose) -> None:
     if leaf.key_usages is None or not leaf.key_usages & {"digital_signature", "content_commitment"}:
         raise CertificateWrongPurpose(
             f"{leaf.subject!r} lacks keyUsage digitalSignature or nonRepudiation",
+            fingerprint=leaf.fingerprint,
+        )
+    if "key_cert_sign" in leaf.key_usages:
+        raise CertificateWrongPurpose(
+            f"{leaf.subject!r} claims keyUsage keyCertSign without being an authority (RFC 5280 section 4.2.1.9)",
             fingerprint=leaf.fingerprint,
         )
     extended = leaf.extended_key_usages

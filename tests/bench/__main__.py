@@ -45,6 +45,7 @@ from tests.bench.append import append_ratio
 from tests.bench.auditing import audit_ratios
 from tests.bench.combined import combined_case
 from tests.bench.growth import growth
+from tests.bench.hostile import hostile_refused
 from tests.bench.papers import papers_per_second
 from tests.support.wire import as_stream, upload_messages
 
@@ -465,6 +466,7 @@ def main() -> None:
         growth(Path(name))
         against_server(Path(name) / "sealing", SEALED_CASES, measure_light_load, sealing=True)
     papers_per_second()
+    asyncio.run(hostile_refused())
     combined_case()
 
 

@@ -86,6 +86,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """证书无证件号码 · UNAUTHENTICATED. The subject holds no single identity number (ETSI EN 319 412-1)."""
     ERROR_REASON_SIGNER_NOT_APPLICANT: _ErrorReason.ValueType  # 25
     """签名人不符 · PERMISSION_DENIED. The signature holds, and its signer is not the one who must sign this act."""
+    ERROR_REASON_ALGORITHM_UNAVAILABLE: _ErrorReason.ValueType  # 26
+    """算法未安装 · UNIMPLEMENTED. The algorithm is on the list, and this gateway was installed without it: SM2 without the
+    national suite. Sign with another key, or ask the registry.
+    """
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 40
     """字段无效 · INVALID_ARGUMENT. Fields are missing or malformed; BadRequest lists them all, each with its path."""
     ERROR_REASON_UNIT_CODE_MALFORMED: _ErrorReason.ValueType  # 41
@@ -197,7 +201,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_WITNESS_QUORUM_MISSING: _ErrorReason.ValueType  # 116
     """见证不足 · UNAVAILABLE. Too few of the registry's witnesses cosign its checkpoints, and its setting stops its acts until
-    they do; with RetryInfo. Nothing was kept: send the same bytes again.
+    they do; or, for seconds after a start, they are still being asked what they know. With RetryInfo. Nothing was kept:
+    send the same bytes again.
     """
     ERROR_REASON_NOT_IMPLEMENTED_KIND: _ErrorReason.ValueType  # 130
     """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
@@ -267,6 +272,10 @@ ERROR_REASON_CERTIFICATE_WITHOUT_IDENTITY: ErrorReason.ValueType  # 24
 """证书无证件号码 · UNAUTHENTICATED. The subject holds no single identity number (ETSI EN 319 412-1)."""
 ERROR_REASON_SIGNER_NOT_APPLICANT: ErrorReason.ValueType  # 25
 """签名人不符 · PERMISSION_DENIED. The signature holds, and its signer is not the one who must sign this act."""
+ERROR_REASON_ALGORITHM_UNAVAILABLE: ErrorReason.ValueType  # 26
+"""算法未安装 · UNIMPLEMENTED. The algorithm is on the list, and this gateway was installed without it: SM2 without the
+national suite. Sign with another key, or ask the registry.
+"""
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 40
 """字段无效 · INVALID_ARGUMENT. Fields are missing or malformed; BadRequest lists them all, each with its path."""
 ERROR_REASON_UNIT_CODE_MALFORMED: ErrorReason.ValueType  # 41
@@ -378,7 +387,8 @@ does not help.
 """
 ERROR_REASON_WITNESS_QUORUM_MISSING: ErrorReason.ValueType  # 116
 """见证不足 · UNAVAILABLE. Too few of the registry's witnesses cosign its checkpoints, and its setting stops its acts until
-they do; with RetryInfo. Nothing was kept: send the same bytes again.
+they do; or, for seconds after a start, they are still being asked what they know. With RetryInfo. Nothing was kept:
+send the same bytes again.
 """
 ERROR_REASON_NOT_IMPLEMENTED_KIND: ErrorReason.ValueType  # 130
 """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
