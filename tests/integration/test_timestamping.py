@@ -452,9 +452,9 @@ async def test_stamp_of_no_checkpoint_is_taken_away_by_a_rebuild(
     own_folder: Path, authority: Stamping
 ) -> None:
     """A row that lost its checkpoint is named, and stands in the way of nothing."""
-    await stamped_ledger(own_folder, authority)
+    size = await stamped_ledger(own_folder, authority)
     with opened(own_folder) as connection:
-        connection.execute("UPDATE ledger_stamp SET size = 100000 WHERE registry = 'jiangyin'")
+        connection.execute("UPDATE ledger_stamp SET size = 100000 WHERE size = ?", (size,))
     config = own_folder / "diya.toml"
     told = await asyncio.to_thread(diya, "ledger", "verify", "--config", config, "--no-views")
     assert told.exit_code == 1
