@@ -47,6 +47,7 @@ from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
 from gateway.tiles import TileServer
+from gateway.timestamping import CheckpointStamping, authorities
 from gateway.witnessing import Witnessing
 from ledger.checkpoint import NoteSigner
 from ledger.publish import Publisher
@@ -120,6 +121,11 @@ class Gateway:
         await self.eraser.start(registries)
         self.queries = Queries(self._reader, self.ledger, self._publisher)
         await self._start_witnessing()
+        self._authorities = authorities(config, self.trust, self._clock)
+        self._stamping = CheckpointStamping(
+            queries=self.queries, sequencer=self.sequencer, authorities=self._authorities
+        )
+        await self._stamping.start()
         self.watch = Watch()
         self._executor = ThreadPoolExecutor(config.limits.verify_threads, thread_name_prefix="verify")
         self._verifier = Verifier(self.sequencer, threads=config.limits.verify_threads)
@@ -186,6 +192,7 @@ class Gateway:
             workers=workers,
             clock=self._clock,
             until_cosigned=self._witnessing.until_cosigned,
+            authorities=self._authorities,
         )
         await self.sealing.start(registries)
 
@@ -221,8 +228,11 @@ class Gateway:
         await self.eraser.stop()
         await self.clockwork.stop()
         await self._witnessing.stop()
+        await self._stamping.stop()
         if self.sealing is not None:
             await self.sealing.stop()
+        for authority in self._authorities.values():
+            authority.close()
 
     @property
     def ports(self) -> dict[str, int]:
@@ -255,11 +265,14 @@ class Gateway:
         }
 
     def _seal_trust(self, registries: Sequence[str]) -> TrustStore:
-        """What the sealer's self-check believes: the seal anchors of every registry served here."""
+        """What the sealer's self-check believes: the anchors of seals and their time stamps of every registry here."""
         stores = [self.trust(registry) for registry in registries]
-        anchors = {der for store in stores for der in store.anchors[Purpose.REGISTRY]}
+        anchors = {
+            purpose: sorted({der for store in stores for der in store.anchors[purpose]})
+            for purpose in (Purpose.REGISTRY, Purpose.TSA)
+        }
         between = {der for store in stores for der in store.intermediates}
-        return TrustStore({Purpose.REGISTRY: sorted(anchors)}, (), sorted(between))
+        return TrustStore(anchors, (), sorted(between))
 
     def _servicers(self) -> dict[str, object]:
         shared: dict[str, Any] = {"sequencer": self.sequencer, "queries": self.queries, "clock": self._clock}
@@ -283,7 +296,7 @@ class Gateway:
                 **shared, trust_of=self.trust, sealer=self._sealer if self.sealing is not None else None
             ),
             "CertificateService": CertificateService(
-                **shared, files=self.files, limits=limits, seals=self._seals
+                **shared, files=self.files, limits=limits, seals=self._seals, sealing=self.sealing
             ),
             "DeskService": DeskService(**shared, seals=self._seals),
             "LedgerService": LedgerService(
@@ -316,6 +329,7 @@ class Gateway:
     def _committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
         self.watch.move(registry)
         self._witnessing.committed(registry)
+        self._stamping.committed(registry)
         self._readings.committed(registry, effects)
         self.clockwork.committed(registry, effects)
         self.eraser.committed(registry, effects)
