@@ -18,14 +18,16 @@ from typing import Any, Final, TypeVar
 
 from asn1crypto import algos, keys
 from asn1crypto import x509 as asn1_x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import (
+    AlgorithmNotSupported,
     ExpiredError,
     NotYetValidError,
     PathBuildingError,
+    PSSParameterMismatch,
     ValidationError,
 )
 from pyhanko_certvalidator.path import ValidationPath
@@ -35,14 +37,17 @@ from pyhanko_certvalidator.policy_decl import (
     AlgorithmUsagePolicy,
     CertRevTrustPolicy,
 )
+from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
 from pyhanko_certvalidator.validate import async_validate_path
 
 from signing.certificates import Certificate, parse_certificate
 from signing.errors import (
+    AlgorithmRefused,
     CertificateChainInvalid,
     CertificateExpired,
     CertificateNotYetValid,
     CertificateUnknownIssuer,
+    SignatureInvalid,
     SigningError,
 )
 
@@ -84,6 +89,7 @@ class _ClosedListPolicy(AlgorithmUsagePolicy):
 
 
 _POLICY: Final = _ClosedListPolicy()
+_SIGNATURES: Final = DefaultSignatureValidator()
 _NO_REVOCATION_HERE: Final = CertRevTrustPolicy(NO_REVOCATION)
 
 
@@ -127,6 +133,24 @@ def find_chain(
     for link in chain[1:]:
         _check_authority_key(link)
     return chain
+
+
+def check_authority_signature(
+    signer: Certificate, algorithm: algos.SignedDigestAlgorithm, signature: bytes, data: bytes
+) -> None:
+    """What an authority, or its delegate, signed beside certificates, by the same closed list of algorithms.
+
+    Raises `SignatureInvalid` or `AlgorithmRefused`.
+    """
+    key = _asn1(signer)["tbs_certificate"]["subject_public_key_info"]
+    if not _POLICY.signature_algorithm_allowed(algorithm, None, key).allowed:
+        raise AlgorithmRefused(f"signature algorithm {algorithm['algorithm'].native} is not accepted")
+    try:
+        _SIGNATURES.validate_signature(signature, data, key, algorithm)
+    except (InvalidSignature, PSSParameterMismatch) as error:
+        raise SignatureInvalid(f"no signature by the key of {signer.subject!r}") from error
+    except (AlgorithmNotSupported, UnsupportedAlgorithm, AssertionError, ValueError, TypeError) as error:
+        raise AlgorithmRefused(f"the signature does not fit the key of {signer.subject!r}") from error
 
 
 async def _first_valid(context: ValidationContext, leaf: asn1_x509.Certificate) -> ValidationPath:

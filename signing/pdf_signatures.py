@@ -53,6 +53,7 @@ from signing.errors import (
 )
 from signing.pdf_content import entry
 from signing.problems import file_problem, signature_problem
+from signing.stapled import Stapled, stapled_in_cms, stapled_in_pdf
 from signing.trust import Chain, Purpose, TrustStore
 from signing.verdict import PdfProblem, PdfSignature
 
@@ -170,7 +171,8 @@ def _check_one(
         tokens = _token_times(embedded.signer_info, trust, at)  # 5
         proven = min([*tokens, *([stamped_at] if stamped_at else [])], default=None)
         judged_at = proven or at
-        chain = _check_any_purpose(leaf, extra, trust, judged_at)  # 6
+        stapled = stapled_in_cms(embedded.pkcs7_content) | stapled_in_pdf(embedded.reader)
+        chain = _check_any_purpose(leaf, extra, trust, judged_at, stapled)  # 6
     except SigningError as error:
         raise _Refused(signature_problem(error, name)) from error
     except _Refused as refused:
@@ -192,6 +194,8 @@ def _check_one(
         purpose=chain.purpose,
         chain=chain.links,
         anchor=chain.certificates[-1].fingerprint,
+        evidence=tuple(dict.fromkeys(one for link in chain.evidence for one in link)),
+        in_grace=chain.in_grace,
     )
 
 
@@ -295,7 +299,9 @@ def _check_algorithms(signer_info: cms.SignerInfo) -> None:
         raise AlgorithmRefused(f"CMS signature algorithm {scheme} with {shown} is not accepted")
 
 
-def _check_any_purpose(leaf: Certificate, extra: list[Certificate], trust: TrustStore, at: datetime) -> Chain:
+def _check_any_purpose(
+    leaf: Certificate, extra: list[Certificate], trust: TrustStore, at: datetime, stapled: Stapled
+) -> Chain:
     """The chain to an anchor of the first purpose that the identity allows and that has one."""
     if leaf.identity is None:
         raise CertificateWithoutIdentity(
@@ -305,7 +311,7 @@ def _check_any_purpose(leaf: Certificate, extra: list[Certificate], trust: Trust
     unknown: CertificateUnknownIssuer | None = None
     for purpose in _CANDIDATES[leaf.identity.kind]:
         try:
-            return trust.check_chain(leaf, extra, purpose, at)
+            return trust.check_chain(leaf, extra, purpose, at, stapled)
         except CertificateUnknownIssuer as error:
             unknown = error
     assert unknown is not None

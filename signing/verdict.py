@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from signing.certificates import Identity
+from signing.revocation import Evidence
 from signing.trust import ChainLink, Purpose
 
 
@@ -38,7 +39,8 @@ class PdfSignature(msgspec.Struct, frozen=True):
     time of a time stamp token that chains to a TSA anchor, or None. judged_at: proven_at where
     there is one, else the time at which the file was checked. covers_whole_document: nothing at all
     follows the bytes that were signed; otherwise only further signatures do. visible: it has an
-    appearance on a page.
+    appearance on a page. evidence: the lists and answers that spoke about a link of the chain; in_grace: it had ended
+    by then, and policy believed it a while longer (both empty in verdicts that were kept before they were said).
     """
 
     field: str
@@ -56,6 +58,8 @@ class PdfSignature(msgspec.Struct, frozen=True):
     purpose: Purpose
     chain: tuple[ChainLink, ...]
     anchor: str
+    evidence: tuple[Evidence, ...] = ()
+    in_grace: bool = False
 
 
 class PdfVerdict(msgspec.Struct, frozen=True):
