@@ -22,7 +22,8 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from gateway.cases.effects import CertificateSealed, TrustSet, decode_effects
+from gateway.cases.effects import CertificateSealed, RevocationNoted, TrustSet, decode_effects
+from gateway.revocation import REVOCATION_TYPE, Fetched, note
 from gateway.rpc.acts import PAYLOAD_TYPES as ACT_TYPES
 from gateway.rpc.case_view import REVIEW_TYPE
 from gateway.rpc.feed import COUNTER_TYPE, RESTRICTION_TYPE
@@ -56,13 +57,16 @@ SIGNED: Final[dict[str, Purpose]] = {
 }
 
 #: Payloads that are the gateway's own word; nobody signs them.
-UNSIGNED: Final = frozenset({GENESIS_TYPE, SEALED_TYPE, CLOCKWORK_TYPE, LOOK_TYPE, READ_TYPE})
+UNSIGNED: Final = frozenset(
+    {GENESIS_TYPE, SEALED_TYPE, CLOCKWORK_TYPE, LOOK_TYPE, READ_TYPE, REVOCATION_TYPE}
+)
 
 #: An act may be so long under way between its verification and its entry, and the trust may change meanwhile.
 UNDER_WAY_MAX: Final = dt.timedelta(minutes=2)
 
 ENTRIES_READ: Final = 200
 _FILES_KNOWN_MAX: Final = 100_000
+_LOOKED_AT: Final = (b'"trust.set.v1"', b'"revocation.noted.v1"', b'"certificate.sealed.v1"')
 _PAYLOAD: Final = "evidence/payload"
 _VERDICTS: Final = "evidence/verdicts"
 _decode_judged = msgspec.json.Decoder(Judged).decode
@@ -105,9 +109,15 @@ class _Trusts:
     def __init__(self) -> None:
         self._until: dict[str, tuple[TrustStore, dt.datetime | None]] = {}
         self._now = ""
+        self.trust: TrustSet | None = None
 
     def set(self, trust: TrustSet, at: dt.datetime) -> None:
         """From `at` on this trust is in force."""
+        self.trust = trust
+        # Fetched evidence changes it every hour: one that nobody can name any more is let go.
+        over = [d for d, (_, until) in self._until.items() if until and until + 2 * UNDER_WAY_MAX < at]
+        for digest in over:
+            del self._until[digest]
         if self._now:
             self._until[self._now] = (self._until[self._now][0], at)
         store = trust_store(trust)
@@ -165,6 +175,8 @@ class _Audit:
             for effect in self._told(content):
                 if isinstance(effect, TrustSet):
                     self._trusts.set(effect, time)
+                elif isinstance(effect, RevocationNoted):
+                    self._take_evidence(index, effect, time)
                 elif isinstance(effect, CertificateSealed) and index >= since:
                     self._check_file(effect.pdf_sha256, f"entry {index}, sealed certificate")
 
@@ -173,8 +185,20 @@ class _Audit:
 
     def _told(self, content: bytes) -> tuple[object, ...]:
         """The effects, where there are any that are looked at here: most entries have none."""
-        wanted = b'"trust.set.v1"' in content or b'"certificate.sealed.v1"' in content
-        return decode_effects(content) if wanted else ()
+        return decode_effects(content) if any(tag in content for tag in _LOOKED_AT) else ()
+
+    def _take_evidence(self, index: int, effect: RevocationNoted, time: dt.datetime) -> None:
+        """Fetched evidence, which nobody of ours signed: is it authentic, and did it replace only what it may?"""
+        trust = self._trusts.trust or TrustSet(anchors={}, crls=())
+        try:
+            due = note(trust, Fetched(effect.crls, effect.ocsp, effect.intermediates), time)
+        except SigningError:
+            due = None
+        if due != effect:
+            what = "its revocation evidence is not authentic, or replaced what it may not"
+            self._report.note("ledger_part", f"{index} effects", "REVOCATION_NOT_DERIVED", what)
+            return
+        self._trusts.set(effect.onto(trust), time)
 
     def _check_entry(self, index: int, time: dt.datetime, message: bytes, verdicts: bytes) -> None:
         try:

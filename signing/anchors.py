@@ -7,11 +7,28 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from signing.certificates import Certificate
 from signing.errors import TrustStoreInvalid
+
+URL_CHARACTERS_MAX: Final = 2048
+
+
+def is_source(url: str) -> bool:
+    """Whether evidence can be fetched there: plain HTTP, for it is signed, and whoever fetched it to check the
+    certificate of a TLS server would first have to check that one.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is none
+    except ValueError:
+        return False
+    plain = parts.scheme == "http" and bool(parts.hostname) and parts.username is None and not parts.fragment
+    return plain and len(url) <= URL_CHARACTERS_MAX and url.isascii() and url.isprintable() and " " not in url
 
 
 class AnchorPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

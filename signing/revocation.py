@@ -25,7 +25,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from signing.certificates import Certificate
-from signing.errors import TrustStoreInvalid
+from signing.errors import SigningError, TrustStoreInvalid
 from signing.ocsp import Statement, read_answer
 
 CRL_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -56,9 +56,15 @@ class _RevocationList:
     scope: bytes
     point: x509.IssuingDistributionPoint | None
     this_update: datetime
+    number: int
     next_update: datetime | None
     revoked: dict[int, datetime]
     loaded: x509.CertificateRevocationList
+
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """What orders lists: their times are whole seconds, so their numbers as well (RFC 5280 section 5.2.3)."""
+        return self.this_update, self.number
 
     def is_about(self, subject: Certificate) -> bool:
         """Whether the list would name this certificate of its issuer, were it revoked (RFC 5280 section 6.3.3 (b))."""
@@ -134,6 +140,22 @@ class RevocationIndex:
         return found if delegate.unchecked or spoken_for else None
 
 
+def is_authentic(crls: tuple[bytes, ...], ocsp: tuple[bytes, ...], issuers: Iterable[Certificate]) -> bool:
+    """Whether each of these is readable and by one of these authorities, or its delegate."""
+    try:
+        RevocationIndex(crls, issuers, ocsp)
+    except SigningError:
+        return False
+    return True
+
+
+def list_dates(der: bytes, issuers: Iterable[Certificate]) -> tuple[datetime, datetime | None]:
+    """As of when a list speaks and when the next one comes. Raises `TrustStoreInvalid`: none of these signed it."""
+    RevocationIndex((der,), issuers)
+    read = _read(der)
+    return read.this_update, read.next_update
+
+
 def _newest_lists(
     crls: Iterable[bytes], issuers: tuple[Certificate, ...]
 ) -> dict[str, list[_RevocationList]]:
@@ -147,7 +169,7 @@ def _newest_lists(
             key = (_issuer_of(read, by_name).key_id, read.scope)
         except TrustStoreInvalid as error:
             raise TrustStoreInvalid(f"CRL {position} {error.message}") from error
-        if key not in newest or newest[key].this_update <= read.this_update:
+        if key not in newest or newest[key].age <= read.age:
             newest[key] = read
     lists: dict[str, list[_RevocationList]] = {}
     for (key_id, _), read in newest.items():
@@ -168,9 +190,14 @@ def _newest_answers(
             raise TrustStoreInvalid(f"OCSP answer {position}: {error.message}") from error
         for one in statements:
             key = (one.issuer_key_id, one.serial)
-            if key not in newest or newest[key][1].this_update <= one.this_update:
+            if key not in newest or _age(newest[key][1]) <= _age(one):
                 newest[key] = (der, one)
     return newest
+
+
+def _age(said: Statement) -> tuple[datetime, bool, datetime]:
+    """What orders answers: of one second, that which revokes, then that which speaks longer."""
+    return said.this_update, said.revoked_since is not None, said.until
 
 
 @lru_cache(maxsize=LISTS_KEPT_PARSED)
@@ -187,12 +214,20 @@ def _read(der: bytes) -> _RevocationList:
             scope=b"" if point is None else point.public_bytes(),
             point=point,
             this_update=crl.last_update_utc,
+            number=_number(crl),
             next_update=crl.next_update_utc,
             revoked={entry.serial_number: _revoked_since(entry) for entry in crl},
             loaded=crl,
         )
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise TrustStoreInvalid(f"cannot be read: {error}") from error
+
+
+def _number(crl: x509.CertificateRevocationList) -> int:
+    try:
+        return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        return 0
 
 
 def _scope(crl: x509.CertificateRevocationList) -> x509.IssuingDistributionPoint | None:

@@ -14,8 +14,7 @@ from asn1crypto import cms, core, crl, ocsp, pdf
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signing.certificates import Certificate
-from signing.errors import SigningError
-from signing.revocation import RevocationIndex
+from signing.revocation import RevocationIndex, is_authentic
 
 STAPLED_MAX: Final = 32
 """Pieces looked at in one signature."""
@@ -38,8 +37,8 @@ class Stapled:
 
     def index(self, authorities: Sequence[Certificate]) -> RevocationIndex:
         """What of it is authentic: signed by one of these, or by a delegate of theirs."""
-        crls = tuple(der for der in self.crls if _is_authentic((der,), (), authorities))
-        ocsp = tuple(der for der in self.ocsp if _is_authentic((), (der,), authorities))
+        crls = tuple(der for der in self.crls if is_authentic((der,), (), authorities))
+        ocsp = tuple(der for der in self.ocsp if is_authentic((), (der,), authorities))
         return RevocationIndex(crls, authorities, ocsp)
 
     def __or__(self, other: Stapled) -> Stapled:
@@ -137,13 +136,3 @@ def _limited(crls: tuple[bytes, ...], answers: tuple[bytes, ...]) -> Stapled:
             if budget >= 0:
                 one.append(der)
     return Stapled(tuple(kept[1]), tuple(kept[0]))
-
-
-def _is_authentic(
-    crls: tuple[bytes, ...], ocsp: tuple[bytes, ...], authorities: Sequence[Certificate]
-) -> bool:
-    try:
-        RevocationIndex(crls, authorities, ocsp)
-    except SigningError:
-        return False
-    return True

@@ -194,10 +194,10 @@ _ChainKey = tuple[str | int, ...]
 
 
 class WatchedLink(NamedTuple):
-    """A link of a chain that was judged, below an anchor whose policy names responders to ask about it."""
+    """A link of a chain that was judged, below an anchor (hex SHA-256) whose policy names responders to ask."""
 
     purpose: Purpose
-    policy: AnchorPolicy
+    anchor: str
     subject: Certificate
     issuer: Certificate
 
@@ -326,13 +326,17 @@ class TrustStore:
             chains = list(self._chains.values())
         found = {
             (subject.fingerprint, known.chain.purpose): WatchedLink(
-                known.chain.purpose, known.policy, subject, issuer
+                known.chain.purpose, known.policy.anchor, subject, issuer
             )
             for known in chains
             if known.policy.ocsp_urls
             for subject, issuer in pairwise(known.chain.certificates)
         }
         return list(found.values())
+
+    def evidence(self, link: WatchedLink) -> tuple[Evidence, ...]:
+        """What of the store speaks about a link."""
+        return self._revocation.evidence(link.issuer.key_id, link.subject)
 
     def is_revoked(self, issuer_key_id: str, serial: int, at: datetime) -> bool:
         """Whether the issuer with this key has revoked this serial number, with effect at or before
