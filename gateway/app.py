@@ -239,6 +239,8 @@ class Gateway:
         trust_set = self.sequencer.settings(registry).trust
         known = self._trust.get(registry)
         if known is None or known[0] is not trust_set:
+            if known is not None:
+                self._revocation.retire(registry, known[1])
             known = self._trust[registry] = (trust_set, trust_store(trust_set))
             known[1].on_grace = self._revocation.graced
         return known[1]

@@ -42,6 +42,8 @@ def fetch(url: str, question: bytes | None, seconds: float, bytes_max: int) -> b
             if answer.status != http.HTTPStatus.OK:
                 raise SourceDown(f"HTTP status {answer.status}")
             data = answer.read(bytes_max + 1)
+            if len(data) <= bytes_max and answer.length:
+                raise SourceDown("an answer that was cut short")
         except (OSError, UnicodeError, ValueError, http.client.HTTPException) as error:
             raise SourceDown(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         finally:

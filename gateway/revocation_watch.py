@@ -72,6 +72,7 @@ class _Watched:
     errands: dict[tuple[str, str, str], _Errand] = field(default_factory=dict)
     down: dict[str, str] = field(default_factory=dict)  # address -> anchor
     brought: list[WatchedLink] = field(default_factory=list)
+    retired: list[TrustStore] = field(default_factory=list)
     poked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -124,6 +125,11 @@ class RevocationWatch:
         for watched in self._watched.values():
             watched.brought += links
             watched.poked.set()
+
+    def retire(self, registry: str, store: TrustStore) -> None:
+        """A store that another replaced: whom it judged is still to be asked about; from any thread."""
+        if registry in self._watched:
+            self._watched[registry].retired.append(store)
 
     def graced(self, policy: AnchorPolicy) -> None:
         """A certificate below this anchor was believed though all evidence about it had ended."""
@@ -178,6 +184,8 @@ class RevocationWatch:
             for url in policy.crl_urls:
                 errands.setdefault((purpose, anchor, url), _Errand(policy, (url,), None, now, now))
         brought, watched.brought = watched.brought, []
+        while watched.retired:
+            brought += watched.retired.pop().watched()
         for link in (*store.watched(), *brought):
             if link.subject.is_ca and any(one.kind == "CRL" for one in store.evidence(link)):
                 continue  # responders answer for those who sign; for authorities there are lists
