@@ -176,7 +176,7 @@ class _Audit:
                 if isinstance(effect, TrustSet):
                     self._trusts.set(effect, time)
                 elif isinstance(effect, RevocationNoted):
-                    self._take_evidence(index, effect, time)
+                    self._take_evidence(index, effect, time, since)
                 elif isinstance(effect, CertificateSealed) and index >= since:
                     self._check_file(effect.pdf_sha256, f"entry {index}, sealed certificate")
 
@@ -187,18 +187,18 @@ class _Audit:
         """The effects, where there are any that are looked at here: most entries have none."""
         return decode_effects(content) if any(tag in content for tag in _LOOKED_AT) else ()
 
-    def _take_evidence(self, index: int, effect: RevocationNoted, time: dt.datetime) -> None:
+    def _take_evidence(self, index: int, effect: RevocationNoted, time: dt.datetime, since: int) -> None:
         """Fetched evidence, which nobody of ours signed: is it authentic, and did it replace only what it may?"""
         trust = self._trusts.trust or TrustSet(anchors={}, crls=())
         try:
             due = note(trust, Fetched(effect.crls, effect.ocsp, effect.intermediates), time)
         except SigningError:
             due = None
-        if due != effect:
+        if due == effect:
+            self._trusts.set(effect.onto(trust), time)
+        elif index >= since:
             what = "its revocation evidence is not authentic, or replaced what it may not"
             self._report.note("ledger_part", f"{index} effects", "REVOCATION_NOT_DERIVED", what)
-            return
-        self._trusts.set(effect.onto(trust), time)
 
     def _check_entry(self, index: int, time: dt.datetime, message: bytes, verdicts: bytes) -> None:
         try:
