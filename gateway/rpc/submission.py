@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
+from gateway.applications.mandates import check_mandates
 from gateway.applications.rehearsal import Rehearsed, rehearse
 from gateway.applications.submit import Submission, decide_submission
 from gateway.cases.decision import Decision
@@ -32,6 +33,7 @@ from gateway.storage.working import Working
 from gateway.telemetry import metrics
 from gateway.world import papers_of, wants_of, world_of
 from ledger.store import Head
+from signing.batch import BatchPath
 from signing.envelope import Envelope, EnvelopeSignature, pae
 from signing.errors import SigningError
 from signing.trust import Purpose, TrustStore
@@ -108,7 +110,10 @@ def verify_submission(
     channel = _channel(caller, manifest, settings)
     applicant = check_applicant(channel, manifest.header, settings)
     roles = roles_of_signers((applicant, channel), verified, received_at)
-    _check_role(roles, _RELEASING if _only_releases(manifest) else _SUBMITTING)
+    wanted = _RELEASING if _only_releases(manifest) else _SUBMITTING
+    _check_role(roles, wanted)
+    key_ids = [signer.key_id for signer in verified.signers]
+    check_mandates(manifest.header, manifest.terms, (applicant, channel), key_ids, wanted, received_at)
     check_limits(manifest.header, manifest.files, limits, settings.profile)
     sections = checked_sections(manifest.sections, request.sections)
     return VerifiedSubmission(manifest, verified.digest.hex(), envelope, sections, received_at)
@@ -172,10 +177,15 @@ def envelope_of(wire: envelope_pb2.Envelope) -> Envelope:
                 algorithm=_ALGORITHMS.get(s.algorithm, f"UNKNOWN_{s.algorithm}"),
                 certificates=tuple(s.certificates),
                 signature=s.signature,
+                batch=_batch_of(s.batch) if s.HasField("batch") else None,
             )
             for s in wire.signatures
         ),
     )
+
+
+def _batch_of(wire: envelope_pb2.BatchPath) -> BatchPath:
+    return BatchPath(index=wire.index, size=wire.size, hashes=tuple(wire.hashes))
 
 
 def verify(

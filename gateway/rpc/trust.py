@@ -16,7 +16,7 @@ from cryptography import x509
 from gateway.cases.effects import TrustSet
 from gateway.cases.errors import CommandRefused
 from gateway.pb.diya.v1 import authority_pb2
-from gateway.rpc.authority import enum_name, instant_of, limit
+from gateway.rpc.act_fields import enum_name, instant_of, limit
 from gateway.rpc.violations import Violations
 from signing.anchors import AnchorPolicy, is_source
 from signing.certificates import parse_certificate
