@@ -44,6 +44,10 @@ UNUSED_MAX: Final = dt.timedelta(days=7)
 """A certificate that nobody used for so long is not asked about any more, until somebody does."""
 
 
+UNDER_WAY_MAX: Final = dt.timedelta(minutes=2)
+"""So long a request may still be judged by a store that was replaced."""
+
+
 class _Got(NamedTuple):
     """Evidence as a source gave it, and of which time it is."""
 
@@ -72,7 +76,7 @@ class _Watched:
     errands: dict[tuple[str, str, str], _Errand] = field(default_factory=dict)
     down: dict[str, str] = field(default_factory=dict)  # address -> anchor
     brought: list[WatchedLink] = field(default_factory=list)
-    retired: list[TrustStore] = field(default_factory=list)
+    retired: list[tuple[dt.datetime, TrustStore]] = field(default_factory=list)
     poked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -127,9 +131,9 @@ class RevocationWatch:
             watched.poked.set()
 
     def retire(self, registry: str, store: TrustStore) -> None:
-        """A store that another replaced: whom it judged is still to be asked about; from any thread."""
+        """A store that another replaced: whom it judges yet is still to be asked about; from any thread."""
         if registry in self._watched:
-            self._watched[registry].retired.append(store)
+            self._watched[registry].retired.append((self._clock(), store))
 
     def graced(self, policy: AnchorPolicy) -> None:
         """A certificate below this anchor was believed though all evidence about it had ended."""
@@ -184,8 +188,10 @@ class RevocationWatch:
             for url in policy.crl_urls:
                 errands.setdefault((purpose, anchor, url), _Errand(policy, (url,), None, now, now))
         brought, watched.brought = watched.brought, []
-        while watched.retired:
-            brought += watched.retired.pop().watched()
+        for retired in tuple(watched.retired):
+            brought += retired[1].watched()
+            if retired[0] + UNDER_WAY_MAX < now:
+                watched.retired.remove(retired)
         for link in (*store.watched(), *brought):
             if link.subject.is_ca and any(one.kind == "CRL" for one in store.evidence(link)):
                 continue  # responders answer for those who sign; for authorities there are lists

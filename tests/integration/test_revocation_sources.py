@@ -27,6 +27,7 @@ from gateway.pb.diya.v1 import (
 from gateway.storage.engine import auditor_engine
 from gateway.telemetry import metrics
 from signing.authority import Credential
+from signing.errors import CertificateRevoked
 from signing.pki import DevelopmentPKI
 from signing.trust import Purpose, WatchedLink
 from tests.support.ocsp import answer
@@ -252,6 +253,8 @@ async def test_revoked_later_and_judged_as_of_then(own_folder: Path, tmp_path: P
         now_trusts = town.gateway.trust("jiangyin")
         leaf, extra = below.bank.certificate, [below.issuer.credential.certificate]
         held.check_chain(leaf, extra, Purpose.INSTITUTION, signed_at)
+        with pytest.raises(CertificateRevoked):
+            now_trusts.check_chain(leaf, extra, Purpose.INSTITUTION, town.clock())
         assert now_trusts.digest() != held.digest()
         assert now_trusts.is_revoked(below.issuer.credential.certificate.key_id, leaf.serial, utc_now())
         clock = town.clock

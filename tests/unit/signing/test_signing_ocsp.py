@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,10 +22,11 @@ from signing.errors import (
     RevocationUnknown,
     TrustStoreInvalid,
 )
-from signing.ocsp import FRESH_WITHOUT_NEXT, check_nonce, make_question, read_answer
+from signing.ocsp import FRESH_WITHOUT_NEXT, OCSP_BYTES_MAX, check_nonce, make_question, read_answer
 from signing.pki import DevelopmentPKI
 from signing.revocation import LONG_AGO, RevocationIndex
 from signing.trust import Purpose, TrustStore
+from signing.trust_directory import read_trust, write_trust
 from tests.support.ocsp import DAY, answer, responder
 from tests.support.pki import NOW, sample_pki
 
@@ -276,6 +278,16 @@ def test_index_knows_nothing_of_strangers() -> None:
     index = RevocationIndex((), AUTHORITIES)
     assert index.revoked_since("0" * 64, 1) is None
     assert index.current_until("0" * 64, parse_certificate(BANK.certificates[0])) == LONG_AGO
+
+
+def test_answers_go_through_a_folder(tmp_path: Path) -> None:
+    """Beside the lists, as files of their own; one that is too large is named."""
+    trust = store(answer(BANK, ISSUER), answer(sample_pki().second_bank, ISSUER))
+    write_trust(trust, tmp_path)
+    assert set(read_trust(tmp_path).ocsp) == set(trust.ocsp)
+    (tmp_path / "large.ocsp").write_bytes(bytes(OCSP_BYTES_MAX + 1))
+    with pytest.raises(TrustStoreInvalid, match=r"large\.ocsp"):
+        read_trust(tmp_path)
 
 
 # -- anchors by date ---------------------------------------------------------------------------------------------------
