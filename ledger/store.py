@@ -12,7 +12,7 @@ no row, so it is never found again and another one is made.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -78,7 +78,7 @@ from ledger.tables import (
     ledger_published,
 )
 from ledger.tree import Frontier
-from ledger.vault import PartKey, Vault, key_aad, part_aad
+from ledger.vault import PartCipher, PartKey, Vault, key_aad, part_aad
 
 __all__ = [
     "PART_BYTES_MAX",
@@ -156,9 +156,14 @@ class Ledger:
     Holds no connection and no transaction; safe to share between threads.
     """
 
-    def __init__(self, vault: Vault) -> None:
-        """Take the `vault` whose key-encryption key wraps every part key."""
+    def __init__(self, vault: Vault, ciphers: Mapping[str, PartCipher] | None = None) -> None:
+        """Take the `vault` whose key-encryption key wraps every part key.
+
+        ciphers: what new part keys of a registry are for, AES-256-GCM where it is not named. Keys that are
+        there stay what they are.
+        """
         self._vault = vault
+        self._ciphers = ciphers or {}
         self._open_key = lru_cache(maxsize=_KEYS_CACHED_MAX)(self._unwrap)
         self._checked: dict[str, bytes] = {}
 
@@ -400,7 +405,7 @@ class Ledger:
 
     def _make_key(self, registry: str, key_id: str, index: int, keys: _Keys) -> PartKey:
         check_name("key id", key_id)
-        key = self._vault.new_key()
+        key = self._vault.new_key(self._ciphers.get(registry, PartCipher.AES_256_GCM))
         keys.rows.append(
             {
                 "registry": registry,

@@ -69,6 +69,7 @@ RESULTS: Final[Mapping[str, Result]] = MappingProxyType(
         "FILE_CHECK_FAILED": _GENERIC,
         "FILE_CHECKER_UNAVAILABLE": _open("TRY_LATER"),
         "SIGNING_ERROR": _GENERIC,
+        "ALGORITHM_UNAVAILABLE": _GENERIC,
         "TRUST_STORE_INVALID": _open("POLICY_PROCESSING_ERROR"),
         # Algorithms.
         "ALGORITHM_UNKNOWN": _open("CRYPTO_CONSTRAINTS_FAILURE"),

@@ -24,7 +24,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
-from signing.certificates import Certificate
+from signing.certificates import Certificate, signs_list
 from signing.errors import SigningError, TrustStoreInvalid
 from signing.ocsp import Statement, read_answer
 
@@ -253,7 +253,7 @@ def _issuer_of(read: _RevocationList, by_name: dict[bytes, list[Certificate]]) -
         if candidate.key_usages is not None and "crl_sign" not in candidate.key_usages:
             continue
         try:
-            if read.loaded.is_signature_valid(candidate.public_key):  # type: ignore[arg-type]  # a key we load
+            if signs_list(candidate, read.loaded):
                 return candidate
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise TrustStoreInvalid(f"cannot be read: {error}") from error

@@ -21,7 +21,15 @@ from tests.support.pki import BANK_USCC
 pytestmark = needs_openssl
 
 NONCE = b"n" * 32
-KINDS = {"P256": KeyKind.P256, "P384": KeyKind.P384, "RSA": KeyKind.RSA_2048, "ED25519": KeyKind.ED25519}
+KINDS = {
+    "P256": KeyKind.P256,
+    "P384": KeyKind.P384,
+    "RSA": KeyKind.RSA_2048,
+    "ED25519": KeyKind.ED25519,
+    "SM2": KeyKind.SM2,
+}
+#: How openssl is told to sign: with SM3 under the user id of GB/T 35276, or with SHA-256.
+OPTIONS = {"ED25519": (), "SM2": ("-rmd", "sm3", "-rsigopt", "distid:1234567812345678")}
 
 
 class Made:
@@ -54,7 +62,7 @@ class Made:
 def test_answers_of_openssl_are_read(tmp_path: Path, kind: str) -> None:
     """Good, revoked and unknown; by name and by key; the nonce is repeated; each kind of key."""
     made = Made(tmp_path, KINDS[kind])
-    options = () if kind == "ED25519" else ("-rmd", "sha256")
+    options = OPTIONS.get(kind, ("-rmd", "sha256"))
     for extra in ((), ("-resp_key_id",)):
         der = made.ca.answer(made.question(made.good), "-nmin", "5", *options, *extra)
         check_nonce(der, NONCE)

@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from signing.authority import Authority, Credential, authority_name, key_usage, make_key
 from signing.pki import KeyKind
+from signing.sm2 import SM2_WITH_SM3_OID, SM2PrivateKey
 from tests.support.pki import NOW
 
 DAY = timedelta(days=1)
@@ -26,6 +27,7 @@ def responder(
     usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.OCSP_SIGNING,
     no_check: bool = True,
     begins: datetime = NOW,
+    kind: KeyKind = KeyKind.P256,
 ) -> Credential:
     """A delegate's certificate of this authority."""
     extensions: list[tuple[x509.ExtensionType, bool]] = [
@@ -34,9 +36,7 @@ def responder(
     ]
     if no_check:
         extensions.append((x509.OCSPNoCheck(), False))
-    return authority.issue(
-        authority_name("responder"), make_key(KeyKind.P256), extensions, now=begins, days=30
-    )
+    return authority.issue(authority_name("responder"), make_key(kind), extensions, now=begins, days=30)
 
 
 def answer(
@@ -86,16 +86,24 @@ def answer(
         }
     )
     ders = [signer.certificates[0]] if carries is None and by is not None else list(carries or ())
-    digest = hashes.SHA224() if weak else hashes.SHA256()
-    key = signer.private_key
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    algorithm, signature = _signed(signer, data.dump(), weak=weak)
     basic = {
         "tbs_response_data": data,
-        "signature_algorithm": {"algorithm": "sha224_ecdsa" if weak else "sha256_ecdsa"},
-        "signature": key.sign(data.dump(), ec.ECDSA(digest)),
+        "signature_algorithm": {"algorithm": algorithm},
+        "signature": signature,
         "certs": [asn1_x509.Certificate.load(one) for one in ders] or None,
     }
     return made(ocsp.BasicOCSPResponse(basic))
+
+
+def _signed(signer: Credential, data: bytes, *, weak: bool) -> tuple[str, bytes]:
+    key = signer.private_key
+    if isinstance(key, SM2PrivateKey):
+        return SM2_WITH_SM3_OID, key.sign(data)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    if weak:
+        return "sha224_ecdsa", key.sign(data, ec.ECDSA(hashes.SHA224()))
+    return "sha256_ecdsa", key.sign(data, ec.ECDSA(hashes.SHA256()))
 
 
 def made(basic: ocsp.BasicOCSPResponse) -> bytes:

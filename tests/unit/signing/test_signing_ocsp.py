@@ -23,12 +23,12 @@ from signing.errors import (
     TrustStoreInvalid,
 )
 from signing.ocsp import FRESH_WITHOUT_NEXT, OCSP_BYTES_MAX, check_nonce, make_question, read_answer
-from signing.pki import DevelopmentPKI
+from signing.pki import DevelopmentPKI, KeyKind, make_key
 from signing.revocation import LONG_AGO, RevocationIndex
 from signing.trust import Purpose, TrustStore
 from signing.trust_directory import read_trust, write_trust
 from tests.support.ocsp import DAY, answer, responder
-from tests.support.pki import NOW, sample_pki
+from tests.support.pki import BANK_USCC, NOW, sample_pki
 
 HOUR = timedelta(hours=1)
 BANK = sample_pki().bank
@@ -80,6 +80,22 @@ def test_answer_of_the_authority_or_its_delegate_is_read(algorithm: str, *, by_n
 
 
 STRANGER = DevelopmentPKI.create(NOW).issuing[Purpose.INSTITUTION]
+
+
+def test_answer_of_the_national_suite_is_read() -> None:
+    """Signed with SM2 by the authority or its delegate; a changed one is refused."""
+    national = PKI.national
+    assert national is not None
+    issuer = national.issuing[Purpose.INSTITUTION]
+    bank = national.issue_institution(BANK_USCC, "国密银行", key=make_key(KeyKind.SM2))
+    for by in (None, responder(issuer, kind=KeyKind.SM2)):
+        der = answer(bank, issuer, by=by, status="revoked")
+        (said,) = read_answer(der, (issuer.credential.certificate,))
+        assert said.revoked_since == NOW
+    broken = answer(bank, issuer)
+    with pytest.raises(TrustStoreInvalid):
+        read_answer(broken[:-1] + bytes([broken[-1] ^ 1]), (issuer.credential.certificate,))
+
 
 REFUSED: dict[str, Callable[[], bytes]] = {
     "delegate_of_another_authority": lambda: answer(BANK, ISSUER, by=responder(STRANGER)),
