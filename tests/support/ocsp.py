@@ -54,10 +54,11 @@ def answer(
     nonce: bytes | None = None,
     carries: Sequence[bytes] | None = None,
     critical: bool = False,
+    named: Credential | None = None,
 ) -> bytes:
     """An answer about `subject` (status good, revoked or unknown), signed by its issuer or by the delegate `by`."""
     signer = by or issuer.credential
-    own = asn1_x509.Certificate.load(signer.certificates[0])
+    own = asn1_x509.Certificate.load((named or signer).certificates[0])
     above = asn1_x509.Certificate.load(issuer.der)
     single: dict[str, Any] = {
         "cert_id": {

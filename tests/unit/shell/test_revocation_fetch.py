@@ -81,7 +81,7 @@ def test_source_that_gives_nothing_is_down(what: str) -> None:
 def test_source_that_drips_is_cut_off() -> None:
     """The whole answer has one limit of time, not each byte of it."""
     with source(dripping) as url, pytest.raises(SourceDown):
-        fetch(url, b"question", 0.2, 10_000_000)
+        fetch(url, b"question", 1.0, 10_000_000)
 
 
 def test_source_that_is_not_there_is_down() -> None:

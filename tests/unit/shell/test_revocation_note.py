@@ -58,6 +58,9 @@ def test_newer_list_replaces_the_older_of_its_issuer() -> None:
     assert after.crls == (anchors, new)
     assert noted(after, crls=(old,)) is None
     assert noted(after, crls=(new,)) is None
+    same = ISSUER.make_crl(now=NOW + HOUR)  # of the same second, with another signature
+    assert same != new
+    assert noted(after, crls=(same,)) is None
 
 
 def test_answer_replaces_what_was_said_of_the_same_certificate_alone() -> None:

@@ -120,6 +120,8 @@ REFUSED: dict[str, Callable[[], bytes]] = {
         x509_ocsp.OCSPResponseStatus.TRY_LATER
     ).public_bytes(serialization.Encoding.DER),
     "critical_extension_that_nobody_knows": lambda: answer(BANK, ISSUER, critical=True),
+    "another_responder_named_by_key": lambda: answer(BANK, ISSUER, by=responder(ISSUER), named=BANK),
+    "another_responder_named_by_name": lambda: answer(BANK, ISSUER, named=BANK, by_name=True),
     "changed": lambda: answer(BANK, ISSUER)[:-1] + bytes([answer(BANK, ISSUER)[-1] ^ 1]),
     "cut_short": lambda: answer(BANK, ISSUER)[:-20],
     "trailing": lambda: answer(BANK, ISSUER) + b"\x00",
