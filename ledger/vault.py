@@ -164,12 +164,12 @@ class Vault:
 
 def part_aad(registry: str, index: int, name: str) -> bytes:
     """Return the AAD of a part: registry, entry index and part name, one a line."""
-    return b"diya-part/v1\n%b\n%d\n%b\n" % (registry.encode(), index, name.encode())
+    return f"diya-part/v1\n{registry}\n{index}\n{name}\n".encode()
 
 
 def key_aad(registry: str, key_id: str, created_index: int) -> bytes:
     """Return the AAD of a wrapped key: registry, key id and the index of its first use."""
-    return b"diya-key/v1\n%b\n%b\n%d\n" % (registry.encode(), key_id.encode(), created_index)
+    return f"diya-key/v1\n{registry}\n{key_id}\n{created_index}\n".encode()
 
 
 def _check_aad(registry: str) -> bytes:

@@ -22,7 +22,7 @@ EXIT_MEMORY: Final = 3
 
 
 class SetTrust(msgspec.Struct, frozen=True, tag="trust"):
-    """Use this store (`TrustStore.to_bytes`) from now on. Not answered."""
+    """Use this store (`TrustStore.to_bytes`) from now on. Answered with `Ready` when it has been read."""
 
     store: bytes
 
@@ -46,7 +46,7 @@ class Watched(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The process is warm."""
+    """The process is warm, and knows by whose trust to judge."""
 
 
 class Checked(msgspec.Struct, frozen=True, tag="checked"):

@@ -54,6 +54,7 @@ def main() -> int:
         request = REQUESTS.decode(body)
         if isinstance(request, SetTrust):
             trust, told = TrustStore.from_bytes(request.store), set()
+            _answer(sink, Ready())
             continue
         try:
             verdict = _check(request, trust)

@@ -219,7 +219,14 @@ def _read(der: bytes) -> _RevocationList:
             revoked={entry.serial_number: _revoked_since(entry) for entry in crl},
             loaded=crl,
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise TrustStoreInvalid(f"cannot be read: {error}") from error
 
 

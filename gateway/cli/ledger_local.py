@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, func, inspect, select
 from sqlalchemy.exc import DatabaseError
 
 from gateway import recovery
@@ -26,19 +27,30 @@ from gateway.evidence_audit import EvidenceReport, audit_evidence
 from gateway.recovery import Loss
 from gateway.rotation import rotate
 from gateway.rpc.errors import Refusal
-from gateway.startup import backup_problem, check_database, check_ledger_keys
+from gateway.startup import (
+    LedgerRefused,
+    backup_problem,
+    check_database,
+    check_ledger_keys,
+    check_tables,
+)
+from gateway.storage.audit_readers import audit_readers
 from gateway.storage.engine import SecondWriter, WriterLock, auditor_engine, database_file, writer_engine
+from gateway.storage.later import add_missing_tables, missing_tables
 from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
 from gateway.storage.tables import VIEWS
 from gateway.storage.view_audit import ViewReport, audit_views
 from ledger.checkpoint import Checkpoint, NoteSigner, check_vkey, open_checkpoint
+from ledger.cosignature_store import COSIGNATURE_CHANGED, drop_faulty_cosignatures
 from ledger.errors import CheckpointError, LedgerError, RegistryUnknownError
 from ledger.export import export_ledger
 from ledger.kind_audit import unknown_registries
 from ledger.part_audit import ERASURE_CHANGED, KEY_CAME_BACK
 from ledger.publish import read_checkpoint
+from ledger.readers import Readers
 from ledger.report import Divergence, Report
 from ledger.store import Ledger
+from ledger.tables import ledger_entry
 from ledger.tables import metadata as ledger_tables
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
@@ -46,7 +58,11 @@ from signing.authority import Credential
 from signing.errors import SigningError
 
 #: What a rebuild mends besides views.
-_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED}
+_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED, COSIGNATURE_CHANGED}
+
+#: Processes that read beside the one that walks the chain, and from how many entries on they are worth their start.
+READERS = 2
+READERS_ENTRIES_MIN = 20_000
 
 #: Divergences printed of each registry.
 SHOWN_MAX = 20
@@ -77,8 +93,9 @@ def verify(
     good = True
     engine = auditor_engine(settings.storage.database)
     try:
+        _tell_missing(engine)
         for one in chosen:
-            audit = _Audit(engine, one, signers[one.id], Vault(key))
+            audit = _Audit(engine, one, signers[one.id], settings.storage.database, key)
             audit.run(wanted, settings.storage.files)
             audit.tell(as_json=as_json)
             good = good and audit.ok
@@ -92,6 +109,20 @@ def verify(
         engine.dispose()
     if not good:
         raise typer.Exit(outcomes.FAILED)
+
+
+def _tell_missing(engine: Engine) -> None:
+    """Which tables a start of this version has still to add."""
+    try:
+        with engine.connect() as connection:
+            missing = missing_tables(connection)
+    except DatabaseError:
+        return  # told where it is read
+    if missing:
+        told = (
+            f"not there yet, taken as empty: {', '.join(missing)}. The next start of the gateway makes them"
+        )
+        _err.print(Text(told, style="yellow"), soft_wrap=True)
 
 
 def export(config: Path, folder: Path, registry: str, *, as_json: bool) -> None:
@@ -143,8 +174,10 @@ def rebuild(config: Path, registry: str) -> None:
     settings, chosen, key, signers = opened(config, registry)
     try:
         with _writing(settings) as engine:
+            with engine.begin() as connection:
+                add_missing_tables(connection)
             for one in chosen:
-                audit = _Audit(engine, one, signers[one.id], Vault(key))
+                audit = _Audit(engine, one, signers[one.id], settings.storage.database, key)
                 audit.run(Wanted(views=False, evidence=False), settings.storage.files)
                 if any(found.reason not in _MENDED for found in audit.divergences):
                     audit.tell(as_json=False)
@@ -204,7 +237,10 @@ def recover(config: Path, registry: str, signer: Path, loss: Loss) -> None:
         raise refused(str(error), outcomes.FAILED) from error
     engine = writer_engine(settings.storage.database)
     try:
+        check_tables(engine, settings.storage.database)
         done = recovery.recover(settings, one, engine, Vault(key), signers[one.id], operator, loss, utc_now)
+    except LedgerRefused as error:
+        raise refused(f"not recovered, nothing was changed: {error.what}; run `{error.cure}`", 1) from error
     except (recovery.RecoveryRefused, LedgerError, SigningError, Refusal, CommandRefused) as error:
         why = error.en if isinstance(error, Refusal) else error
         raise refused(f"not recovered, nothing was changed: {why}", outcomes.FAILED) from error
@@ -229,6 +265,9 @@ def recover(config: Path, registry: str, signer: Path, loss: Loss) -> None:
 
 def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> None:
     before = {registry: digest_views(connection, registry) for registry in registries}
+    for registry in registries:
+        if gone := drop_faulty_cosignatures(connection, registry):
+            _out.print(Text(f"{registry}: {gone} cosignatures that do not hold are gone", style="yellow"))
     with bar("rebuilding") as progress:
         rebuild_views(connection, ledger, registries, progress)
     for registry in registries:
@@ -262,9 +301,10 @@ def _begun(
 def _strangers(engine: Engine, settings: Config) -> list[Divergence]:
     """Rows under the name of a registry that this gateway does not keep: nobody else would look at them."""
     known = {one.id for one in settings.registries}
-    tables = [*ledger_tables.sorted_tables, *VIEWS]
     try:
         with engine.connect() as connection:
+            there = set(inspect(connection).get_table_names())  # one that is lost is told where it is read
+            tables = [table for table in (*ledger_tables.sorted_tables, *VIEWS) if table.name in there]
             found = unknown_registries(connection, tables, known)
     except DatabaseError as error:
         return [Divergence("database", "-", "DATABASE_UNREADABLE", str(error.orig))]
@@ -275,12 +315,16 @@ def _strangers(engine: Engine, settings: Config) -> list[Divergence]:
 class _Audit:
     """What is found of one registry."""
 
-    def __init__(self, engine: Engine, registry: RegistryConfig, signer: NoteSigner, vault: Vault) -> None:
+    def __init__(
+        self, engine: Engine, registry: RegistryConfig, signer: NoteSigner, database: str, secret: bytes
+    ) -> None:
         self._engine = engine
         self._registry = registry.id
         self._since: Checkpoint | None = None
         self._vkey = signer.vkey
-        self._vault = vault
+        self._vault = Vault(secret)
+        self._database = database
+        self._secret = secret
         self.report: Report | None = None
         self.evidence: EvidenceReport | None = None
         self.views: ViewReport | None = None
@@ -311,20 +355,39 @@ class _Audit:
         if wanted.evidence:
             with self._reading("evidence"), bar(f"{self._registry} evidence") as progress:
                 first = wanted.since.size if wanted.since is not None else 0
-                self.evidence = audit_evidence(self._engine, ledger, self._registry, files, progress, first)
+                with self._engine.connect() as connection, self._readers(connection) as readers:
+                    connection.rollback()
+                    self.evidence = audit_evidence(
+                        self._engine, ledger, self._registry, files, progress, first, readers
+                    )
         if wanted.views:
             with self._reading("views"), bar(f"{self._registry} views") as progress:
                 self.views = audit_views(self._engine, ledger, self._registry, progress)
 
     def _verified(self, progress: Callable[[int, int], None]) -> Report:
-        with self._engine.connect() as connection:
+        with self._engine.connect() as connection, self._readers(connection) as readers:
 
             def step(done: int, total: int) -> None:
                 """Between chunks no snapshot is held: on a live server the WAL can be reset."""
                 connection.rollback()
                 progress(done, total)
 
-            return verify_ledger(connection, self._registry, self._vkey, step, self._vault, self._since)
+            return verify_ledger(
+                connection, self._registry, self._vkey, step, self._vault, self._since, readers
+            )
+
+    @contextmanager
+    def _readers(self, connection: Connection) -> Iterator[Readers | None]:
+        """Processes beside this one; None where there is too little to read."""
+        first = self._since.size if self._since is not None else 0
+        count = select(func.count()).where(
+            ledger_entry.c.registry == self._registry, ledger_entry.c.entry_index >= first
+        )
+        if connection.execute(count).scalar_one() < READERS_ENTRIES_MIN:
+            yield None
+        else:
+            with audit_readers(self._database, self._secret, READERS) as readers:
+                yield readers
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
@@ -334,6 +397,9 @@ class _Audit:
             self.unread.append(Divergence("ledger_head", "-", "HEAD_MISSING", "its row is missing"))
         except DatabaseError as error:
             self.unread.append(Divergence("database", "-", "DATABASE_UNREADABLE", str(error.orig)))
+        except BrokenExecutor:
+            rule = "a process that read it was ended from outside; verify again"
+            self.unread.append(Divergence("database", "-", "DATABASE_UNREADABLE", rule))
         except LedgerError as error:
             self.unread.append(Divergence(what, "-", error.reason, str(error)))
 

@@ -28,9 +28,11 @@ from gateway.rpc.replay import Judged
 from gateway.rpc.submission import MANIFEST_TYPE
 from gateway.setup import GENESIS_TYPE
 from gateway.statements import signed as statements
+from gateway.storage.audit_readers import audit_readers
 from gateway.storage.engine import auditor_engine, writer_engine
 from gateway.storage.settings import load_settings
 from ledger.errors import PartKeyMissingError
+from ledger.readers import Readers
 from ledger.report import Report
 from ledger.store import REGISTRY_KEY, EntryDraft, Ledger, PartDraft
 from ledger.vault import Vault
@@ -38,6 +40,7 @@ from ledger.verify import verify_ledger
 from signing.envelope import pae, split_pae
 from signing.pki import DevelopmentPKI
 from signing.trust import Purpose
+from signing.verdict import PdfVerdict
 from tests.support.played import copied
 from tests.support.stage import REGISTRIES, town_of
 
@@ -54,11 +57,15 @@ class Insider:
     def __init__(self, folder: Path) -> None:
         config = load_config(folder / "diya.toml")
         self.files = config.storage.files
-        self.engine: Engine = writer_engine(config.storage.database)
-        self.ledger = Ledger(Vault(read_key_encryption_key(config.storage.key_encryption_key)))
+        self.database = config.storage.database
+        self.engine: Engine = writer_engine(self.database)
+        self.secret = read_key_encryption_key(config.storage.key_encryption_key)
+        self.ledger = Ledger(Vault(self.secret))
 
-    def audited(self, since: int = 0) -> EvidenceReport:
-        return audit_evidence(self.engine, self.ledger, "jiangyin", self.files, lambda _d, _t: None, since)
+    def audited(self, since: int = 0, readers: Readers | None = None) -> EvidenceReport:
+        return audit_evidence(
+            self.engine, self.ledger, "jiangyin", self.files, lambda _d, _t: None, since, readers
+        )
 
     def size(self) -> int:
         with self.engine.begin() as connection:
@@ -120,6 +127,45 @@ def test_every_payload_type_is_signed_by_somebody_or_by_nobody() -> None:
     others = {value for name, value in vars(statements).items() if name.endswith("_TYPE")}
     assert named - SIGNED.keys() - UNSIGNED - others == set()
     assert not SIGNED.keys() & UNSIGNED
+
+
+def test_verdict_of_a_file_that_a_case_named_must_be_the_one_it_was_decided_on(insider: Insider) -> None:
+    """The evidence holds what the decision read of it: a row changed past the gateway is named, with the entry.
+
+    One that was checked again since, and the verdict of somebody else who uploaded the same bytes, are no findings.
+    """
+    _, _, judged = insider.act(MANIFEST_TYPE)
+    paper = next(paper for paper in judged.papers or () if paper.signatures)
+    where = f"WHERE registry = 'jiangyin' AND sha256 = '{paper.reference.sha256}'"
+    with insider.engine.begin() as connection:
+        [stored] = connection.exec_driver_sql(f"SELECT verdict FROM file {where}").scalars().all()
+    verdict = msgspec.json.decode(stored, type=PdfVerdict)
+    spoiled = msgspec.structs.replace(verdict, signatures=())
+    later = msgspec.structs.replace(spoiled, checked_at=verdict.checked_at + dt.timedelta(days=400))
+
+    def found(change: str, *values: object) -> list[tuple[str, str]]:
+        with insider.engine.begin() as connection:
+            connection.exec_driver_sql(change, values)
+        report = insider.audited()
+        assert {d.table for d in report.divergences} <= {"file"}
+        return [(d.reason, d.rule) for d in report.divergences]
+
+    update = f"UPDATE file SET {{}} = ? {where}"
+    [(reason, rule)] = found(update.format("verdict"), _encode(spoiled))
+    assert reason == "FILE_VERDICT_CHANGED"
+    assert re.fullmatch(r"its verdict is not the one that entry \d+ was decided on", rule)
+    [(_, rule)] = found(update.format("verdict"), b"nothing")
+    assert rule.startswith("its verdict is none")
+    assert found(update.format("verdict"), _encode(later)) == []
+    [(_, rule)] = found(update.format("size_bytes"), 1)
+    assert rule.startswith("its size is not")
+    found(update.format("size_bytes"), paper.reference.size_bytes)
+    others = (
+        "INSERT INTO file SELECT registry, 'another', sha256, size_bytes, media_type, uploaded_at, pages, ? "
+        f"FROM file {where}"
+    )
+    found(update.format("verdict"), stored)
+    assert found(others, _encode(spoiled)) == []
 
 
 Forge = Callable[[Judged], Judged]
@@ -212,6 +258,18 @@ def test_fetched_evidence_is_derived_again(insider: Insider, played: Path) -> No
         index = insider.append(("effects", encode_effects((forged,))))
         (found,) = insider.audited(index).divergences
         assert (found.row, found.reason) == (f"{index} effects", "REVOCATION_NOT_DERIVED")
+
+
+def test_other_processes_find_the_same(insider: Insider) -> None:
+    """Verified beside this process: as many signatures and files, and the forged act by name."""
+    _, message, judged = insider.act(MANIFEST_TYPE)
+    with insider.engine.begin() as connection:
+        now = insider.ledger.head(connection, "jiangyin").head_time
+    insider.enter(message, _other_signature(msgspec.structs.replace(judged, received_at=now)))
+    here = insider.audited()
+    assert [d.reason for d in here.divergences] == ["SIGNATURE_REFUSED"]
+    with audit_readers(insider.database, insider.secret, 2) as readers:
+        assert insider.audited(readers=readers) == here
 
 
 def test_evidence_before_the_checkpoint_is_not_looked_at_again(insider: Insider) -> None:
