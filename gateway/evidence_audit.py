@@ -46,11 +46,13 @@ from gateway.term_clock import CLOCKWORK_TYPE
 from gateway.verdict_audit import VerdictAudit
 from ledger.readers import Here, Readers, Task, in_order
 from ledger.records import StoredEntry
-from ledger.report import DIVERGENCES_MAX, Divergence
+from ledger.report import DIVERGENCES_MAX, Divergence, Findings
+from ledger.stamp_store import audit_stamps
 from ledger.store import Ledger
 from ledger.vault import Vault
 from signing.envelope import Envelope, split_pae
-from signing.errors import SigningError
+from signing.errors import SigningError, TimestampInvalid
+from signing.timestamp import stated_time, verify_token
 from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
 
@@ -83,13 +85,14 @@ _decode_judged = msgspec.json.Decoder(Judged).decode
 class EvidenceReport:
     """What an audit of the evidence says.
 
-    entries: looked at. signatures: of envelopes, that held. files: read and hashed. gone: entries whose evidence has no
-    key any more. divergences: in the order of the ledger, at most 1000.
+    entries: looked at. signatures: of envelopes, that held. files: read and hashed. stamps: time stamps of checkpoints.
+    gone: entries whose evidence has no key any more. divergences: in the order of the ledger, at most 1000.
     """
 
     entries: int = 0
     signatures: int = 0
     files: int = 0
+    stamps: int = 0
     gone: int = 0
     divergences: list[Divergence] = field(default_factory=list)
 
@@ -218,6 +221,19 @@ class _Known:
         return _store_of(data)
 
 
+@dataclass(slots=True)
+class _TimeTrust:
+    """A trust by which time stamps are judged, and until when it was in force, None for the one that is."""
+
+    store: TrustStore
+    until: dt.datetime | None = None
+
+    @property
+    def names(self) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """Whom it believes to tell the time."""
+        return self.store.anchors[Purpose.TSA], self.store.intermediates
+
+
 class _Audit:
     def __init__(
         self, engine: Engine, ledger: Ledger, registry: str, files: Path, progress: Progress
@@ -230,6 +246,7 @@ class _Audit:
         self._trusts: Trusts = {}
         self._trust_now = ""
         self._trust: TrustSet | None = None
+        self._time_trusts: list[_TimeTrust] = []
         self._known: OrderedDict[str, bool] = OrderedDict()
         self._file_rows = VerdictAudit()
         self._report = EvidenceReport()
@@ -250,6 +267,7 @@ class _Audit:
                         self._check_file(paper.reference.sha256, f"entry {index}")
             self._progress(acts.stop, size)
         report.entries = max(0, size - since)
+        self._check_stamps()
         if since == 0:
             for row, fault in self._uploads():
                 where = key_text(t.file, key_of(t.file, row))
@@ -295,6 +313,17 @@ class _Audit:
         store = trust_store(trust)
         self._trust_now = store.digest()
         self._trusts[self._trust_now] = (store.to_bytes(), None)
+        self._set_time_trust(store, at)
+
+    def _set_time_trust(self, store: TrustStore, at: dt.datetime) -> None:
+        """The same for who tells the time; of the same authorities the newest lists alone, which know the most."""
+        last = self._time_trusts[-1] if self._time_trusts else None
+        if last is not None and last.names == (store.anchors[Purpose.TSA], store.intermediates):
+            last.store = store
+            return
+        if last is not None:
+            last.until = at
+        self._time_trusts.append(_TimeTrust(store))
 
     def _take_evidence(self, index: int, effect: RevocationNoted, time: dt.datetime, since: int) -> None:
         """Fetched evidence, which nobody of ours signed: is it authentic, and did it replace only what it may?"""
@@ -324,6 +353,33 @@ class _Audit:
                 )
                 for part in wanted
             ]
+
+    # -- time stamps of checkpoints ------------------------------------------------------------------------------
+
+    def _check_stamps(self) -> None:
+        findings = Findings()
+        with self._engine.begin() as connection:
+            self._report.stamps = audit_stamps(connection, self._registry, findings, self._what_is_wrong)
+        for found in findings.divergences():
+            self._report.note(found.table, found.row, found.reason, found.rule)
+
+    def _what_is_wrong(self, note: bytes, token: bytes) -> str:
+        """A token holds if an authority gave it that the ledger believed then, or since: one may be named late."""
+        wrong = "the ledger has never named an authority to tell the time"
+        try:
+            at = stated_time(token)
+            for one in self._time_trusts:
+                if one.until is not None and at > one.until + UNDER_WAY_MAX:
+                    continue
+                try:
+                    verify_token(token, note, one.store, at)
+                except TimestampInvalid as error:
+                    wrong = error.message
+                else:
+                    return ""
+        except TimestampInvalid as error:
+            wrong = error.message
+        return wrong
 
     # -- files -----------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from gateway.storage import tables
 from gateway.storage.engine import database_file
 from gateway.storage.later import add_missing_tables
 from gateway.storage.settings import load_settings
+from gateway.timestamp_client import TimestampClient
 from gateway.witness.asking import AskedWitness
 from ledger.checkpoint import NoteSigner
 from ledger.errors import LedgerError, PolicyError, RegistryUnknownError, SignerMismatchError, WrongKeyError
@@ -66,6 +67,7 @@ def check_settings(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
     _check_pair("server.certificate", server.certificate, "server.key", server.key)
     _certificates("server.client_anchors", server.client_anchors)
     for registry in config.registries:
+        _check_authority(registry)
         if config.sealing:
             _check_pair(
                 _setting(registry, "seal_certificate"),
@@ -132,6 +134,15 @@ def _read_policy(path: Path, signer: NoteSigner) -> Policy:
                 "http(s)://HOST[:PORT][/PREFIX]"
             ) from error
     return policy
+
+
+def _check_authority(registry: RegistryConfig) -> None:
+    """The URL must be one; whether its tokens are believed is asked of the registry's trust, each time."""
+    if registry.timestamp is not None:
+        try:
+            TimestampClient(registry.timestamp.url)
+        except ValueError as error:
+            raise ConfigError(f"{_setting(registry, 'timestamp.url')}: {error}") from error
 
 
 def _check_not_changing(path: Path) -> None:

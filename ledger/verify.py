@@ -40,6 +40,7 @@ from ledger.part_audit import PartAudit, PartsSeen, read_parts
 from ledger.proof import verify_consistency
 from ledger.readers import Here, Readers, Task, in_order
 from ledger.report import Divergence, Findings, Report
+from ledger.stamp_store import audit_stamps
 from ledger.tables import ledger_entry, ledger_head, ledger_part, ledger_published
 from ledger.tile import TileTree
 from ledger.tree import consistency_proof
@@ -109,6 +110,8 @@ def verify_ledger(
     begins with it is shown by a consistency proof. What was changed before it, an entry with its
     parts, only a whole verification finds. readers: who reads columns and parts,
     over this database and with this vault, beside this process; without any it is done here.
+
+    What the checkpoints' time stamps say is not looked at here: see `stamp_store.audit_stamps`.
 
     Raises RegistryUnknownError (also where the head row is gone), CheckpointError (malformed vkey,
     `since` of another log).
@@ -224,6 +227,7 @@ class _Audit:
         audit_cosignatures(
             self.conn, self.registry, self.findings, self.since, lambda: progress(self.size, self.size)
         )
+        audit_stamps(self.conn, self.registry, self.findings, step=lambda: progress(self.size, self.size))
         for (index,) in self._rows(_STRAY_ENTRIES, size=self.size, last=self.last_entry):
             rule = "an index is never negative" if index < 0 else "it lies beyond the head"
             self.findings.entry(index, "ENTRY_UNKNOWN", rule)

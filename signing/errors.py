@@ -199,6 +199,27 @@ class SealFailed(SigningError):
     zh = "文件签章失败"
 
 
+class TimestampInvalid(SigningError):
+    """A time stamp token does not hold: over other bytes, forged, by nobody's authority, or not what was asked for."""
+
+    reason = "TIMESTAMP_INVALID"
+    zh = "时间戳无效"
+
+
+class TimestampRefused(SigningError):
+    """The time stamp authority answered, and gave no token."""
+
+    reason = "TIMESTAMP_REFUSED"
+    zh = "时间戳机构拒绝签发时间戳"
+
+
+class TimestampUnavailable(SigningError):
+    """The time stamp authority could not be reached, or gave no answer of RFC 3161 in time. Try again later."""
+
+    reason = "TIMESTAMP_UNAVAILABLE"
+    zh = "时间戳服务暂不可用"
+
+
 class CheckerUnavailable(SigningError):
     """The file checker is not started, is closed, or cannot start a working process. Try again
     later.

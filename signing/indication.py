@@ -55,6 +55,7 @@ RESULTS: Final[Mapping[str, Result]] = MappingProxyType(
         "FILE_CHANGED_AFTER_SIGNING": _failed("HASH_FAILURE"),
         "FILE_ENCRYPTED": _open("SIGNED_DATA_NOT_FOUND"),
         "FILE_TIMESTAMP_INVALID": _open("SIG_CONSTRAINTS_FAILURE"),
+        "TIMESTAMP_INVALID": _open("SIG_CONSTRAINTS_FAILURE"),
         # The file is refused by our policy of contents, whoever signed it.
         "FILE_TOO_LARGE": _open("SIG_CONSTRAINTS_FAILURE"),
         "FILE_TOO_COMPLEX": _open("SIG_CONSTRAINTS_FAILURE"),
@@ -89,7 +90,7 @@ RESULTS: Final[Mapping[str, Result]] = MappingProxyType(
     }
 )
 
-MAKING: Final = frozenset({"SIGNER_UNUSABLE", "SEAL_FAILED"})
+MAKING: Final = frozenset({"SIGNER_UNUSABLE", "SEAL_FAILED", "TIMESTAMP_REFUSED", "TIMESTAMP_UNAVAILABLE"})
 """Reasons why we could not sign: of no validation, so they have no place in the table."""
 
 

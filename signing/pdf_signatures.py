@@ -8,15 +8,12 @@ and their validation data may be added: no form filling, no annotation, no page.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from asn1crypto import cms, core, tsp
-from asn1crypto import x509 as asn1_x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from asn1crypto import cms, core
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import (
@@ -36,37 +33,31 @@ from pyhanko.sign.diff_analysis import (
 from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.validation.generic_cms import (
     extract_tst_data_iter,
-    validate_sig_integrity,
 )
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
-from signing.algorithms import check_key
-from signing.certificates import Certificate, IdentityKind, parse_certificate
+from signing.certificates import Certificate, IdentityKind
 from signing.errors import (
-    AlgorithmRefused,
-    CertificateMalformed,
     CertificateUnknownIssuer,
     CertificateWithoutIdentity,
     SignatureInvalid,
     SigningError,
+    TimestampInvalid,
 )
 from signing.pdf_content import entry
 from signing.problems import file_problem, signature_problem
+from signing.signed_data import check_signature, digest_of, signer_of
 from signing.stapled import Stapled, stapled_in_cms, stapled_in_pdf
+from signing.timestamp import check_token
 from signing.trust import Chain, Purpose, TrustStore
 from signing.verdict import PdfProblem, PdfSignature
 
 SIGNATURES_MAX: Final = 32
 CMS_BYTES_MAX: Final = 512 * 1024
-CMS_CERTIFICATES_MAX: Final = 16
 TIMESTAMPS_MAX: Final = 4
-TIMESTAMP_SKEW: Final = timedelta(minutes=5)
-"""A token may be this much ahead of the time of the check: clocks differ."""
 
 _SUBFILTERS: Final = frozenset({"/ETSI.CAdES.detached", "/adbe.pkcs7.detached"})
-_HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
-_SCHEMES: Final = frozenset({"rsassa_pkcs1v15", "rsassa_pss", "ecdsa", "ed25519"})
 
 _ONLY_SIGNATURES: Final = StandardDiffPolicy(
     global_rules=[
@@ -164,10 +155,10 @@ def _check_one(
     name = str(embedded.fq_name)
     covers_whole = _check_revisions(embedded, name)  # 1, 2
     try:
-        leaf, extra = _certificates(embedded.signed_data)  # 3
+        leaf, extra = signer_of(embedded.signed_data)  # 3
         if embedded.signed_data["encap_content_info"]["content"] is not core.VOID:
             raise SignatureInvalid("a detached signature carries content of its own")
-        _check_cms(embedded.signed_data, leaf, "data", embedded.compute_digest())  # 4
+        check_signature(embedded.signed_data, leaf, "data", embedded.compute_digest())  # 4
         tokens = _token_times(embedded.signer_info, trust, at)  # 5
         proven = min([*tokens, *([stamped_at] if stamped_at else [])], default=None)
         judged_at = proven or at
@@ -221,84 +212,6 @@ def _check_revisions(embedded: EmbeddedPdfSignature, name: str) -> bool:
     return bool(coverage == SignatureCoverageLevel.ENTIRE_FILE)
 
 
-def _certificates(signed_data: cms.SignedData) -> tuple[Certificate, list[Certificate]]:
-    """The signer's certificate and the others of a CMS. Raises `SigningError`.
-
-    The signer is the one that the SignerInfo names by issuer and serial number, compared as DER.
-    """
-    try:
-        choices = signed_data["certificates"]
-        if len(choices) > CMS_CERTIFICATES_MAX:
-            raise CertificateMalformed(f"more than {CMS_CERTIFICATES_MAX} certificates in the CMS")
-        (signer_info,) = signed_data["signer_infos"]
-        ders = [one.chosen.dump() for one in choices if one.name == "certificate"]
-        sid = signer_info["sid"]
-        if sid.name != "issuer_and_serial_number":
-            raise CertificateMalformed("the CMS names its signer by key identifier, not by issuer")
-        issuer = sid.chosen["issuer"].dump()
-        serial = sid.chosen["serial_number"].native
-    except SigningError:
-        raise
-    except Exception as error:  # as in _open
-        raise CertificateMalformed(f"the CMS cannot be read: {error}") from error
-    parsed = [parse_certificate(der) for der in ders]
-    signer = [one for one in parsed if one.serial == serial and one.issuer_name == issuer]
-    if len(signer) != 1:
-        raise CertificateMalformed("the CMS does not hold its signer's certificate exactly once")
-    return signer[0], [one for one in parsed if one is not signer[0]]
-
-
-def _check_cms(signed_data: cms.SignedData, leaf: Certificate, content_type: str, digest: bytes) -> None:
-    """The CMS signature over `digest` of the content: RFC 5652 section 5.4 with signed attributes,
-    which must name `content_type`, hold the digest, and, where they name a certificate, name
-    this one.
-
-    Raises `SignatureInvalid` or `AlgorithmRefused`.
-    """
-    signer_info = signed_data["signer_infos"][0]
-    _check_algorithms(signer_info)
-    check_key(leaf.public_key)
-    try:
-        if signer_info["signed_attrs"] is core.VOID or not len(signer_info["signed_attrs"]):
-            raise SignatureInvalid("the CMS signature has no signed attributes")
-        certificate = asn1_x509.Certificate.load(leaf.der)
-        intact, valid = validate_sig_integrity(signer_info, certificate, content_type, digest)
-    except SigningError:
-        raise
-    except (UnsupportedAlgorithm, AssertionError, TypeError) as error:
-        raise AlgorithmRefused("the CMS signature algorithm does not fit the key") from error
-    except Exception as error:  # as in _open
-        raise SignatureInvalid(f"the CMS signature cannot be verified: {error}") from error
-    if not intact:
-        raise SignatureInvalid("the signed bytes were changed: their digest is another")
-    if not valid:
-        raise SignatureInvalid("the signature value does not verify under the certificate's key")
-
-
-def _check_algorithms(signer_info: cms.SignerInfo) -> None:
-    try:
-        algorithm = signer_info["signature_algorithm"]
-        try:
-            scheme = algorithm.signature_algo
-        except ValueError:
-            scheme = algorithm["algorithm"].native
-        digest = signer_info["digest_algorithm"]["algorithm"].native
-        used = {digest}
-        if scheme == "rsassa_pss":
-            parameters = algorithm["parameters"]
-            used |= {
-                parameters["hash_algorithm"]["algorithm"].native,
-                parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native,
-            }
-        elif algorithm["algorithm"].native not in ("rsassa_pkcs1v15", "ed25519"):
-            used.add(algorithm.hash_algo)
-    except (ValueError, TypeError, KeyError) as error:
-        raise AlgorithmRefused(f"the CMS names an unknown algorithm: {error}") from error
-    if scheme not in _SCHEMES or not used <= _HASHES:
-        shown = ", ".join(sorted(str(one) for one in used))
-        raise AlgorithmRefused(f"CMS signature algorithm {scheme} with {shown} is not accepted")
-
-
 def _check_any_purpose(
     leaf: Certificate, extra: list[Certificate], trust: TrustStore, at: datetime, stapled: Stapled
 ) -> Chain:
@@ -329,55 +242,25 @@ def _token_times(signer_info: cms.SignerInfo, trust: TrustStore, at: datetime) -
         raise _Refused(file_problem("FILE_TIMESTAMP_INVALID", str(error)[:200])) from error
     if len(tokens) > TIMESTAMPS_MAX:
         raise _Refused(file_problem("FILE_TOO_COMPLEX", f"more than {TIMESTAMPS_MAX} time stamps"))
-    return [_check_token(one, lambda name: _hash(name, signature), trust, at) for one in tokens]
+    return [_token_time(one, lambda name: digest_of(name, signature), trust, at) for one in tokens]
 
 
 def _check_document_stamp(embedded: EmbeddedPdfSignature, trust: TrustStore, at: datetime) -> datetime:
     name = str(embedded.fq_name)
     _check_revisions(embedded, name)
     try:
-        return _check_token(embedded.signed_data, embedded.compute_digest, trust, at)
+        return _token_time(embedded.signed_data, embedded.compute_digest, trust, at)
     except _Refused as refused:
         raise _Refused(msgspec.structs.replace(refused.problem, field=name)) from refused
 
 
-def _check_token(
+def _token_time(
     token: cms.SignedData, imprint: Callable[[str], bytes], trust: TrustStore, at: datetime
 ) -> datetime:
-    """The time of an RFC 3161 token over `imprint`, if it chains to a TSA anchor.
-
-    The chain must be valid at the token's time and unrevoked at `at`: a stolen key could date back.
-    """
     try:
-        content = token["encap_content_info"]["content"]
-        info = content.parsed
-        if not isinstance(info, tsp.TSTInfo):
-            raise SignatureInvalid("the token holds no TSTInfo")
-        stated = info["message_imprint"]
-        algorithm = stated["hash_algorithm"]["algorithm"].native
-        if algorithm not in _HASHES or stated["hashed_message"].native != imprint(algorithm):
-            raise SignatureInvalid("the token is over other bytes")
-        time: datetime = info["gen_time"].native
-        leaf, extra = _certificates(token)
-        digest = _hash(token["signer_infos"][0]["digest_algorithm"]["algorithm"].native, bytes(content))
-        _check_cms(token, leaf, "tst_info", digest)
-        if time > at + TIMESTAMP_SKEW:
-            raise SignatureInvalid(f"the token's time {time.isoformat()} lies in the future")
-        chain = trust.check_chain(leaf, extra, Purpose.TSA, time)
-        if any(trust.is_revoked(link.issuer_key_id, int(link.serial), at) for link in chain.links):
-            raise SignatureInvalid("the time stamp authority's certificate is revoked")
-    except SigningError as error:
-        detail = f"{error.reason}, {error.message}"
-        raise _Refused(file_problem("FILE_TIMESTAMP_INVALID", detail)) from error
-    except Exception as error:  # as in _open
-        raise _Refused(file_problem("FILE_TIMESTAMP_INVALID", str(error)[:200])) from error
-    return time
-
-
-def _hash(name: str, data: bytes) -> bytes:
-    if name not in _HASHES:
-        raise AlgorithmRefused(f"digest algorithm {name} is not accepted")
-    return hashlib.new(name, data).digest()
+        return check_token(token, imprint, trust, at).time
+    except TimestampInvalid as error:
+        raise _Refused(file_problem("FILE_TIMESTAMP_INVALID", error.message)) from error
 
 
 def _algorithm_name(signer_info: cms.SignerInfo) -> str:

@@ -5,6 +5,10 @@ authority is passed in. The file is only ever extended by an incremental update,
 holds nothing but the signature: no date, producer or metadata is touched, so what earlier signers
 signed stays as it was.
 
+B-T in two steps: `seal_pdf(stamp_room=True)` leaves room, `signature_of` gives what a time stamp
+authority is asked to stamp, `add_stamp` puts its token in. Whoever seals need not wait for the
+authority, and a seal whose token never comes is a whole B-B one.
+
 The key is behind `signing.signer.Signer`, so a hardware module or a licensed seal service fits.
 P-256 or RSA: poppler's pdfsig refuses Ed25519. Nothing here opens a connection; a `timestamper`
 may.
@@ -19,10 +23,11 @@ from datetime import datetime
 from io import BytesIO
 from typing import Any, Final, TypeVar
 
-from asn1crypto import algos
+from asn1crypto import algos, cms, core
 from asn1crypto import x509 as asn1_x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import signers
 from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter, enumerate_sig_fields
 from pyhanko.sign.general import SigningError as PyHankoSigningError
@@ -33,12 +38,16 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from signing.algorithms import PSS_SALT_BYTES, SIGNATURE_BYTES_MAX, Algorithm
 from signing.errors import SealFailed
 from signing.signer import Signer
+from signing.timestamp import TOKEN_BYTES_MAX
 
 SEAL_FIELD: Final = "Seal"
 FIELD_NAME_CHARACTERS_MAX: Final = 64
 FIELDS_MAX: Final = 32
 ECDSA_BYTES_MAX: Final = 144
 """DER of r and s, with room for longer curves than ours."""
+_STAMP_ROOM_BYTES: Final = TOKEN_BYTES_MAX + 64
+"""A token, and the attribute around it."""
+_STAMP_ATTRIBUTE: Final[bytes] = cms.CMSAttributeType("signature_time_stamp_token").dump()
 
 _Result = TypeVar("_Result")
 
@@ -53,13 +62,14 @@ def seal_pdf(
     location: str | None = None,
     certify: bool = False,
     timestamper: TimeStamper | None = None,
+    stamp_room: bool = False,
 ) -> bytes:
     """The file with one more signature of `signer` in the new, invisible field `field`.
 
     reason: shown by readers, any language. at: the claimed signing time (aware), written into the
     signature dictionary; it proves nothing. certify: a certification signature that forbids every
     later change; only possible as the first. timestamper: adds an RFC 3161 token over the
-    signature.
+    signature. stamp_room: reserves the bytes for one that `add_stamp` puts in later.
 
     Raises `SealFailed`: not a readable PDF, encrypted, field name taken or malformed, an earlier
     signature forbids more, or an algorithm that PDF readers do not know. Blocks for about 10 ms: in
@@ -92,7 +102,7 @@ def seal_pdf(
         new_field_spec=SigFieldSpec(sig_field_name=field),
     )
     try:
-        return _run(_sign(pdf_signer, writer, at))
+        return _run(_sign(pdf_signer, writer, at, _STAMP_ROOM_BYTES if stamp_room else 0))
     except (PyHankoSigningError, PdfError, ValueError, KeyError, TypeError, OSError) as error:
         raise SealFailed(f"the file cannot be signed: {error}") from error
 
@@ -116,6 +126,73 @@ def append_signature(
     raise SealFailed(f"the file has more than {FIELDS_MAX} signature fields")
 
 
+def signature_of(pdf: bytes) -> bytes:
+    """The value of the last signature: what its time stamp is over (ETSI EN 319 142-1). Raises `SealFailed`."""
+    try:
+        content_info, _, _ = _last_cms(pdf)
+        value: bytes = content_info["content"]["signer_infos"][0]["signature"].native
+    except Exception as error:  # a parser of foreign bytes may raise nearly anything
+        raise SealFailed(f"the file's last signature cannot be read: {error}") from error
+    return value
+
+
+def add_stamp(pdf: bytes, token: bytes) -> bytes:
+    """The same file with the time stamp `token` (DER) in its last signature, in the room that was left for it.
+
+    No signed byte changes. Whether the token holds is for `check_pdf` to say. Raises `SealFailed`.
+    """
+    try:
+        content_info, start, end = _last_cms(pdf)
+        stamp = cms.ContentInfo.load(token, strict=True)
+        if stamp["content_type"].native != "signed_data":
+            raise ValueError("it is no SignedData")
+        contents = _with_unsigned_attribute(content_info, _STAMP_ATTRIBUTE + _tlv(0x31, token)).hex().encode()
+    except Exception as error:  # as above
+        raise SealFailed(f"the time stamp cannot be put into the file: {error}") from error
+    if len(contents) > end - start:
+        raise SealFailed(f"a time stamp of {len(token)} bytes: there is no room for it")
+    return b"".join((pdf[:start], contents.ljust(end - start, b"0"), pdf[end:]))
+
+
+def _with_unsigned_attribute(content_info: cms.ContentInfo, attribute: bytes) -> bytes:
+    """A CMS with one signer and no unsigned attribute, with this one (the content of a CMSAttribute).
+
+    By hand, for every other byte stays what it was: signerInfos is the last of SignedData, unsignedAttrs the last of a
+    SignerInfo (RFC 5652 section 5). asn1crypto would build all of it anew, in time that is exponential in its depth.
+    """
+    signed_data = content_info["content"]
+    (signer_info,) = signed_data["signer_infos"]
+    if signer_info["unsigned_attrs"] is not core.VOID:
+        raise ValueError("the signature has unsigned attributes already")
+    signers_der = signed_data["signer_infos"].dump()
+    if not signed_data.contents.endswith(signers_der):
+        raise ValueError("the CMS is not in DER")
+    before = signed_data.contents[: -len(signers_der)]
+    signer = _tlv(0x30, signer_info.contents + _tlv(0xA1, _tlv(0x30, attribute)))
+    signed = _tlv(0x30, before + _tlv(0x31, signer))
+    return _tlv(0x30, content_info["content_type"].dump() + _tlv(0xA0, signed))
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    """DER (ITU-T X.690) of content under a one-byte tag."""
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
+def _last_cms(pdf: bytes) -> tuple[cms.ContentInfo, int, int]:
+    """The CMS of the last signature, and where in the file its hexadecimal digits begin and end.
+
+    Raises what the parser raises.
+    """
+    last = PdfFileReader(BytesIO(pdf)).embedded_signatures[-1]
+    _, length, second, _ = (int(one) for one in last.byte_range)
+    start, end = length + 1, second - 1  # within < and >
+    return cms.ContentInfo.load(bytes.fromhex(pdf[start:end].decode("ascii"))), start, end
+
+
 class _Writer(IncrementalPdfFileWriter):
     """Writes the update without touching metadata: the base class would stamp its own clock and
     name.
@@ -135,7 +212,7 @@ class _KeyBehindSigner(signers.Signer):
             signing_cert=asn1_x509.Certificate.load(signer.certificates[0]),
             cert_registry=store,
             embed_roots=False,
-            signature_mechanism=_mechanism(signer.algorithm),
+            signature_mechanism=mechanism(signer.algorithm),
         )
         self._signer = signer
 
@@ -146,7 +223,10 @@ class _KeyBehindSigner(signers.Signer):
         return self._signer.sign(data)
 
 
-def _mechanism(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
+def mechanism(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
+    """How CMS names what a signer of `algorithm` makes."""
+    if algorithm is Algorithm.ED25519:
+        return algos.SignedDigestAlgorithm({"algorithm": "ed25519"})
     if algorithm is Algorithm.ECDSA_P256_SHA256:
         return algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"})
     if algorithm is Algorithm.RSA_PKCS1_SHA256:
@@ -182,13 +262,14 @@ def _field_names(writer: _Writer) -> frozenset[str]:
         raise SealFailed(f"the file's form cannot be read: {error}") from error
 
 
-async def _sign(pdf_signer: signers.PdfSigner, writer: _Writer, at: datetime) -> bytes:
-    """pyHanko's own steps, with our time in the place of its clock."""
+async def _sign(pdf_signer: signers.PdfSigner, writer: _Writer, at: datetime, room: int) -> bytes:
+    """pyHanko's own steps, with our time in the place of its clock. room: bytes to leave for a token."""
     session = pdf_signer.init_signing_session(writer)
     session.system_time = at
     validation = await session.perform_presign_validation(writer)
     # Without a token the size is known, and every reserved byte is read by each later check.
     reserved = await session.estimate_signature_container_size(validation, tight=session.timestamper is None)
+    reserved += 2 * room  # in hex
     document = session.prepare_tbs_document(validation_info=validation, bytes_reserved=reserved)
     digest, output = document.digest_tbs_document()
     await document.perform_signature(

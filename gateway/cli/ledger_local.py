@@ -49,6 +49,7 @@ from ledger.part_audit import ERASURE_CHANGED, KEY_CAME_BACK
 from ledger.publish import read_checkpoint
 from ledger.readers import Readers
 from ledger.report import Divergence, Report
+from ledger.stamp_store import STAMP_CHANGED, drop_lone_stamps
 from ledger.store import Ledger
 from ledger.tables import ledger_entry
 from ledger.tables import metadata as ledger_tables
@@ -56,9 +57,10 @@ from ledger.vault import Vault
 from ledger.verify import verify_ledger
 from signing.authority import Credential
 from signing.errors import SigningError
+from signing.timestamp import encode_response
 
 #: What a rebuild mends besides views.
-_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED, COSIGNATURE_CHANGED}
+_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED, COSIGNATURE_CHANGED, STAMP_CHANGED}
 
 #: Processes that read beside the one that walks the chain, and from how many entries on they are worth their start.
 READERS = 2
@@ -158,7 +160,7 @@ def _exported(engine: Engine, registry: str, vkey: str, folder: Path) -> Checkpo
             connection.rollback()
             progress(done, total)
 
-        return export_ledger(connection, registry, vkey, folder, step)
+        return export_ledger(connection, registry, vkey, folder, step, encode_response)
 
 
 def _tell_not_exported(registry: str, error: Exception, *, as_json: bool) -> None:
@@ -266,6 +268,8 @@ def recover(config: Path, registry: str, signer: Path, loss: Loss) -> None:
 def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> None:
     before = {registry: digest_views(connection, registry) for registry in registries}
     for registry in registries:
+        if gone := drop_lone_stamps(connection, registry):
+            _out.print(Text(f"{registry}: {gone} time stamps of no checkpoint taken away", style="yellow"))
         if gone := drop_faulty_cosignatures(connection, registry):
             _out.print(Text(f"{registry}: {gone} cosignatures that do not hold are gone", style="yellow"))
     with bar("rebuilding") as progress:
@@ -447,6 +451,8 @@ class _Audit:
             seen = f"from entry {report.since} on: {seen}; it extends the checkpoint that was kept"
         if self.evidence is not None:
             seen += f", {self.evidence.signatures} signatures and {self.evidence.files} files hold"
+            if self.evidence.stamps:
+                seen += f", {self.evidence.stamps} time stamps of checkpoints hold"
             if self.evidence.gone:
                 seen += f" ({self.evidence.gone} entries without evidence)"
         if self.views is not None:

@@ -59,6 +59,7 @@ from gateway.storage.statements import (
 from gateway.storage.working import Row, Working
 from ledger.erasure import erased_parts
 from ledger.publish import Publisher
+from ledger.stamp_store import StampedCheckpoint, first_stamped, newest_stamped
 from ledger.store import Head, Ledger, StoredEntry
 
 T = TypeVar("T")
@@ -428,6 +429,12 @@ class Queries:
         """The newest checkpoint, or the first of at least `min_size` entries, or the one of `exact` entries."""
         return await self.read(lambda connection: find_checkpoint(connection, registry, min_size, exact))
 
+    async def stamped_checkpoint(self, registry: str, min_size: int) -> StampedCheckpoint | None:
+        """The first checkpoint of at least `min_size` entries that has a time stamp; the newest of them with 0."""
+        if not min_size:
+            return await self.read(lambda connection: newest_stamped(connection, registry))
+        return await self.read(lambda connection: first_stamped(connection, registry, min_size))
+
     async def inclusion_proof(self, registry: str, index: int, size: int) -> tuple[StoredEntry, list[bytes]]:
         """An entry, and the proof that it is in the tree of `size` entries (`index` < `size`, published)."""
 
@@ -553,6 +560,21 @@ class Queries:
             .order_by(table.c.entry_index, table.c.part)
         )
         return await self.read(lambda connection: list(connection.execute(statement).scalars()))
+
+    async def unsealed_since(self, registry: str) -> list[tuple[str, dt.datetime]]:
+        """The same, each with the time of the entry that numbered it."""
+        identifiers = await self.unsealed_certificates(registry)
+
+        def work(connection: Connection) -> list[tuple[str, dt.datetime]]:
+            found = []
+            for identifier in identifiers:
+                row = one(connection, t.certificate, registry, identifier)
+                if row is not None:
+                    entry = self._ledger.read_entry(connection, registry, row["entry_index"])
+                    found.append((identifier, entry.parse().time))
+            return found
+
+        return await self.read(work)
 
     async def certificate_proof(self, registry: str, index: int, part: str) -> LedgerProof:
         """The proof that goes into a certificate's PDF. Raises NotYetPublishedError while no checkpoint covers it."""
