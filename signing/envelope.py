@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from signing.batch import BATCH_TYPE, BatchPath, batch_payload, check_path_shape, root_of
 from signing.errors import EnvelopeMalformed
 
 PAYLOAD_TYPE_BYTES_MAX: Final = 255
@@ -32,19 +33,22 @@ _PAYLOAD_TYPE: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _KEY_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
-class EnvelopeSignature(msgspec.Struct, frozen=True):
+class EnvelopeSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     """One signature.
 
     key_id: lower-case hex SHA-256 of the DER SubjectPublicKeyInfo of the first certificate.
     algorithm: a name of `signing.algorithms.Algorithm`; a plain string here, because it is the
     sender's word. certificates: DER, the signer's own first, then intermediates in any order; the
-    anchor may be left out. signature: the value over `pae(payload_type, payload)`.
+    anchor may be left out. signature: the value over `pae(payload_type, payload)`, or, with a
+    batch, over `batch_message` of its root. batch: where the payload stands in the batch that was
+    signed at once; None for a signature over this payload alone.
     """
 
     key_id: str
     algorithm: str
     certificates: tuple[bytes, ...]
     signature: bytes
+    batch: BatchPath | None = None
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -62,6 +66,21 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     """
     encoded = payload_type.encode("utf-8")
     return b"DSSEv1 %d %b %d %b" % (len(encoded), encoded, len(payload), payload)
+
+
+def batch_message(size: int, root: bytes) -> bytes:
+    """The bytes that are signed for a whole batch: PAE of its size and root under `BATCH_TYPE`."""
+    return pae(BATCH_TYPE, batch_payload(size, root))
+
+
+def signed_message(message: bytes, signature: EnvelopeSignature) -> bytes:
+    """What this signature must verify over: the envelope's PAE itself, or the batch to whose root its path leads.
+
+    Raises `SignatureInvalid` for a path that leads nowhere.
+    """
+    if signature.batch is None:
+        return message
+    return batch_message(signature.batch.size, root_of(message, signature.batch))
 
 
 def split_pae(message: bytes) -> tuple[str, bytes]:
@@ -96,6 +115,8 @@ def check_shape(envelope: Envelope) -> None:
     """
     if not _PAYLOAD_TYPE.match(envelope.payload_type):
         raise EnvelopeMalformed("payload_type must be 1 to 255 printable ASCII characters without spaces")
+    if envelope.payload_type == BATCH_TYPE:
+        raise EnvelopeMalformed(f"payload_type {BATCH_TYPE} is that of a batch's root, and no envelope's")
     if not 0 < len(envelope.payload) <= PAYLOAD_BYTES_MAX:
         raise EnvelopeMalformed(
             f"payload has {len(envelope.payload)} bytes; 1 to {PAYLOAD_BYTES_MAX} are allowed "
@@ -127,13 +148,22 @@ def _check_signature_shape(index: int, signature: EnvelopeSignature) -> None:
         )
     if not 0 < len(signature.signature) <= SIGNATURE_BYTES_MAX:
         raise EnvelopeMalformed(f"signatures[{index}].signature must have 1 to {SIGNATURE_BYTES_MAX} bytes")
+    if signature.batch is not None:
+        check_path_shape(signature.batch, f"signatures[{index}]")
 
 
-class _SignatureJSON(msgspec.Struct, forbid_unknown_fields=False):
+class _BatchJSON(msgspec.Struct, forbid_unknown_fields=False):
+    index: int
+    size: int
+    hashes: list[str]
+
+
+class _SignatureJSON(msgspec.Struct, forbid_unknown_fields=False, omit_defaults=True):
     keyid: str
     alg: str
     certs: list[str]
     sig: str
+    batch: _BatchJSON | None = None
 
 
 class _EnvelopeJSON(msgspec.Struct, rename="camel", forbid_unknown_fields=False):
@@ -143,8 +173,8 @@ class _EnvelopeJSON(msgspec.Struct, rename="camel", forbid_unknown_fields=False)
 
 
 def envelope_to_json(envelope: Envelope) -> bytes:
-    """DSSE's JSON form, UTF-8, for files. `alg` and `certs` are our additional fields, as DSSE
-    allows.
+    """DSSE's JSON form, UTF-8, for files. `alg`, `certs` and `batch` are our additional fields, as
+    DSSE allows.
     """
     return msgspec.json.encode(
         _EnvelopeJSON(
@@ -156,6 +186,7 @@ def envelope_to_json(envelope: Envelope) -> bytes:
                     alg=one.algorithm,
                     certs=[_to_base64(der) for der in one.certificates],
                     sig=_to_base64(one.signature),
+                    batch=None if one.batch is None else _batch_to_json(one.batch),
                 )
                 for one in envelope.signatures
             ],
@@ -185,6 +216,7 @@ def envelope_from_json(data: bytes) -> Envelope:
                     algorithm=one.alg,
                     certificates=tuple(_from_base64(der) for der in one.certs),
                     signature=_from_base64(one.sig),
+                    batch=None if one.batch is None else _batch_from_json(one.batch),
                 )
                 for one in read.signatures
             ),
@@ -199,6 +231,14 @@ def envelope_from_json(data: bytes) -> Envelope:
         raise EnvelopeMalformed(f"not a JSON envelope: {error}") from error
     check_shape(envelope)
     return envelope
+
+
+def _batch_to_json(path: BatchPath) -> _BatchJSON:
+    return _BatchJSON(path.index, path.size, [_to_base64(one) for one in path.hashes])
+
+
+def _batch_from_json(read: _BatchJSON) -> BatchPath:
+    return BatchPath(read.index, read.size, tuple(_from_base64(one) for one in read.hashes))
 
 
 def _to_base64(data: bytes) -> str:

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from signing.algorithms import Algorithm, PrivateKey, default_algorithm, sign_raw
+from signing.batch import BatchPath, paths_of
 from signing.certificates import certificates_from_pem, key_id_of, parse_certificate
-from signing.envelope import Envelope, EnvelopeSignature, check_shape, pae
+from signing.envelope import Envelope, EnvelopeSignature, batch_message, check_shape, pae
 from signing.errors import SignerUnusable, SigningError
 
 
@@ -109,6 +110,25 @@ def sign_envelope(payload_type: str, payload: bytes, signers: Sequence[Signer]) 
     return envelope
 
 
+def sign_batch(payloads: Sequence[tuple[str, bytes]], signer: Signer) -> tuple[Envelope, ...]:
+    """An envelope for each (payload type, payload), in order, signed together by one signature value.
+
+    Each verifies alone and can be sent, kept and shown without the others. 1 to 65,536 payloads; raises ValueError
+    otherwise, `EnvelopeMalformed` where a limit is broken, and nothing is signed then.
+    """
+    messages = [pae(*one) for one in payloads]
+    root, paths = paths_of(messages)
+    drafts = [_envelope(one, signer, b"\x00", path) for one, path in zip(payloads, paths, strict=True)]
+    for draft in drafts:
+        check_shape(draft)
+    value = signer.sign(batch_message(len(messages), root))
+    return tuple(_envelope(one, signer, value, path) for one, path in zip(payloads, paths, strict=True))
+
+
+def _envelope(payload: tuple[str, bytes], signer: Signer, value: bytes, path: BatchPath) -> Envelope:
+    return Envelope(*payload, (_signature(signer, value, path),))
+
+
 def add_signature(envelope: Envelope, signer: Signer) -> Envelope:
     """The same envelope with one more signature over the same bytes; earlier signatures are not
     judged.
@@ -120,9 +140,14 @@ def add_signature(envelope: Envelope, signer: Signer) -> Envelope:
 
 
 def _sign_one(message: bytes, signer: Signer) -> EnvelopeSignature:
+    return _signature(signer, signer.sign(message))
+
+
+def _signature(signer: Signer, value: bytes, path: BatchPath | None = None) -> EnvelopeSignature:
     return EnvelopeSignature(
         key_id=parse_certificate(signer.certificates[0]).key_id,
         algorithm=signer.algorithm.value,
         certificates=signer.certificates,
-        signature=signer.sign(message),
+        signature=value,
+        batch=path,
     )

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from signing.algorithms import parse_algorithm, verify_signature
-from signing.certificates import Identity, parse_certificate
-from signing.envelope import Envelope, EnvelopeSignature, check_shape, pae
+from signing.algorithms import Algorithm, parse_algorithm, verify_signature
+from signing.certificates import Certificate, Identity, parse_certificate
+from signing.envelope import Envelope, EnvelopeSignature, check_shape, pae, signed_message
 from signing.errors import KeyIdMismatch, SignatureDuplicate, SigningError
 from signing.trust import ChainLink, Purpose, TrustStore
 
+BATCHES_REMEMBERED: Final = 4096
 NOT_FOR_ENVELOPES: Final = frozenset({Purpose.TLS, Purpose.TSA})
 
 
@@ -67,8 +69,8 @@ def verify_envelope(
     4. no key signs twice (`SignatureDuplicate`);
     5. the certificate may be used for `purpose`, chains to its anchor, is valid and unrevoked at
        `at` (`CertificateRefused`, `AlgorithmRefused`);
-    6. the signature verifies over the pre-authentication encoding (`SignatureInvalid`,
-       `AlgorithmRefused`).
+    6. the signature verifies over the pre-authentication encoding, or over the root of the batch to
+       which the signature's path leads (`SignatureInvalid`, `AlgorithmRefused`).
     """
     if purpose in NOT_FOR_ENVELOPES:
         raise ValueError(f"{purpose.value} certificates never sign envelopes")
@@ -109,7 +111,11 @@ def _verify_one(
     seen.add(leaf.key_id)
     extra = [parse_certificate(der) for der in signature.certificates[1:]]
     chain = trust.check_chain(leaf, extra, purpose, at)  # 5
-    verify_signature(leaf.public_key, algorithm, signature.signature, message)  # 6
+    signed = signed_message(message, signature)  # 6
+    if signature.batch is None:
+        verify_signature(leaf.public_key, algorithm, signature.signature, signed)
+    else:
+        _verify_batch(leaf, algorithm, signature.signature, signed)
     return Signer(
         key_id=leaf.key_id,
         identity=leaf.identity,
@@ -120,3 +126,12 @@ def _verify_one(
         algorithm=algorithm.value,
         chain=chain.links,
     )
+
+
+@lru_cache(maxsize=BATCHES_REMEMBERED)
+def _verify_batch(leaf: Certificate, algorithm: Algorithm, signature: bytes, message: bytes) -> None:
+    """As `verify_signature`, remembered where it holds: the payloads of a batch share one signature value.
+
+    Whether the certificate is still good is asked of every payload, before this.
+    """
+    verify_signature(leaf.public_key, algorithm, signature, message)

@@ -15,7 +15,7 @@ from gateway.client.client import DiyaClient
 from gateway.client.connection import Connection, Deadlines, connect, connect_public
 from gateway.client.errors import DiyaError, ProofError, ReceiptInvalid, RequestError
 from gateway.client.ledger import LedgerClient
-from gateway.client.manifest import sign_submission
+from gateway.client.manifest import sign_submission, sign_submissions
 from gateway.client.party import PartyClient
 from gateway.client.reasons import ErrorReason
 from gateway.client.receipt import VerifiedReceipt, verify_receipt
@@ -51,6 +51,7 @@ __all__ = [
     "connect_public",
     "read_trust",
     "sign_submission",
+    "sign_submissions",
     "target_of",
     "target_of_envelope",
     "verify_receipt",

@@ -15,7 +15,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
-from gateway.client.payloads import sign_payload
+from gateway.client.payloads import sign_payload, sign_payloads
 from gateway.pb.diya.v1 import codes_pb2, common_pb2, envelope_pb2, operations_pb2, terms_pb2
 from signing.envelope import Envelope
 from signing.signer import Signer
@@ -259,6 +259,13 @@ def manifest(
         insist=insist,
         contacts=contacts,
     )
+
+
+def sign_submissions(signer: Signer, manifests: Sequence[envelope_pb2.Manifest]) -> tuple[Envelope, ...]:
+    """Many manifests signed at once, an envelope for each, in order: one operation of the key for up to 65,536. Each
+    envelope is sent, kept and retried by itself, like one of `sign_submission`.
+    """
+    return sign_payloads(signer, manifests)
 
 
 def sign_submission(signer: Signer, manifest: envelope_pb2.Manifest) -> Envelope:

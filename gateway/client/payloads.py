@@ -6,6 +6,7 @@ serialized once, by whoever makes it, and from then on it is bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
 from google.protobuf.message import DecodeError, Message
@@ -15,6 +16,7 @@ from gateway.pb.diya.v1 import acts_pb2, admin_acts_pb2, envelope_pb2
 from signing.algorithms import Algorithm
 from signing.envelope import Envelope, EnvelopeSignature
 from signing.signer import Signer
+from signing.signer import sign_batch as _sign_batch
 from signing.signer import sign_envelope as _sign
 
 
@@ -79,6 +81,15 @@ def sign_payload(signer: Signer, payload: Message) -> Envelope:
     return _sign(payload_type_of(payload), payload.SerializeToString(deterministic=True), [signer])
 
 
+def sign_payloads(signer: Signer, payloads: Sequence[Message]) -> tuple[Envelope, ...]:
+    """Serialize each once and sign all by one signature value (docs/envelope-format.md, section 6).
+
+    Raises InputError, ValueError for none or over 65,536, SigningError of the signer.
+    """
+    encoded = [(payload_type_of(one), one.SerializeToString(deterministic=True)) for one in payloads]
+    return _sign_batch(encoded, signer)
+
+
 def parse_payload(envelope: Envelope) -> Message:
     """The payload parsed, for reading. Raises InputError for an unknown type or foreign bytes."""
     of = _CLASSES.get(envelope.payload_type)
@@ -122,9 +133,13 @@ def envelope_to_wire(envelope: Envelope) -> envelope_pb2.Envelope:
 
 
 def _signature_to_wire(signature: EnvelopeSignature) -> envelope_pb2.Signature:
+    path = signature.batch
     return envelope_pb2.Signature(
         key_id=signature.key_id,
         algorithm=ALGORITHMS[Algorithm(signature.algorithm)],
         certificates=list(signature.certificates),
         signature=signature.signature,
+        batch=None
+        if path is None
+        else envelope_pb2.BatchPath(index=path.index, size=path.size, hashes=path.hashes),
     )

@@ -32,6 +32,7 @@ from gateway.storage.working import Working
 from gateway.telemetry import metrics
 from gateway.world import papers_of, wants_of, world_of
 from ledger.store import Head
+from signing.batch import BatchPath
 from signing.envelope import Envelope, EnvelopeSignature, pae
 from signing.errors import SigningError
 from signing.trust import Purpose, TrustStore
@@ -172,10 +173,15 @@ def envelope_of(wire: envelope_pb2.Envelope) -> Envelope:
                 algorithm=_ALGORITHMS.get(s.algorithm, f"UNKNOWN_{s.algorithm}"),
                 certificates=tuple(s.certificates),
                 signature=s.signature,
+                batch=_batch_of(s.batch) if s.HasField("batch") else None,
             )
             for s in wire.signatures
         ),
     )
+
+
+def _batch_of(wire: envelope_pb2.BatchPath) -> BatchPath:
+    return BatchPath(index=wire.index, size=wire.size, hashes=tuple(wire.hashes))
 
 
 def verify(

@@ -17,7 +17,7 @@ from gateway.client import operations
 from gateway.client.payloads import envelope_to_wire
 from gateway.pb.diya.v1 import codes_pb2, envelope_pb2, registration_service_pb2, terms_pb2
 from signing.pki import Credential, DevelopmentPKI
-from signing.signer import Signer, sign_envelope
+from signing.signer import Signer, sign_batch, sign_envelope
 from tests.bench.paperwork import Template
 
 REGISTRY = "jiangyin"
@@ -84,6 +84,14 @@ class Desk:
         kind = codes_pb2.APPLICATION_KIND_MORTGAGE
         request = registration_service_pb2.SubmitMortgageRequest
         return self._request(f"mortgage/{number}", kind, mortgage_terms(number), files, request)
+
+    def signed_together(self, requests: list[bytes]) -> list[registration_service_pb2.SubmitMortgageRequest]:
+        """The same requests with one signature value over all their manifests, in place of one for each."""
+        together = [registration_service_pb2.SubmitMortgageRequest.FromString(one) for one in requests]
+        payloads = [(one.envelope.payload_type, one.envelope.payload) for one in together]
+        for request, envelope in zip(together, sign_batch(payloads, self.signer), strict=True):
+            request.envelope.CopyFrom(envelope_to_wire(envelope))
+        return together
 
     def release_request(self, number: int, proof_number: str, files: Mapping[str, bytes]) -> bytes:
         """A signed, serialized SubmitMortgageReleaseRequest of the mortgage with this proof."""

@@ -11,6 +11,8 @@ import grpc
 import pytest
 
 from gateway.client import manifest as build
+from gateway.client.manifest import sign_submissions
+from gateway.client.payloads import envelope_to_wire
 from gateway.client.submissions import Submission
 from gateway.pb.diya.v1 import outcome_pb2, registration_service_pb2
 from gateway.register.sample import SAMPLE
@@ -108,6 +110,26 @@ async def test_no_more_than_64_are_unanswered(town: Town, monkeypatch: pytest.Mo
 
 async def _collect(call: Any) -> list[Any]:
     return [answer async for answer in call]
+
+
+async def test_a_batch_signed_at_once_is_booked_case_by_case(town: Town) -> None:
+    """One signature of the bank's key over many manifests: each is answered by itself, over a stream or alone."""
+    filings = [await town.mortgage().sign().upload() for _ in range(3)]
+    signer = town.key("bank-a").signer()
+    envelopes = sign_submissions(signer, [filing.manifest() for filing in filings])
+    requests = [
+        filing.request(envelope_to_wire(envelope))
+        for filing, envelope in zip(filings, envelopes, strict=True)
+    ]
+    streamed = await _answers(town, [_message(n, request) for n, request in enumerate(requests[:2])])
+    alone = await filings[2].send(requests[2])
+    booked = [*(answer.outcome for answer in streamed), alone]
+    assert [one.result for one in booked] == [outcome_pb2.OUTCOME_RESULT_BOOKED] * 3
+    moved = filings[0].request(envelope_to_wire(envelopes[0]))
+    moved.envelope.signatures[0].batch.index = 1
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await filings[0].send(moved)
+    assert Refused.of(refused.value).reason == "SIGNATURE_INVALID"
 
 
 async def test_stream_and_single_calls_replay_each_other(town: Town) -> None:

@@ -31,6 +31,7 @@ SIGNING_USES = {
     "1.3.6.1.4.1.311.10.3.12",
 }
 NEVER = {f"1.3.6.1.5.5.7.3.{n}" for n in (1, 2, 3, 8, 9)} | {"2.5.29.37.0"}
+BATCH_TYPE = "application/vnd.diya.batch.v1"
 LEGAL_PURPOSES = {"INSTITUTION", "REGISTRY"}
 PATH_MAX = 6
 
@@ -51,12 +52,12 @@ def encode(payload_type: str, payload: bytes) -> bytes:
 
 
 def verify(text: str, trust: dict[str, Any], purpose: str, at: datetime) -> list[tuple[str, str]]:
-    """Section 6, in its order. Returns (kind of identity number, number) of each signer."""
+    """Section 7, in its order. Returns (kind of identity number, number) of each signer."""
     payload_type, payload, signatures = read(text)
     message = encode(payload_type, payload)
     used: set[str] = set()
     signers = []
-    for key_id, algorithm, ders, value in signatures:
+    for key_id, algorithm, ders, value, batch in signatures:
         if algorithm not in ALGORITHMS:
             raise Refused("ALGORITHM_UNKNOWN")
         certificates = [load(der) for der in ders]
@@ -69,11 +70,14 @@ def verify(text: str, trust: dict[str, Any], purpose: str, at: datetime) -> list
         signers.append(check_purpose(leaf, purpose))
         check_key(leaf)
         check_chain(leaf, certificates[1:], trust, purpose, at)
-        check_value(leaf, algorithm, value, message)
+        check_value(leaf, algorithm, value, message if batch is None else batch_message(message, *batch))
     return signers
 
 
-def read(text: str) -> tuple[str, bytes, list[tuple[str, str, list[bytes], bytes]]]:
+Batch = tuple[int, int, list[bytes]]
+
+
+def read(text: str) -> tuple[str, bytes, list[tuple[str, str, list[bytes], bytes, Batch | None]]]:
     """Section 5 and the limits of section 1."""
     try:
         raw = json.loads(text)
@@ -84,12 +88,14 @@ def read(text: str) -> tuple[str, bytes, list[tuple[str, str, list[bytes], bytes
                 one["alg"],
                 [unbase64(der) for der in one["certs"]],
                 unbase64(one["sig"]),
+                read_batch(one.get("batch")),
             )
             for one in raw["signatures"]
         ]
         payload_type = raw["payloadType"]
         well = (
             re.fullmatch(r"[\x21-\x7e]{1,255}", payload_type)
+            and payload_type != BATCH_TYPE
             and 0 < len(payload) <= 4 * 1024 * 1024
             and 1 <= len(signatures) <= 16
             and all(
@@ -98,7 +104,15 @@ def read(text: str) -> tuple[str, bytes, list[tuple[str, str, list[bytes], bytes
                 and 1 <= len(ders) <= 6
                 and all(0 < len(der) <= 16 * 1024 for der in ders)
                 and 0 < len(value) <= 1024
-                for key_id, algorithm, ders, value in signatures
+                and (
+                    batch is None
+                    or (
+                        0 <= batch[0] < batch[1] <= 65536
+                        and len(batch[2]) <= 16
+                        and all(len(one) == 32 for one in batch[2])
+                    )
+                )
+                for key_id, algorithm, ders, value, batch in signatures
             )
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -106,6 +120,36 @@ def read(text: str) -> tuple[str, bytes, list[tuple[str, str, list[bytes], bytes
     if not well:
         raise Refused("ENVELOPE_MALFORMED")
     return payload_type, payload, signatures
+
+
+def read_batch(value: Any) -> Batch | None:
+    """Section 6: the path of a signature of a batch."""
+    if value is None:
+        return None
+    return value["index"], value["size"], [unbase64(one) for one in value["hashes"]]
+
+
+def batch_message(message: bytes, index: int, size: int, hashes_: list[bytes]) -> bytes:
+    """Section 6: what was signed for the batch to whose root the path leads, by the definition of RFC 9162's tree."""
+    path = list(hashes_)
+
+    def root(index: int, size: int) -> bytes:
+        if size == 1:
+            return hashlib.sha256(b"\x00" + message).digest()
+        left = 1 << ((size - 1).bit_length() - 1)
+        if index < left:
+            below = root(index, left)
+            return hashlib.sha256(b"\x01" + below + path.pop(0)).digest()
+        below = root(index - left, size - left)
+        return hashlib.sha256(b"\x01" + path.pop(0) + below).digest()
+
+    try:
+        top = root(index, size)
+    except IndexError:
+        raise Refused("SIGNATURE_INVALID") from None
+    if path:
+        raise Refused("SIGNATURE_INVALID")
+    return encode(BATCH_TYPE, size.to_bytes(8, "big") + top)
 
 
 def unbase64(text: str) -> bytes:
@@ -146,7 +190,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def check_purpose(leaf: x509.Certificate, purpose: str) -> tuple[str, str]:
-    """Section 6, check 5: usages and identity."""
+    """Section 7, check 5: usages and identity."""
     usage = extension(leaf, x509.KeyUsage)
     signs = usage is not None and (usage.digital_signature or usage.content_commitment)
     extended = extension(leaf, x509.ExtendedKeyUsage)
@@ -196,7 +240,7 @@ def check_chain(
     purpose: str,
     at: datetime,
 ) -> None:
-    """Section 6, check 5: a path to an anchor, then times, then revocation lists."""
+    """Section 7, check 5: a path to an anchor, then times, then revocation lists."""
     anchors = [load(base64.b64decode(one)) for one in trust["anchors"][purpose]]
     middle = extra + [load(base64.b64decode(one)) for one in trust["intermediates"]]
     path = find_path([leaf], middle, anchors)

@@ -15,7 +15,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from signing.envelope import envelope_from_json, pae, payload_digest
+from signing.batch import paths_of
+from signing.envelope import batch_message, envelope_from_json, pae, payload_digest
 from signing.errors import SigningError
 from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
@@ -112,6 +113,22 @@ def test_worked_example_can_be_made_again_and_is_what_the_document_prints() -> N
     for part in ("private_key", "payload", "pae", "digest", "spki", "r", "s", "signature"):
         assert example[f"{part}_hex"] in printed, part
     assert example["key_id"] in printed
+
+
+def test_worked_example_of_a_batch_is_what_the_document_prints() -> None:
+    """The same key signs the root of three payloads: every hash, and the value, byte for byte."""
+    example = VECTORS["worked_example"]
+    key = ec.derive_private_key(int(example["private_key_hex"], 16), ec.SECP256R1())
+    messages = [envelope_second.encode(example["payload_type"], one) for one in (b"a", b"b", b"c")]
+    root, paths = paths_of(messages)
+    signed = batch_message(3, root)
+    value = key.sign(signed, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+    printed = re.sub(r"\s+", "", DOCUMENT.read_text(encoding="utf-8"))
+    for part in (root, signed, value, *paths[0].hashes, *paths[2].hashes):
+        assert part.hex() in printed
+    for message, path in zip(messages, paths, strict=True):
+        second = envelope_second.batch_message(message, path.index, path.size, list(path.hashes))
+        assert second == signed
 
 
 @pytest.mark.parametrize("algorithm", sorted(envelope_second.ALGORITHMS))

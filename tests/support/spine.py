@@ -272,6 +272,9 @@ def wire_envelope(envelope: Envelope) -> envelope_pb2.Envelope:
                 algorithm=envelope_pb2.SignatureAlgorithm.Value(f"SIGNATURE_ALGORITHM_{s.algorithm}"),
                 certificates=s.certificates,
                 signature=s.signature,
+                batch=None
+                if s.batch is None
+                else envelope_pb2.BatchPath(index=s.batch.index, size=s.batch.size, hashes=s.batch.hashes),
             )
             for s in envelope.signatures
         ],

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 
 from signing.algorithms import Algorithm
+from signing.batch import BATCH_TYPE
 from signing.envelope import (
     Envelope,
     EnvelopeSignature,
@@ -31,7 +33,7 @@ from signing.envelope import (
     payload_digest,
 )
 from signing.pki import Credential, DevelopmentPKI, KeyKind, make_authority, make_key
-from signing.signer import sign_envelope
+from signing.signer import sign_batch, sign_envelope
 from signing.trust import Purpose
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -55,6 +57,7 @@ def main() -> None:
     _add_algorithms(cases, pki)
     _add_certificates(cases, pki, bank, revoked)
     _add_malformed(cases, bank)
+    _add_batches(cases, bank)
     trust = pki.trust_store(pki.make_crls([revoked], since=NOW), revocation_required=True)
     document = {
         "description": "Envelopes of docs/envelope-format.md with what must come of each.",
@@ -168,6 +171,7 @@ def _with(envelope: Envelope, **changes: Any) -> Envelope:
         "algorithm": envelope.signatures[0].algorithm,
         "certificates": envelope.signatures[0].certificates,
         "signature": envelope.signatures[0].signature,
+        "batch": envelope.signatures[0].batch,
         **changes,
     }
     rest = envelope.signatures[1:]
@@ -194,6 +198,39 @@ def _add_valid(cases: Cases, pki: DevelopmentPKI, bank: Credential) -> None:
     _case(cases, "person", "a citizen", _signed(person), purpose=Purpose.PERSON)
     registrar = pki.issue_registrar(PERSON_ID, "登测试")
     _case(cases, "registrar", "a registrar", _signed(registrar), purpose=Purpose.REGISTRAR)
+
+
+def _add_batches(cases: Cases, bank: Credential) -> None:
+    batch = sign_batch([(TYPE, PAYLOAD + bytes([n])) for n in range(5)], bank.signer())
+    invalid, malformed = "SIGNATURE_INVALID", "ENVELOPE_MALFORMED"
+
+    def add(name: str, rule: str, n: int, expect: str = "OK", **changes: Any) -> None:
+        path = batch[n].signatures[0].batch
+        assert path is not None
+        changed = _with(batch[n], batch=msgspec.structs.replace(path, **changes))
+        _case(cases, f"batch-{name}", rule, changed, expect)
+
+    for n in range(5):
+        add(f"of-five-{n}", "each verifies alone", n)
+    (alone,) = sign_batch([(TYPE, PAYLOAD)], bank.signer())
+    _case(cases, "batch-of-one", "no hashes", alone)
+    add("index", "another place", 1, invalid, index=2)
+    add("size", "another size, and another tree", 1, invalid, size=4)
+    add("short", "a hash is missing", 1, invalid, hashes=())
+    add("long", "a hash too many", 4, invalid, hashes=(bytes(32),) * 3)
+    add("hash", "another hash", 0, invalid, hashes=(bytes(32),) * 3)
+    add("beyond", "index beyond the batch", 0, malformed, index=5)
+    add("negative", "index below zero", 0, malformed, index=-1)
+    add("too-large", "over 65,536 payloads", 0, malformed, size=65_537)
+    add("too-deep", "over 16 hashes", 0, malformed, hashes=(bytes(32),) * 17)
+    add("hash-size", "hashes have 32 bytes", 0, malformed, hashes=(bytes(31),) * 3)
+    _case(
+        cases, "batch-no-path", "the value is not one over the payload", _with(batch[0], batch=None), invalid
+    )
+    other = Envelope(TYPE, batch[1].payload, batch[0].signatures)
+    _case(cases, "batch-neighbour", "the path of another payload", other, invalid)
+    root = Envelope(BATCH_TYPE, bytes(40), batch[0].signatures)
+    _case(cases, "batch-root-as-payload", "no envelope bears the type of a batch", root, malformed)
 
 
 def _add_altered(cases: Cases, pki: DevelopmentPKI, bank: Credential) -> None:

@@ -29,7 +29,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64iya/v1/envelope.proto\x12\x07\x64iya.v1\x1a\x13\x64iya/v1/codes.proto\x1a\x14\x64iya/v1/common.proto\x1a\x13\x64iya/v1/terms.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x01\n\tSignature\x12\x14\n\x06key_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x34\n\talgorithm\x18\x02 \x01(\x0e\x32\x1b.diya.v1.SignatureAlgorithmB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x63\x65rtificates\x18\x03 \x03(\x0c\x42\x04\xe2\x41\x01\x02\x12\x17\n\tsignature\x18\x04 \x01(\x0c\x42\x04\xe2\x41\x01\x02\"k\n\x08\x45nvelope\x12\x1a\n\x0cpayload_type\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07payload\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12,\n\nsignatures\x18\x03 \x03(\x0b\x32\x12.diya.v1.SignatureB\x04\xe2\x41\x01\x02\"\xc8\x02\n\x06Header\x12\x16\n\x08registry\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\x13\x63hannel_institution\x18\x02 \x01(\t\x12\x1d\n\x15\x61pplicant_institution\x18\x03 \x01(\t\x12\x1d\n\x05\x63lerk\x18\x04 \x01(\x0b\x32\x0e.diya.v1.Clerk\x12\x18\n\nrequest_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x12\x34\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x33\n\tnot_after\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x12\n\nsupersedes\x18\t \x01(\t\x12\x0c\n\x04\x63\x61se\x18\n \x01(\t\x12\r\n\x05phase\x18\x0b \x01(\x05\"\xb9\x02\n\x08Manifest\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.diya.v1.ApplicationKindB\x04\xe2\x41\x01\x02\x12\x13\n\x05terms\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12+\n\x08sections\x18\x04 \x03(\x0b\x32\x19.diya.v1.SectionReference\x12%\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x16.diya.v1.FileReference\x12#\n\x08\x65vidence\x18\x06 \x01(\x0b\x32\x11.diya.v1.Evidence\x12\x0e\n\x06insist\x18\x07 \x01(\x08\x12\x16\n\x0epapers_to_come\x18\x08 \x03(\t\x12\"\n\x08\x63ontacts\x18\t \x03(\x0b\x32\x10.diya.v1.Contact\";\n\x07\x43ontact\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05phone\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\"M\n\x10SectionReference\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07readers\x18\x02 \x03(\t\x12\x14\n\x06sha256\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\"4\n\x07Section\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\"\x8f\x01\n\rFileReference\x12\x14\n\x06sha256\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x18\n\npaper_code\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07readers\x18\x04 \x03(\t\x12\x12\n\noperations\x18\x05 \x03(\x05\x12\x0f\n\x07parties\x18\x06 \x03(\t*\xd7\x01\n\x12SignatureAlgorithm\x12#\n\x1fSIGNATURE_ALGORITHM_UNSPECIFIED\x10\x00\x12)\n%SIGNATURE_ALGORITHM_ECDSA_P256_SHA256\x10\x01\x12&\n\"SIGNATURE_ALGORITHM_RSA_PSS_SHA256\x10\x02\x12(\n$SIGNATURE_ALGORITHM_RSA_PKCS1_SHA256\x10\x03\x12\x1f\n\x1bSIGNATURE_ALGORITHM_ED25519\x10\x04\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64iya/v1/envelope.proto\x12\x07\x64iya.v1\x1a\x13\x64iya/v1/codes.proto\x1a\x14\x64iya/v1/common.proto\x1a\x13\x64iya/v1/terms.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n\tSignature\x12\x14\n\x06key_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x34\n\talgorithm\x18\x02 \x01(\x0e\x32\x1b.diya.v1.SignatureAlgorithmB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x63\x65rtificates\x18\x03 \x03(\x0c\x42\x04\xe2\x41\x01\x02\x12\x17\n\tsignature\x18\x04 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12!\n\x05\x62\x61tch\x18\x05 \x01(\x0b\x32\x12.diya.v1.BatchPath\">\n\tBatchPath\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x12\n\x04size\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\"k\n\x08\x45nvelope\x12\x1a\n\x0cpayload_type\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07payload\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12,\n\nsignatures\x18\x03 \x03(\x0b\x32\x12.diya.v1.SignatureB\x04\xe2\x41\x01\x02\"\xc8\x02\n\x06Header\x12\x16\n\x08registry\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\x13\x63hannel_institution\x18\x02 \x01(\t\x12\x1d\n\x15\x61pplicant_institution\x18\x03 \x01(\t\x12\x1d\n\x05\x63lerk\x18\x04 \x01(\x0b\x32\x0e.diya.v1.Clerk\x12\x18\n\nrequest_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x12\x34\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x33\n\tnot_after\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x12\n\nsupersedes\x18\t \x01(\t\x12\x0c\n\x04\x63\x61se\x18\n \x01(\t\x12\r\n\x05phase\x18\x0b \x01(\x05\"\xb9\x02\n\x08Manifest\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.diya.v1.ApplicationKindB\x04\xe2\x41\x01\x02\x12\x13\n\x05terms\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12+\n\x08sections\x18\x04 \x03(\x0b\x32\x19.diya.v1.SectionReference\x12%\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x16.diya.v1.FileReference\x12#\n\x08\x65vidence\x18\x06 \x01(\x0b\x32\x11.diya.v1.Evidence\x12\x0e\n\x06insist\x18\x07 \x01(\x08\x12\x16\n\x0epapers_to_come\x18\x08 \x03(\t\x12\"\n\x08\x63ontacts\x18\t \x03(\x0b\x32\x10.diya.v1.Contact\";\n\x07\x43ontact\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05phone\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\"M\n\x10SectionReference\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07readers\x18\x02 \x03(\t\x12\x14\n\x06sha256\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\"4\n\x07Section\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\"\x8f\x01\n\rFileReference\x12\x14\n\x06sha256\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x18\n\npaper_code\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07readers\x18\x04 \x03(\t\x12\x12\n\noperations\x18\x05 \x03(\x05\x12\x0f\n\x07parties\x18\x06 \x03(\t*\xd7\x01\n\x12SignatureAlgorithm\x12#\n\x1fSIGNATURE_ALGORITHM_UNSPECIFIED\x10\x00\x12)\n%SIGNATURE_ALGORITHM_ECDSA_P256_SHA256\x10\x01\x12&\n\"SIGNATURE_ALGORITHM_RSA_PSS_SHA256\x10\x02\x12(\n$SIGNATURE_ALGORITHM_RSA_PKCS1_SHA256\x10\x03\x12\x1f\n\x1bSIGNATURE_ALGORITHM_ED25519\x10\x04\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATURE'].fields_by_name['certificates']._serialized_options = b'\342A\001\002'
   _globals['_SIGNATURE'].fields_by_name['signature']._loaded_options = None
   _globals['_SIGNATURE'].fields_by_name['signature']._serialized_options = b'\342A\001\002'
+  _globals['_BATCHPATH'].fields_by_name['size']._loaded_options = None
+  _globals['_BATCHPATH'].fields_by_name['size']._serialized_options = b'\342A\001\002'
   _globals['_ENVELOPE'].fields_by_name['payload_type']._loaded_options = None
   _globals['_ENVELOPE'].fields_by_name['payload_type']._serialized_options = b'\342A\001\002'
   _globals['_ENVELOPE'].fields_by_name['payload']._loaded_options = None
@@ -81,22 +83,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILEREFERENCE'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\002'
   _globals['_FILEREFERENCE'].fields_by_name['paper_code']._loaded_options = None
   _globals['_FILEREFERENCE'].fields_by_name['paper_code']._serialized_options = b'\342A\001\002'
-  _globals['_SIGNATUREALGORITHM']._serialized_start=1405
-  _globals['_SIGNATUREALGORITHM']._serialized_end=1620
+  _globals['_SIGNATUREALGORITHM']._serialized_start=1504
+  _globals['_SIGNATUREALGORITHM']._serialized_end=1719
   _globals['_SIGNATURE']._serialized_start=166
-  _globals['_SIGNATURE']._serialized_end=306
-  _globals['_ENVELOPE']._serialized_start=308
-  _globals['_ENVELOPE']._serialized_end=415
-  _globals['_HEADER']._serialized_start=418
-  _globals['_HEADER']._serialized_end=746
-  _globals['_MANIFEST']._serialized_start=749
-  _globals['_MANIFEST']._serialized_end=1062
-  _globals['_CONTACT']._serialized_start=1064
-  _globals['_CONTACT']._serialized_end=1123
-  _globals['_SECTIONREFERENCE']._serialized_start=1125
-  _globals['_SECTIONREFERENCE']._serialized_end=1202
-  _globals['_SECTION']._serialized_start=1204
-  _globals['_SECTION']._serialized_end=1256
-  _globals['_FILEREFERENCE']._serialized_start=1259
-  _globals['_FILEREFERENCE']._serialized_end=1402
+  _globals['_SIGNATURE']._serialized_end=341
+  _globals['_BATCHPATH']._serialized_start=343
+  _globals['_BATCHPATH']._serialized_end=405
+  _globals['_ENVELOPE']._serialized_start=407
+  _globals['_ENVELOPE']._serialized_end=514
+  _globals['_HEADER']._serialized_start=517
+  _globals['_HEADER']._serialized_end=845
+  _globals['_MANIFEST']._serialized_start=848
+  _globals['_MANIFEST']._serialized_end=1161
+  _globals['_CONTACT']._serialized_start=1163
+  _globals['_CONTACT']._serialized_end=1222
+  _globals['_SECTIONREFERENCE']._serialized_start=1224
+  _globals['_SECTIONREFERENCE']._serialized_end=1301
+  _globals['_SECTION']._serialized_start=1303
+  _globals['_SECTION']._serialized_end=1355
+  _globals['_FILEREFERENCE']._serialized_start=1358
+  _globals['_FILEREFERENCE']._serialized_end=1501
 # @@protoc_insertion_point(module_scope)

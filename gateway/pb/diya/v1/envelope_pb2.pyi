@@ -83,6 +83,7 @@ class Signature(_message.Message):
     ALGORITHM_FIELD_NUMBER: _builtins.int
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """密钥标识 · Lower-case hexadecimal SHA-256 of the DER SubjectPublicKeyInfo of the signing key, 64 characters. It
     MUST be that of certificates[0] (else KEY_ID_MISMATCH). One key signs an envelope at most once (else
@@ -91,11 +92,19 @@ class Signature(_message.Message):
     algorithm: Global___SignatureAlgorithm.ValueType
     """算法 · Algorithm; must suit the key."""
     signature: _builtins.bytes
-    """签名值 · The signature over PAE, encoded as its algorithm says; at most 1024 bytes."""
+    """签名值 · The signature over PAE, or over the batch where `batch` is set, encoded as its algorithm says; at most
+    1024 bytes.
+    """
     @_builtins.property
     def certificates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """证书链 · X.509 certificates in DER, 1 to 6, each at most 16 KiB: the signer's own first, then intermediates in any
         order; the anchor may be left out. They are not signed over: they only help to find the path.
+        """
+
+    @_builtins.property
+    def batch(self) -> Global___BatchPath:
+        """批量签名路径 · Where this payload stands in a batch that was signed at once; absent for a signature over this payload
+        alone. The certificate is then judged for this payload like any other.
         """
 
     def __init__(
@@ -105,14 +114,51 @@ class Signature(_message.Message):
         algorithm: Global___SignatureAlgorithm.ValueType = ...,
         certificates: _abc.Iterable[_builtins.bytes] | None = ...,
         signature: _builtins.bytes = ...,
+        batch: Global___BatchPath | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "certificates", b"certificates", "key_id", b"key_id", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "batch", b"batch", "certificates", b"certificates", "key_id", b"key_id", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Signature: _TypeAlias = Signature  # noqa: Y015
+
+@_typing.final
+class BatchPath(_message.Message):
+    """批量签名路径 · A payload's path to the root of a batch. Leaf = SHA-256(0x00 || PAE of this envelope), node =
+    SHA-256(0x01 || left || right), the tree of RFC 9162 section 2.1.1; the path is its inclusion proof (section 2.1.3).
+    What was signed is PAE("application/vnd.diya.batch.v1", size as 8 bytes big-endian || root), and no envelope may bear
+    that type (ENVELOPE_MALFORMED). A path that leads to another root: SIGNATURE_INVALID.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """序号 · Place of the payload in the batch, from 0."""
+    size: _builtins.int
+    """总数 · Payloads in the batch, 1 to 65536."""
+    @_builtins.property
+    def hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """路径 · Sibling hashes of 32 bytes each, the leaf's first; at most 16, none in a batch of one."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        size: _builtins.int = ...,
+        hashes: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchPath: _TypeAlias = BatchPath  # noqa: Y015
 
 @_typing.final
 class Envelope(_message.Message):
