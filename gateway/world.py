@@ -26,7 +26,7 @@ from gateway.storage import tables as t
 from gateway.storage.working import Wants, Working
 from signing.certificates import IdentityKind
 from signing.trust import TrustStore
-from signing.verdict import PdfSignature, PdfVerdict
+from signing.verdict import SignatureVerdict, PdfVerdict
 
 _decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
 
@@ -162,7 +162,7 @@ def _paper(
     )
 
 
-def stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool:
+def stands(signature: SignatureVerdict, trust: TrustStore, now: dt.datetime) -> bool:
     """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked.
 
     Where a time stamp proves when it was made, what was revoked after that does not touch it; else what is now does.

@@ -25,7 +25,7 @@ from signing.pdf_signatures import check_signatures
 from signing.pdf_source import blocks, contains, find_last, size_of
 from signing.problems import file_problem, signature_problem
 from signing.trust import TrustStore
-from signing.verdict import PdfProblem, PdfSignature, PdfVerdict
+from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
 PDF_BYTES_MAX: Final = 20 * 1024 * 1024
 REVISIONS_MAX: Final = 64
@@ -56,7 +56,7 @@ def check_source(
         raise ValueError("at must be an aware datetime")
     problems: list[PdfProblem] = []
     pages = 0
-    signatures: list[PdfSignature] = []
+    signatures: list[SignatureVerdict] = []
     attachments: dict[str, str] = {}
     size = size_of(source)
     surface = _check_surface(source, size, bytes_max)

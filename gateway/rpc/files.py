@@ -42,7 +42,7 @@ from ledger.errors import PartKeyMissingError
 from signing.envelope import split_pae
 from signing.errors import CheckerUnavailable
 from signing.trust import TrustStore
-from signing.verdict import PdfSignature, PdfVerdict
+from signing.verdict import SignatureVerdict, PdfVerdict
 
 _pb = file_service_pb2
 
@@ -303,7 +303,7 @@ def file_message(row: Row, *, whole: bool) -> file_pb2.File:
     return wire
 
 
-def _signature(value: PdfSignature, *, whole: bool) -> file_pb2.FileSignature:
+def _signature(value: SignatureVerdict, *, whole: bool) -> file_pb2.FileSignature:
     number = value.identity.number
     return file_pb2.FileSignature(
         id_kind=_ID_KINDS.get(value.identity.scheme[:3], codes_pb2.ID_KIND_OTHER),

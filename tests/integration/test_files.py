@@ -28,7 +28,7 @@ from gateway.storage.files import Incoming
 from signing.certificates import Identity, IdentityKind
 from signing.problems import file_problem
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfSignature, PdfVerdict
+from signing.verdict import SignatureVerdict, PdfVerdict
 from tests.support.cases import BANK, OWNER, UNIT
 from tests.support.pki import BANK_USCC, SECOND_BANK_USCC
 from tests.support.spine import (
@@ -70,7 +70,7 @@ class FakeChecker:
             checked_at=at,
             pages=1,
             signatures=(
-                PdfSignature(
+                SignatureVerdict(
                     field="Signature1",
                     identity=Identity(IdentityKind.NATURAL, "IDCCN", OWNER.id_number),
                     name="张一",

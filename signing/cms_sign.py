@@ -1,0 +1,198 @@
+"""Sign any file: CAdES B-B beside it or around it, and the same in the form of GB/T 35275.
+
+What is made is what `cms_verify` asks for: DER, signers by issuer and serial number, signed attributes
+that name content, digest, claimed time and certificate (ETSI EN 319 122-1; GB/T 35275 with SM2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from signing import cms, der
+from signing.algorithms import PSS_SALT_BYTES, Algorithm
+from signing.certificates import parse_certificate
+from signing.cms_algorithms import (
+    DIGESTS,
+    ECDSA_SHA256_OID,
+    ECDSA_SHA384_OID,
+    ED25519_OID,
+    MGF1_OID,
+    PSS_OID,
+    RSA_OID,
+    SHA256_OID,
+    SHA384_OID,
+    SHA512_OID,
+    SM2_OID,
+    SM2_SM3_OID,
+    SM3_OID,
+)
+from signing.errors import AlgorithmRefused
+from signing.signer import Signer
+
+Stamper = Callable[[bytes], bytes]
+"""A signature value in, the DER of a time stamp token over it out."""
+
+_NULL: Final = der.encode(der.NULL)
+
+
+def _algorithm(oid: str, parameters: bytes = b"") -> bytes:
+    return der.encode(der.SEQUENCE, der.encode_oid(oid), parameters)
+
+
+_SHA256: Final = _algorithm(SHA256_OID)
+_PSS: Final = der.encode(
+    der.SEQUENCE,
+    der.encode(0xA0, _SHA256),
+    der.encode(0xA1, _algorithm(MGF1_OID, _SHA256)),
+    der.encode(0xA2, der.encode_integer(PSS_SALT_BYTES)),
+)
+_NAMES: Final = {
+    Algorithm.ECDSA_P256_SHA256: (SHA256_OID, _algorithm(ECDSA_SHA256_OID)),
+    Algorithm.ECDSA_P384_SHA384: (SHA384_OID, _algorithm(ECDSA_SHA384_OID)),
+    Algorithm.RSA_PSS_SHA256: (SHA256_OID, _algorithm(PSS_OID, _PSS)),
+    Algorithm.RSA_PKCS1_SHA256: (SHA256_OID, _algorithm(RSA_OID, _NULL)),
+    Algorithm.ED25519: (SHA512_OID, _algorithm(ED25519_OID)),
+    Algorithm.SM2_SM3: (SM3_OID, _algorithm(SM2_SM3_OID)),
+}
+"""The digest's OID and the signature's AlgorithmIdentifier."""
+
+
+def sign_cms(
+    content: bytes,
+    signers: Sequence[Signer],
+    at: datetime,
+    *,
+    detached: bool = True,
+    stamper: Stamper | None = None,
+) -> bytes:
+    """A CMS SignedData (DER) over `content` by each signer: CAdES B-B, with `stamper` B-T.
+
+    at: the claimed signing time (aware). detached: the content stays beside it.
+    """
+    return _sign(content, signers, at, national=False, detached=detached, attributes=True, stamper=stamper)
+
+
+def sign_35275(
+    content: bytes,
+    signers: Sequence[Signer],
+    at: datetime,
+    *,
+    detached: bool = True,
+    attributes: bool = True,
+    stamper: Stamper | None = None,
+) -> bytes:
+    """The same as a SignedData of GB/T 35275; each signer's algorithm is SM2 with SM3.
+
+    attributes: False signs the content itself. Raises `AlgorithmRefused` for another algorithm.
+    """
+    for one in signers:
+        if one.algorithm is not Algorithm.SM2_SM3:
+            raise AlgorithmRefused(f"GB/T 35275 signs by SM2 with SM3, not by {one.algorithm.value}")
+    return _sign(
+        content, signers, at, national=True, detached=detached, attributes=attributes, stamper=stamper
+    )
+
+
+def _sign(
+    content: bytes,
+    signers: Sequence[Signer],
+    at: datetime,
+    *,
+    national: bool,
+    detached: bool,
+    attributes: bool,
+    stamper: Stamper | None,
+) -> bytes:
+    if at.tzinfo is None:
+        raise ValueError("at must be an aware datetime")
+    content_type = cms.NATIONAL_DATA if national else cms.DATA
+    infos = [
+        _signer_info(
+            content, one, at, content_type, national=national, attributes=attributes, stamper=stamper
+        )
+        for one in signers
+    ]
+    certificates = list(dict.fromkeys(one for signer in signers for one in signer.certificates))
+    digests = sorted({_NAMES[one.algorithm][0] for one in signers})
+    enclosed = b"" if detached else der.encode(0xA0, der.encode(der.OCTET_STRING, content))
+    signed = der.encode(
+        der.SEQUENCE,
+        der.encode_integer(1),
+        der.encode_set(der.SET, [_algorithm(oid) for oid in digests]),
+        der.encode(der.SEQUENCE, der.encode_oid(content_type), enclosed),
+        der.encode_set(0xA0, certificates),
+        der.encode_set(der.SET, infos),
+    )
+    kind = cms.NATIONAL_SIGNED_DATA if national else cms.SIGNED_DATA
+    return der.encode(der.SEQUENCE, der.encode_oid(kind), der.encode(0xA0, signed))
+
+
+def _signer_info(
+    content: bytes,
+    signer: Signer,
+    at: datetime,
+    content_type: str,
+    *,
+    national: bool,
+    attributes: bool,
+    stamper: Stamper | None,
+) -> bytes:
+    leaf = parse_certificate(signer.certificates[0])
+    digest_oid, algorithm = _NAMES[signer.algorithm]
+    if national:
+        algorithm = _algorithm(SM2_OID)
+    message = content
+    sent = b""
+    if attributes:
+        digest = DIGESTS[digest_oid]
+        message = der.encode_set(
+            der.SET,
+            [
+                _attribute(cms.CONTENT_TYPE, der.encode_oid(content_type)),
+                _attribute(
+                    cms.MESSAGE_DIGEST, der.encode(der.OCTET_STRING, hashlib.new(digest, content).digest())
+                ),
+                _attribute(cms.SIGNING_TIME, _time(at)),
+                _attribute(
+                    cms.SIGNING_CERTIFICATE_V2, _signing_certificate(digest_oid, signer.certificates[0])
+                ),
+            ],
+        )
+        sent = b"\xa0" + message[1:]
+    signature = signer.sign(message)
+    unsigned = b""
+    if stamper is not None:
+        unsigned = der.encode(0xA1, _attribute(cms.STAMP, stamper(signature)))
+    return der.encode(
+        der.SEQUENCE,
+        der.encode_integer(1),
+        der.encode(der.SEQUENCE, leaf.issuer_name, der.encode_integer(leaf.serial)),
+        _algorithm(digest_oid),
+        sent,
+        algorithm,
+        der.encode(der.OCTET_STRING, signature),
+        unsigned,
+    )
+
+
+def _attribute(oid: str, value: bytes) -> bytes:
+    return der.encode(der.SEQUENCE, der.encode_oid(oid), der.encode(der.SET, value))
+
+
+def _signing_certificate(digest_oid: str, certificate: bytes) -> bytes:
+    """SigningCertificateV2 (RFC 5035); SHA-256 is its default and therefore left out."""
+    named = b"" if digest_oid == SHA256_OID else _algorithm(digest_oid)
+    digest = der.encode(der.OCTET_STRING, hashlib.new(DIGESTS[digest_oid], certificate).digest())
+    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, named, digest)))
+
+
+def _time(at: datetime) -> bytes:
+    """UTCTime until 2049, GeneralizedTime after (RFC 5652 section 11.3)."""
+    utc = at.astimezone(UTC)
+    text = utc.strftime("%Y%m%d%H%M%SZ")
+    if utc.year < 2050:
+        return der.encode(der.UTC_TIME, text[2:].encode("ascii"))
+    return der.encode(der.GENERALIZED_TIME, text.encode("ascii"))
