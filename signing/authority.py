@@ -15,20 +15,32 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from asn1crypto import algos
+from asn1crypto import crl as asn1_crl
+from asn1crypto import keys as asn1_keys
+from asn1crypto import x509 as asn1_x509
+from asn1crypto.core import Null, ParsableOctetString
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from signing.algorithms import Algorithm, PrivateKey, PublicKey
-from signing.certificates import Certificate, certificates_to_pem, parse_certificate
-from signing.errors import SignerUnusable
-from signing.signer import LocalSigner
+from signing.certificates import (
+    Certificate,
+    certificates_from_pem,
+    certificates_to_pem,
+    parse_certificate,
+    spki_of,
+)
+from signing.signer import LocalSigner, load_private_key
+from signing.sm2 import SM2_WITH_SM3_OID, SM2PrivateKey
 
 ANCHOR_DAYS: Final = 3650
 LEAF_DAYS: Final = 730
 CRL_DAYS: Final = 30
+_GENERALIZED_FROM: Final = 2050
 CLOCK_MARGIN: Final = timedelta(minutes=5)
 """Certificates begin this much before `now`, for clocks that differ."""
 
@@ -37,22 +49,30 @@ class KeyKind(StrEnum):
     """What key to make. The last two are for tests: nothing here accepts their signatures."""
 
     P256 = "P256"
+    P384 = "P384"
     RSA_2048 = "RSA_2048"
     RSA_3072 = "RSA_3072"
     ED25519 = "ED25519"
-    P384 = "P384"
+    SM2 = "SM2"
+    P521 = "P521"
     RSA_1024 = "RSA_1024"
 
 
 def make_key(kind: KeyKind) -> PrivateKey:
-    """A new private key from the operating system's random source."""
+    """A new private key from the operating system's random source (SM2: the library's). Raises
+    `AlgorithmUnavailable` for SM2 without its extra.
+    """
     match kind:
         case KeyKind.P256:
             return ec.generate_private_key(ec.SECP256R1())
         case KeyKind.P384:
             return ec.generate_private_key(ec.SECP384R1())
+        case KeyKind.P521:
+            return ec.generate_private_key(ec.SECP521R1())
         case KeyKind.ED25519:
             return Ed25519PrivateKey.generate()
+        case KeyKind.SM2:
+            return SM2PrivateKey.generate()
         case _:
             bits = int(kind.value.removeprefix("RSA_"))
             return rsa.generate_private_key(public_exponent=65537, key_size=bits)
@@ -72,6 +92,8 @@ class Credential:
 
     def key_pem(self, password: bytes | None = None) -> bytes:
         """PKCS#8, encrypted if a password is given."""
+        if isinstance(self.private_key, SM2PrivateKey):
+            return self.private_key.pkcs8_pem(password)
         encryption: serialization.KeySerializationEncryption = (
             serialization.NoEncryption()
             if password is None
@@ -103,12 +125,8 @@ class Credential:
     @classmethod
     def read(cls, directory: Path, stem: str) -> Credential:
         """What `write` wrote. Raises `SignerUnusable`, or `OSError` where a file is missing."""
-        key = serialization.load_pem_private_key((directory / f"{stem}.key.pem").read_bytes(), None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | Ed25519PrivateKey):
-            raise SignerUnusable(f"{stem}.key.pem holds a key of a kind that is not used here")
-        loaded = x509.load_pem_x509_certificates((directory / f"{stem}.pem").read_bytes())
-        ders = tuple(one.public_bytes(serialization.Encoding.DER) for one in loaded)
-        return cls(key, ders)
+        key = load_private_key((directory / f"{stem}.key.pem").read_bytes())
+        return cls(key, certificates_from_pem((directory / f"{stem}.pem").read_bytes()))
 
 
 @dataclass(frozen=True)
@@ -182,21 +200,26 @@ class Authority:
     def make_crl(self, revoked: Sequence[Revocation] = (), *, now: datetime, days: int = CRL_DAYS) -> bytes:
         """A complete revocation list of this authority, DER, in force from `now` for `days`."""
         key = self.credential.private_key
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(x509.load_der_x509_certificate(self.der).subject)
-            .last_update(now)
-            .next_update(now + timedelta(days=days))
-            .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
-            )
+        algorithm = _signature_algorithm(key)
+        listed = [{"user_certificate": one.serial, "revocation_date": _time(one.since)} for one in revoked]
+        tbs = asn1_crl.TbsCertList(
+            {
+                "version": "v2",
+                "signature": algorithm,
+                "issuer": asn1_x509.Name.load(parse_certificate(self.der).subject_name),
+                "this_update": _time(now),
+                "next_update": _time(now + timedelta(days=days)),
+                "revoked_certificates": listed or None,
+                "crl_extensions": [
+                    _extension(x509.CRLNumber(int(now.timestamp())), critical=False),
+                    _extension(_authority_key_identifier(key.public_key()), critical=False),
+                ],
+            }
         )
-        for one in revoked:
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder().serial_number(one.serial).revocation_date(one.since).build()
-            )
-        return builder.sign(key, _hash_for(key)).public_bytes(serialization.Encoding.DER)
+        signed = asn1_crl.CertificateList(
+            {"tbs_cert_list": tbs, "signature_algorithm": algorithm, "signature": _sign(key, tbs.dump())}
+        )
+        return bytes(signed.dump())
 
 
 def make_authority(
@@ -246,10 +269,6 @@ def key_usage(*, authority: bool, commitment: bool = True) -> x509.KeyUsage:
     )
 
 
-def _hash_for(key: PrivateKey) -> hashes.SHA256 | None:
-    return None if isinstance(key, Ed25519PrivateKey) else hashes.SHA256()
-
-
 def _build(
     *,
     subject: x509.Name,
@@ -260,21 +279,70 @@ def _build(
     begin: datetime,
     end: datetime,
 ) -> bytes:
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin.astimezone(UTC).replace(microsecond=0))
-        .not_valid_after(end.astimezone(UTC).replace(microsecond=0))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
-            critical=False,
-        )
+    algorithm = _signature_algorithm(authority_key)
+    tbs = asn1_x509.TbsCertificate(
+        {
+            "version": "v3",
+            "serial_number": x509.random_serial_number(),
+            "signature": algorithm,
+            "issuer": asn1_x509.Name.load(issuer.public_bytes()),
+            "validity": {"not_before": _time(begin), "not_after": _time(end)},
+            "subject": asn1_x509.Name.load(subject.public_bytes()),
+            "subject_public_key_info": asn1_keys.PublicKeyInfo.load(spki_of(public_key)),
+            "extensions": [
+                _extension(x509.SubjectKeyIdentifier(_key_identifier(public_key)), critical=False),
+                _extension(_authority_key_identifier(authority_key.public_key()), critical=False),
+                *[_extension(value, critical=critical) for value, critical in extensions],
+            ],
+        }
     )
-    for value, critical in extensions:
-        builder = builder.add_extension(value, critical=critical)
-    signed = builder.sign(authority_key, _hash_for(authority_key))
-    return signed.public_bytes(serialization.Encoding.DER)
+    signed = asn1_x509.Certificate(
+        {
+            "tbs_certificate": tbs,
+            "signature_algorithm": algorithm,
+            "signature_value": _sign(authority_key, tbs.dump()),
+        }
+    )
+    return bytes(signed.dump())
+
+
+def _signature_algorithm(key: PrivateKey) -> algos.SignedDigestAlgorithm:
+    if isinstance(key, SM2PrivateKey):
+        return algos.SignedDigestAlgorithm({"algorithm": SM2_WITH_SM3_OID})
+    if isinstance(key, Ed25519PrivateKey):
+        return algos.SignedDigestAlgorithm({"algorithm": "ed25519"})
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"})
+    return algos.SignedDigestAlgorithm({"algorithm": "sha256_rsa", "parameters": Null()})
+
+
+def _sign(key: PrivateKey, message: bytes) -> bytes:
+    """Not `sign_raw`: tests need authorities with keys that nothing accepts."""
+    if isinstance(key, SM2PrivateKey | Ed25519PrivateKey):
+        return key.sign(message)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(message, ec.ECDSA(hashes.SHA256()))
+    return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+
+
+def _key_identifier(key: PublicKey) -> bytes:
+    """SHA-1 of the key's bits (RFC 5280 section 4.2.1.2, method 1)."""
+    return bytes(asn1_keys.PublicKeyInfo.load(spki_of(key)).sha1)
+
+
+def _authority_key_identifier(key: PublicKey) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier(_key_identifier(key), None, None)
+
+
+def _extension(value: x509.ExtensionType, *, critical: bool) -> dict[str, object]:
+    return {
+        "extn_id": value.oid.dotted_string,
+        "critical": critical,
+        "extn_value": ParsableOctetString(value.public_bytes()),
+    }
+
+
+def _time(moment: datetime) -> asn1_x509.Time:
+    """UTCTime to 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5)."""
+    utc = moment.astimezone(UTC).replace(microsecond=0)
+    return asn1_x509.Time({"utc_time" if utc.year < _GENERALIZED_FROM else "general_time": utc})

@@ -22,13 +22,17 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from signing.envelope import CERTIFICATE_BYTES_MAX
 from signing.errors import CertificateMalformed
+from signing.sm2 import CURVE_OID, SM2_WITH_SM3_OID, SM2PublicKey
 
 CACHED_CERTIFICATES: Final = 4096
 PEM_CERTIFICATES_MAX: Final = 64
@@ -65,8 +69,8 @@ class Certificate:
     issuer_name and subject_name: the DER of the names. key_id is empty where the key cannot be
     loaded. name: common name, else organisation. key_usages: names of cryptography's flags that are
     set, or None where the extension is missing. extended_key_usages: dotted OIDs, or None. serial:
-    as issued, positive. public_key: an object of `cryptography`, or None for a key that it cannot
-    load.
+    as issued, positive. public_key: an object of `cryptography`, an `SM2PublicKey`, or None for a key
+    of another kind.
     """
 
     der: bytes
@@ -94,12 +98,19 @@ class Certificate:
         return hash(self.fingerprint)
 
 
-def key_id_of(public_key: object) -> str:
-    """Lower-case hex SHA-256 of the key's DER SubjectPublicKeyInfo (RFC 5280 section 4.1)."""
-    encoded = public_key.public_bytes(  # type: ignore[attr-defined]  # every key of cryptography has it
+def spki_of(public_key: object) -> bytes:
+    """The key's DER SubjectPublicKeyInfo (RFC 5280 section 4.1)."""
+    if isinstance(public_key, SM2PublicKey):
+        return public_key.spki
+    encoded: bytes = public_key.public_bytes(  # type: ignore[attr-defined]  # every key of cryptography has it
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    return hashlib.sha256(encoded).hexdigest()
+    return encoded
+
+
+def key_id_of(public_key: object) -> str:
+    """Lower-case hex SHA-256 of `spki_of`."""
+    return hashlib.sha256(spki_of(public_key)).hexdigest()
 
 
 @lru_cache(maxsize=CACHED_CERTIFICATES)
@@ -122,11 +133,7 @@ def _read(der: bytes) -> Certificate:
     if loaded.serial_number <= 0:
         raise ValueError("the serial number must be positive (RFC 5280 section 4.1.2.2)")
     extensions = loaded.extensions
-    try:
-        public_key: object = loaded.public_key()
-    except UnsupportedAlgorithm:
-        # An SM2 key, for instance: it can be shown and named as unknown, and signs nothing here.
-        public_key = None
+    public_key = _public_key(loaded, der)
     return Certificate(
         der=der,
         fingerprint=hashlib.sha256(der).hexdigest(),
@@ -146,6 +153,18 @@ def _read(der: bytes) -> Certificate:
         extended_key_usages=_extended_key_usages(extensions),
         loaded=loaded,
     )
+
+
+def _public_key(loaded: x509.Certificate, der: bytes) -> object:
+    """None for a kind of key that signs nothing here: it can be shown and named as unknown."""
+    try:
+        return loaded.public_key()
+    except UnsupportedAlgorithm:
+        info = asn1_x509.Certificate.load(der)["tbs_certificate"]["subject_public_key_info"]
+        named = info.algorithm == "ec" and info["algorithm"]["parameters"].name == "named"
+        if not named or info["algorithm"]["parameters"].chosen.dotted != CURVE_OID:
+            return None
+        return SM2PublicKey(info.dump())
 
 
 def _values(name: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:
@@ -212,6 +231,22 @@ def _extended_key_usages(extensions: x509.Extensions) -> frozenset[str] | None:
         if isinstance(usages, x509.ExtendedKeyUsage)
         else frozenset()
     )
+
+
+def signs_list(issuer: Certificate, crl: x509.CertificateRevocationList) -> bool:
+    """Whether the list's signature holds under the issuer's key; names and usages are not asked here. Raises
+    `AlgorithmUnavailable` where that is SM2 without its extra.
+    """
+    key = issuer.public_key
+    if isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | Ed25519PublicKey):
+        return crl.is_signature_valid(key)
+    if not isinstance(key, SM2PublicKey) or crl.signature_algorithm_oid.dotted_string != SM2_WITH_SM3_OID:
+        return False
+    try:
+        key.verify(crl.signature, crl.tbs_certlist_bytes)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def certificates_from_pem(pem: bytes) -> tuple[bytes, ...]:

@@ -6,8 +6,10 @@ are judged here without revocation and at a time inside the leaf's own validity,
 can be kept: `trust.py` checks validity of every link and revocation again each time, at the time
 that is asked about.
 
-Later suites (SM2 with SM3) enter by a `SignatureValidator` of ours, given to the validation context
-below.
+The national suite (SM2 with SM3) enters by `SignatureValidator`, given to the validation context below: paths,
+lists and answers of both suites by one library. A path keeps to one suite: an SM2 key below an RSA authority, or
+the other way round, is refused, so that a signature of the national suite rests on the national suite alone. National
+authorities have a tree of their own beside the international one, so nobody is shut out.
 """
 
 from __future__ import annotations
@@ -35,6 +37,11 @@ from pyhanko_certvalidator.policy_decl import (
     AlgorithmUsagePolicy,
     CertRevTrustPolicy,
 )
+from pyhanko_certvalidator.sig_validate import (
+    DEFAULT_VALIDATION_CONTEXT,
+    DefaultSignatureValidator,
+    SignatureValidationContext,
+)
 from pyhanko_certvalidator.validate import async_validate_path
 
 from signing.certificates import Certificate, parse_certificate
@@ -45,6 +52,7 @@ from signing.errors import (
     CertificateUnknownIssuer,
     SigningError,
 )
+from signing.sm2 import SM2_WITH_SM3_OID, SM2PublicKey
 
 PATHS_TRIED_MAX: Final = 8
 """Cross-signed loops can offer many candidate paths: a limit, so that a certificate cannot be a
@@ -75,12 +83,33 @@ class _ClosedListPolicy(AlgorithmUsagePolicy):
         moment: datetime | None,
         public_key: keys.PublicKeyInfo | None,
     ) -> AlgorithmUsageConstraint:
+        if algo["algorithm"].dotted == SM2_WITH_SM3_OID:
+            return AlgorithmUsageConstraint(True)
         try:
             scheme = algo.signature_algo
             allowed = scheme in _SCHEMES and (scheme == "ed25519" or algo.hash_algo in _HASHES)
         except ValueError:
             allowed = False
         return AlgorithmUsageConstraint(allowed)
+
+
+class SignatureValidator(DefaultSignatureValidator):
+    """How the library verifies the signature of a certificate, a list or an answer: as it does anyway, and SM2 by
+    our key. Raises `AlgorithmUnavailable` for SM2 without its extra.
+    """
+
+    def validate_signature(
+        self,
+        signature: bytes,
+        signed_data: bytes,
+        public_key_info: keys.PublicKeyInfo,
+        signature_algorithm: algos.SignedDigestAlgorithm,
+        context: SignatureValidationContext = DEFAULT_VALIDATION_CONTEXT,
+    ) -> None:
+        if signature_algorithm["algorithm"].dotted == SM2_WITH_SM3_OID:
+            SM2PublicKey(public_key_info.dump()).verify(signature, signed_data)
+        else:
+            super().validate_signature(signature, signed_data, public_key_info, signature_algorithm, context)
 
 
 _POLICY: Final = _ClosedListPolicy()
@@ -105,6 +134,7 @@ def find_chain(
         allow_fetching=False,
         revinfo_policy=_NO_REVOCATION_HERE,
         algorithm_usage_policy=_POLICY,
+        signature_validator=SignatureValidator(),
     )
     try:
         path = _finish(_first_valid(context, _asn1(leaf)))
@@ -126,6 +156,11 @@ def find_chain(
     chain = tuple(parse_certificate(one.dump()) for one in reversed(list(path.iter_certs(include_root=True))))
     for link in chain[1:]:
         _check_authority_key(link)
+    if len({isinstance(link.public_key, SM2PublicKey) for link in chain}) != 1:
+        raise CertificateChainInvalid(
+            f"the path of {leaf.subject!r} mixes SM2 keys with others: a path keeps to one suite",
+            fingerprint=leaf.fingerprint,
+        )
     return chain
 
 
@@ -174,7 +209,7 @@ def _check_authority_key(link: Certificate) -> None:
     strong = (
         (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CA_CURVES))
         or (isinstance(key, rsa.RSAPublicKey) and _CA_RSA_BITS_MIN <= key.key_size <= _CA_RSA_BITS_MAX)
-        or isinstance(key, Ed25519PublicKey)
+        or isinstance(key, Ed25519PublicKey | SM2PublicKey)
     )
     if not strong:
         raise CertificateChainInvalid(

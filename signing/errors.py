@@ -46,6 +46,13 @@ class AlgorithmUnknown(SigningError):
     zh = "签名算法不在允许的名单内"
 
 
+class AlgorithmUnavailable(SigningError):
+    """An algorithm of the closed list that this installation cannot compute: an optional part is missing."""
+
+    reason = "ALGORITHM_UNAVAILABLE"
+    zh = "本系统未安装该签名算法"
+
+
 class AlgorithmRefused(SigningError):
     """A known algorithm with a key that it may not be used with: too short, another curve, another
     kind.

@@ -3,7 +3,9 @@
 One anchor and one issuing authority per purpose, and certificates of the shapes that the rest of
 this package demands: natural and legal persons with the identity numbers of ETSI EN 319 412-1
 (subject shapes of EN 319 412-2 and -3), registrars and operators as natural persons, a registry's
-seal, both ends of TLS, a time stamp authority, and revocation lists.
+seal, both ends of TLS, a time stamp authority, and revocation lists. Where the extra `sm` is installed
+there is the same once more in SM2, for all purposes but TLS (gRPC has no SM2): whoever brings an SM2 key
+is certified there.
 
 Every certificate is issued as of the `now` of the PKI; see `authority.py` for how one is made.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from signing import sm2
 from signing.algorithms import PrivateKey
 from signing.authority import (
     LEAF_DAYS,
@@ -33,6 +36,7 @@ from signing.authority import (
     make_key,
 )
 from signing.certificates import parse_certificate
+from signing.sm2 import SM2PrivateKey
 from signing.trust import Purpose, TrustStore
 
 __all__ = [
@@ -48,6 +52,8 @@ __all__ = [
 _DOCUMENT_SIGNING: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
 """Goes with emailProtection: NSS, and with it pdfsig, knows no document signing and asks for e-mail signing."""
 
+_NATIONAL: Final = tuple(purpose for purpose in Purpose if purpose is not Purpose.TLS)
+
 
 @dataclass(frozen=True)
 class DevelopmentPKI:
@@ -60,16 +66,27 @@ class DevelopmentPKI:
     now: datetime
     anchors: Mapping[Purpose, Authority]
     issuing: Mapping[Purpose, Authority]
+    national: DevelopmentPKI | None = None
+    """The SM2 authorities, a PKI of its own."""
 
     @classmethod
     def create(cls, now: datetime) -> DevelopmentPKI:
         """A new PKI whose certificates begin at `now` (aware)."""
+        national = cls._create(now, _NATIONAL, KeyKind.SM2, "SM2 ") if sm2.AVAILABLE else None
+        return replace(cls._create(now, tuple(Purpose), KeyKind.P256), national=national)
+
+    @classmethod
+    def _create(
+        cls, now: datetime, purposes: Sequence[Purpose], kind: KeyKind, suite: str = ""
+    ) -> DevelopmentPKI:
         anchors = {}
         issuing = {}
-        for purpose in Purpose:
-            label = purpose.value.lower()
-            anchors[purpose] = make_authority(f"Development anchor: {label}", now=now)
-            issuing[purpose] = anchors[purpose].make_intermediate(f"Development issuer: {label}", now=now)
+        for purpose in purposes:
+            label = f"{suite}{purpose.value.lower()}"
+            anchors[purpose] = make_authority(f"Development anchor: {label}", now=now, key=make_key(kind))
+            issuing[purpose] = anchors[purpose].make_intermediate(
+                f"Development issuer: {label}", now=now, key=make_key(kind)
+            )
         return cls(now, anchors, issuing)
 
     def issue_person(
@@ -188,8 +205,9 @@ class DevelopmentPKI:
             (key_usage(authority=False), True),
             (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), True),
         )
-        return self.issuing[Purpose.TSA].issue(
-            authority_name(name), key or make_key(KeyKind.P256), extensions, now=self.now
+        private_key = key or make_key(KeyKind.P256)
+        return self._issuer(Purpose.TSA, private_key).issue(
+            authority_name(name), private_key, extensions, now=self.now
         )
 
     def make_crl(
@@ -222,34 +240,55 @@ class DevelopmentPKI:
                 if one.certificate.issuer_name == parse_certificate(authority.der).subject_name
             ]
             lists.append(authority.make_crl(issued, now=now or self.now))
+        if self.national:
+            lists += self.national.make_crls(revoked, since=since, now=now)
         return tuple(lists)
 
     def trust_store(self, crls: Sequence[bytes] = (), *, revocation_required: bool = False) -> TrustStore:
-        """A store of all anchors of this PKI. The issuing authorities are its intermediates."""
+        """A store of all anchors of this PKI, of both suites. The issuing authorities are its intermediates."""
+        suites = [self, self.national] if self.national else [self]
         return TrustStore(
-            {purpose: (anchor.der,) for purpose, anchor in self.anchors.items()},
+            {
+                purpose: tuple(one.anchors[purpose].der for one in suites if purpose in one.anchors)
+                for purpose in Purpose
+            },
             crls,
-            tuple(one.der for one in self.issuing.values()),
+            tuple(authority.der for one in suites for authority in one.issuing.values()),
             revocation_required=revocation_required,
         )
 
     def save(self, directory: Path) -> None:
-        """Keys (mode 0600) and certificates of all authorities, one folder a purpose."""
-        for purpose in Purpose:
+        """Keys (mode 0600) and certificates of all authorities, one folder a purpose; SM2 in `national`."""
+        for purpose in self.anchors:
             folder = directory / purpose.value.lower()
             self.anchors[purpose].credential.write(folder, "anchor")
             self.issuing[purpose].credential.write(folder, "issuing")
+        if self.national:
+            self.national.save(directory / "national")
 
     @classmethod
     def load(cls, directory: Path, now: datetime) -> DevelopmentPKI:
         """What `save` wrote, to issue as of `now`. Raises `OSError` where a file is missing."""
+        pki = cls._load(directory, now, tuple(Purpose))
+        if not (directory / "national").exists():
+            return pki
+        return replace(pki, national=cls._load(directory / "national", now, _NATIONAL))
+
+    @classmethod
+    def _load(cls, directory: Path, now: datetime, purposes: Sequence[Purpose]) -> DevelopmentPKI:
         anchors = {}
         issuing = {}
-        for purpose in Purpose:
+        for purpose in purposes:
             folder = directory / purpose.value.lower()
             anchors[purpose] = Authority(Credential.read(folder, "anchor"), is_anchor=True)
             issuing[purpose] = Authority(Credential.read(folder, "issuing"), is_anchor=False)
         return cls(now, anchors, issuing)
+
+    def _issuer(self, purpose: Purpose, key: PrivateKey) -> Authority:
+        """The issuing authority of the key's suite: a path keeps to one."""
+        if self.national and isinstance(key, SM2PrivateKey):
+            return self.national.issuing[purpose]
+        return self.issuing[purpose]
 
     def _signing(
         self,
@@ -264,7 +303,7 @@ class DevelopmentPKI:
             (x509.ExtendedKeyUsage([_DOCUMENT_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION]), False),
         )
         private_key = key or make_key(KeyKind.P256)
-        return self.issuing[purpose].issue(
+        return self._issuer(purpose, private_key).issue(
             subject, private_key, extensions, now=self.now, days=days, not_before=not_before
         )
 

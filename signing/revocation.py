@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
-from signing.certificates import Certificate
+from signing.certificates import Certificate, signs_list
 from signing.errors import TrustStoreInvalid
 
 CRL_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -126,7 +126,7 @@ def _issuer_of(
     for candidate in by_name.get(crl.issuer.public_bytes(), ()):
         if candidate.key_usages is not None and "crl_sign" not in candidate.key_usages:
             continue
-        if crl.is_signature_valid(candidate.public_key):  # type: ignore[arg-type]  # checked to be a key we load
+        if signs_list(candidate, crl):
             return candidate
     raise TrustStoreInvalid(
         f"CRL {position} of {crl.issuer.rfc4514_string()} is signed by no anchor or "

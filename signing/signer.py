@@ -20,7 +20,8 @@ from signing.algorithms import Algorithm, PrivateKey, default_algorithm, sign_ra
 from signing.batch import BatchPath, paths_of
 from signing.certificates import certificates_from_pem, key_id_of, parse_certificate
 from signing.envelope import Envelope, EnvelopeSignature, batch_message, check_shape, pae
-from signing.errors import SignerUnusable, SigningError
+from signing.errors import AlgorithmUnavailable, SignerUnusable, SigningError
+from signing.sm2 import SM2PrivateKey
 
 
 class Signer(Protocol):
@@ -39,6 +40,27 @@ class Signer(Protocol):
     def sign(self, message: bytes) -> bytes:
         """The signature value over the whole `message` (hashing is inside)."""
         ...
+
+
+def load_private_key(pem: bytes, password: bytes | None = None) -> PrivateKey:
+    """A PEM private key of either suite (PKCS#8, encrypted if `password` is given). Raises `SignerUnusable`."""
+    try:
+        private_key = serialization.load_pem_private_key(pem, password=password)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        return _load_sm2(pem, password, error)
+    if not isinstance(private_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | Ed25519PrivateKey):
+        raise SignerUnusable(f"keys of type {type(private_key).__name__} are not used to sign")
+    return private_key
+
+
+def _load_sm2(pem: bytes, password: bytes | None, refusal: Exception) -> PrivateKey:
+    """What `cryptography` refuses may be an SM2 key, or one whose file is encrypted with SM4."""
+    try:
+        return SM2PrivateKey.load_pem(pem, password)
+    except AlgorithmUnavailable as error:
+        raise SignerUnusable(f"cannot load the private key: {refusal}. {error}", error.zh) from refusal
+    except (ValueError, TypeError):
+        raise SignerUnusable(f"cannot load the private key: {refusal}") from refusal
 
 
 class LocalSigner:
@@ -74,13 +96,11 @@ class LocalSigner:
 
         Raises `SignerUnusable`.
         """
+        private_key = load_private_key(key_pem, password)
         try:
-            private_key = serialization.load_pem_private_key(key_pem, password=password)
             certificates = certificates_from_pem(chain_pem)
-        except (ValueError, TypeError, UnsupportedAlgorithm, SigningError) as error:
-            raise SignerUnusable(f"cannot load key and certificates: {error}") from error
-        if not isinstance(private_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | Ed25519PrivateKey):
-            raise SignerUnusable(f"keys of type {type(private_key).__name__} are not used to sign")
+        except SigningError as error:
+            raise SignerUnusable(f"cannot load the certificates: {error}") from error
         return cls(private_key, certificates, algorithm)
 
     @property

@@ -26,6 +26,7 @@ from typing import Final
 import msgspec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from signing import sm2
 from signing.algorithms import check_key
 from signing.certificates import Certificate, IdentityKind, parse_certificate
 from signing.chains import find_chain
@@ -354,6 +355,8 @@ def _read_authority(role: str, der: bytes) -> Certificate:
             "(basicConstraints CA) with a key "
             "that is understood"
         )
+    if isinstance(certificate.public_key, sm2.SM2PublicKey) and not sm2.AVAILABLE:
+        raise TrustStoreInvalid(f"{role}: {certificate.subject!r}: {sm2.NOT_INSTALLED}", sm2.NOT_INSTALLED_ZH)
     return certificate
 
 

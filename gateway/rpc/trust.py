@@ -11,14 +11,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gateway.cases.effects import TrustSet
 from gateway.cases.errors import CommandRefused
 from gateway.pb.diya.v1 import authority_pb2
 from gateway.rpc.authority import enum_name, limit
 from gateway.rpc.violations import Violations
-from signing.certificates import Certificate, parse_certificate
+from signing.certificates import Certificate, parse_certificate, signs_list
 from signing.errors import CertificateMalformed, SigningError
 from signing.trust import Purpose, TrustStore
 
@@ -93,12 +92,7 @@ def merge_trust(before: TrustSet | None, act: TrustSet) -> TrustSet:
 def _is_of(crl: x509.CertificateRevocationList, authorities: Iterable[Certificate]) -> bool:
     """Whether one of these issued the list: by its key, for an authority may have a new key under its old name."""
     issuer = crl.issuer.public_bytes()
-    return any(
-        isinstance(a.public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey)
-        and a.subject_name == issuer
-        and crl.is_signature_valid(a.public_key)
-        for a in authorities
-    )
+    return any(a.subject_name == issuer and signs_list(a, crl) for a in authorities)
 
 
 def _scope(crl: x509.CertificateRevocationList) -> bytes:

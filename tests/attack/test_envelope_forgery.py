@@ -39,7 +39,7 @@ from signing.pki import KeyKind, make_key
 from signing.signer import add_signature, sign_envelope
 from signing.trust import Purpose
 from signing.verify import VerifiedEnvelope, verify_envelope
-from tests.support.pki import BANK_USCC, NOW, rsa_key, sample_pki
+from tests.support.pki import BANK_USCC, NOW, key_of, sample_pki
 
 TYPE = "application/vnd.diya.manifest.v1+protobuf"
 PAYLOAD = bytes(range(256)) + "抵押登记".encode()
@@ -160,12 +160,7 @@ def test_envelope_of_an_unknown_algorithm_is_refused(name: str) -> None:
 @pytest.mark.parametrize("real", list(Algorithm))
 def test_envelope_under_another_algorithm_than_signed_is_refused(real: Algorithm, claimed: Algorithm) -> None:
     """No signature of one algorithm passes for that of another, with the same key or not."""
-    keys: dict[Algorithm, Any] = {
-        Algorithm.ECDSA_P256_SHA256: sample_pki().bank.private_key,
-        Algorithm.ED25519: make_key(KeyKind.ED25519),
-    }
-    key = keys.get(real) or rsa_key()
-    credential = sample_pki().pki.issue_institution(BANK_USCC, "澄江测试银行", key=key)
+    credential = sample_pki().pki.issue_institution(BANK_USCC, "澄江测试银行", key=key_of(real))
     envelope = sign_envelope(TYPE, PAYLOAD, [credential.signer(real)])
     changed = _with(envelope, algorithm=claimed.value)
     if real is claimed:

@@ -291,7 +291,7 @@ def test_pdf_revocation_before_the_proven_time_counts() -> None:
     assert check_pdf(stamped, after, at).ok
 
 
-@pytest.mark.parametrize("kind", [KeyKind.P384, KeyKind.RSA_1024])
+@pytest.mark.parametrize("kind", [KeyKind.P521, KeyKind.RSA_1024])
 def test_pdf_signed_with_a_refused_key_is_refused(kind: KeyKind) -> None:
     """A key that envelopes refuse is refused in files too, whoever made the signature."""
     key = rsa_key(1024) if kind is KeyKind.RSA_1024 else make_key(kind)
@@ -306,7 +306,7 @@ class _Foreign:
     def __init__(self, credential: Credential, kind: KeyKind) -> None:
         self._key = credential.private_key
         self.certificates: tuple[bytes, ...] = credential.certificates
-        self.algorithm = Algorithm.ECDSA_P256_SHA256 if kind is KeyKind.P384 else Algorithm.RSA_PKCS1_SHA256
+        self.algorithm = Algorithm.ECDSA_P256_SHA256 if kind is KeyKind.P521 else Algorithm.RSA_PKCS1_SHA256
 
     def sign(self, message: bytes) -> bytes:
         if isinstance(self._key, ec.EllipticCurvePrivateKey):

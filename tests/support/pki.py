@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pyhanko.sign.timestamps.dummy_client import DummyTimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from signing.algorithms import Algorithm, PrivateKey
 from signing.pki import Credential, DevelopmentPKI, KeyKind, make_key
 from signing.trust import TrustStore
 
@@ -118,6 +119,21 @@ def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
     key = make_key(KeyKind(f"RSA_{bits}"))
     assert isinstance(key, rsa.RSAPrivateKey)
     return key
+
+
+def key_of(algorithm: Algorithm) -> PrivateKey:
+    """A new key that signs with this algorithm (RSA: the session's)."""
+    match algorithm:
+        case Algorithm.ECDSA_P256_SHA256:
+            return make_key(KeyKind.P256)
+        case Algorithm.ECDSA_P384_SHA384:
+            return make_key(KeyKind.P384)
+        case Algorithm.ED25519:
+            return make_key(KeyKind.ED25519)
+        case Algorithm.SM2_SM3:
+            return make_key(KeyKind.SM2)
+        case Algorithm.RSA_PSS_SHA256 | Algorithm.RSA_PKCS1_SHA256:
+            return rsa_key()
 
 
 @cache

@@ -18,7 +18,7 @@ from signing.pki import Credential, DevelopmentPKI, KeyKind, make_authority, mak
 from signing.signer import LocalSigner, sign_envelope
 from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
-from tests.support.pki import BANK_USCC, NOW, rsa_key, sample_pki
+from tests.support.pki import BANK_USCC, NOW, key_of, rsa_key, sample_pki
 
 
 @pytest.mark.parametrize("password", [None, b"secret"])
@@ -89,11 +89,11 @@ def test_pki_goes_to_files_and_comes_back(tmp_path: Path) -> None:
     envelope = sign_envelope("a/b", b"payload", [bank.signer()])
     verify_envelope(envelope, Purpose.INSTITUTION, pki.trust_store(pki.make_crls()), NOW)
     keys = list(tmp_path.rglob("*.key.pem"))
-    assert len(keys) == 2 * len(Purpose)
+    assert len(keys) == 4 * len(Purpose) - 2, "two authorities a purpose and suite; no SM2 for TLS"
     assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
 
 
-@pytest.mark.parametrize("kind", [KeyKind.P256, KeyKind.ED25519, KeyKind.RSA_2048])
+@pytest.mark.parametrize("kind", [KeyKind.P256, KeyKind.P384, KeyKind.ED25519, KeyKind.SM2, KeyKind.RSA_2048])
 def test_credential_goes_to_files_and_comes_back(kind: KeyKind, tmp_path: Path) -> None:
     """Key and chain are the same after a restart."""
     key = rsa_key() if kind is KeyKind.RSA_2048 else make_key(kind)
@@ -106,16 +106,12 @@ def test_credential_goes_to_files_and_comes_back(kind: KeyKind, tmp_path: Path) 
 
 @pytest.mark.parametrize("algorithm", list(Algorithm))
 def test_pki_anchor_of_each_key_kind_carries_a_chain(algorithm: Algorithm) -> None:
-    """Authorities may hold any key that we accept."""
-
-    key = {
-        Algorithm.ECDSA_P256_SHA256: make_key(KeyKind.P256),
-        Algorithm.ED25519: make_key(KeyKind.ED25519),
-    }.get(algorithm) or rsa_key()
-    anchor = make_authority("anchor", now=NOW, key=key)
-    issuing = anchor.make_intermediate("issuing", now=NOW)
+    """Authorities may hold any key that we accept, SM2 for SM2."""
+    anchor = make_authority("anchor", now=NOW, key=key_of(algorithm))
+    below = algorithm if algorithm is Algorithm.SM2_SM3 else Algorithm.ECDSA_P256_SHA256
+    issuing = anchor.make_intermediate("issuing", now=NOW, key=key_of(below))
     pki = DevelopmentPKI(NOW, dict.fromkeys(Purpose, anchor), dict.fromkeys(Purpose, issuing))
-    bank = pki.issue_institution(BANK_USCC, "澄江测试银行")
+    bank = pki.issue_institution(BANK_USCC, "澄江测试银行", key=key_of(below))
     store = TrustStore({Purpose.INSTITUTION: (anchor.der,)}, [anchor.make_crl(now=NOW)])
     envelope = sign_envelope("a/b", b"payload", [bank.signer()])
     assert verify_envelope(envelope, Purpose.INSTITUTION, store, NOW).signers[0].name == "澄江测试银行"

@@ -53,6 +53,12 @@ class _SignatureAlgorithmEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Si
     """RSA PKCS#1 v1.5 · RSASSA-PKCS1-v1_5 over SHA-256; modulus of 2048 to 4096 bits, exponent 65537 or more."""
     SIGNATURE_ALGORITHM_ED25519: _SignatureAlgorithm.ValueType  # 4
     """Ed25519 · Pure Ed25519 over PAE itself (no pre-hash); 64 bytes."""
+    SIGNATURE_ALGORITHM_ECDSA_P384_SHA384: _SignatureAlgorithm.ValueType  # 5
+    """ECDSA P-384 · ECDSA on P-384 over SHA-384(PAE); the signature is DER SEQUENCE{r, s}."""
+    SIGNATURE_ALGORITHM_SM2_SM3: _SignatureAlgorithm.ValueType  # 6
+    """国密 SM2/SM3 · SM2 with SM3 (GB/T 32918.2) over PAE under the default user id 1234567812345678 (GB/T 35276); the
+    signature is DER SEQUENCE{r, s}. A gateway without its national suite refuses it (ALGORITHM_UNAVAILABLE).
+    """
 
 class SignatureAlgorithm(_SignatureAlgorithm, metaclass=_SignatureAlgorithmEnumTypeWrapper):
     """签名算法 · The closed list of algorithms. A value that is not here is refused (ALGORITHM_UNKNOWN); one that does not
@@ -71,6 +77,12 @@ SIGNATURE_ALGORITHM_RSA_PKCS1_SHA256: SignatureAlgorithm.ValueType  # 3
 """RSA PKCS#1 v1.5 · RSASSA-PKCS1-v1_5 over SHA-256; modulus of 2048 to 4096 bits, exponent 65537 or more."""
 SIGNATURE_ALGORITHM_ED25519: SignatureAlgorithm.ValueType  # 4
 """Ed25519 · Pure Ed25519 over PAE itself (no pre-hash); 64 bytes."""
+SIGNATURE_ALGORITHM_ECDSA_P384_SHA384: SignatureAlgorithm.ValueType  # 5
+"""ECDSA P-384 · ECDSA on P-384 over SHA-384(PAE); the signature is DER SEQUENCE{r, s}."""
+SIGNATURE_ALGORITHM_SM2_SM3: SignatureAlgorithm.ValueType  # 6
+"""国密 SM2/SM3 · SM2 with SM3 (GB/T 32918.2) over PAE under the default user id 1234567812345678 (GB/T 35276); the
+signature is DER SEQUENCE{r, s}. A gateway without its national suite refuses it (ALGORITHM_UNAVAILABLE).
+"""
 Global___SignatureAlgorithm: _TypeAlias = SignatureAlgorithm  # noqa: Y015
 
 @_typing.final

@@ -86,6 +86,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """证书无证件号码 · UNAUTHENTICATED. The subject holds no single identity number (ETSI EN 319 412-1)."""
     ERROR_REASON_SIGNER_NOT_APPLICANT: _ErrorReason.ValueType  # 25
     """签名人不符 · PERMISSION_DENIED. The signature holds, and its signer is not the one who must sign this act."""
+    ERROR_REASON_ALGORITHM_UNAVAILABLE: _ErrorReason.ValueType  # 26
+    """算法未安装 · UNIMPLEMENTED. The algorithm is on the list, and this gateway was installed without it: SM2 without the
+    national suite. Sign with another key, or ask the registry.
+    """
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 40
     """字段无效 · INVALID_ARGUMENT. Fields are missing or malformed; BadRequest lists them all, each with its path."""
     ERROR_REASON_UNIT_CODE_MALFORMED: _ErrorReason.ValueType  # 41
@@ -255,6 +259,10 @@ ERROR_REASON_CERTIFICATE_WITHOUT_IDENTITY: ErrorReason.ValueType  # 24
 """证书无证件号码 · UNAUTHENTICATED. The subject holds no single identity number (ETSI EN 319 412-1)."""
 ERROR_REASON_SIGNER_NOT_APPLICANT: ErrorReason.ValueType  # 25
 """签名人不符 · PERMISSION_DENIED. The signature holds, and its signer is not the one who must sign this act."""
+ERROR_REASON_ALGORITHM_UNAVAILABLE: ErrorReason.ValueType  # 26
+"""算法未安装 · UNIMPLEMENTED. The algorithm is on the list, and this gateway was installed without it: SM2 without the
+national suite. Sign with another key, or ask the registry.
+"""
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 40
 """字段无效 · INVALID_ARGUMENT. Fields are missing or malformed; BadRequest lists them all, each with its path."""
 ERROR_REASON_UNIT_CODE_MALFORMED: ErrorReason.ValueType  # 41
