@@ -97,8 +97,7 @@ def read_signed_data(
     outer = der.first_element(data)
     if data[outer.end :].strip(b"\0" if padded else b""):
         raise SignatureMalformed("bytes follow the end of the structure")
-    kind, *held = der.children(der.expect(outer, der.SEQUENCE, "the ContentInfo"), 2)
-    kind_oid = der.oid_of(kind, "the content type")
+    kind_oid, held = _typed(outer, "the ContentInfo")
     if kind_oid not in (SIGNED_DATA, NATIONAL_SIGNED_DATA) or not held:
         raise SignatureMalformed(
             f"the content type is {kind_oid}: neither SignedData nor GB/T 35275 signedData"
@@ -141,12 +140,19 @@ def _signed_data(signed: der.Element, *, national: bool) -> SignedData:
 
 
 def _content(one: der.Element) -> tuple[str, bytes | None]:
-    kind, *held = der.children(der.expect(one, der.SEQUENCE, "the content"), 2)
-    content_type = der.oid_of(kind, "the type of the content")
+    content_type, held = _typed(one, "the content")
     if not held:
         return content_type, None
     (octets,) = _within(held[0], _CONTEXT_0, "the content", 1)
     return content_type, der.expect(octets, der.OCTET_STRING, "the content").content
+
+
+def _typed(one: der.Element, what: str) -> tuple[str, list[der.Element]]:
+    """The object identifier that begins a ContentInfo, and what follows it: one element or none."""
+    parts = der.children(der.expect(one, der.SEQUENCE, what), 2)
+    if not parts:
+        raise SignatureMalformed(f"{what} is empty")
+    return der.oid_of(parts[0], f"the type of {what}"), parts[1:]
 
 
 def _signer(one: der.Element) -> SignerInfo:

@@ -20,6 +20,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final
 
 from signing import cms, der
@@ -33,8 +34,8 @@ from signing.errors import (
 )
 
 _DATA_TYPES: Final = frozenset({cms.DATA, cms.NATIONAL_DATA})
-_UTC_TIME: Final = "%y%m%d%H%M%SZ"
-_GENERALIZED_TIME: Final = "%Y%m%d%H%M%SZ"
+_TIME_BYTES: Final = len("YYYYMMDDhhmmssZ")
+_TIME_FIELDS: Final = (0, 4, 6, 8, 10, 12, 14)
 
 
 class Content:
@@ -192,8 +193,13 @@ def _claimed(signer: SignerInfo) -> datetime | None:
     values = signer.attributes.get(cms.SIGNING_TIME, ())
     if len(values) != 1 or values[0].tag not in (der.UTC_TIME, der.GENERALIZED_TIME):
         return None
-    form = _UTC_TIME if values[0].tag == der.UTC_TIME else _GENERALIZED_TIME
+    text = values[0].content
+    if values[0].tag == der.UTC_TIME:
+        text = (b"19" if text[:1] >= b"5" else b"20") + text  # RFC 5652 section 11.3
+    if len(text) != _TIME_BYTES or text[-1:] != b"Z" or not text[:-1].isdigit():
+        return None
     try:
-        return datetime.strptime(values[0].content.decode("ascii"), form).replace(tzinfo=UTC)
+        year, month, day, hour, minute, second = (int(text[a:b]) for a, b in pairwise(_TIME_FIELDS))
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None

@@ -11,8 +11,8 @@ that form first, iteratively and under limits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from signing.errors import SignatureMalformed
 
@@ -27,6 +27,8 @@ SEQUENCE: Final = 0x30
 SET: Final = 0x31
 
 OID_BYTES_MAX: Final = 32
+OIDS_CACHED: Final = 1024
+"""The same few are read in every file."""
 DEPTH_MAX: Final = 16
 PIECES_MAX: Final = 4096
 """How many elements of indefinite length, with what they hold, are brought into DER."""
@@ -37,8 +39,7 @@ _INDEFINITE: Final = 0x80
 _LENGTH_BYTES_MAX: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):  # the cheapest kind of value: a signature file has a hundred of them
     """One element of `data`: tag byte, where it starts, where its content starts and ends."""
 
     data: bytes
@@ -95,15 +96,23 @@ def expect(one: Element, tag: int, what: str) -> Element:
 
 def oid_of(one: Element, what: str) -> str:
     """An object identifier in dots."""
-    raw = expect(one, OID, what).content
+    dotted = _dotted(expect(one, OID, what).content)
+    if not dotted:
+        raise SignatureMalformed(f"{what} is no object identifier of at most {OID_BYTES_MAX} bytes")
+    return dotted
+
+
+@lru_cache(maxsize=OIDS_CACHED)
+def _dotted(raw: bytes) -> str:
+    """Empty where it is no object identifier (X.690 section 8.19)."""
     if not 0 < len(raw) <= OID_BYTES_MAX or raw[-1] & 0x80:
-        raise SignatureMalformed(f"{what} is no object identifier")
+        return ""
     arcs: list[int] = []
     value = 0
     begun = False
     for byte in raw:
-        if not begun and byte == 0x80:
-            raise SignatureMalformed(f"{what} has an arc with leading zeros")
+        if not begun and byte == 0x80:  # leading zeros of an arc
+            return ""
         value = value << 7 | byte & 0x7F
         begun = bool(byte & 0x80)
         if not begun:
