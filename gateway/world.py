@@ -26,7 +26,7 @@ from gateway.storage import tables as t
 from gateway.storage.working import Wants, Working
 from signing.certificates import IdentityKind
 from signing.trust import TrustStore
-from signing.verdict import SignatureVerdict, PdfVerdict
+from signing.verdict import PdfVerdict, SignatureVerdict
 
 _decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
 

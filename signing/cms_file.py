@@ -47,11 +47,14 @@ def check_cms(
         signed = read_signed_data(data, bytes_max=bytes_max)
         held = _content(signed, content)
         over = held.digest("sha256").hex()
-        for signer in signed.signers:
+        for number, signer in enumerate(signed.signers):
+            field = signer_field(number)
             try:
-                signatures.append(judge_signer(signed, signer, held, trust, at, purposes=purposes))
+                signatures.append(
+                    judge_signer(signed, signer, held, trust, at, field=field, purposes=purposes)
+                )
             except SigningError as error:
-                problems.append(signature_problem(error, ""))
+                problems.append(signature_problem(error, field))
     except SigningError as error:
         problems.append(signature_problem(error, ""))
     return PdfVerdict(
@@ -63,6 +66,11 @@ def check_cms(
         signatures=tuple(signatures),
         over=over,
     )
+
+
+def signer_field(number: int) -> str:
+    """What a signer of a CMS file, who has no field, is called: "1" is the first (`number` 0)."""
+    return str(number + 1)
 
 
 def _content(signed: SignedData, beside: Content | bytes | None) -> Content:

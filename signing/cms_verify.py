@@ -83,7 +83,7 @@ def check_signature(
     signed: SignedData, signer: SignerInfo, content: Content, content_types: frozenset[str] = _DATA_TYPES
 ) -> Signed:
     """Checks 1 to 4. Raises a `SigningError`."""
-    leaf, extra = _certificates(signed, signer)  # 1
+    leaf, extra = certificates_of(signed, signer)  # 1
     scheme = scheme_of(signer.digest_oid, signer.signature_algorithm)  # 2
     if signed.content_type not in content_types:
         raise SignatureInvalid(
@@ -96,11 +96,11 @@ def check_signature(
         message = signer.signed_attributes
         named = _check_attributes(signed, signer, leaf, scheme, content)  # 3
     algorithm = verify(scheme, leaf.public_key, signer.signature, message)  # 4
-    return Signed(leaf, extra, algorithm, _claimed(signer), named)
+    return Signed(leaf, extra, algorithm, claimed_time(signer), named)
 
 
-def _certificates(signed: SignedData, signer: SignerInfo) -> tuple[Certificate, tuple[Certificate, ...]]:
-    """The signer's certificate and the others; names are compared as DER."""
+def certificates_of(signed: SignedData, signer: SignerInfo) -> tuple[Certificate, tuple[Certificate, ...]]:
+    """The signer's certificate and the others; names are compared as DER. Raises `CertificateMalformed`."""
     parsed = [parse_certificate(one) for one in signed.certificates]
     found = [one for one in parsed if one.serial == signer.serial and one.issuer_name == signer.issuer]
     if len(found) != 1:
@@ -188,7 +188,7 @@ def _one_value(signer: SignerInfo, oid: str, what: str) -> der.Element | None:
     return values[0]
 
 
-def _claimed(signer: SignerInfo) -> datetime | None:
+def claimed_time(signer: SignerInfo) -> datetime | None:
     """The signing time that the signer claims; what is malformed claims nothing."""
     values = signer.attributes.get(cms.SIGNING_TIME, ())
     if len(values) != 1 or values[0].tag not in (der.UTC_TIME, der.GENERALIZED_TIME):

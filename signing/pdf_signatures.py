@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import binascii
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -43,7 +43,7 @@ from signing.pdf_source import blocks
 from signing.problems import file_problem, signature_problem
 from signing.signer_verdict import judge_signer
 from signing.timestamp import check_token
-from signing.trust import TrustStore
+from signing.trust import Purpose, TrustStore
 from signing.verdict import PdfProblem, SignatureVerdict
 
 SIGNATURES_MAX: Final = 32
@@ -78,7 +78,7 @@ class _Refused(Exception):  # carries the finding to the loop below
 
 
 def check_signatures(
-    reader: PdfFileReader, trust: TrustStore, at: datetime
+    reader: PdfFileReader, trust: TrustStore, at: datetime, purposes: Sequence[Purpose] | None = None
 ) -> tuple[list[SignatureVerdict], list[PdfProblem]]:
     """Every signature of the file, judged: those that hold, and what is wrong with the others.
 
@@ -109,10 +109,22 @@ def check_signatures(
             continue
         later = [time for revision, time in stamped if revision > one.signed_revision]
         try:
-            signatures.append(_check_one(one, trust, at, min(later, default=None)))
+            signatures.append(_check_one(one, trust, at, min(later, default=None), purposes))
         except _Refused as refused:
             problems.append(refused.problem)
     return signatures, problems
+
+
+def signed_fields(reader: PdfFileReader) -> list[tuple[str, bytes, str]]:
+    """Name, signature bytes (padded) and SubFilter of each signature, unjudged. Raises what the parser raises."""
+    return [
+        (
+            str(name),
+            value.get_object().raw_get("/Contents").original_bytes,
+            str(entry(value.get_object(), "/SubFilter")).removeprefix("/"),
+        )
+        for name, value, _ in enumerate_sig_fields(reader, filled_status=True)
+    ]
 
 
 class _Embedded(EmbeddedPdfSignature):
@@ -181,7 +193,11 @@ def _open(reader: PdfFileReader, name: str, value: Any, signature_field: Any) ->
 
 
 def _check_one(
-    embedded: _Embedded, trust: TrustStore, at: datetime, stamped_at: datetime | None
+    embedded: _Embedded,
+    trust: TrustStore,
+    at: datetime,
+    stamped_at: datetime | None,
+    purposes: Sequence[Purpose] | None,
 ) -> SignatureVerdict:
     """The signature, if all of it holds; `_Refused` with the first finding otherwise.
 
@@ -194,7 +210,14 @@ def _check_one(
             raise SignatureInvalid("a detached signature carries content of its own")
         (signer,) = embedded.signed.signers
         verdict = judge_signer(
-            embedded.signed, signer, embedded.content, trust, at, field=name, stamped_at=stamped_at
+            embedded.signed,
+            signer,
+            embedded.content,
+            trust,
+            at,
+            field=name,
+            stamped_at=stamped_at,
+            purposes=purposes,
         )
     except SigningError as error:
         raise _Refused(signature_problem(error, name)) from error

@@ -33,12 +33,12 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
     """One signature that holds, in a PDF or in a CMS file: intact, by a certificate that was good at
     `judged_at`.
 
-    field: name of the signature field; empty in a CMS file. identity: whom the certificate names. fingerprint: hex
-    SHA-256 of the certificate. issuer_key_id and serial (decimal): what revocation is looked up by;
-    for all links see `chain`. signed_at: the claimed time, which proves nothing. proven_at: the
-    time of a time stamp token that chains to a TSA anchor, or None. judged_at: proven_at where
-    there is one, else the time at which the file was checked. covers_whole_document: nothing at all
-    follows the bytes that were signed; otherwise only further signatures do. visible: it has an
+    field: name of the signature field; in a CMS file the signer's number, from 1. identity: whom the
+    certificate names. fingerprint: hex SHA-256 of the certificate. issuer_key_id and serial (decimal):
+    what revocation is looked up by; for all links see `chain`. signed_at: the claimed time, which
+    proves nothing. proven_at: the time of a time stamp token that chains to a TSA anchor, or None.
+    judged_at: proven_at where there is one, else the time at which the file was checked.
+    covers_whole_document: nothing at all follows the bytes that were signed; otherwise only further signatures do. visible: it has an
     appearance on a page. form: how it is made ("PAdES-B-T", "CAdES-B-B", "CMS", "GB/T 35275"); empty in
     verdicts that were kept before it was said.
     """

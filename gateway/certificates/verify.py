@@ -56,7 +56,7 @@ from ledger.proof import verify_inclusion
 from ledger.proof_file import write_proof_file
 from signing.pdf import check_pdf
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfProblem, SignatureVerdict, PdfVerdict
+from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
 CERTIFICATE_BYTES_MAX: Final = 4 << 20
 PAGES_MAX: Final = 100

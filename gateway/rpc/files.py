@@ -42,7 +42,7 @@ from ledger.errors import PartKeyMissingError
 from signing.envelope import split_pae
 from signing.errors import CheckerUnavailable
 from signing.trust import TrustStore
-from signing.verdict import SignatureVerdict, PdfVerdict
+from signing.verdict import PdfVerdict, SignatureVerdict
 
 _pb = file_service_pb2
 
