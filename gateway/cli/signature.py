@@ -293,21 +293,26 @@ def check_of(code: str) -> str:
 
 
 def _evidence(one: Held, store: TrustStore) -> list[str]:
-    """What the verdict rests on: each certificate of the path, the anchor, the lists of the folder."""
-    lines = [f"certificate 证书 {fingerprint}  until {_time(until)}" for fingerprint, until in one.path]
-    for purpose, ders in store.anchors.items():
-        for der in ders:
-            anchor = parse_certificate(der)
-            if anchor.fingerprint == one.anchor:
-                lines.append(
-                    f"anchor 信任锚 {purpose.value.lower()}.pem  {anchor.subject}  {anchor.fingerprint}"
-                )
+    """What the verdict rests on: each certificate of the path with its issuer's lists, and the anchor."""
+    anchors = [(p, parse_certificate(der)) for p, ders in store.anchors.items() for der in ders]
+    authorities = {held.key_id: held for held in map(parse_certificate, store.intermediates)}
+    authorities |= {held.key_id: held for _, held in anchors}
     lists = [x509.load_der_x509_crl(der) for der in store.crls]
-    lines += [
-        f"revocation list 吊销列表 {one.issuer.rfc4514_string()}  of {_time(one.last_update_utc)}"
-        for one in lists
-    ]
-    return lines if lists else [*lines, "no revocation list in the trust folder 信任目录中没有吊销列表"]
+    lines = []
+    for link in one.path:
+        issuer = authorities.get(link.issuer_key_id)
+        name = "its issuer came with the file 颁发者证书随文件附带" if issuer is None else issuer.subject
+        lines.append(f"certificate 证书 {link.fingerprint}  until {_time(link.not_after)}  by {name}")
+        own = [] if issuer is None else [c for c in lists if c.issuer.public_bytes() == issuer.subject_name]
+        lines += [f"revocation list 吊销列表 of {_time(crl.last_update_utc)}" for crl in own]
+        if not own:
+            lines.append(
+                "no revocation list of this issuer in the trust folder 信任目录中没有该颁发者的吊销列表"
+            )
+    for purpose, held in anchors:
+        if held.fingerprint == one.anchor:
+            lines.append(f"anchor 信任锚 {purpose.value.lower()}.pem  {held.subject}  {held.fingerprint}")
+    return lines
 
 
 def _judged_json(judged: Judged, store: TrustStore, when: datetime) -> dict[str, Any]:
@@ -320,7 +325,10 @@ def _judged_json(judged: Judged, store: TrustStore, when: datetime) -> dict[str,
             {
                 **{key: _plain(value) for key, value in asdict(one).items() if key != "path"},
                 "checks": dict.fromkeys(names, "HOLDS"),
-                "path": [{"sha256": sha256, "not_after": _time(until)} for sha256, until in one.path],
+                "path": [
+                    {"sha256": link.fingerprint, "serial": link.serial, "not_after": _time(link.not_after)}
+                    for link in one.path
+                ],
                 "evidence": _evidence(one, store),
             }
             for one in judged.held

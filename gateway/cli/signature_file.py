@@ -35,7 +35,7 @@ from signing.inspection import (
 from signing.pdf import check_pdf
 from signing.problems import signature_problem
 from signing.raw_file import check_raw
-from signing.trust import Purpose, TrustStore
+from signing.trust import ChainLink, Purpose, TrustStore
 from signing.verdict import PdfProblem, PdfVerdict
 from signing.verify import VerifiedEnvelope, verify_envelope
 
@@ -50,8 +50,8 @@ _BASE64: Final = re.compile(rb"[A-Za-z0-9+/=\s]+\Z")
 class Held:
     """A signature that holds, whatever file it is in: what the command prints of it.
 
-    proven_at: by a time stamp; judged_at: that, or the time of the check. path: (fingerprint, end of validity)
-    of each certificate below the anchor. anchor: its fingerprint, empty where only the path was kept.
+    proven_at: by a time stamp; judged_at: that, or the time of the check. path: the certificates below the
+    anchor. anchor: its fingerprint, empty where only the path was kept.
     """
 
     field: str
@@ -63,7 +63,7 @@ class Held:
     claimed_at: datetime | None
     proven_at: datetime | None
     judged_at: datetime
-    path: tuple[tuple[str, datetime], ...]
+    path: tuple[ChainLink, ...]
     anchor: str
 
 
@@ -205,7 +205,7 @@ def _of_envelope(verified: VerifiedEnvelope, purpose: Purpose, at: datetime) -> 
             claimed_at=None,
             proven_at=None,
             judged_at=at,
-            path=tuple((link.fingerprint, link.not_after) for link in one.chain),
+            path=one.chain,
             anchor="",
         )
         for number, one in enumerate(verified.signers)
@@ -224,7 +224,7 @@ def _of_verdict(verdict: PdfVerdict) -> tuple[tuple[Held, ...], tuple[PdfProblem
             claimed_at=one.signed_at,
             proven_at=one.proven_at,
             judged_at=one.judged_at,
-            path=tuple((link.fingerprint, link.not_after) for link in one.chain),
+            path=one.chain,
             anchor=one.anchor,
         )
         for one in verdict.signatures

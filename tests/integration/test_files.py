@@ -28,7 +28,7 @@ from gateway.storage.files import Incoming
 from signing.certificates import Identity, IdentityKind
 from signing.problems import file_problem
 from signing.trust import Purpose, TrustStore
-from signing.verdict import SignatureVerdict, PdfVerdict
+from signing.verdict import PdfVerdict, SignatureVerdict
 from tests.support.cases import BANK, OWNER, UNIT
 from tests.support.pki import BANK_USCC, SECOND_BANK_USCC
 from tests.support.spine import (
