@@ -96,6 +96,8 @@ def check_signatures(
         except _Refused as refused:
             problems.append(refused.problem)
     embedded.sort(key=lambda one: one.signed_revision)
+    if embedded:
+        problems += _shown_by_nobody(reader, embedded[0].signed_revision)
     stamped: list[tuple[int, datetime]] = []
     for one in embedded:
         if one.sig_object_type == "/DocTimeStamp":
@@ -113,6 +115,27 @@ def check_signatures(
         except _Refused as refused:
             problems.append(refused.problem)
     return signatures, problems
+
+
+def _shown_by_nobody(reader: PdfFileReader, signed_revision: int) -> list[PdfProblem]:
+    """Signature fields that are still empty and show what came after the first signature.
+
+    An empty field may be added for who signs next, and the library lets it have an appearance, which
+    would lie over what was signed. What shows a signer's own seal came with that signer's signature.
+    """
+    problems = []
+    for name, _, reference in enumerate_sig_fields(reader, filled_status=False):
+        kids = entry(reference.get_object(), "/Kids") or generic.ArrayObject()
+        widgets = [reference, *[kids.raw_get(index) for index in range(len(kids))]]
+        came_after = any(
+            "/AP" in one.get_object()
+            and reader.xrefs.get_last_change(getattr(one, "reference", reference.reference)) > signed_revision
+            for one in widgets
+        )
+        if came_after:
+            detail = "an empty signature field shows what came after a signature"
+            problems.append(file_problem("FILE_CHANGED_AFTER_SIGNING", detail, str(name)))
+    return problems
 
 
 def signed_fields(reader: PdfFileReader) -> list[tuple[str, bytes, str]]:

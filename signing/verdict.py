@@ -39,8 +39,8 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
     proves nothing. proven_at: the time of a time stamp token that chains to a TSA anchor, or None.
     judged_at: proven_at where there is one, else the time at which the file was checked.
     covers_whole_document: nothing at all follows the bytes that were signed; otherwise only further
-    signatures do. visible: it has an appearance on a page. form: how it is made ("PAdES-B-T", "CAdES-B-B", "CMS", "GB/T 35275"); empty in
-    verdicts that were kept before it was said.
+    signatures do. visible: it has an appearance on a page. form: how it is made ("PAdES-B-T",
+    "CAdES-B-B", "CMS", "GB/T 35275"); empty in verdicts that were kept before it was said.
     """
 
     field: str
