@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from gateway.applications.daily import counter_of_day
+from gateway.applications.daily import counter_of_day, per_day_of
 from gateway.applications.events import counter_name
 from gateway.cases.errors import CommandRefused
 from gateway.cases.model import (
@@ -96,7 +96,7 @@ def world_of(
     holders = {i: working.certificate_holders(i) for i in certificates.values()}
     told = (*institutions, *(uscc for several in holders.values() for uscc in several))
     counters = _counters(manifest, now, told)
-    if settings.profile.submissions_per_day:
+    if per_day_of(settings.profile, settings.institutions.get(manifest.header.channel_institution)):
         counters.add(counter_of_day(manifest.header.channel_institution, now))
     return World(
         registry=working.registry,

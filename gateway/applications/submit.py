@@ -46,6 +46,7 @@ from gateway.kinds.clean import refer
 from gateway.kinds.law import Applicant, Case
 from gateway.kinds.laws import composition_of, law_of
 from gateway.kinds.papers import paper_findings
+from gateway.kinds.staff_risk import staff_findings
 from gateway.kinds.stated import stated_findings
 from gateway.kinds.wards import ward_findings
 from gateway.register.findings import Finding, Severity
@@ -139,6 +140,7 @@ def examine(world: World, case: Case) -> tuple[list[Finding], tuple[Awaited, ...
         findings += paper_findings(composition.papers(manifest), case, "terms")
         findings += composition.conditions(case, world.units)
     findings += stated_findings(manifest, world.units) + branch_findings(case) + agent_findings(case)
+    findings += staff_findings(case)
     return _by_version(world, _each_paper_once(findings)), tuple(dict.fromkeys(awaiting))
 
 

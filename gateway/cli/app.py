@@ -20,6 +20,7 @@ from gateway.cli import (
     forms,
     institution,
     ledger,
+    mandate,
     outcomes,
     party,
     payout,
@@ -67,6 +68,7 @@ def build_app() -> typer.Typer:
     app.add_typer(desk.app, name="desk")
     app.add_typer(register.app, name="register")
     app.add_typer(calendar.app, name="calendar")
+    mandate.register(institution.app)
     app.add_typer(institution.app, name="institution")
     app.add_typer(feed.app, name="feed")
     app.add_typer(auditor.app, name="auditor")

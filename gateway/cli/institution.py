@@ -47,13 +47,14 @@ def list_institutions(
     if as_json:
         show.print_json([show.to_dict(one) for one in found])
         return
-    table = Table("USCC", "Name 名称", "Kind 类别", "Keys 密钥", "Suspended 暂停")
+    table = Table("USCC", "Name 名称", "Kind 类别", "Keys 密钥", "Limits 权限", "Suspended 暂停")
     for one in found:
         table.add_row(
             one.uscc,
             one.names[0] if one.names else "",
             codes_pb2.InstitutionKind.Name(one.kind).removeprefix("INSTITUTION_KIND_"),
             "\n".join(_key_text(key) for key in one.keys),
+            _limits_text(one),
             one.suspension_reason or "yes" if one.suspended else "",
         )
     show.console().print(table)
@@ -96,7 +97,7 @@ def set_institution(
         async with opening.open_admin(load_settings(config)) as admin:
             return await admin.set_institution(institution)
 
-    _print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
+    print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
 
 
 @app.command("suspend")
@@ -117,7 +118,7 @@ def suspend(
         async with opening.open_admin(load_settings(config)) as admin:
             return await admin.suspend_institution(uscc, reason)
 
-    _print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
+    print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
 
 
 @app.command("resume")
@@ -138,10 +139,11 @@ def resume(
         async with opening.open_admin(load_settings(config)) as admin:
             return await admin.resume_institution(uscc, reason)
 
-    _print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
+    print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
 
 
-def _print_done(done: Done[authority_pb2.Institution], *, as_json: bool) -> None:
+def print_done(done: Done[authority_pb2.Institution], *, as_json: bool) -> None:
+    """The institution as it stands now, and the entry that set it."""
     if as_json:
         show.print_json({"institution": show.to_dict(done.value), "index": done.wire.index})
         return
@@ -152,7 +154,27 @@ def _print_done(done: Done[authority_pb2.Institution], *, as_json: bool) -> None
 
 def _key_text(key: authority_pb2.RegisteredKey) -> str:
     roles = (authority_pb2.KeyRole.Name(one).removeprefix("KEY_ROLE_") for one in key.roles)
-    return f"{key.key_id[:12]}… {' '.join(roles)}"
+    limit = mandate_text(key.mandate)
+    return f"{key.key_id[:12]}… {' '.join(roles)}{f' ({limit})' if limit else ''}"
+
+
+def mandate_text(mandate: authority_pb2.Mandate) -> str:
+    """A limit in one line; empty for none."""
+    names = [codes_pb2.OperationKind.Name(one).removeprefix("OPERATION_KIND_") for one in mandate.operations]
+    most = [f"≤ {mandate.claim_fen_max} 分"] if mandate.claim_fen_max else []
+    return ", ".join([*names, *most])
+
+
+def _limits_text(institution: authority_pb2.Institution) -> str:
+    """What the institution as a whole may do, line by line."""
+    lines = [mandate_text(institution.mandate)]
+    if institution.submissions_per_day:
+        lines.append(f"{institution.submissions_per_day} a day 件/日")
+    if institution.second_key_from_fen:
+        lines.append(f"two keys from 双签起点 {institution.second_key_from_fen} 分")
+    if institution.clerks:
+        lines.append(f"{len(institution.clerks)} clerks 名经办人")
+    return "\n".join(line for line in lines if line)
 
 
 def key_id_of(path: Path) -> str:

@@ -218,6 +218,13 @@ _ALWAYS: Final = (
         "no owner or party is a minor or a ward",
         _FIXED,
     ),
+    _rule(
+        "NO_STAFF_RISK",
+        "S15",
+        "未触发登记机构的廉政风险防控规则",
+        "none of the registry's rules against staff risks is hit",
+        _FIXED,
+    ),
     _rule("NO_AGENT", "RD 12(3)", "当事人本人申请", "the parties apply themselves", _FIXED),
     _rule(
         "SECURER_AGREES",

@@ -25,10 +25,18 @@ class KeyRole(StrEnum):
     TLS = "TLS"  # identifies the caller's connection; never signs an envelope
 
 
+class Mandate(Value, frozen=True, kw_only=True):
+    """What somebody may apply for: operations by name, () for all; the largest claim in fen, 0 for any."""
+
+    operations: tuple[str, ...] = ()
+    claim_fen_max: int = 0
+
+
 class RegisteredKey(Value, frozen=True, kw_only=True):
     """A registered key: `key_id` is the hex SHA-256 of its SubjectPublicKeyInfo (`public_key`, DER, where it is kept).
 
-    It may be used from `not_before` on and until before `not_after`; absent means open.
+    It may be used from `not_before` on and until before `not_after`; absent means open. `mandate`: what it may sign an
+    application for, within its roles.
     """
 
     key_id: str
@@ -37,11 +45,33 @@ class RegisteredKey(Value, frozen=True, kw_only=True):
     not_before: dt.datetime | None = None
     not_after: dt.datetime | None = None
     note: str = ""
+    mandate: Mandate = Mandate()
 
     def is_usable(self, at: dt.datetime) -> bool:
         """Whether the key may be used at `at`."""
-        begun = self.not_before is None or self.not_before <= at
-        return begun and (self.not_after is None or at < self.not_after)
+        return _is_within(self.not_before, at, self.not_after)
+
+
+class RegisteredClerk(Value, frozen=True, kw_only=True):
+    """A clerk of an institution's authorised outlet, by the number inside the institution. `id_number` is known where
+    the registry looks for staff among the parties.
+    """
+
+    employee_no: str
+    name: str
+    outlet: str = ""
+    id_number: str = ""
+    mandate: Mandate = Mandate()
+    not_before: dt.datetime | None = None
+    not_after: dt.datetime | None = None
+
+    def is_usable(self, at: dt.datetime) -> bool:
+        """Whether the clerk may file at `at`."""
+        return _is_within(self.not_before, at, self.not_after)
+
+
+def _is_within(not_before: dt.datetime | None, at: dt.datetime, not_after: dt.datetime | None) -> bool:
+    return (not_before is None or not_before <= at) and (not_after is None or at < not_after)
 
 
 class InstitutionKind(StrEnum):
@@ -65,8 +95,9 @@ class InstitutionCode(Value, frozen=True, kw_only=True):
 class Institution(Value, frozen=True, kw_only=True):
     """A bank or fund centre that may call the gateway (handbook 1.3).
 
-    `files_for` names the institutions (branches, by USCC) for which this one may be the channel.
-    `index` is the ledger entry that set this.
+    `files_for` names the institutions (branches, by USCC) for which this one may be the channel. `mandate`: what it may
+    apply for, whoever signs; from `second_key_from_fen` on two of its keys sign (0: one will do); `submissions_per_day`
+    0: as the profile says; `clerks` (): any. `index` is the ledger entry that set this.
     """
 
     uscc: str
@@ -79,6 +110,10 @@ class Institution(Value, frozen=True, kw_only=True):
     head_office: str = ""
     keys: tuple[RegisteredKey, ...] = ()
     codes: tuple[InstitutionCode, ...] = ()
+    mandate: Mandate = Mandate()
+    submissions_per_day: int = 0
+    second_key_from_fen: int = 0
+    clerks: tuple[RegisteredClerk, ...] = ()
     suspended: bool = False
     suspension_reason: str = ""
     index: int = 0
@@ -133,6 +168,15 @@ class Stance(StrEnum):
     BLOCK = "BLOCK"
 
 
+class StaffRisk(StrEnum):
+    """A sign that staff have a hand in a case, for a place to look at (Linyi's rules against staff risks, S15)."""
+
+    CLERK_IS_PARTY = "CLERK_IS_PARTY"
+    STAFF_IS_PARTY = "STAFF_IS_PARTY"
+    STAFF_IS_AGENT = "STAFF_IS_AGENT"
+    OUT_OF_HOURS = "OUT_OF_HOURS"
+
+
 class Profile(Value, frozen=True, kw_only=True):
     """What the law leaves to the place. Days are calendar days unless named working days.
 
@@ -178,6 +222,8 @@ class Profile(Value, frozen=True, kw_only=True):
     counter_feed_max_lag_minutes: int = 0  # 0: there is no feed
     two_person_review: bool = False
     own_case_forbidden: bool = False  # nobody decides a case of their own, or books what they reviewed
+    #: By name of a `StaffRisk`: WARN or REFER; one that is not named is not looked for.
+    staff_risks: dict[str, str] = msgspec.field(default_factory=dict)
     production: bool = False  # false prints 测试 on every certificate
 
     def place(self, county_code: str) -> Place | None:

@@ -29,8 +29,8 @@ from gateway.pb.diya.v1 import admin_acts_pb2 as acts
 from gateway.pb.diya.v1 import admin_service_pb2, admin_service_pb2_grpc
 from gateway.register.importing import ImportResult, parse_register_csv
 from gateway.register.model import Unit, UnitHold
+from gateway.rpc import act_fields, encode
 from gateway.rpc import authority as wires
-from gateway.rpc import encode
 from gateway.rpc import trust as trusts
 from gateway.rpc.calendars import encode_calendar, read_calendar
 from gateway.rpc.errors import Refusal
@@ -280,7 +280,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
     ) -> tuple[SignedAct, str, Answer]:
         signed = await self._signed(request, kind)
         wrong = Violations()
-        uscc = wires.uscc(signed.wire.uscc, "uscc", wrong)
+        uscc = act_fields.uscc(signed.wire.uscc, "uscc", wrong)
         reason = signed.wire.reason.strip()
         if not 0 < len(reason) <= wires.TEXT_CHARACTERS_MAX:
             wrong.add("reason", "必填", "is required")
@@ -421,7 +421,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         """Institutions with their keys, by USCC."""
         registry = registry_in(request.parent)
         wrong = Violations()
-        wanted = wires.uscc(request.uscc, "uscc", wrong) if request.uscc else ""
+        wanted = act_fields.uscc(request.uscc, "uscc", wrong) if request.uscc else ""
         wrong.refuse_if_any()
         known = self._settings(registry).institutions
         page, token = page_of_mapping(

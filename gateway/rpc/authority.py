@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from gateway.kinds.rules import RULES, RULES_OF
 from gateway.pb.diya.v1 import authority_pb2, codes_pb2
 from gateway.register.authority import (
@@ -29,8 +27,16 @@ from gateway.register.authority import (
     Waiver,
 )
 from gateway.register.calendar import OfficeHours
-from gateway.register.identifiers import IdentifierError, normalise_uscc
+from gateway.rpc.act_fields import enum_name, enums, instant_of, limit, not_negative, uscc, usccs
 from gateway.rpc.encode import date, timestamp
+from gateway.rpc.mandates import (
+    encode_clerk,
+    encode_mandate,
+    encode_staff_risks,
+    read_clerks,
+    read_mandate,
+    read_staff_risks,
+)
 from gateway.rpc.violations import Violations
 
 KEYS_MAX: Final = 64
@@ -96,15 +102,19 @@ def read_institution(wire: authority_pb2.Institution, wrong: Violations) -> Inst
         uscc=uscc(wire.uscc, path + ".uscc", wrong),
         kind=InstitutionKind(kind or "OTHER"),
         names=tuple(name.strip() for name in wire.names),
-        uscc_aliases=_usccs(wire.uscc_aliases, path + ".uscc_aliases", wrong),
+        uscc_aliases=usccs(wire.uscc_aliases, path + ".uscc_aliases", wrong),
         agreement_no=wire.agreement_number,
-        permitted_modes=_enums(
+        permitted_modes=enums(
             codes_pb2.EncumberedTransferMode, wire.permitted_modes, _MODE, path + ".permitted_modes", wrong
         ),
-        files_for=_usccs(wire.files_for, path + ".files_for", wrong),
+        files_for=usccs(wire.files_for, path + ".files_for", wrong),
         head_office=uscc(wire.head_office, path + ".head_office", wrong) if wire.head_office else "",
         keys=read_keys(wire.keys, path + ".keys", wrong),
         codes=tuple(InstitutionCode(kind=c.kind, code=c.code) for c in wire.codes),
+        mandate=read_mandate(wire.mandate, path + ".mandate", wrong),
+        submissions_per_day=not_negative(wire, "submissions_per_day", path, wrong),
+        second_key_from_fen=not_negative(wire, "second_key_from_fen", path, wrong),
+        clerks=read_clerks(wire.clerks, path + ".clerks", wrong),
     )
 
 
@@ -141,7 +151,7 @@ def read_keys(
             wrong.add(at + ".key_id", "应为 64 位小写十六进制", "must be 64 lower-case hexadecimal digits")
         if wire.key_id in keys:
             wrong.add(at + ".key_id", "密钥重复", "is named twice")
-        roles = _enums(authority_pb2.KeyRole, wire.roles, "KEY_ROLE_", at + ".roles", wrong)
+        roles = enums(authority_pb2.KeyRole, wire.roles, "KEY_ROLE_", at + ".roles", wrong)
         if "TLS" in roles and len(roles) > 1:
             wrong.add(
                 at + ".roles", "TLS 须单独登记：通信密钥不得签署", "TLS stands alone: a TLS key never signs"
@@ -161,6 +171,7 @@ def read_keys(
             not_before=instant_of(wire, "not_before", at, wrong),
             not_after=instant_of(wire, "not_after", at, wrong),
             note=wire.note[:TEXT_CHARACTERS_MAX],
+            mandate=read_mandate(wire.mandate, at + ".mandate", wrong),
         )
     return tuple(keys.values())
 
@@ -192,6 +203,10 @@ def encode_institution(value: Institution, registry: str) -> authority_pb2.Insti
         head_office=value.head_office,
         keys=encode_keys(value.keys),
         codes=[authority_pb2.InstitutionCode(kind=c.kind, code=c.code) for c in value.codes],
+        mandate=encode_mandate(value.mandate),
+        submissions_per_day=value.submissions_per_day,
+        second_key_from_fen=value.second_key_from_fen,
+        clerks=[encode_clerk(one) for one in value.clerks],
         suspended=value.suspended,
         suspension_reason=value.suspension_reason,
         index=value.index,
@@ -229,6 +244,7 @@ def _key(value: RegisteredKey) -> authority_pb2.RegisteredKey:
         not_before=timestamp(value.not_before),
         not_after=timestamp(value.not_after),
         note=value.note,
+        mandate=encode_mandate(value.mandate),
     )
 
 
@@ -260,13 +276,14 @@ def read_profile(wire: authority_pb2.Profile, wrong: Violations) -> Profile:
         **stances,
         authority_code=uscc(wire.authority_code, path + ".authority_code", wrong),
         places=_places(wire.places, path + ".places", wrong),
-        instant=_enums(
+        instant=enums(
             codes_pb2.OperationKind, wire.instant_operations, _OPERATION, path + ".instant_operations", wrong
         ),
-        modes=_enums(codes_pb2.EncumberedTransferMode, wire.modes, _MODE, path + ".modes", wrong),
+        modes=enums(codes_pb2.EncumberedTransferMode, wire.modes, _MODE, path + ".modes", wrong),
         **_promises(wire, path + ".promises", wrong),
         **_reminders(wire.party_reminder_days, path + ".party_reminder_days", wrong),
         office=_office(wire, path + ".office_hours", wrong),
+        staff_risks=read_staff_risks(wire.staff_risks, path + ".staff_risks", wrong),
     )
 
 
@@ -284,6 +301,7 @@ def encode_profile(value: Profile) -> authority_pb2.Profile:
         office_hours=authority_pb2.OfficeHours(
             opens_minute=value.office.opens, closes_minute=value.office.closes
         ),
+        staff_risks=encode_staff_risks(value.staff_risks),
         places=[
             authority_pb2.Place(county_code=p.county_code, province=p.province, name=p.name)
             for p in value.places
@@ -316,7 +334,7 @@ def read_rules(wire: authority_pb2.RuleSet, wrong: Violations) -> RuleSet:
         wrong.add(
             path + ".published_on", "必填，且须为完整的日期", "is required, a full date (year, month, day)"
         )
-    decides = _enums(codes_pb2.OperationKind, wire.decides, _OPERATION, path + ".decides", wrong)
+    decides = enums(codes_pb2.OperationKind, wire.decides, _OPERATION, path + ".decides", wrong)
     return RuleSet(
         version=wire.version,
         officer=wire.officer,
@@ -479,57 +497,3 @@ def _promises(wire: authority_pb2.Profile, path: str, wrong: Violations) -> dict
         if promise.working_hours:
             hours[name] = promise.working_hours
     return {"promised_working_days": days, "promised_working_hours": hours}
-
-
-# -- small readers -------------------------------------------------------------------------------------------------
-
-
-def uscc(text: str, path: str, wrong: Violations) -> str:
-    """A unified social credit code in its canonical form."""
-    try:
-        return normalise_uscc(text)
-    except IdentifierError as error:
-        wrong.add(path, error.zh, error.en, "USCC_MALFORMED")
-        return text
-
-
-def _usccs(texts: Iterable[str], path: str, wrong: Violations) -> tuple[str, ...]:
-    return tuple(uscc(text, f"{path}[{number}]", wrong) for number, text in enumerate(texts))
-
-
-def limit(items: Any, most: int, path: str, wrong: Violations) -> None:
-    """Note a list that is longer than it may be."""
-    if len(items) > most:
-        wrong.add(path, f"最多 {most} 项", f"may have at most {most} items")
-
-
-def enum_name(enum: Any, number: int, prefix: str) -> str:
-    """An enum value's name without its prefix; empty for _UNSPECIFIED and for values we do not know."""
-    return "" if number == 0 or number not in enum.values() else str(enum.Name(number)).removeprefix(prefix)
-
-
-def _enums(enum: Any, numbers: Iterable[int], prefix: str, path: str, wrong: Violations) -> tuple[str, ...]:
-    names = []
-    for at, number in enumerate(numbers):
-        name = enum_name(enum, number, prefix)
-        if not name:
-            wrong.add(f"{path}[{at}]", f"没有取值 {number}", f"has no value {number}")
-        names.append(name)
-    return tuple(dict.fromkeys(names))
-
-
-def instant_of(
-    holder: Any, name: str, path: str, wrong: Violations, *, required: bool = False
-) -> dt.datetime | None:
-    """An instant field in UTC; None when it is absent."""
-    where = f"{path}.{name}" if path else name
-    if not holder.HasField(name):
-        if required:
-            wrong.add(where, "必填", "is required")
-        return None
-    value: Timestamp = getattr(holder, name)
-    try:
-        return value.ToDatetime(dt.UTC)
-    except (ValueError, OverflowError):
-        wrong.add(where, "不是有效的时间", "is not a valid instant")
-        return None

@@ -28,7 +28,7 @@ from gateway.register.identifiers import normalise_unit_code
 from gateway.register.model import Seizure
 from gateway.register.order import RightHistory, statement_text
 from gateway.rpc import encode
-from gateway.rpc.authority import instant_of
+from gateway.rpc.act_fields import instant_of
 from gateway.rpc.decode_feed import decode_counter, decode_restriction
 from gateway.rpc.errors import Refusal
 from gateway.rpc.guard import caller_now, registry_of

@@ -22,7 +22,7 @@ from gateway.config import MIB, Limits
 from gateway.pb.diya.v1 import ledger_service_pb2, ledger_service_pb2_grpc, outcome_pb2
 from gateway.register.identifiers import normalise_unit_code
 from gateway.rpc import encode
-from gateway.rpc.authority import instant_of
+from gateway.rpc.act_fields import instant_of
 from gateway.rpc.case_view import Reader as CaseReader
 from gateway.rpc.entry_words import concerns, told
 from gateway.rpc.errors import Refusal

@@ -19,7 +19,8 @@ from gateway.notice_world import notice_world_of, wants_of_notice
 from gateway.pb.diya.v1 import acts_pb2
 from gateway.register.authority import Registrar
 from gateway.register.identifiers import normalise_unit_code
-from gateway.rpc.authority import TEXT_CHARACTERS_MAX, instant_of
+from gateway.rpc.act_fields import instant_of
+from gateway.rpc.authority import TEXT_CHARACTERS_MAX
 from gateway.rpc.errors import Refusal
 from gateway.rpc.submission import check_registrar, envelope_of, verify
 from gateway.rpc.violations import Violations

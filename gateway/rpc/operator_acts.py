@@ -20,7 +20,7 @@ from gateway.cases.model import Moment
 from gateway.commands import Command
 from gateway.config import Limits
 from gateway.pb.diya.v1 import admin_acts_pb2
-from gateway.rpc.authority import instant_of
+from gateway.rpc.act_fields import instant_of
 from gateway.rpc.errors import Refusal
 from gateway.rpc.submission import envelope_of, verify
 from gateway.rpc.violations import Violations

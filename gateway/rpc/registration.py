@@ -37,8 +37,8 @@ from gateway.register.authority import KeyRole
 from gateway.register.identifiers import normalise_unit_code, normalise_uscc
 from gateway.register.model import Party
 from gateway.rpc import case_view, encode, submission
+from gateway.rpc.act_fields import instant_of
 from gateway.rpc.acts import Acts, Filed, SignedAct
-from gateway.rpc.authority import instant_of
 from gateway.rpc.decode import decode_evidence, decode_terms
 from gateway.rpc.decode_fields import enum_names
 from gateway.rpc.errors import Refusal, refusal_of

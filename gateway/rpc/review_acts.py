@@ -10,7 +10,7 @@ from gateway.applications.review import Act, Verb
 from gateway.pb.diya.v1 import acts_pb2
 from gateway.register.findings import Finding, Severity
 from gateway.register.identifiers import IdentifierError, normalise_citizen_id
-from gateway.rpc.authority import instant_of
+from gateway.rpc.act_fields import instant_of
 from gateway.rpc.errors import Refusal
 from gateway.rpc.violations import Violations
 from signing.verify import VerifiedEnvelope

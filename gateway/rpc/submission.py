@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
+from gateway.applications.mandates import check_mandates
 from gateway.applications.rehearsal import Rehearsed, rehearse
 from gateway.applications.submit import Submission, decide_submission
 from gateway.cases.decision import Decision
@@ -109,7 +110,10 @@ def verify_submission(
     channel = _channel(caller, manifest, settings)
     applicant = check_applicant(channel, manifest.header, settings)
     roles = roles_of_signers((applicant, channel), verified, received_at)
-    _check_role(roles, _RELEASING if _only_releases(manifest) else _SUBMITTING)
+    wanted = _RELEASING if _only_releases(manifest) else _SUBMITTING
+    _check_role(roles, wanted)
+    key_ids = [signer.key_id for signer in verified.signers]
+    check_mandates(manifest.header, manifest.terms, (applicant, channel), key_ids, wanted, received_at)
     check_limits(manifest.header, manifest.files, limits, settings.profile)
     sections = checked_sections(manifest.sections, request.sections)
     return VerifiedSubmission(manifest, verified.digest.hex(), envelope, sections, received_at)

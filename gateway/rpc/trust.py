@@ -15,7 +15,7 @@ from cryptography import x509
 from gateway.cases.effects import TrustSet
 from gateway.cases.errors import CommandRefused
 from gateway.pb.diya.v1 import authority_pb2
-from gateway.rpc.authority import enum_name, limit
+from gateway.rpc.act_fields import enum_name, limit
 from gateway.rpc.violations import Violations
 from signing.certificates import Certificate, parse_certificate, signs_list
 from signing.errors import CertificateMalformed, SigningError

@@ -15,7 +15,7 @@ GATEWAY = Path(__file__).parents[3] / "gateway"
 
 def test_catalogue_has_both_cures_for_every_code() -> None:
     """Each answer carries what would cure it, in both languages."""
-    assert len(REASONS) == 44
+    assert len(REASONS) == 45
     for reason in REASONS.values():
         assert re.search("[\u4e00-\u9fff]", reason.cure_zh), reason.code
         assert reason.cure_en.isascii(), reason.code

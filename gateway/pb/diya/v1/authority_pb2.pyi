@@ -68,6 +68,38 @@ keys: a TLS key never signs an envelope.
 """
 Global___KeyRole: _TypeAlias = KeyRole  # noqa: Y015
 
+class _StaffRisk:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StaffRiskEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StaffRisk.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STAFF_RISK_UNSPECIFIED: _StaffRisk.ValueType  # 0
+    """未说明 · Not stated; never valid in a request."""
+    STAFF_RISK_CLERK_IS_PARTY: _StaffRisk.ValueType  # 1
+    """经办人为当事人 · The clerk who files is a party."""
+    STAFF_RISK_STAFF_IS_PARTY: _StaffRisk.ValueType  # 2
+    """员工为当事人 · A registered clerk of an institution of the case is a party."""
+    STAFF_RISK_STAFF_IS_AGENT: _StaffRisk.ValueType  # 3
+    """员工为代理人 · A registered clerk of an institution of the case is a natural person's agent."""
+    STAFF_RISK_OUT_OF_HOURS: _StaffRisk.ValueType  # 4
+    """非办公时间 · It was accepted outside the office's hours."""
+
+class StaffRisk(_StaffRisk, metaclass=_StaffRiskEnumTypeWrapper):
+    """廉政风险 · A sign that an institution's own staff have a hand in a case; staff are its registered clerks."""
+
+STAFF_RISK_UNSPECIFIED: StaffRisk.ValueType  # 0
+"""未说明 · Not stated; never valid in a request."""
+STAFF_RISK_CLERK_IS_PARTY: StaffRisk.ValueType  # 1
+"""经办人为当事人 · The clerk who files is a party."""
+STAFF_RISK_STAFF_IS_PARTY: StaffRisk.ValueType  # 2
+"""员工为当事人 · A registered clerk of an institution of the case is a party."""
+STAFF_RISK_STAFF_IS_AGENT: StaffRisk.ValueType  # 3
+"""员工为代理人 · A registered clerk of an institution of the case is a natural person's agent."""
+STAFF_RISK_OUT_OF_HOURS: StaffRisk.ValueType  # 4
+"""非办公时间 · It was accepted outside the office's hours."""
+Global___StaffRisk: _TypeAlias = StaffRisk  # noqa: Y015
+
 class _Stance:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -173,6 +205,38 @@ TRUST_PURPOSE_TSA: TrustPurpose.ValueType  # 7
 Global___TrustPurpose: _TypeAlias = TrustPurpose  # noqa: Y015
 
 @_typing.final
+class Mandate(_message.Message):
+    """权限 · What somebody may apply for at this registry. Nothing stated: everything that their roles allow. Beyond it:
+    MANDATE_EXCEEDED.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    CLAIM_FEN_MAX_FIELD_NUMBER: _builtins.int
+    claim_fen_max: _builtins.int
+    """单笔债权上限 · The largest claim, or maximum amount, of one operation, as it is to stand afterwards, in
+    fen (分) or hundredths of another currency; 0 means no limit.
+    """
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedScalarFieldContainer[_codes_pb2.OperationKind.ValueType]:
+        """可办事项 · Operations; empty means all."""
+
+    def __init__(
+        self,
+        *,
+        operations: _abc.Iterable[_codes_pb2.OperationKind.ValueType] | None = ...,
+        claim_fen_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_fen_max", b"claim_fen_max", "operations", b"operations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mandate: _TypeAlias = Mandate  # noqa: Y015
+
+@_typing.final
 class RegisteredKey(_message.Message):
     """登记密钥 · A key that is registered for an institution or a registrar."""
 
@@ -184,6 +248,7 @@ class RegisteredKey(_message.Message):
     NOT_BEFORE_FIELD_NUMBER: _builtins.int
     NOT_AFTER_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    MANDATE_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """密钥标识 · Lower-case hexadecimal SHA-256 of the DER SubjectPublicKeyInfo, 64 characters."""
     public_key: _builtins.bytes
@@ -204,6 +269,12 @@ class RegisteredKey(_message.Message):
     def not_after(self) -> _timestamp_pb2.Timestamp:
         """停用时间 · Instant from which it may not be used any more (UTC); absent means open."""
 
+    @_builtins.property
+    def mandate(self) -> Global___Mandate:
+        """权限 · What it may sign an application for, within its roles. Of several signing keys one must be able; from
+        Institution.second_key_from_fen on two.
+        """
+
     def __init__(
         self,
         *,
@@ -213,14 +284,69 @@ class RegisteredKey(_message.Message):
         not_before: _timestamp_pb2.Timestamp | None = ...,
         not_after: _timestamp_pb2.Timestamp | None = ...,
         note: _builtins.str = ...,
+        mandate: Global___Mandate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["not_after", b"not_after", "not_before", b"not_before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "not_after", b"not_after", "not_before", b"not_before", "note", b"note", "public_key", b"public_key", "roles", b"roles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before", "note", b"note", "public_key", b"public_key", "roles", b"roles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisteredKey: _TypeAlias = RegisteredKey  # noqa: Y015
+
+@_typing.final
+class RegisteredClerk(_message.Message):
+    """登记经办人 · A clerk of an institution's authorised outlet (网点), who may file in its name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMPLOYEE_NUMBER_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    OUTLET_FIELD_NUMBER: _builtins.int
+    ID_NUMBER_FIELD_NUMBER: _builtins.int
+    MANDATE_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_FIELD_NUMBER: _builtins.int
+    employee_number: _builtins.str
+    """工号 · Number inside the institution; equals Clerk.employee_number. Each once."""
+    display_name: _builtins.str
+    """姓名 · Name; equals Clerk.name."""
+    outlet: _builtins.str
+    """网点 · The outlet, by the institution's own code or name."""
+    id_number: _builtins.str
+    """身份证件号码 · Resident identity number, 18 characters, where the place looks for staff among the parties
+    (Profile.staff_risks); else empty.
+    """
+    @_builtins.property
+    def mandate(self) -> Global___Mandate:
+        """权限 · What the clerk may file."""
+
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """启用时间 · Instant from which the clerk may file (UTC); absent means at once."""
+
+    @_builtins.property
+    def not_after(self) -> _timestamp_pb2.Timestamp:
+        """停用时间 · Instant from which the clerk may not file any more (UTC); absent means open."""
+
+    def __init__(
+        self,
+        *,
+        employee_number: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        outlet: _builtins.str = ...,
+        id_number: _builtins.str = ...,
+        mandate: Global___Mandate | None = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+        not_after: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "employee_number", b"employee_number", "id_number", b"id_number", "mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before", "outlet", b"outlet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisteredClerk: _TypeAlias = RegisteredClerk  # noqa: Y015
 
 @_typing.final
 class Institution(_message.Message):
@@ -242,6 +368,10 @@ class Institution(_message.Message):
     SUSPENDED_FIELD_NUMBER: _builtins.int
     SUSPENSION_REASON_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
+    MANDATE_FIELD_NUMBER: _builtins.int
+    SUBMISSIONS_PER_DAY_FIELD_NUMBER: _builtins.int
+    SECOND_KEY_FROM_FEN_FIELD_NUMBER: _builtins.int
+    CLERKS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """资源名 · Name, `registries/{registry}/institutions/{uscc}`."""
     uscc: _builtins.str
@@ -258,6 +388,14 @@ class Institution(_message.Message):
     """暂停原因 · Why."""
     index: _builtins.int
     """最近变更序号 · Index of the ledger entry that set this."""
+    submissions_per_day: _builtins.int
+    """每日申请配额 · Submissions of its system per day; the lower of this and Profile.submissions_per_day holds, 0 means
+    that the profile alone does.
+    """
+    second_key_from_fen: _builtins.int
+    """双人签名起点 · Claims from this amount on, in fen (分), need the signatures of two of its keys that may sign the
+    application (SECOND_SIGNATURE_REQUIRED); 0 means that one always does.
+    """
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """名称沿革 · Names, the present one first; old ones explain mismatches."""
@@ -282,6 +420,16 @@ class Institution(_message.Message):
     def codes(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstitutionCode]:
         """其他代码 · Codes of other lists: financial institution code, licence code, CNAPS; opaque."""
 
+    @_builtins.property
+    def mandate(self) -> Global___Mandate:
+        """权限 · What it may apply for at all, and its system file for others, whoever signs."""
+
+    @_builtins.property
+    def clerks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisteredClerk]:
+        """登记经办人 · Its clerks, where they are registered one by one: then the header names one of them
+        (CLERK_NOT_REGISTERED). Empty means that the institution answers for whom it names. At most 1000.
+        """
+
     def __init__(
         self,
         *,
@@ -299,10 +447,14 @@ class Institution(_message.Message):
         suspended: _builtins.bool = ...,
         suspension_reason: _builtins.str = ...,
         index: _builtins.int = ...,
+        mandate: Global___Mandate | None = ...,
+        submissions_per_day: _builtins.int = ...,
+        second_key_from_fen: _builtins.int = ...,
+        clerks: _abc.Iterable[Global___RegisteredClerk] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mandate", b"mandate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_number", b"agreement_number", "codes", b"codes", "files_for", b"files_for", "head_office", b"head_office", "index", b"index", "keys", b"keys", "kind", b"kind", "name", b"name", "names", b"names", "permitted_modes", b"permitted_modes", "suspended", b"suspended", "suspension_reason", b"suspension_reason", "uscc", b"uscc", "uscc_aliases", b"uscc_aliases"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_number", b"agreement_number", "clerks", b"clerks", "codes", b"codes", "files_for", b"files_for", "head_office", b"head_office", "index", b"index", "keys", b"keys", "kind", b"kind", "mandate", b"mandate", "name", b"name", "names", b"names", "permitted_modes", b"permitted_modes", "second_key_from_fen", b"second_key_from_fen", "submissions_per_day", b"submissions_per_day", "suspended", b"suspended", "suspension_reason", b"suspension_reason", "uscc", b"uscc", "uscc_aliases", b"uscc_aliases"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -387,6 +539,32 @@ class Registrar(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Registrar: _TypeAlias = Registrar  # noqa: Y015
+
+@_typing.final
+class StaffRiskRule(_message.Message):
+    """廉政风险防控规则 · What the place does where it meets such a sign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RISK_FIELD_NUMBER: _builtins.int
+    STANCE_FIELD_NUMBER: _builtins.int
+    risk: Global___StaffRisk.ValueType
+    """风险 · The sign; each once."""
+    stance: Global___Stance.ValueType
+    """处理 · WARN tells it (W-STAFF_RISK), REFER hands the case to a registrar (M-REFER); nothing is refused on a suspicion."""
+    def __init__(
+        self,
+        *,
+        risk: Global___StaffRisk.ValueType = ...,
+        stance: Global___Stance.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["risk", b"risk", "stance", b"stance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StaffRiskRule: _TypeAlias = StaffRiskRule  # noqa: Y015
 
 @_typing.final
 class Place(_message.Message):
@@ -521,6 +699,7 @@ class Profile(_message.Message):
     OWN_CASE_FORBIDDEN_FIELD_NUMBER: _builtins.int
     PARTY_REMINDER_DAYS_FIELD_NUMBER: _builtins.int
     OFFICE_HOURS_FIELD_NUMBER: _builtins.int
+    STAFF_RISKS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """版本 · Version, from 1, one more than the last."""
     source: _builtins.str
@@ -609,6 +788,10 @@ class Profile(_message.Message):
     def office_hours(self) -> Global___OfficeHours:
         """办公时间 · Hours in which the office is open, by which promises of hours are counted; absent means 09:00 to 17:00."""
 
+    @_builtins.property
+    def staff_risks(self) -> _containers.RepeatedCompositeFieldContainer[Global___StaffRiskRule]:
+        """廉政风险防控规则 · Which signs of staff risks the place looks for; empty means none."""
+
     def __init__(
         self,
         *,
@@ -644,10 +827,11 @@ class Profile(_message.Message):
         own_case_forbidden: _builtins.bool = ...,
         party_reminder_days: _abc.Iterable[_builtins.int] | None = ...,
         office_hours: Global___OfficeHours | None = ...,
+        staff_risks: _abc.Iterable[Global___StaffRiskRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["office_hours", b"office_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_code", b"authority_code", "authority_name", b"authority_name", "awaiting_parties_days", b"awaiting_parties_days", "convert_on_transfer", b"convert_on_transfer", "counter_feed_max_lag_minutes", b"counter_feed_max_lag_minutes", "ended_case_retention_days", b"ended_case_retention_days", "instant_operations", b"instant_operations", "lock_payee_to_seller", b"lock_payee_to_seller", "max_case_bytes", b"max_case_bytes", "max_file_bytes", b"max_file_bytes", "minors", b"minors", "modes", b"modes", "office_hours", b"office_hours", "own_case_forbidden", b"own_case_forbidden", "party_reminder_days", b"party_reminder_days", "payoff_days", b"payoff_days", "places", b"places", "pre_2021_changed_to_none", b"pre_2021_changed_to_none", "production", b"production", "promises", b"promises", "risk_notice_required", b"risk_notice_required", "securer_without_consent", b"securer_without_consent", "source", b"source", "submissions_per_day", b"submissions_per_day", "supplement_days", b"supplement_days", "tax_days", b"tax_days", "two_person_review", b"two_person_review", "two_thirds_disposal", b"two_thirds_disposal", "unclaimed_upload_days", b"unclaimed_upload_days", "unrecorded_restriction", b"unrecorded_restriction", "validate_only_per_day", b"validate_only_per_day", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_code", b"authority_code", "authority_name", b"authority_name", "awaiting_parties_days", b"awaiting_parties_days", "convert_on_transfer", b"convert_on_transfer", "counter_feed_max_lag_minutes", b"counter_feed_max_lag_minutes", "ended_case_retention_days", b"ended_case_retention_days", "instant_operations", b"instant_operations", "lock_payee_to_seller", b"lock_payee_to_seller", "max_case_bytes", b"max_case_bytes", "max_file_bytes", b"max_file_bytes", "minors", b"minors", "modes", b"modes", "office_hours", b"office_hours", "own_case_forbidden", b"own_case_forbidden", "party_reminder_days", b"party_reminder_days", "payoff_days", b"payoff_days", "places", b"places", "pre_2021_changed_to_none", b"pre_2021_changed_to_none", "production", b"production", "promises", b"promises", "risk_notice_required", b"risk_notice_required", "securer_without_consent", b"securer_without_consent", "source", b"source", "staff_risks", b"staff_risks", "submissions_per_day", b"submissions_per_day", "supplement_days", b"supplement_days", "tax_days", b"tax_days", "two_person_review", b"two_person_review", "two_thirds_disposal", b"two_thirds_disposal", "unclaimed_upload_days", b"unclaimed_upload_days", "unrecorded_restriction", b"unrecorded_restriction", "validate_only_per_day", b"validate_only_per_day", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

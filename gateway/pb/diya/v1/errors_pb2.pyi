@@ -170,6 +170,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """材料已销毁 · NOT_FOUND. The act's evidence was erased by an entry, as the law allows; metadata "erasedIndex" names
     it. What was answered cannot be told again; the entry and its proof still can.
     """
+    ERROR_REASON_MANDATE_EXCEEDED: _ErrorReason.ValueType  # 102
+    """超出权限 · PERMISSION_DENIED. The institution, the clerk or the key may not apply for this operation or amount; metadata
+    "field" names the operation, "limitFen" and "claimFen" the amounts. Have it signed by whoever may.
+    """
+    ERROR_REASON_CLERK_NOT_REGISTERED: _ErrorReason.ValueType  # 103
+    """经办人未登记 · PERMISSION_DENIED. The institution's clerks are registered one by one, and the header names none of them."""
+    ERROR_REASON_SECOND_SIGNATURE_REQUIRED: _ErrorReason.ValueType  # 104
+    """须双人签名 · PERMISSION_DENIED. From this amount on two of the institution's keys sign (Institution.second_key_from_fen)."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 110
     """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
@@ -343,6 +351,14 @@ ERROR_REASON_EVIDENCE_ERASED: ErrorReason.ValueType  # 101
 """材料已销毁 · NOT_FOUND. The act's evidence was erased by an entry, as the law allows; metadata "erasedIndex" names
 it. What was answered cannot be told again; the entry and its proof still can.
 """
+ERROR_REASON_MANDATE_EXCEEDED: ErrorReason.ValueType  # 102
+"""超出权限 · PERMISSION_DENIED. The institution, the clerk or the key may not apply for this operation or amount; metadata
+"field" names the operation, "limitFen" and "claimFen" the amounts. Have it signed by whoever may.
+"""
+ERROR_REASON_CLERK_NOT_REGISTERED: ErrorReason.ValueType  # 103
+"""经办人未登记 · PERMISSION_DENIED. The institution's clerks are registered one by one, and the header names none of them."""
+ERROR_REASON_SECOND_SIGNATURE_REQUIRED: ErrorReason.ValueType  # 104
+"""须双人签名 · PERMISSION_DENIED. From this amount on two of the institution's keys sign (Institution.second_key_from_fen)."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 110
 """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111

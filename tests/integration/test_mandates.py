@@ -1,0 +1,117 @@
+"""Limits over the wire: entered by an operator's act, told when they are met, and nothing left of what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.client.payloads import envelope_to_wire, payload_type_of
+from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY
+from gateway.pb.diya.v1 import authority_pb2
+from signing.signer import sign_envelope
+from tests.integration.test_cli_acts import Desk
+from tests.support.filing import Filing
+from tests.support.stage import Town, town_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BANK = INSTITUTIONS["bank-a"].id_number
+
+
+async def known(town: Town) -> authority_pb2.Institution:
+    """Bank A as it stands."""
+    operator = await town.operator()
+    [found] = [one async for one in operator.list_institutions(BANK)]
+    return found
+
+
+async def filed(town: Town) -> Filing:
+    """A mortgage that would be booked, its papers uploaded."""
+    return await town.mortgage().sign().upload()
+
+
+async def test_each_limit_is_entered_by_a_command_and_holds_at_once(own_folder: Path, tmp_path: Path) -> None:
+    """Institution, key and clerk; each change is one entry, and taking it back books the case."""
+    async with town_of(own_folder) as town:
+        desk = Desk(town, tmp_path, OPERATOR_KEY)
+        filing = await filed(town)
+        claim = 80_000_000  # of Town.mortgage
+        before = town.ledger_size()
+
+        done = await desk.json(
+            "institution", "limits", BANK, "--claim-max-fen", str(claim - 1), "--per-day", "5"
+        )
+        assert done["index"] == before
+        refused = await town.refusal(filing.send, "MANDATE_EXCEEDED", "PERMISSION_DENIED")
+        assert refused.metadata["limitFen"] == str(claim - 1)
+        await desk.json("institution", "limits", BANK, "--operation", "MORTGAGE_RELEASE")
+        refused = await town.refusal(filing.send, "MANDATE_EXCEEDED")
+        assert refused.metadata["operation"] == "MORTGAGE_FIRST"
+        await desk.json("institution", "limits", BANK)
+
+        pem = tmp_path / "key.pem"
+        pem.write_bytes(town.key("bank-a").chain_pem())
+        limited = ("institution", "add-key", BANK, str(pem), "--role", "SUBMIT", "--claim-max-fen")
+        await desk.json(*limited, str(claim - 1))
+        await town.refusal(filing.send, "MANDATE_EXCEEDED")
+        await desk.json(*limited, str(claim))
+
+        await desk.json("institution", "add-clerk", BANK, "X-9", "另一经办员", "--outlet", "城东支行")
+        await town.refusal(filing.send, "CLERK_NOT_REGISTERED", "PERMISSION_DENIED")
+        clerk = filing.manifest().header.clerk
+        await desk.json("institution", "add-clerk", BANK, clerk.employee_number, clerk.name)
+        status, out, err = await desk.run("institution", "list", "--uscc", BANK)
+        assert status == 0, err
+        assert "2 clerks" in out
+
+        assert (await filing.submit()).result == "BOOKED"
+        ended = await desk.json("institution", "end-clerk", BANK, clerk.employee_number)
+        assert ended["index"] == town.ledger_size() - 1
+        await town.refusal((await filed(town)).send, "CLERK_NOT_REGISTERED")
+
+
+async def test_two_keys_sign_from_the_banks_own_sum_on(own_folder: Path) -> None:
+    """One key's signature is refused, its own and a second one's book the case."""
+    async with town_of(own_folder) as town:
+        second = town.pki.issue_institution(BANK, "第二密钥")
+        bank = await known(town)
+        bank.second_key_from_fen = 1
+        bank.keys.add(key_id=second.certificate.key_id, roles=[authority_pb2.KEY_ROLE_SUBMIT])
+        await (await town.operator()).set_institution(bank)
+        filing = await filed(town)
+        await town.refusal(filing.send, "SECOND_SIGNATURE_REQUIRED", "PERMISSION_DENIED")
+        manifest = filing.manifest()
+        signers = [town.key("bank-a").signer(), second.signer()]
+        both = sign_envelope(
+            payload_type_of(manifest), manifest.SerializeToString(deterministic=True), signers
+        )
+        outcome = await filing.send(filing.request(envelope_to_wire(both)))
+        assert outcome.receipt.index == town.ledger_size() - 1
+        assert [f.code for f in outcome.findings] == []
+
+
+async def test_staff_risks_are_told_by_the_profile(own_folder: Path) -> None:
+    """A registered clerk who is the owner: the finding is in the answer, the case is booked."""
+    async with town_of(own_folder) as town:
+        filing = await filed(town)
+        header = filing.manifest().header
+        owner = filing.owners[0]
+        bank = await known(town)
+        bank.clerks.add(
+            employee_number=header.clerk.employee_number,
+            display_name=header.clerk.name,
+            id_number=owner.id_number,
+        )
+        operator = await town.operator()
+        await operator.set_institution(bank)
+        profile = (await operator.get_profile()).profile
+        profile.version += 1
+        profile.source = "test"
+        profile.staff_risks.add(
+            risk=authority_pb2.STAFF_RISK_CLERK_IS_PARTY, stance=authority_pb2.STANCE_WARN
+        )
+        await operator.set_profile(profile)
+        answer = await filing.submit()
+        assert answer.result == "BOOKED"
+        assert [f.code for f in answer.outcome.findings] == ["W-STAFF_RISK"]
