@@ -44,6 +44,7 @@ from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
 from gateway.tiles import TileServer
+from gateway.timestamping import CheckpointStamping, authorities
 from gateway.witnessing import Witnessing
 from ledger.checkpoint import NoteSigner
 from ledger.publish import Publisher
@@ -104,6 +105,11 @@ class Gateway:
         await self.eraser.start(registries)
         self.queries = Queries(self._reader, self.ledger, self._publisher)
         await self._start_witnessing()
+        self._authorities = authorities(config, self.trust, self._clock)
+        self._stamping = CheckpointStamping(
+            queries=self.queries, sequencer=self.sequencer, authorities=self._authorities
+        )
+        await self._stamping.start()
         self.watch = Watch()
         self._executor = ThreadPoolExecutor(config.limits.verify_threads, thread_name_prefix="verify")
         self._verifier = Verifier(self.sequencer, threads=config.limits.verify_threads)
@@ -153,6 +159,7 @@ class Gateway:
     async def _start_sealing(self, registries: Sequence[str], vkeys: Mapping[str, str]) -> None:
         """Processes that render and seal, and the queue before them; off where the configuration says so."""
         self.sealing: Sealing | None = None
+        self._seal_settings: dict[str, Any]
         self._seals: CertificateSealer | None = None
         if not self.config.sealing:
             return
@@ -161,12 +168,13 @@ class Gateway:
             for r in self.config.registries
         }
         workers = self.config.limits.seal_workers
+        self._seal_settings = {
+            "seals": seals,
+            "vkeys": vkeys,
+            "verification_url": self.config.server.verification_url,
+        }
         self._sealer = CertificateSealer(
-            seals,
-            trust=self._seal_trust(registries),
-            vkeys=vkeys,
-            verification_url=self.config.server.verification_url,
-            workers=workers,
+            **self._seal_settings, trust=self._seal_trust(registries), workers=workers
         )
         await self._sealer.start()
         self._seals = self._sealer
@@ -178,6 +186,7 @@ class Gateway:
             workers=workers,
             clock=self._clock,
             until_cosigned=self._witnessing.until_cosigned,
+            authorities=self._authorities,
         )
         await self.sealing.start(registries)
 
@@ -213,8 +222,11 @@ class Gateway:
         await self.eraser.stop()
         await self.clockwork.stop()
         await self._witnessing.stop()
+        await self._stamping.stop()
         if self.sealing is not None:
             await self.sealing.stop()
+        for authority in self._authorities.values():
+            authority.close()
 
     @property
     def ports(self) -> dict[str, int]:
@@ -235,11 +247,14 @@ class Gateway:
         return known[1]
 
     def _seal_trust(self, registries: Sequence[str]) -> TrustStore:
-        """What the sealer's self-check believes: the seal anchors of every registry served here."""
+        """What the sealer's self-check believes: the anchors of seals and their time stamps of every registry here."""
         stores = [self.trust(registry) for registry in registries]
-        anchors = {der for store in stores for der in store.anchors[Purpose.REGISTRY]}
+        anchors = {
+            purpose: sorted({der for store in stores for der in store.anchors[purpose]})
+            for purpose in (Purpose.REGISTRY, Purpose.TSA)
+        }
         between = {der for store in stores for der in store.intermediates}
-        return TrustStore({Purpose.REGISTRY: sorted(anchors)}, (), sorted(between))
+        return TrustStore(anchors, (), sorted(between))
 
     def _servicers(self) -> dict[str, object]:
         shared: dict[str, Any] = {"sequencer": self.sequencer, "queries": self.queries, "clock": self._clock}
@@ -258,7 +273,7 @@ class Gateway:
                 **shared, trust_of=self.trust, sealer=self._sealer if self.sealing is not None else None
             ),
             "CertificateService": CertificateService(
-                **shared, files=self.files, limits=limits, seals=self._seals
+                **shared, files=self.files, limits=limits, seals=self._seals, sealing=self.sealing
             ),
             "DeskService": DeskService(**shared, seals=self._seals),
             "LedgerService": LedgerService(
@@ -278,11 +293,15 @@ class Gateway:
     def _committed(self, registry: str, effects: Sequence[AnyEffect]) -> None:
         self.watch.move(registry)
         self._witnessing.committed(registry)
+        self._stamping.committed(registry)
         self._readings.committed(registry, effects)
         self.clockwork.committed(registry, effects)
         self.eraser.committed(registry, effects)
         self.feed_watch.look(registry)
         if self.sealing is not None:
+            if any(isinstance(effect, TrustSet) for effect in effects):
+                trust = self._seal_trust([r.id for r in self.config.registries])
+                self._sealer.configure(**self._seal_settings, trust=trust)
             self.sealing.committed(registry, effects)
 
     def _on_damage(self) -> None:

@@ -45,6 +45,21 @@ class StorageConfig(BaseModel):
     key_encryption_key_backup: Path | None = None  # a copy on another medium; compared at every start
 
 
+class TimestampConfig(BaseModel):
+    """The time stamp authority (RFC 3161) of a registry's seals and checkpoints.
+
+    Its certificate chains to one of the registry's anchors for TSA. A seal waits for its stamp: for ever where one is
+    required, else for the grace, after which it is made without.
+    """
+
+    url: str
+    policy: str = Field(default="", pattern=r"^([0-2](\.(0|[1-9][0-9]*)){1,32})?$")  # OID; empty: any
+    required: bool = True
+    grace_seconds: float = Field(default=60.0, ge=0)
+    checkpoint_interval_seconds: float = Field(default=600.0, gt=0)
+    checkpoint_entries: int = Field(default=1000, gt=0)  # or so many new entries, whichever comes first
+
+
 class RegistryConfig(BaseModel):
     """One registry that this gateway serves."""
 
@@ -55,6 +70,7 @@ class RegistryConfig(BaseModel):
     seal_key: Path
     witness_policy: Path | None = None  # C2SP tlog-policy: witnesses with their URLs, and the quorum
     witness_stop_seconds: float | None = Field(default=None, gt=0)  # None: a missing quorum stops nothing
+    timestamp: TimestampConfig | None = None
 
 
 class Limits(BaseModel):
@@ -82,6 +98,8 @@ class Limits(BaseModel):
     witness_timeout_seconds: float = 5.0
     witness_interval_seconds: float = 1.0
     witness_retry_seconds_max: float = 60.0
+    timestamp_timeout_seconds: float = 5.0
+    timestamp_retry_seconds_max: float = 60.0
 
 
 class Config(BaseSettings):

@@ -40,10 +40,12 @@ from gateway.storage.files import path_of
 from gateway.storage.rebuild import Key, Progress, key_of, read_page
 from gateway.storage.view_audit import key_text
 from gateway.term_clock import CLOCKWORK_TYPE
-from ledger.report import DIVERGENCES_MAX, Divergence
+from ledger.report import DIVERGENCES_MAX, Divergence, Findings
+from ledger.stamp_store import audit_stamps
 from ledger.store import Ledger, StoredPart
 from signing.envelope import Envelope, split_pae
-from signing.errors import SigningError
+from signing.errors import SigningError, TimestampInvalid
+from signing.timestamp import stated_time, verify_token
 from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
 
@@ -72,13 +74,14 @@ _decode_judged = msgspec.json.Decoder(Judged).decode
 class EvidenceReport:
     """What an audit of the evidence says.
 
-    entries: looked at. signatures: of envelopes, that held. files: read and hashed. gone: entries whose evidence has no
-    key any more. divergences: in the order of the ledger, at most 1000.
+    entries: looked at. signatures: of envelopes, that held. files: read and hashed. stamps: time stamps of checkpoints.
+    gone: entries whose evidence has no key any more. divergences: in the order of the ledger, at most 1000.
     """
 
     entries: int = 0
     signatures: int = 0
     files: int = 0
+    stamps: int = 0
     gone: int = 0
     divergences: list[Divergence] = field(default_factory=list)
 
@@ -119,6 +122,12 @@ class _Trusts:
         store, until = self._until.get(digest, (None, None))
         return None if until is not None and at > until + UNDER_WAY_MAX else store
 
+    def not_ended(self, at: dt.datetime) -> list[TrustStore]:
+        """The trust that was in force at `at`, and what came after it."""
+        return [
+            store for store, until in self._until.values() if until is None or at <= until + UNDER_WAY_MAX
+        ]
+
 
 class _Audit:
     def __init__(
@@ -141,6 +150,7 @@ class _Audit:
             with self._engine.begin() as connection:
                 self._check(connection, start, stop, since)
             self._progress(stop, size)
+        self._check_stamps()
         if since == 0:
             for row in self._uploads():
                 where = key_text(t.file, key_of(t.file, row))
@@ -214,6 +224,31 @@ class _Audit:
 
     def _note(self, index: int, reason: str, rule: str) -> None:
         self._report.note("ledger_part", f"{index} {_VERDICTS}", reason, rule)
+
+    # -- time stamps of checkpoints ------------------------------------------------------------------------------
+
+    def _check_stamps(self) -> None:
+        findings = Findings()
+        with self._engine.begin() as connection:
+            self._report.stamps = audit_stamps(connection, self._registry, findings, self._what_is_wrong)
+        for found in findings.divergences():
+            self._report.note(found.table, found.row, found.reason, found.rule)
+
+    def _what_is_wrong(self, note: bytes, token: bytes) -> str:
+        """A token holds if an authority gave it that the ledger believed then, or since: one may be named late."""
+        wrong = "the ledger has never named an authority to tell the time"
+        try:
+            at = stated_time(token)
+            for trust in self._trusts.not_ended(at):
+                try:
+                    verify_token(token, note, trust, at)
+                except TimestampInvalid as error:
+                    wrong = error.message
+                else:
+                    return ""
+        except TimestampInvalid as error:
+            wrong = error.message
+        return wrong
 
     # -- files -----------------------------------------------------------------------------------------------------
 

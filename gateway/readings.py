@@ -36,7 +36,7 @@ class Readings(Collector):
         self._clock = clock
         self._registries: tuple[str, ...] = ()
         self._cases: dict[tuple[str, str], dt.datetime] = {}  # (registry, application) -> accepted at
-        self._unsealed: set[tuple[str, str]] = set()  # (registry, identifier)
+        self._unsealed: dict[tuple[str, str], dt.datetime] = {}  # (registry, identifier) -> since
 
     async def start(self, registries: Sequence[str]) -> None:
         """Find what waits, and how far ledger and checkpoints have come."""
@@ -45,8 +45,8 @@ class Readings(Collector):
         for registry in registries:
             for row in await self._queries.applications_in(registry, states):
                 self._note(row)
-            unsealed = await self._queries.unsealed_certificates(registry)
-            self._unsealed.update((registry, identifier) for identifier in unsealed)
+            for identifier, since in await self._queries.unsealed_since(registry):
+                self._unsealed[registry, identifier] = since
             await self._read_ledger(registry)
 
     async def _read_ledger(self, registry: str) -> None:
@@ -65,10 +65,10 @@ class Readings(Collector):
                     self._note(effect.application)
                 case CertificateNumbered():
                     metrics.certificate("numbered")
-                    self._unsealed.add((registry, effect.identifier))
+                    self._unsealed[registry, effect.identifier] = self._clock()
                 case CertificateSealed():
                     metrics.certificate("sealed")
-                    self._unsealed.discard((registry, effect.identifier))
+                    self._unsealed.pop((registry, effect.identifier), None)
                 case _:
                     pass
 
@@ -91,16 +91,13 @@ class Readings(Collector):
         cases = list(self._cases.items())  # one step for this thread: the event loop goes on meanwhile
         now = self._clock()
         counts = Counter(registry for (registry, _), _ in cases)
-        oldest = {
-            registry: max((now - since).total_seconds(), 0.0)
-            for (registry, _), since in sorted(cases, key=lambda item: item[1], reverse=True)
-        }
-        unsealed = Counter(registry for registry, _ in list(self._unsealed))
+        waiting = list(self._unsealed.items())
+        unsealed = Counter(registry for (registry, _), _ in waiting)
         yield self._family("diya_review_queue_cases", "Accepted cases that wait for a registrar", counts)
         yield self._family(
             "diya_review_queue_oldest_seconds",
             "Time since the acceptance of the oldest case that waits for a registrar; 0 when none does",
-            oldest,
+            _oldest(cases, now),
         )
         today = now.astimezone(CHINA).date()
         calendars = {r: self._sequencer.settings(r).calendar_in_force for r in self._registries}
@@ -115,6 +112,11 @@ class Readings(Collector):
             {registry: int(c.is_table_ending(today)) for registry, c in calendars.items()},
         )
         yield self._family("diya_certificates_unsealed", "Certificates numbered and not yet sealed", unsealed)
+        yield self._family(
+            "diya_certificates_unsealed_oldest_seconds",
+            "Time since the oldest certificate without a seal was numbered; 0 when there is none",
+            _oldest(waiting, now),
+        )
         yield from self._feeds(now)
 
     def _feeds(self, now: dt.datetime) -> Iterator[Metric]:
@@ -143,6 +145,12 @@ def served(readings: Readings) -> CollectorRegistry:
     both.register(metrics.collectors)
     both.register(readings)
     return both
+
+
+def _oldest(waiting: Sequence[tuple[tuple[str, str], dt.datetime]], now: dt.datetime) -> dict[str, float]:
+    """How long the oldest of what waits has waited, seconds, by registry."""
+    newest_first = sorted(waiting, key=lambda item: item[1], reverse=True)
+    return {registry: max((now - since).total_seconds(), 0.0) for (registry, _), since in newest_first}
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -2,6 +2,9 @@
 
 A certificate is a right's evidence from its booking on (NUMBERED); its PDF follows. A crash leaves certificates
 NUMBERED; at start-up they are found in the views and finished here.
+
+Where the registry's settings name a time stamp authority, its token goes into the seal (PAdES B-T). While none is to be
+had, certificates wait here, NUMBERED, as long as the settings say; nothing of theirs is kept meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -30,7 +33,10 @@ from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.working import Row, Wants, Working
 from gateway.telemetry import metrics
+from gateway.timestamping import Authority
+from ledger.entry import parse_entry
 from signing.envelope import pae
+from signing.errors import SigningError
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +44,10 @@ SEALED_TYPE = "application/vnd.diya.sealed.v1+json"
 
 #: Waits before a failed certificate is tried again, seconds; the last one repeats.
 RETRY_SECONDS = (1.0, 5.0, 30.0, 120.0)
+
+
+class _Waits(Exception):
+    """A certificate waits for its time stamp: no failure of its own."""
 
 
 class Sealing:
@@ -53,8 +63,12 @@ class Sealing:
         workers: int,
         clock: Callable[[], dt.datetime],
         until_cosigned: Callable[[str, int], Awaitable[None]],
+        authorities: Mapping[str, Authority],
     ) -> None:
-        """`until_cosigned` waits, not for ever, until the registry's witnesses cover an entry."""
+        """`until_cosigned` waits, not for ever, until the registry's witnesses cover an entry.
+
+        `authorities`: the time stamp authority of each registry that has one.
+        """
         self._sequencer = sequencer
         self._queries = queries
         self._files = files
@@ -62,6 +76,8 @@ class Sealing:
         self._workers = workers
         self._clock = clock
         self._until_cosigned = until_cosigned
+        self._authorities = authorities
+        self._awaiting_stamp: set[tuple[str, str]] = set()
         self._queue: asyncio.Queue[tuple[str, str, int]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -84,28 +100,46 @@ class Sealing:
             if isinstance(effect, CertificateNumbered):
                 self._queue.put_nowait((registry, effect.identifier, 0))
 
+    def seconds_to_stamp(self, registry: str, identifier: str) -> float | None:
+        """In how many seconds the stamp that a certificate waits for is asked for again; None: it waits for none."""
+        if (registry, identifier) not in self._awaiting_stamp:
+            return None
+        return self._authorities[registry].rest_seconds
+
     async def _work(self) -> None:
         while True:
             registry, identifier, tried = await self._queue.get()
             try:
-                if not await self._is_sealed(registry, identifier):
+                if await self._is_sealed(registry, identifier):
+                    self._awaiting_stamp.discard((registry, identifier))
+                else:
                     metrics.certificate("failed")
-                    asyncio.get_running_loop().call_later(
-                        RETRY_SECONDS[min(tried, len(RETRY_SECONDS) - 1)],
-                        self._queue.put_nowait,
-                        (registry, identifier, tried + 1),
+                    self._later(
+                        RETRY_SECONDS[min(tried, len(RETRY_SECONDS) - 1)], registry, identifier, tried + 1
                     )
+            except _Waits:
+                self._awaiting_stamp.add((registry, identifier))
+                self._later(self._authorities[registry].rest_seconds, registry, identifier, tried)
             finally:
                 self._queue.task_done()
 
+    def _later(self, seconds: float, registry: str, identifier: str, tried: int) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(seconds, self._queue.put_nowait, (registry, identifier, tried))
+
     async def _is_sealed(self, registry: str, identifier: str) -> bool:
-        """Seal it unless it was; False when that failed. The log names the entry that numbered it, never its number."""
+        """Seal it unless it was; False when that failed. The log names the entry that numbered it, never its number.
+
+        Raises _Waits.
+        """
         entry = None
         try:
             row = await self._queries.certificate(registry, identifier)
             if row is not None and not row["pdf_sha256"]:
                 entry = row["entry_index"]
                 await self._seal(registry, identifier, row)
+        except _Waits:
+            raise
         except Exception:
             log.exception("certificate not sealed", extra={"registry": registry, "entry": entry})
             return False
@@ -116,7 +150,7 @@ class Sealing:
         await self._until_cosigned(registry, row["entry_index"])
         proof: LedgerProof = await self._queries.certificate_proof(registry, row["entry_index"], row["part"])
         content = await self._queries.part(registry, row["entry_index"], row["part"])
-        pdf = await self._sealer.make(content, proof, at=self._clock())
+        pdf = await self._made(registry, content, proof)
         sha256 = await asyncio.to_thread(self._files.put, pdf)
         seal = Seal(
             registry=registry,
@@ -128,6 +162,24 @@ class Sealing:
             size_bytes=len(pdf),
         )
         await self._sequencer.ask(_command(seal))
+
+    async def _made(self, registry: str, content: bytes, proof: LedgerProof) -> bytes:
+        """The sealed PDF, with a time stamp as the registry's settings say. Raises _Waits."""
+        authority = self._authorities.get(registry)
+        if authority is None:
+            return await self._sealer.make(content, proof, at=self._clock())
+        may_be_missing = authority.may_be_missing(self._clock() - parse_entry(proof.entry).time)
+        if authority.rest_seconds and not may_be_missing:
+            raise _Waits
+        made = await self._sealer.make_with_room(content, proof, at=self._clock())
+        try:
+            token = await authority.stamp(made.signature, "seal")
+        except SigningError as error:  # told by the authority's own line
+            if not may_be_missing:
+                raise _Waits from error
+            metrics.certificate("unstamped")
+            return made.pdf
+        return await self._sealer.stamp(made.pdf, token, at=self._clock())
 
 
 def _command(seal: Seal) -> Command:

@@ -87,6 +87,7 @@ def initialise(
         pki.issue_seal(seed.profile.authority_code, seed.profile.authority_name).write(
             keys, f"seal-{seed.id}"
         )
+    pki.issue_tsa().write(keys, "tsa")
     (folder / "diya.toml").write_text(_toml(seeds), encoding="utf-8")
     operator = pki.issue_operator("999999198001010014", "运维员")
     operator_tls = _operator_tls(pki)
@@ -186,6 +187,9 @@ def _registry_toml(registry: RegistryConfig) -> str:
             f'seal_key = "{registry.seal_key}"',
             '# witness_policy = "policy.txt"  # witnesses that cosign its checkpoints, see docs/operating.md',
             "# witness_stop_seconds = 300.0    # acts stop while a quorum is missing so long; without it, never",
+            "# [registries.timestamp]          # time stamps on seals and checkpoints, see docs/operating.md",
+            '# url = "http://127.0.0.1:7447/"  # RFC 3161; this one is `diya tsa serve`, for development only',
+            "# required = true                 # a seal waits for its stamp; false: grace_seconds, then without",
             "",
         ]
     )

@@ -31,6 +31,7 @@ from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Ledger
 from ledger.tables import LATER
 from ledger.tables import metadata as ledger_metadata
+from signing.timestamp_client import TimestampClient
 
 PORT_MAX: Final = 65_535
 
@@ -62,6 +63,7 @@ def check_settings(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
     _check_pair("server.certificate", server.certificate, "server.key", server.key)
     _certificates("server.client_anchors", server.client_anchors)
     for registry in config.registries:
+        _check_authority(registry)
         if config.sealing:
             _check_pair(
                 _setting(registry, "seal_certificate"),
@@ -128,6 +130,15 @@ def _read_policy(path: Path, signer: NoteSigner) -> Policy:
                 "http(s)://HOST[:PORT][/PREFIX]"
             ) from error
     return policy
+
+
+def _check_authority(registry: RegistryConfig) -> None:
+    """The URL must be one; whether its tokens are believed is asked of the registry's trust, each time."""
+    if registry.timestamp is not None:
+        try:
+            TimestampClient(registry.timestamp.url)
+        except ValueError as error:
+            raise ConfigError(f"{_setting(registry, 'timestamp.url')}: {error}") from error
 
 
 def _check_not_changing(path: Path) -> None:

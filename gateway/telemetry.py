@@ -95,7 +95,22 @@ class Metrics:
             "diya_files_checked_total", "Files checked when uploaded: ok, or each problem found", "result"
         )
         self._certificates = counter(
-            "diya_certificates_total", "Certificates numbered, sealed, or tried in vain", "step"
+            "diya_certificates_total",
+            "Certificates numbered, sealed, of these without the stamp that was to be had, or tried in vain",
+            "step",
+        )
+        self._timestamps = counter(
+            "diya_timestamps_total",
+            "Time stamps asked for, on seals and checkpoints: ok, or the reason of the failure",
+            "registry",
+            "subject",
+            "result",
+        )
+        self._timestamp_down = gauge(
+            "diya_timestamp_down", "1 while the registry's time stamp authority gives no token", "registry"
+        )
+        self._stamped = gauge(
+            "diya_stamped_entries", "Entries under the newest checkpoint with a time stamp", "registry"
         )
         self._uploads = counter("diya_upload_bytes_total", "Bytes of files received")
 
@@ -175,8 +190,17 @@ class Metrics:
         self._files.labels(result).inc()
 
     def certificate(self, step: str) -> None:
-        """A certificate was numbered, sealed, or failed to be."""
+        """A certificate was numbered, sealed, sealed without its stamp (`unstamped` too), or failed to be."""
         self._certificates.labels(step).inc()
+
+    def timestamp(self, registry: str, subject: str, result: str) -> None:
+        """A time stamp was asked for: subject `seal` or `checkpoint`, result `ok` or a reason."""
+        self._timestamps.labels(registry, subject, result).inc()
+        self._timestamp_down.labels(registry).set(0 if result == "ok" else 1)
+
+    def stamped(self, registry: str, entries: int) -> None:
+        """The newest checkpoint with a time stamp covers so many entries."""
+        self._stamped.labels(registry).set(entries)
 
     def uploaded(self, size_bytes: int) -> None:
         """A file came in."""

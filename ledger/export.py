@@ -4,6 +4,9 @@ Any web server can serve the folder; any program can check it without us. The ti
 but computed from the entries that are written, and the checkpoint is written, last of all, only where they lead to its
 root: a folder with a checkpoint is whole.
 
+Beside them lies the newest checkpoint that has a time stamp, with the stamp, where there is one: what is exported
+begins with it, and that much existed at the stamp's time.
+
 A folder that is there already is extended. It must be of the same log, and what it holds must be how this ledger
 begins; after an interruption it goes on behind the last full tile that was written.
 """
@@ -23,10 +26,14 @@ from ledger.errors import CheckpointError, CheckpointNotFoundError, ExportError,
 from ledger.hashing import leaf_hash
 from ledger.publish import latest_checkpoint
 from ledger.resource import CHECKPOINT_NAME, Resource, edge_of, encode_bundle, read_entry_bytes
+from ledger.stamp_store import newest_stamped
 from ledger.tile import TILE_BYTES, TILE_WIDTH, FullTile, TileKey, TileTree
 from ledger.tree import root
 
 VKEY_NAME: Final = "vkey"
+STAMPED_NAME: Final = "checkpoint.stamped"
+STAMP_NAME: Final = "checkpoint.tsr"
+"""The time stamp of `STAMPED_NAME`."""
 _FRESH_NAME: Final = ".new"
 _START_ANEW: Final = "remove the folder and export anew"
 
@@ -37,12 +44,13 @@ def export_ledger(
     vkey: str,
     folder: Path,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    encode_stamp: Callable[[bytes], bytes] = bytes,
 ) -> Checkpoint:
     """Write the published ledger of `registry` into `folder`, or what is new of it; return its checkpoint.
 
     vkey: of the registry's log; written beside the checkpoint for convenience, and no reason to trust it. `progress`
     gets (entries written, entries in all) between reads, when no row is needed any more: the caller may end its
-    transaction there, for what is published never changes.
+    transaction there, for what is published never changes. encode_stamp: how a token is written to a file.
 
     Raises ExportError (the folder is of something else or damaged), CheckpointNotFoundError, CheckpointError (the
     checkpoint does not open with `vkey`), LedgerDamagedError (the entries do not lead to the checkpoint's root),
@@ -80,6 +88,9 @@ def export_ledger(
             f"the entries, or tiles that were in {folder} before, do not lead to its root; where the ledger verifies, "
             f"{_START_ANEW}",
         )
+    stamped = newest_stamped(conn, registry)
+    if stamped is not None and stamped.size <= checkpoint.size:
+        export.write_stamp(stamped.note, encode_stamp(stamped.token))
     export.finish(tree, signed.note, vkey, before)
     progress(checkpoint.size, checkpoint.size)
     return checkpoint
@@ -145,6 +156,11 @@ class _Export:
         self._write(Resource(None, first // TILE_WIDTH, len(entries)).name, encode_bundle(entries))
         for tile in reversed(full):
             self._write(Resource(tile.level, tile.index).name, tile.hashes)
+
+    def write_stamp(self, note: bytes, stamp: bytes) -> None:
+        """Write a checkpoint and its time stamp; after an interruption between the two, both are written again."""
+        self._write(STAMPED_NAME, note)
+        self._write(STAMP_NAME, stamp)
 
     def finish(self, tree: TileTree, note: bytes, vkey: str, before: Checkpoint | None) -> None:
         """Write the partial tiles, then the checkpoint; partial forms of what is full now are no longer needed."""

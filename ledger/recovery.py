@@ -24,6 +24,7 @@ from ledger.tables import (
     ledger_entry,
     ledger_head,
     ledger_published,
+    ledger_stamp,
     ledger_tile,
 )
 from ledger.tree import Frontier
@@ -54,7 +55,7 @@ def begin_anew(conn: Connection, registry: str, origin: str) -> int:
             frontier = frontier.append(previous)
             size += 1
         conn.execute(_REWRITE, changed)
-    for table in (ledger_tile, ledger_checkpoint, ledger_cosignature):
+    for table in (ledger_tile, ledger_checkpoint, ledger_cosignature, ledger_stamp):
         conn.execute(delete(table).where(table.c.registry == registry))
     conn.execute(
         update(ledger_published)

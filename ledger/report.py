@@ -82,7 +82,7 @@ def name_row(table: str, column: str, values: Mapping[str, Any]) -> str:
             return f"{values['entry_index']} {values['name']}"
         case "ledger_key" | "ledger_erasure":
             return str(values["key_id"])
-        case "ledger_checkpoint":
+        case "ledger_checkpoint" | "ledger_stamp":
             return f"size {values['size']}"
         case "ledger_cosignature":
             return f"size {values['size']} {values['vkey']}"

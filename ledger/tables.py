@@ -117,5 +117,14 @@ ledger_cosignature: Final = Table(
     Column("line", LargeBinary, nullable=False),  # the signature line, with its newline
 )
 
-LATER: Final = (ledger_cosignature, ledger_erasure)
+# Time stamps (RFC 3161) over notes of checkpoints, not over each. Whoever was shown one can show it still.
+ledger_stamp: Final = Table(
+    "ledger_stamp",
+    metadata,
+    _registry(),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),  # of the checkpoint
+    Column("token", LargeBinary, nullable=False),  # TimeStampToken, DER, over the checkpoint's note
+)
+
+LATER: Final = (ledger_cosignature, ledger_erasure, ledger_stamp)
 """Tables that a ledger of an older version has not; made empty where they are missing, for nothing is lost in them."""

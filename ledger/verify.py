@@ -37,6 +37,7 @@ from ledger.kind_audit import check_kinds
 from ledger.part_audit import PartAudit
 from ledger.proof import verify_consistency
 from ledger.report import Divergence, Findings, Report
+from ledger.stamp_store import audit_stamps
 from ledger.tables import ledger_entry, ledger_head, ledger_part, ledger_published
 from ledger.tile import TileTree
 from ledger.tree import consistency_proof
@@ -104,6 +105,8 @@ def verify_ledger(
     kept, whose entries were verified then: only what came after is looked at, and that the ledger
     begins with it is shown by a consistency proof. What was changed before it, an entry with its
     parts, only a whole verification finds.
+
+    What the checkpoints' time stamps say is not looked at here: see `stamp_store.audit_stamps`.
 
     Raises RegistryUnknownError (also where the head row is gone), CheckpointError (malformed vkey,
     `since` of another log).
@@ -213,6 +216,7 @@ class _Audit:
         point = self.tree.points.get(published_size)
         self.checkpoints.check_published(None if point is None else point.frontier.root())
         audit_cosignatures(self.conn, self.registry, self.findings)
+        audit_stamps(self.conn, self.registry, self.findings)
         for (index,) in self._rows(_STRAY_ENTRIES, size=self.size, last=self.last_entry):
             rule = "an index is never negative" if index < 0 else "it lies beyond the head"
             self.findings.entry(index, "ENTRY_UNKNOWN", rule)

@@ -38,14 +38,15 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from signing.algorithms import PSS_SALT_BYTES, SIGNATURE_BYTES_MAX, Algorithm
 from signing.errors import SealFailed
 from signing.signer import Signer
+from signing.timestamp import TOKEN_BYTES_MAX
 
 SEAL_FIELD: Final = "Seal"
 FIELD_NAME_CHARACTERS_MAX: Final = 64
 FIELDS_MAX: Final = 32
 ECDSA_BYTES_MAX: Final = 144
 """DER of r and s, with room for longer curves than ours."""
-STAMP_BYTES_MAX: Final = 12 * 1024
-"""Room for a token with its authority's certificates."""
+_STAMP_ROOM_BYTES: Final = TOKEN_BYTES_MAX + 64
+"""A token, and the attribute around it."""
 
 _Result = TypeVar("_Result")
 
@@ -100,7 +101,7 @@ def seal_pdf(
         new_field_spec=SigFieldSpec(sig_field_name=field),
     )
     try:
-        return _run(_sign(pdf_signer, writer, at, STAMP_BYTES_MAX if stamp_room else 0))
+        return _run(_sign(pdf_signer, writer, at, _STAMP_ROOM_BYTES if stamp_room else 0))
     except (PyHankoSigningError, PdfError, ValueError, KeyError, TypeError, OSError) as error:
         raise SealFailed(f"the file cannot be signed: {error}") from error
 
@@ -145,12 +146,12 @@ def add_stamp(pdf: bytes, token: bytes) -> bytes:
             {"type": "signature_time_stamp_token", "values": [cms.ContentInfo.load(token, strict=True)]}
         )
         content_info["content"]["signer_infos"][0]["unsigned_attrs"] = cms.CMSAttributes([stamp])
-        contents = content_info.dump().hex().encode()
+        contents: bytes = content_info.dump().hex().encode()
     except Exception as error:  # as above
         raise SealFailed(f"the time stamp cannot be put into the file: {error}") from error
     if len(contents) > end - start:
-        raise SealFailed(f"a time stamp of {len(token)} bytes: room was left for {STAMP_BYTES_MAX}")
-    return pdf[:start] + contents.ljust(end - start, b"0") + pdf[end:]
+        raise SealFailed(f"a time stamp of {len(token)} bytes: there is no room for it")
+    return b"".join((pdf[:start], contents.ljust(end - start, b"0"), pdf[end:]))
 
 
 def _last_cms(pdf: bytes) -> tuple[cms.ContentInfo, int, int]:

@@ -28,7 +28,8 @@ from signing.cms_verify import Content, check_signature
 from signing.errors import SigningError, TimestampInvalid, TimestampRefused, TimestampUnavailable
 from signing.trust import Chain, Purpose, TrustStore
 
-TOKEN_BYTES_MAX: Final = 32 * 1024
+TOKEN_BYTES_MAX: Final = 12 * 1024
+"""With the authority's certificates; a seal leaves room for so many."""
 SKEW_MAX: Final = timedelta(minutes=5)
 """A token may be this much ahead of the time of the check: clocks differ."""
 ACCURACY_MAX: Final = timedelta(minutes=1)
@@ -141,6 +142,17 @@ def verify_token(
     if policy and given != policy:
         raise TimestampInvalid(f"the token was given under policy {given}, not {policy}")
     return check_token(signed, Content.of(data).digest, trust, at)
+
+
+def stated_time(token: bytes) -> datetime:
+    """The time that a token says, believed by nobody yet: as of when it is to be judged. Raises `TimestampInvalid`."""
+    try:
+        time: datetime = _tst_info(cms.ContentInfo.load(token, strict=True)["content"])["gen_time"].native
+    except TimestampInvalid:
+        raise
+    except Exception as error:  # as above
+        raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
+    return time
 
 
 def check_token(

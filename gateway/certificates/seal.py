@@ -35,6 +35,7 @@ from gateway.certificates.seal_protocol import (
     SealKey,
     Sign,
     Signed,
+    Stamp,
     frame,
 )
 from signing.trust import TrustStore
@@ -137,9 +138,20 @@ class CertificateSealer:
 
         Raises SealingRefusedError with the worker's reason; SealerError where two workers in a row failed.
         """
-        answer = await self._answer(Make(content=content, proof=proof, at=at))
-        assert isinstance(answer, Sealed)  # what a Make is answered by
-        return answer.pdf
+        return (await self._sealed(Make(content=content, proof=proof, at=at))).pdf
+
+    async def make_with_room(self, content: bytes, proof: LedgerProof, *, at: dt.datetime) -> Sealed:
+        """As `make`, with room for a time stamp over the `signature` that comes with it."""
+        return await self._sealed(Make(content=content, proof=proof, at=at, stamp_room=True))
+
+    async def stamp(self, pdf: bytes, token: bytes, *, at: dt.datetime) -> bytes:
+        """What `make_with_room` made, with its time stamp, checked by the worker at `at`. Raises as `make`."""
+        return (await self._sealed(Stamp(pdf=pdf, token=token, at=at))).pdf
+
+    async def _sealed(self, order: Make | Stamp) -> Sealed:
+        answer = await self._answer(order)
+        assert isinstance(answer, Sealed)  # what both are answered by
+        return answer
 
     async def sign(self, registry: str, payload_type: str, payload: bytes, *, at: dt.datetime) -> bytes:
         """A statement in a DSSE envelope (JSON), signed with the registry's seal. Raises as `make`."""
@@ -148,7 +160,7 @@ class CertificateSealer:
         assert isinstance(answer, Signed)  # what a Sign is answered by
         return answer.envelope
 
-    async def _answer(self, order: Make | Sign) -> Answer:
+    async def _answer(self, order: Make | Stamp | Sign) -> Answer:
         """The answer to an order that is not a refusal."""
         for _ in range(ATTEMPTS):
             answer = await self._ask(order)
@@ -160,7 +172,7 @@ class CertificateSealer:
             f"{ATTEMPTS} sealing processes in a row ended or hung; look at the machine, try again"
         )
 
-    async def _ask(self, order: Make | Sign) -> Answer | None:
+    async def _ask(self, order: Make | Stamp | Sign) -> Answer | None:
         """One order to one worker; None where the worker was lost."""
         worker = await self._take()
         try:

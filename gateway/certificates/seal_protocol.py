@@ -38,10 +38,25 @@ class Configure(msgspec.Struct, frozen=True, kw_only=True, tag="configure"):
 
 
 class Make(msgspec.Struct, frozen=True, kw_only=True, tag="make"):
-    """Render, seal at `at` (aware), check. Answered by `Sealed` or `Failed`."""
+    """Render, seal at `at` (aware), check. Answered by `Sealed` or `Failed`.
+
+    `stamp_room`: leave room for a time stamp, and say what it is to be over.
+    """
 
     content: bytes
     proof: LedgerProof
+    at: dt.datetime
+    stamp_room: bool = False
+
+
+class Stamp(msgspec.Struct, frozen=True, kw_only=True, tag="stamp"):
+    """Put a time stamp (DER) into what a `Make` made with room for one, check at `at` that it proves the time.
+
+    Answered by `Sealed` or `Failed`.
+    """
+
+    pdf: bytes
+    token: bytes
     at: dt.datetime
 
 
@@ -59,9 +74,13 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class Sealed(msgspec.Struct, frozen=True, tag="sealed"):
-    """A sealed certificate that passed the worker's own verification."""
+    """A sealed certificate that passed the worker's own verification.
+
+    `signature`: the seal's value, which a time stamp is over; empty where no room was left for one.
+    """
 
     pdf: bytes
+    signature: bytes = b""
 
 
 class Signed(msgspec.Struct, frozen=True, tag="signed"):
@@ -77,7 +96,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     message: str
 
 
-Request = Configure | Make | Sign
+Request = Configure | Make | Stamp | Sign
 Answer = Ready | Sealed | Signed | Failed
 
 REQUESTS: Final[msgspec.msgpack.Decoder[Request]] = msgspec.msgpack.Decoder(Request)

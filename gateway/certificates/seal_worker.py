@@ -40,13 +40,15 @@ from gateway.certificates.seal_protocol import (
     SealKey,
     Sign,
     Signed,
+    Stamp,
     frame,
 )
 from gateway.certificates.typeset import RenderError
 from gateway.certificates.verify import verify_certificate
 from signing.envelope import envelope_to_json
 from signing.errors import SigningError
-from signing.seal import SEAL_FIELD, seal_pdf
+from signing.pdf import check_pdf
+from signing.seal import SEAL_FIELD, add_stamp, seal_pdf, signature_of
 from signing.signer import LocalSigner, sign_envelope
 from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
@@ -116,7 +118,9 @@ class Workshop:
             signer = self._signers.get(registry)
             if signer is None:
                 return Failed("SEAL_UNKNOWN", f"no seal of registry {registry} is configured: add its key")
-            pdf = _seal(pdf, signer, order.at, EXTRACT_REASON if extract else SEAL_REASON)
+            reason = EXTRACT_REASON if extract else SEAL_REASON
+            pdf = _seal(pdf, signer, order.at, reason, stamp_room=order.stamp_room)
+            signature = signature_of(pdf) if order.stamp_room else b""
         except (RenderError, SigningError) as error:
             return Failed(error.reason, str(error))
         verify = verify_extract if extract else verify_certificate
@@ -124,6 +128,18 @@ class Workshop:
         if not verdict.sound:
             found = "; ".join(f"{check.step.value} {check.code}: {check.why_en}" for check in verdict.failed)
             return Failed("CERTIFICATE_SELF_CHECK", f"the sealed certificate does not hold: {found}")
+        return Sealed(pdf, signature)
+
+    def stamp(self, order: Stamp) -> Sealed | Failed:
+        """Put a time stamp into one certificate; the seal must hold with it, and be proven by it."""
+        try:
+            pdf = add_stamp(order.pdf, order.token)
+        except SigningError as error:
+            return Failed(error.reason, str(error))
+        verdict = check_pdf(pdf, self._trust, order.at)
+        if not verdict.ok or not all(one.proven_at for one in verdict.signatures):
+            found = "; ".join(f"{problem.code}: {problem.en}" for problem in verdict.problems)
+            return Failed("CERTIFICATE_SELF_CHECK", f"the seal does not hold under its time stamp: {found}")
         return Sealed(pdf)
 
     def sign(self, order: Sign) -> Signed | Failed:
@@ -163,6 +179,8 @@ def main() -> int:
                 answer = Failed("SEALER_NOT_CONFIGURED", "send the configuration first")
             elif isinstance(request, Sign):
                 answer = workshop.sign(request)
+            elif isinstance(request, Stamp):
+                answer = workshop.stamp(request)
             else:
                 answer = workshop.make(request)
             sink.write(frame(answer))
@@ -170,9 +188,14 @@ def main() -> int:
     return 0
 
 
-def _seal(pdf: bytes, signer: LocalSigner, at: dt.datetime, reason: str = SEAL_REASON) -> bytes:
-    """A certification signature: nothing may ever be added to a certificate (ISO 32000-2, 12.8.2.2)."""
-    return seal_pdf(pdf, signer, reason=reason, at=at, field=SEAL_FIELD, certify=True)
+def _seal(
+    pdf: bytes, signer: LocalSigner, at: dt.datetime, reason: str = SEAL_REASON, *, stamp_room: bool = False
+) -> bytes:
+    """A certification signature: nothing may ever be added to a certificate (ISO 32000-2, 12.8.2.2).
+
+    A time stamp is no such addition: it goes into the bytes of the signature itself, which cover nothing.
+    """
+    return seal_pdf(pdf, signer, reason=reason, at=at, field=SEAL_FIELD, certify=True, stamp_room=stamp_room)
 
 
 def _load(key: SealKey) -> LocalSigner:

@@ -44,6 +44,7 @@ from ledger.vault import Vault
 from ledger.verify import verify_ledger
 from signing.authority import Credential
 from signing.errors import SigningError
+from signing.timestamp import encode_response
 
 #: What a rebuild mends besides views.
 _MENDED = {KEY_CAME_BACK, ERASURE_CHANGED}
@@ -127,7 +128,7 @@ def _exported(engine: Engine, registry: str, vkey: str, folder: Path) -> Checkpo
             connection.rollback()
             progress(done, total)
 
-        return export_ledger(connection, registry, vkey, folder, step)
+        return export_ledger(connection, registry, vkey, folder, step, encode_response)
 
 
 def _tell_not_exported(registry: str, error: Exception, *, as_json: bool) -> None:
@@ -381,6 +382,8 @@ class _Audit:
             seen = f"from entry {report.since} on: {seen}; it extends the checkpoint that was kept"
         if self.evidence is not None:
             seen += f", {self.evidence.signatures} signatures and {self.evidence.files} files hold"
+            if self.evidence.stamps:
+                seen += f", {self.evidence.stamps} time stamps of checkpoints hold"
             if self.evidence.gone:
                 seen += f" ({self.evidence.gone} entries without evidence)"
         if self.views is not None:

@@ -1,5 +1,5 @@
 """Commands of the machine the gateway runs on: init, serve, demo, report, ledger verify, export, rebuild,
-recover, keys.
+recover, keys, tsa.
 
 What they do is in `machine.py`, `report.py` and `ledger_local.py`, which import the server: each is imported
 by the command that runs, so that every other command starts without it.
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from gateway.cli import tsa
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The gateway's diya.toml.")]
 RegistryOption = Annotated[str, typer.Option(help="Only this registry; all of them by default.")]
@@ -30,6 +32,7 @@ def register(app: typer.Typer, ledger: typer.Typer) -> None:
     keys = typer.Typer(no_args_is_help=True, help="The gateway's own keys, on its machine. 密钥。")
     keys.command("rotate-kek")(rotate_kek)
     app.add_typer(keys, name="keys")
+    app.add_typer(tsa.app, name="tsa")
 
 
 def init(

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 
@@ -61,6 +61,13 @@ _DIGEST_BYTES: Final = 32
 _CODE = re.compile(r"[0-9a-f]{32}")
 
 
+class StampQueue(Protocol):
+    """Who seals certificates, as far as it is asked here."""
+
+    def seconds_to_stamp(self, registry: str, identifier: str) -> float | None:
+        """In how many seconds a waiting certificate's time stamp is asked for again; None where it waits for none."""
+
+
 class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer):
     """Servicer for holders of certificates, registrars, and the public."""
 
@@ -74,14 +81,16 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
         clock: Callable[[], dt.datetime],
         monotonic: Callable[[], float] = time.monotonic,
         seals: Seals | None = None,
+        sealing: StampQueue | None = None,
     ) -> None:
-        """Without `seals` no statement can be signed."""
+        """Without `seals` no statement can be signed. `sealing` knows which certificates wait for a time stamp."""
         self._sequencer = sequencer
         self._queries = queries
         self._files = files
         self._limits = limits
         self._clock = clock
         self._seals = seals
+        self._sealing = sealing
         self._quota = AddressQuota(burst=VERIFY_BURST, per_second=VERIFY_PER_SECOND, now=monotonic)
 
     async def GetCertificate(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -89,7 +98,7 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
         row = await self._readable(request.name)
         registry, index, part = row["registry"], row["entry_index"], row["part"]
         salt, content = await self._queries.salted_part(registry, index, part)
-        wire = _certificate(row, decode_content(content))
+        wire = self._certificate(row, decode_content(content))
         wire.content = content
         wire.salt = salt
         wire.parsed_content.CopyFrom(encode.certificate_content(decode_content(content)))
@@ -111,7 +120,7 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
         parts = await self._queries.salted_parts(registry, places)
         return _pb.ListCertificatesResponse(
             certificates=[
-                _certificate(row, decode_content(content))
+                self._certificate(row, decode_content(content))
                 for row, (_, content) in zip(rows, parts, strict=True)
             ],
             next_page_token=token,
@@ -123,16 +132,10 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
         """The sealed PDF: the certificate, then the bytes in order."""
         row = await self._readable(request.name)
         if not row["pdf_sha256"]:
-            raise Refusal(
-                "CERTIFICATE_NOT_SEALED",
-                "证照已编号，尚未签章；请稍后再下载",
-                "the certificate is numbered and its PDF is not sealed yet: ask again after the delay",
-                {"state": row["state"]},
-                retry_seconds=NOT_SEALED_RETRY_SECONDS,
-            )
+            raise _not_sealed(row, self._seconds_to_stamp(row))
         check_offset(request.offset, row["size_bytes"])
         content = await self._queries.part(row["registry"], row["entry_index"], row["part"])
-        certificate = _certificate(row, decode_content(content))
+        certificate = self._certificate(row, decode_content(content))
         yield _pb.DownloadCertificateResponse(certificate=certificate)
         path = self._files.path(row["pdf_sha256"])
         async with aclosing(stored_chunks(path, request.offset, self._limits.chunk_bytes_max)) as chunks:
@@ -214,6 +217,21 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
             raise _not_found()
         return row
 
+    def _certificate(self, row: Row, content: CertificateContent) -> certificate_pb2.Certificate:
+        """A certificate as lists have it: without content and salt."""
+        wire = encode.certificate(row["registry"], row)
+        wire.unit_codes[:] = content.unit_codes
+        wire.case_number = content.case_number
+        wire.booked_at.FromDatetime(content.booked_at)
+        if not row["pdf_sha256"] and self._seconds_to_stamp(row) is not None:
+            wire.seal_wait = certificate_pb2.Certificate.SEAL_WAIT_TIMESTAMP
+        return wire
+
+    def _seconds_to_stamp(self, row: Row) -> float | None:
+        if self._sealing is None:
+            return None
+        return self._sealing.seconds_to_stamp(row["registry"], row["identifier"])
+
     async def _verified(self, registry: str, request: Any) -> tuple[Row, CertificateContent]:
         """The certificate that the request proves to know: one answer for whatever does not fit."""
         which = request.WhichOneof("by")
@@ -261,13 +279,23 @@ def _filter(request: Any, registry: str) -> CertificateFilter:
     )
 
 
-def _certificate(row: Row, content: CertificateContent) -> certificate_pb2.Certificate:
-    """A certificate as lists have it: without content and salt."""
-    wire = encode.certificate(row["registry"], row)
-    wire.unit_codes[:] = content.unit_codes
-    wire.case_number = content.case_number
-    wire.booked_at.FromDatetime(content.booked_at)
-    return wire
+def _not_sealed(row: Row, seconds_to_stamp: float | None) -> Refusal:
+    if seconds_to_stamp is not None:
+        return Refusal(
+            "CERTIFICATE_AWAITS_TIMESTAMP",
+            "证照已编号，权利已登记；时间戳服务暂不可用，恢复后自动签章，请稍后再下载",
+            "the certificate is numbered and the right is registered; its seal waits for the time stamp authority, "
+            "which gives no time stamp now, and is made by itself afterwards: ask again after the delay",
+            {"state": row["state"]},
+            retry_seconds=max(seconds_to_stamp, NOT_SEALED_RETRY_SECONDS),
+        )
+    return Refusal(
+        "CERTIFICATE_NOT_SEALED",
+        "证照已编号，尚未签章；请稍后再下载",
+        "the certificate is numbered and its PDF is not sealed yet: ask again after the delay",
+        {"state": row["state"]},
+        retry_seconds=NOT_SEALED_RETRY_SECONDS,
+    )
 
 
 def _receipt(registry: str, proof: EntryProof, opening: outcome_pb2.PartOpening) -> outcome_pb2.Receipt:

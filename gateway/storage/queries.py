@@ -554,6 +554,21 @@ class Queries:
         )
         return await self.read(lambda connection: list(connection.execute(statement).scalars()))
 
+    async def unsealed_since(self, registry: str) -> list[tuple[str, dt.datetime]]:
+        """The same, each with the time of the entry that numbered it."""
+        identifiers = await self.unsealed_certificates(registry)
+
+        def work(connection: Connection) -> list[tuple[str, dt.datetime]]:
+            found = []
+            for identifier in identifiers:
+                row = one(connection, t.certificate, registry, identifier)
+                if row is not None:
+                    entry = self._ledger.read_entry(connection, registry, row["entry_index"])
+                    found.append((identifier, entry.parse().time))
+            return found
+
+        return await self.read(work)
+
     async def certificate_proof(self, registry: str, index: int, part: str) -> LedgerProof:
         """The proof that goes into a certificate's PDF. Raises NotYetPublishedError while no checkpoint covers it."""
 

@@ -86,6 +86,25 @@ class Certificate(_message.Message):
     STATE_SUPERSEDED: Certificate.State.ValueType  # 4
     """已换发 · The right goes on under another certificate."""
 
+    class _SealWait:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _SealWaitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Certificate._SealWait.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        SEAL_WAIT_UNSPECIFIED: Certificate._SealWait.ValueType  # 0
+        """无 · Nothing that is known."""
+        SEAL_WAIT_TIMESTAMP: Certificate._SealWait.ValueType  # 1
+        """等待时间戳 · The time stamp authority of the registry gives no time stamp now; the seal is made by itself when it does."""
+
+    class SealWait(_SealWait, metaclass=_SealWaitEnumTypeWrapper):
+        """签章等待原因 · What holds up the seal of a NUMBERED certificate, beyond the second that it takes."""
+
+    SEAL_WAIT_UNSPECIFIED: Certificate.SealWait.ValueType  # 0
+    """无 · Nothing that is known."""
+    SEAL_WAIT_TIMESTAMP: Certificate.SealWait.ValueType  # 1
+    """等待时间戳 · The time stamp authority of the registry gives no time stamp now; the seal is made by itself when it does."""
+
     NAME_FIELD_NUMBER: _builtins.int
     IDENTIFIER_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
@@ -107,6 +126,7 @@ class Certificate(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     PDF_SHA256_FIELD_NUMBER: _builtins.int
     PDF_SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SEAL_WAIT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """资源名 · Name, `registries/{registry}/certificates/{identifier}`."""
     identifier: _builtins.str
@@ -144,6 +164,8 @@ class Certificate(_message.Message):
     """
     pdf_size_bytes: _builtins.int
     """文件大小 · Size of the sealed PDF in bytes; 0 while NUMBERED."""
+    seal_wait: Global___Certificate.SealWait.ValueType
+    """签章等待原因 · What its seal waits for; absent once it is sealed."""
     @_builtins.property
     def unit_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """不动产单元号 · Units, 28 characters each."""
@@ -188,10 +210,11 @@ class Certificate(_message.Message):
         index: _builtins.int = ...,
         pdf_sha256: _builtins.bytes = ...,
         pdf_size_bytes: _builtins.int = ...,
+        seal_wait: Global___Certificate.SealWait.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booked_at", b"booked_at", "ended_at", b"ended_at", "parsed_content", b"parsed_content", "sealed_at", b"sealed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "booked_at", b"booked_at", "case_number", b"case_number", "content", b"content", "ended_at", b"ended_at", "ended_by_case_number", b"ended_by_case_number", "identifier", b"identifier", "index", b"index", "kind", b"kind", "name", b"name", "number", b"number", "parsed_content", b"parsed_content", "part", b"part", "pdf_sha256", b"pdf_sha256", "pdf_size_bytes", b"pdf_size_bytes", "right_id", b"right_id", "salt", b"salt", "sealed_at", b"sealed_at", "state", b"state", "superseded_by", b"superseded_by", "unit_codes", b"unit_codes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "booked_at", b"booked_at", "case_number", b"case_number", "content", b"content", "ended_at", b"ended_at", "ended_by_case_number", b"ended_by_case_number", "identifier", b"identifier", "index", b"index", "kind", b"kind", "name", b"name", "number", b"number", "parsed_content", b"parsed_content", "part", b"part", "pdf_sha256", b"pdf_sha256", "pdf_size_bytes", b"pdf_size_bytes", "right_id", b"right_id", "salt", b"salt", "seal_wait", b"seal_wait", "sealed_at", b"sealed_at", "state", b"state", "superseded_by", b"superseded_by", "unit_codes", b"unit_codes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -88,7 +88,7 @@ class CertificateServiceServicer:
         """下载证照 · The sealed PDF: first message the certificate, then chunks in order. Caller: as GetCertificate. States:
         SEALED, CANCELLED, SUPERSEDED; a NUMBERED one gives CERTIFICATE_NOT_SEALED with a delay to try again. Errors:
         CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, CERTIFICATE_NOT_FOUND,
-        CERTIFICATE_NOT_SEALED.
+        CERTIFICATE_NOT_SEALED, CERTIFICATE_AWAITS_TIMESTAMP.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,7 @@ class CertificateServiceStub:
     """下载证照 · The sealed PDF: first message the certificate, then chunks in order. Caller: as GetCertificate. States:
     SEALED, CANCELLED, SUPERSEDED; a NUMBERED one gives CERTIFICATE_NOT_SEALED with a delay to try again. Errors:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, CERTIFICATE_NOT_FOUND,
-    CERTIFICATE_NOT_SEALED.
+    CERTIFICATE_NOT_SEALED, CERTIFICATE_AWAITS_TIMESTAMP.
     """
     VerifyCertificate: _grpc.UnaryUnaryMultiCallable[_certificate_service_pb2.VerifyCertificateRequest, _certificate_service_pb2.VerifyCertificateResponse]
     """核验证照 · The live state. Caller: everybody, also without a client certificate. By identifier and code (both are
@@ -83,7 +83,7 @@ class CertificateServiceAsyncStub(CertificateServiceStub):
     """下载证照 · The sealed PDF: first message the certificate, then chunks in order. Caller: as GetCertificate. States:
     SEALED, CANCELLED, SUPERSEDED; a NUMBERED one gives CERTIFICATE_NOT_SEALED with a delay to try again. Errors:
     CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, CERTIFICATE_NOT_FOUND,
-    CERTIFICATE_NOT_SEALED.
+    CERTIFICATE_NOT_SEALED, CERTIFICATE_AWAITS_TIMESTAMP.
     """
     VerifyCertificate: _aio.UnaryUnaryMultiCallable[_certificate_service_pb2.VerifyCertificateRequest, _certificate_service_pb2.VerifyCertificateResponse]  # type: ignore[assignment]
     """核验证照 · The live state. Caller: everybody, also without a client certificate. By identifier and code (both are
@@ -134,7 +134,7 @@ class CertificateServiceServicer(metaclass=_abc_1.ABCMeta):
         """下载证照 · The sealed PDF: first message the certificate, then chunks in order. Caller: as GetCertificate. States:
         SEALED, CANCELLED, SUPERSEDED; a NUMBERED one gives CERTIFICATE_NOT_SEALED with a delay to try again. Errors:
         CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, CERTIFICATE_NOT_FOUND,
-        CERTIFICATE_NOT_SEALED.
+        CERTIFICATE_NOT_SEALED, CERTIFICATE_AWAITS_TIMESTAMP.
         """
 
     @_abc_1.abstractmethod

@@ -178,6 +178,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """经办人未登记 · PERMISSION_DENIED. The institution's clerks are registered one by one, and the header names none of them."""
     ERROR_REASON_SECOND_SIGNATURE_REQUIRED: _ErrorReason.ValueType  # 104
     """须双人签名 · PERMISSION_DENIED. From this amount on two of the institution's keys sign (Institution.second_key_from_fen)."""
+    ERROR_REASON_CERTIFICATE_AWAITS_TIMESTAMP: _ErrorReason.ValueType  # 106
+    """证照等待时间戳 · FAILED_PRECONDITION. The certificate is numbered and the right exists; its seal waits for the time stamp
+    authority of the registry, which gives no time stamp now, and is made by itself when it does; with RetryInfo.
+    """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 110
     """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
@@ -359,6 +363,10 @@ ERROR_REASON_CLERK_NOT_REGISTERED: ErrorReason.ValueType  # 103
 """经办人未登记 · PERMISSION_DENIED. The institution's clerks are registered one by one, and the header names none of them."""
 ERROR_REASON_SECOND_SIGNATURE_REQUIRED: ErrorReason.ValueType  # 104
 """须双人签名 · PERMISSION_DENIED. From this amount on two of the institution's keys sign (Institution.second_key_from_fen)."""
+ERROR_REASON_CERTIFICATE_AWAITS_TIMESTAMP: ErrorReason.ValueType  # 106
+"""证照等待时间戳 · FAILED_PRECONDITION. The certificate is numbered and the right exists; its seal waits for the time stamp
+authority of the registry, which gives no time stamp now, and is made by itself when it does; with RetryInfo.
+"""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 110
 """系统繁忙 · RESOURCE_EXHAUSTED. Overload; with RetryInfo. Send the same bytes again after the delay."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111

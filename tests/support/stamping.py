@@ -1,0 +1,70 @@
+"""Time stamp authorities for tests: real ones on free ports of this machine, and a gateway's folder that names one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.app import utc_now
+from gateway.tsa import TimestampServer
+from signing.authority import Credential
+from signing.signer import Signer
+from signing.timestamp_authority import TimestampAuthority
+
+
+@dataclass
+class Stamping:
+    """An authority; `serving` runs it, again and again on the same port."""
+
+    authority: TimestampAuthority
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        """Where it is asked."""
+        return f"http://127.0.0.1:{self.port}/tsa"
+
+    @contextmanager
+    def serving(self) -> Iterator[TimestampServer]:
+        """Serve until the block ends."""
+        server = TimestampServer(self.authority, "127.0.0.1", self.port)
+        self.port = server.server_port
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def stamping(signer: Signer, clock: Callable[[], dt.datetime] = utc_now, **how: Any) -> Stamping:
+    """A new authority. Its port is a free one, fixed from now on."""
+    found = Stamping(TimestampAuthority(signer, clock, **how))
+    with found.serving():
+        return found
+
+
+def stamped_by(folder: Path, url: str, registry: str = "jiangyin", **settings: Any) -> None:
+    """Let a registry of a gateway's folder have its seals and checkpoints stamped at `url`."""
+    path = folder / "diya.toml"
+    text = path.read_text(encoding="utf-8")
+    begin = text.index(f'id = "{registry}"')
+    rest = text.find("[[registries]]", begin)
+    end = len(text) if rest < 0 else rest
+    lines = [f"{name} = {str(value).lower()}" for name, value in settings.items()]
+    added = "\n".join(["", "[registries.timestamp]", f'url = "{url}"', *lines, "", ""])
+    rewritten = text[:end] + added + text[end:]
+    # [limits] and all other tables stand before the registries, so the sub-table belongs to its registry.
+    path.write_text(rewritten, encoding="utf-8")
+
+
+def own_authority(folder: Path) -> Stamping:
+    """The authority that `diya init` made a key for."""
+    return stamping(Credential.read(folder / "keys", "tsa").signer())
