@@ -29,7 +29,8 @@ from signing.cms_algorithms import (
     SM2_SM3_OID,
     SM3_OID,
 )
-from signing.errors import AlgorithmRefused
+from signing.cms_verify import Content
+from signing.errors import AlgorithmRefused, SignatureMalformed
 from signing.signer import Signer
 
 Stamper = Callable[[bytes], bytes]
@@ -72,7 +73,9 @@ def sign_cms(
 
     at: the claimed signing time (aware). detached: the content stays beside it.
     """
-    return _sign(content, signers, at, national=False, detached=detached, attributes=True, stamper=stamper)
+    held = Content.of(content)
+    infos = [_signer_info(held, one, at, stamper=stamper) for one in signers]
+    return _signed_data(signers, infos, content=None if detached else content)
 
 
 def sign_35275(
@@ -88,41 +91,65 @@ def sign_35275(
 
     attributes: False signs the content itself. Raises `AlgorithmRefused` for another algorithm.
     """
-    for one in signers:
-        if one.algorithm is not Algorithm.SM2_SM3:
-            raise AlgorithmRefused(f"GB/T 35275 signs by SM2 with SM3, not by {one.algorithm.value}")
-    return _sign(
-        content, signers, at, national=True, detached=detached, attributes=attributes, stamper=stamper
+    held = Content.of(content)
+    infos = [
+        _signer_info(held, one, at, national=True, attributes=attributes, stamper=stamper) for one in signers
+    ]
+    return _signed_data(signers, infos, content=None if detached else content, national=True)
+
+
+def sign_for_pdf(content: Content, signer: Signer) -> bytes:
+    """What goes into a PDF: detached, without a claimed time (ETSI EN 319 142-1 section 6.3), which the file itself
+    says; of an SM2 key in the form of GB/T 35275.
+    """
+    national = signer.algorithm is Algorithm.SM2_SM3
+    return _signed_data([signer], [_signer_info(content, signer, None, national=national)], national=national)
+
+
+def with_stamp(signed_data: bytes, token: bytes) -> bytes:
+    """The same SignedData with a time stamp token (DER) over the value of its only signer.
+
+    Raises `SignatureMalformed`.
+    """
+    info = der.first_element(signed_data)
+    kind, explicit = _exactly(info, 2)
+    (signed,) = _exactly(explicit, 1)
+    *before, infos = der.children(signed, 6)
+    (signer,) = _exactly(infos, 1)
+    parts = [one.whole for one in der.children(signer, 7)]
+    stamped = der.encode(der.SEQUENCE, *parts, der.encode(0xA1, _attribute(cms.STAMP, token)))
+    return der.encode(
+        der.SEQUENCE,
+        kind.whole,
+        der.encode(
+            0xA0, der.encode(der.SEQUENCE, *[one.whole for one in before], der.encode(der.SET, stamped))
+        ),
     )
 
 
-def _sign(
-    content: bytes,
-    signers: Sequence[Signer],
-    at: datetime,
-    *,
-    national: bool,
-    detached: bool,
-    attributes: bool,
-    stamper: Stamper | None,
+def signature_digest(algorithm: Algorithm) -> str:
+    """The digest (a name of hashlib) of the content that goes with signatures of this algorithm."""
+    return DIGESTS[_NAMES[algorithm][0]]
+
+
+def _exactly(parent: der.Element, count: int) -> list[der.Element]:
+    held = der.children(parent, count)
+    if len(held) != count:
+        raise SignatureMalformed(f"{len(held)} elements where {count} are due")
+    return held
+
+
+def _signed_data(
+    signers: Sequence[Signer], infos: list[bytes], *, content: bytes | None = None, national: bool = False
 ) -> bytes:
-    if at.tzinfo is None:
-        raise ValueError("at must be an aware datetime")
-    content_type = cms.NATIONAL_DATA if national else cms.DATA
-    infos = [
-        _signer_info(
-            content, one, at, content_type, national=national, attributes=attributes, stamper=stamper
-        )
-        for one in signers
-    ]
     certificates = list(dict.fromkeys(one for signer in signers for one in signer.certificates))
     digests = sorted({_NAMES[one.algorithm][0] for one in signers})
-    enclosed = b"" if detached else der.encode(0xA0, der.encode(der.OCTET_STRING, content))
+    enclosed = b"" if content is None else der.encode(0xA0, der.encode(der.OCTET_STRING, content))
     signed = der.encode(
         der.SEQUENCE,
         der.encode_integer(1),
         der.encode_set(der.SET, [_algorithm(oid) for oid in digests]),
-        der.encode(der.SEQUENCE, der.encode_oid(content_type), enclosed),
+        der.encode(der.SEQUENCE, der.encode_oid(_content_type(national=national)), enclosed),
         der.encode_set(0xA0, certificates),
         der.encode_set(der.SET, infos),
     )
@@ -130,42 +157,35 @@ def _sign(
     return der.encode(der.SEQUENCE, der.encode_oid(kind), der.encode(0xA0, signed))
 
 
+def _content_type(*, national: bool) -> str:
+    return cms.NATIONAL_DATA if national else cms.DATA
+
+
 def _signer_info(
-    content: bytes,
+    content: Content,
     signer: Signer,
-    at: datetime,
-    content_type: str,
+    at: datetime | None,
     *,
-    national: bool,
-    attributes: bool,
-    stamper: Stamper | None,
+    national: bool = False,
+    attributes: bool = True,
+    stamper: Stamper | None = None,
 ) -> bytes:
-    leaf = parse_certificate(signer.certificates[0])
     digest_oid, algorithm = _NAMES[signer.algorithm]
+    if national and signer.algorithm is not Algorithm.SM2_SM3:
+        raise AlgorithmRefused(f"GB/T 35275 signs by SM2 with SM3, not by {signer.algorithm.value}")
     if national:
         algorithm = _algorithm(SM2_OID)
-    message = content
     sent = b""
     if attributes:
-        digest = DIGESTS[digest_oid]
-        message = der.encode_set(
-            der.SET,
-            [
-                _attribute(cms.CONTENT_TYPE, der.encode_oid(content_type)),
-                _attribute(
-                    cms.MESSAGE_DIGEST, der.encode(der.OCTET_STRING, hashlib.new(digest, content).digest())
-                ),
-                _attribute(cms.SIGNING_TIME, _time(at)),
-                _attribute(
-                    cms.SIGNING_CERTIFICATE_V2, _signing_certificate(digest_oid, signer.certificates[0])
-                ),
-            ],
-        )
-        sent = b"\xa0" + message[1:]
+        message = _attributes(content, signer, at, digest_oid, _content_type(national=national))
+        sent = b"\xa0" + message[1:]  # RFC 5652 section 5.4: signed as a SET, sent under the tag of its place
+    else:
+        message = content.whole()
     signature = signer.sign(message)
     unsigned = b""
     if stamper is not None:
         unsigned = der.encode(0xA1, _attribute(cms.STAMP, stamper(signature)))
+    leaf = parse_certificate(signer.certificates[0])
     return der.encode(
         der.SEQUENCE,
         der.encode_integer(1),
@@ -176,6 +196,20 @@ def _signer_info(
         der.encode(der.OCTET_STRING, signature),
         unsigned,
     )
+
+
+def _attributes(
+    content: Content, signer: Signer, at: datetime | None, digest_oid: str, content_type: str
+) -> bytes:
+    digest = der.encode(der.OCTET_STRING, content.digest(DIGESTS[digest_oid]))
+    found = [
+        _attribute(cms.CONTENT_TYPE, der.encode_oid(content_type)),
+        _attribute(cms.MESSAGE_DIGEST, digest),
+        _attribute(cms.SIGNING_CERTIFICATE_V2, _signing_certificate(digest_oid, signer.certificates[0])),
+    ]
+    if at is not None:
+        found.append(_attribute(cms.SIGNING_TIME, _time(at)))
+    return der.encode_set(der.SET, found)
 
 
 def _attribute(oid: str, value: bytes) -> bytes:
@@ -190,7 +224,9 @@ def _signing_certificate(digest_oid: str, certificate: bytes) -> bytes:
 
 
 def _time(at: datetime) -> bytes:
-    """UTCTime until 2049, GeneralizedTime after (RFC 5652 section 11.3)."""
+    """Of an aware time: UTCTime until 2049, GeneralizedTime after (RFC 5652 section 11.3)."""
+    if at.tzinfo is None:
+        raise ValueError("at must be an aware datetime")
     utc = at.astimezone(UTC)
     text = utc.strftime("%Y%m%d%H%M%SZ")
     if utc.year < 2050:

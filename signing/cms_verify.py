@@ -51,6 +51,13 @@ class Content:
         """Bytes in memory."""
         return cls(lambda: (data,))
 
+    @classmethod
+    def digested(cls, name: str, digest: bytes) -> Content:
+        """Bytes of which only this digest is at hand."""
+        content = cls(lambda: ())
+        content._digests[name] = digest
+        return content
+
     def digest(self, name: str) -> bytes:
         """The digest by a hash of hashlib."""
         if name not in self._digests:

@@ -56,12 +56,13 @@ def seen_in_pdf(data: bytes) -> tuple[SeenSignature, ...]:
     except Exception as error:  # a parser of foreign bytes may raise nearly anything
         raise SignatureMalformed(f"the PDF cannot be read: {error}"[:300], "PDF 无法读取") from error
     seen = []
-    for field, contents, subfilter in found:
+    for field in found:
+        form = f"PDF {field.subfilter}"
         try:
-            signed = read_signed_data(contents, padded=True)
-            seen += [_seen(signed, one, field, f"PDF {subfilter}") for one in signed.signers]
+            signed = read_signed_data(field.contents, padded=True)
+            seen += [_seen(signed, one, field.name, form) for one in signed.signers]
         except SigningError as error:
-            seen.append(SeenSignature(field=field, form=f"PDF {subfilter}", fault=error.message))
+            seen.append(SeenSignature(field=field.name, form=form, fault=error.message))
     return tuple(seen)
 
 

@@ -12,7 +12,7 @@ import binascii
 import io
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from pyhanko.pdf_utils import generic
@@ -138,16 +138,29 @@ def _shown_by_nobody(reader: PdfFileReader, signed_revision: int) -> list[PdfPro
     return problems
 
 
-def signed_fields(reader: PdfFileReader) -> list[tuple[str, bytes, str]]:
-    """Name, signature bytes (padded) and SubFilter of each signature, unjudged. Raises what the parser raises."""
-    return [
-        (
-            str(name),
-            value.get_object().raw_get("/Contents").original_bytes,
-            str(entry(value.get_object(), "/SubFilter")).removeprefix("/"),
+def signed_fields(reader: PdfFileReader) -> list[SignedField]:
+    """Every field that is signed, unjudged, in the order of its signing. Raises what the parser raises."""
+    found = []
+    for name, value, _ in enumerate_sig_fields(reader, filled_status=True):
+        dictionary = value.get_object()
+        _, length, after, _ = (int(one) for one in dictionary.raw_get("/ByteRange"))
+        field = SignedField(
+            name=str(name),
+            subfilter=str(entry(dictionary, "/SubFilter")).removeprefix("/"),
+            contents=dictionary.raw_get("/Contents").original_bytes,
+            gap=(length, after),
         )
-        for name, value, _ in enumerate_sig_fields(reader, filled_status=True)
-    ]
+        found.append((reader.xrefs.get_last_change(value.reference), field))
+    return [field for _, field in sorted(found, key=lambda one: one[0])]
+
+
+class SignedField(NamedTuple):
+    """A signature as it stands in the file. contents: its CMS, padded. gap: where in the file that begins and ends."""
+
+    name: str
+    subfilter: str
+    contents: bytes
+    gap: tuple[int, int]
 
 
 class _Embedded(EmbeddedPdfSignature):

@@ -147,9 +147,11 @@ def verify_token(
 def stated_time(token: bytes) -> datetime:
     """The time that a token says, believed by nobody yet: as of when it is to be judged. Raises `TimestampInvalid`."""
     try:
-        time: datetime = _tst_info(cms.ContentInfo.load(token, strict=True)["content"])["gen_time"].native
+        time: datetime = _tst_info(read_signed_data(token, bytes_max=TOKEN_BYTES_MAX))["gen_time"].native
     except TimestampInvalid:
         raise
+    except SigningError as error:
+        raise TimestampInvalid(f"{error.reason}, {error.message}") from error
     except Exception as error:  # as above
         raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
     return time

@@ -62,7 +62,7 @@ def test_seal_by_an_rsa_key_holds(algorithm: Algorithm) -> None:
 def test_seal_by_ed25519_is_refused_with_the_way_out() -> None:
     """Readers do not know Ed25519, so a seal with it would look broken."""
     seal = sample_pki().pki.issue_seal(REGISTRY_USCC, "测", key=make_key(KeyKind.ED25519))
-    with pytest.raises(SealFailed, match="P-256 or RSA"):
+    with pytest.raises(SealFailed, match="P-256, P-384, RSA or SM2"):
         seal_pdf(make_pdf(), seal.signer(), reason="登簿", at=NOW)
 
 
