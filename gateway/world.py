@@ -158,6 +158,7 @@ def _paper(
             for s in verdict.signatures
         ),
         terms_sha256=verdict.attachments.get("terms.bin", ""),
+        over=verdict.over if reference.signs else "",
         backs="" if backs == own else backs,
     )
 

@@ -56,7 +56,9 @@ class FakeChecker:
         self.trusts: list[TrustStore] = []
         self.wait: Callable[[], Any] | None = None
 
-    async def check(self, path: Path, *, at: dt.datetime | None = None) -> PdfVerdict:
+    async def check(
+        self, path: Path, *, at: dt.datetime | None = None, signed: Path | None = None
+    ) -> PdfVerdict:
         """The verdict that the test wants."""
         self.checked.append(path.read_bytes())
         if self.wait is not None:

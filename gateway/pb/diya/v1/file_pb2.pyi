@@ -88,10 +88,13 @@ class FileVerdict(_message.Message):
     SIGNATURES_FIELD_NUMBER: _builtins.int
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
     CHECKED_AT_FIELD_NUMBER: _builtins.int
+    SIGNED_SHA256_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
     """通过 · No problems: a proper document whose signatures all hold."""
     pages: _builtins.int
     """页数 · Pages; 0 when not a document."""
+    signed_sha256: _builtins.bytes
+    """被签名文件 · Of a detached signature: SHA-256 (32 bytes) of the file that it is over. Empty for other files."""
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileProblem]:
         """问题 · Problems."""
@@ -117,10 +120,11 @@ class FileVerdict(_message.Message):
         signatures: _abc.Iterable[Global___FileSignature] | None = ...,
         attachments: _abc.Iterable[Global___FileAttachment] | None = ...,
         checked_at: _timestamp_pb2.Timestamp | None = ...,
+        signed_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "checked_at", b"checked_at", "ok", b"ok", "pages", b"pages", "problems", b"problems", "signatures", b"signatures"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "checked_at", b"checked_at", "ok", b"ok", "pages", b"pages", "problems", b"problems", "signatures", b"signatures", "signed_sha256", b"signed_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -170,6 +174,8 @@ class FileSignature(_message.Message):
     PROVEN_AT_FIELD_NUMBER: _builtins.int
     COVERS_WHOLE_DOCUMENT_FIELD_NUMBER: _builtins.int
     VALID_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
     id_kind: _codes_pb2.IdKind.ValueType
     """证件种类 · Kind of identity in the certificate."""
     id_number: _builtins.str
@@ -182,6 +188,10 @@ class FileSignature(_message.Message):
     """覆盖全文 · It covers the whole document; otherwise only signatures were added after its revision."""
     valid: _builtins.bool
     """有效 · It holds: bytes unchanged, chain to an anchor for its purpose, not revoked."""
+    algorithm: _builtins.str
+    """算法 · Algorithm, such as "ECDSA_P256_SHA256" or "SM2_SM3"."""
+    form: _builtins.str
+    """签名形式 · How it is made: "PAdES-B-B", "PAdES-B-T", "CAdES-B-B", "CAdES-B-T", "CMS" or "GB/T 35275"."""
     @_builtins.property
     def claimed_at(self) -> _timestamp_pb2.Timestamp:
         """声称签名时间 · Instant that the signer claims (UTC); proves nothing."""
@@ -201,10 +211,12 @@ class FileSignature(_message.Message):
         proven_at: _timestamp_pb2.Timestamp | None = ...,
         covers_whole_document: _builtins.bool = ...,
         valid: _builtins.bool = ...,
+        algorithm: _builtins.str = ...,
+        form: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claimed_at", b"claimed_at", "proven_at", b"proven_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_sha256", b"certificate_sha256", "claimed_at", b"claimed_at", "covers_whole_document", b"covers_whole_document", "id_kind", b"id_kind", "id_number", b"id_number", "name", b"name", "proven_at", b"proven_at", "valid", b"valid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "certificate_sha256", b"certificate_sha256", "claimed_at", b"claimed_at", "covers_whole_document", b"covers_whole_document", "form", b"form", "id_kind", b"id_kind", "id_number", b"id_number", "name", b"name", "proven_at", b"proven_at", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
