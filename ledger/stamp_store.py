@@ -78,6 +78,8 @@ def audit_stamps(conn: Connection, registry: str, findings: Findings, check: Sta
     for size, token, note in rows:
         if note is None:
             rule = "there is no checkpoint of that size"
+        elif not isinstance(token, bytes | memoryview):
+            rule = "its token is not bytes"
         else:
             rule = check(bytes(note), bytes(token)) if check is not None else ""
         if rule:

@@ -107,16 +107,19 @@ def sign_for_pdf(content: Content, signer: Signer) -> bytes:
 
 
 def with_stamp(signed_data: bytes, token: bytes) -> bytes:
-    """The same SignedData with a time stamp token (DER) over the value of its only signer.
+    """The same SignedData with a time stamp token (DER) over the value of its only signer, every other byte as it was.
 
-    Raises `SignatureMalformed`.
+    Raises `SignatureMalformed`, also where it has unsigned attributes already.
     """
     info = der.first_element(signed_data)
     kind, explicit = _exactly(info, 2)
     (signed,) = _exactly(explicit, 1)
     *before, infos = der.children(signed, 6)
     (signer,) = _exactly(infos, 1)
-    parts = [one.whole for one in der.children(signer, 7)]
+    held = der.children(signer, 7)
+    if held and held[-1].tag == 0xA1:
+        raise SignatureMalformed("the signature has unsigned attributes already")
+    parts = [one.whole for one in held]
     stamped = der.encode(der.SEQUENCE, *parts, der.encode(0xA1, _attribute(cms.STAMP, token)))
     return der.encode(
         der.SEQUENCE,

@@ -37,7 +37,6 @@ from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from signing import der
 from signing.algorithms import PSS_SALT_BYTES, SIGNATURE_BYTES_MAX, Algorithm
 from signing.cms import read_signed_data
 from signing.cms_sign import sign_for_pdf, signature_digest, with_stamp
@@ -149,7 +148,8 @@ def add_stamp(pdf: bytes, token: bytes) -> bytes:
     """
     try:
         last = _last(pdf)
-        contents = with_stamp(last.contents, der.element_of(token).whole).hex().encode()
+        read_signed_data(token, bytes_max=TOKEN_BYTES_MAX)  # that it is one, and in DER
+        contents = with_stamp(last.contents, token).hex().encode()
     except Exception as error:  # as above
         raise SealFailed(f"the time stamp cannot be put into the file: {error}") from error
     start, end = last.gap[0] + 1, last.gap[1] - 1  # within < and >

@@ -66,28 +66,37 @@ class TimestampClient:
 
     def _ask(self, request: bytes) -> bytes:
         connection = self._kind(self._host, self._port, timeout=self._seconds)
-        late = threading.Timer(self._seconds, _cut, [connection])
+        opened: list[
+            socket.socket
+        ] = []  # http.client lets go of its own before an answer without length is read
+
+        def cut() -> None:
+            """Time is up, though bytes drip in: whoever reads is woken with an error."""
+            for one in (connection.sock, *opened):
+                if one is not None:
+                    with suppress(OSError):
+                        one.shutdown(socket.SHUT_RDWR)
+
+        late = threading.Timer(self._seconds, cut)
         late.daemon = True
         late.start()
         try:
+            connection.connect()
+            opened.append(connection.sock)
             connection.request("POST", self._path, request, {"Content-Type": REQUEST_TYPE})
-            answer = connection.getresponse()
-            body = answer.read(TOKEN_BYTES_MAX + _STATUS_AROUND_BYTES + 1)
+            with connection.getresponse() as answer:
+                body = answer.read(TOKEN_BYTES_MAX + _STATUS_AROUND_BYTES + 1)
+                status, kind = answer.status, answer.headers.get_content_type()
+                is_whole = not answer.length
         except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise TimestampUnavailable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         finally:
             late.cancel()
             connection.close()
-        if answer.status != http.client.OK or answer.headers.get_content_type() != RESPONSE_TYPE:
-            raise TimestampUnavailable(f"HTTP status {answer.status}, {answer.headers.get_content_type()}")
+        if status != http.client.OK or kind != RESPONSE_TYPE:
+            raise TimestampUnavailable(f"HTTP status {status}, {kind}")
         if len(body) > TOKEN_BYTES_MAX + _STATUS_AROUND_BYTES:
             raise TimestampUnavailable(f"an answer of more than {TOKEN_BYTES_MAX} bytes")
+        if not is_whole:
+            raise TimestampUnavailable(f"an answer that ends after {len(body)} bytes")
         return body
-
-
-def _cut(connection: http.client.HTTPConnection) -> None:
-    """Time is up, though bytes drip in: whoever reads is woken with an error."""
-    sock = connection.sock
-    if sock is not None:
-        with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -13,6 +14,8 @@ from gateway.cli import show
 from gateway.client.ledger import VerifiedEntry
 from gateway.pb.diya.v1 import ledger_service_pb2 as pb
 from gateway.pb.diya.v1 import outcome_pb2
+from signing.errors import SigningError
+from signing.timestamp import Timestamp
 
 #: What the kinds of entries are called. A kind that is not here is told by its name alone.
 KINDS: Final = {
@@ -78,7 +81,18 @@ def kind_text(kind: str) -> str:
     return f"{kind}  {zh} {en}".rstrip()
 
 
-def print_entry(found: VerifiedEntry) -> None:
+@dataclass(frozen=True, slots=True)
+class Existed:
+    """By when an entry is proven to have existed: the time stamp, and the size of the checkpoint that bears it; or why
+    its token does not hold.
+    """
+
+    stamp: Timestamp | None = None
+    size: int = 0
+    problem: SigningError | None = None
+
+
+def print_entry(found: VerifiedEntry, existed: Existed | None = None) -> None:
     """The whole entry."""
     out, entry, about = show.console(), found.entry, found.about
     out.print(Text(f"entry {entry.index} of {entry.origin}", style="bold"))
@@ -97,11 +111,11 @@ def print_entry(found: VerifiedEntry) -> None:
     if found.erased_by is not None:
         out.print(Text(f"  由第 {found.erased_by} 条记录销毁 / erased by entry {found.erased_by}"))
     out.print(Text("proof 证明", style="bold"))
-    for line, style in _proof(found):
+    for line, style in (*_proof(found), *_existence(existed)):
         out.print(Text(f"  {line}", style=style))
 
 
-def entry_json(found: VerifiedEntry) -> dict[str, Any]:
+def entry_json(found: VerifiedEntry, existed: Existed | None = None) -> dict[str, Any]:
     """The same for programs."""
     entry = found.entry
     return {
@@ -118,8 +132,22 @@ def entry_json(found: VerifiedEntry) -> dict[str, Any]:
         "checkpointRoot": found.checkpoint.root.hex(),
         "consistent": found.is_consistent,
         "cosignersNotChecked": list(found.cosigners),
+        "existedBy": existed.stamp.time.isoformat()
+        if existed is not None and existed.stamp is not None
+        else None,
         "about": None if found.about is None else show.to_dict(found.about),
     }
+
+
+def _existence(existed: Existed | None) -> Iterator[tuple[str, str]]:
+    if existed is None:
+        yield "尚无时间戳 / no time stamp covers it yet", "dim"
+    elif existed.stamp is None:
+        yield f"时间戳未能核验 / its time stamp does not hold here: {existed.problem}", "yellow"
+    else:
+        time = show.china_text(existed.stamp.time)
+        by, size = existed.stamp.name, existed.size
+        yield f"✓ 时间戳证明 {time} 之前已记入 / existed by then: {by} stamped {size} entries", "green"
 
 
 def _rows(out: Console, rows: tuple[tuple[str, str], ...]) -> None:

@@ -5,7 +5,7 @@ local.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
-from gateway.cli.entry_view import entry_json, kind_text, print_entry
+from gateway.cli.entry_view import Existed, entry_json, kind_text, print_entry
 from gateway.cli.reading import read_file
 from gateway.cli.receipt import PolicyOption, TrustOption, trust_of
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
@@ -28,6 +28,9 @@ from gateway.client.trust import read_policy
 from gateway.pb.diya.v1 import admin_service_pb2
 from ledger.entry import Entry, parse_entry
 from ledger.errors import LedgerError
+from signing.errors import SigningError
+from signing.trust import TrustStore
+from signing.trust_directory import read_trust as read_anchors
 
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
@@ -118,22 +121,31 @@ def show_entry(
     """Show one entry, proven to be in the latest checkpoint (查看账本记录).
 
     Who did what, on which application and unit, what was answered and changed, is told to auditors and operators of
-    every entry, to an institution of its own acts and cases; to others, time, kind, commitments and proof.
+    every entry, to an institution of its own acts and cases; to others, time, kind, commitments and proof. Where a time
+    stamp covers it, the time by which it existed is proven by an authority that the trust folder names (tsa.pem).
 
     \b
     Example:
       diya ledger show 12
     """
 
-    async def work() -> VerifiedEntry:
-        async with opening.open_ledger(load_settings(config)) as ledger:
-            return await ledger.entry(index)
+    async def work() -> tuple[VerifiedEntry, Existed | None]:
+        settings = load_settings(config)
+        async with opening.open_ledger(settings) as ledger:
+            entry = await ledger.entry(index)
+            folder = settings.path("trust")
+            try:
+                trust = read_anchors(folder) if (folder / "tsa.pem").exists() else TrustStore({})
+                existed = await ledger.existed_by(entry, trust, datetime.now(UTC))
+            except SigningError as error:
+                return entry, Existed(problem=error)
+        return entry, None if existed is None else Existed(*existed)
 
-    found = outcomes.run(work(), as_json=as_json)
+    found, existed = outcomes.run(work(), as_json=as_json)
     if as_json:
-        show.print_json(entry_json(found))
+        show.print_json(entry_json(found, existed))
     else:
-        print_entry(found)
+        print_entry(found, existed)
 
 
 @app.command("diff")

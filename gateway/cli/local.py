@@ -69,8 +69,9 @@ def demo(
         typer.Option(
             "--port",
             min=1,
-            max=65532,
-            help="First of the four ports that what stays behind serves on: banks, the public, metrics, tiles.",
+            max=65531,
+            help="First of the ports that what stays behind serves on: banks, the public, metrics, tiles; and the "
+            "port where it asks for time stamps.",
         ),
     ] = 7443,
 ) -> None:

@@ -42,13 +42,17 @@ def serve(
     """
     from gateway.app import utc_now  # noqa: PLC0415
     from gateway.tsa import TimestampServer  # noqa: PLC0415
+    from signing.algorithms import Algorithm  # noqa: PLC0415
     from signing.errors import SigningError  # noqa: PLC0415
     from signing.signer import LocalSigner  # noqa: PLC0415
     from signing.timestamp_authority import POLICY, TimestampAuthority  # noqa: PLC0415
 
     host, _, port = listen.rpartition(":")
     try:
-        signer = LocalSigner.from_pem(key.read_bytes(), certificate.read_bytes())
+        pems = key.read_bytes(), certificate.read_bytes()
+        signer = LocalSigner.from_pem(*pems)
+        if signer.algorithm is Algorithm.RSA_PSS_SHA256:  # which `openssl ts` does not know
+            signer = LocalSigner.from_pem(*pems, algorithm=Algorithm.RSA_PKCS1_SHA256)
         authority = TimestampAuthority(signer, utc_now, policy=policy or POLICY)
         server = TimestampServer(authority, host, int(port))
     except (OSError, ValueError, SigningError) as error:

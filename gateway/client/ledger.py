@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf import timestamp_pb2
 
 from gateway.client.errors import InputError, ReceiptInvalid, RequestError
 from gateway.client.receipt import OUTCOME_PART, verify_part, verify_progress
@@ -20,6 +20,8 @@ from ledger.entry import Entry, parse_entry
 from ledger.errors import CheckpointError, LedgerError, ProofError
 from ledger.hashing import leaf_hash
 from ledger.proof import verify_inclusion
+from signing.timestamp import Timestamp, verify_token
+from signing.trust import TrustStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,35 @@ class LedgerClient:
         response = await self._session.call(self._stub.GetCheckpoint, request)
         wire = response.checkpoint
         return VerifiedCheckpoint(self._open(wire.note), wire.note, wire)
+
+    async def existed_by(
+        self, found: VerifiedEntry, trust: TrustStore, at: datetime
+    ) -> tuple[Timestamp, int] | None:
+        """The time at which an entry is proven to have existed, and the size of the stamped checkpoint that shows it.
+
+        That is the first that covers the entry; it must be of one history with the checkpoint under which the entry was
+        proven. trust: whom to believe to tell the time. None where no such checkpoint is stamped yet.
+
+        Raises RequestError, ReceiptInvalid, TimestampInvalid.
+        """
+        request = pb.GetCheckpointRequest(
+            parent=self._session.parent, min_size=found.entry.index + 1, stamped=True
+        )
+        try:
+            wire = (await self._session.call(self._stub.GetCheckpoint, request)).checkpoint
+        except RequestError as error:
+            if error.reason == "LEDGER_RANGE":
+                return None
+            raise
+        size = self._open(wire.note).size
+        await self.compare(wire.note, found.note)
+        if size <= found.entry.index:
+            raise ReceiptInvalid(
+                8,
+                f"the stamped checkpoint of {size} entries does not cover it",
+                "带时间戳的检查点未覆盖该记录",
+            )
+        return verify_token(wire.timestamp, wire.note, trust, at), size
 
     async def entry(self, index: int) -> VerifiedEntry:
         """One entry, proven under the latest checkpoint, with what we may know of it.
@@ -239,10 +270,10 @@ class LedgerClient:
         )
 
 
-def _stamp(instant: datetime | None) -> Timestamp | None:
+def _stamp(instant: datetime | None) -> timestamp_pb2.Timestamp | None:
     if instant is None:
         return None
-    stamp = Timestamp()
+    stamp = timestamp_pb2.Timestamp()
     stamp.FromDatetime(instant)
     return stamp
 

@@ -58,6 +58,7 @@ def write_readme(folder: Path, left: Left, ports: Sequence[int]) -> None:
             listen=ports[0],
             metrics=ports[2],
             tiles=ports[3],
+            stamps=ports[3] + 1,
         ),
         encoding="utf-8",
     )
@@ -157,6 +158,9 @@ export PATH={bin}:"$PATH"
    ```sh
    diya serve --config {out}/diya.toml
    ```
+
+   Seals of jiangyin bear a time stamp while `diya tsa serve` (for development only) runs beside it: `diya tsa serve
+   --key {out}/keys/tsa.key.pem --certificate {out}/keys/tsa.pem --listen 127.0.0.1:{stamps}`.
 
 7. List bank A's cases, then its events from the beginning.
 

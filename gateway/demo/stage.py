@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from contextlib import AsyncExitStack
+import threading
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from gateway.demo.cast import COUNTER, REGISTRAR, sample_seeds
 from gateway.register.model import Party
 from gateway.register.sample import SAMPLE
 from gateway.setup import SetupRefused, initialise
+from gateway.tsa import TimestampServer
 from signing.pki import Credential, DevelopmentPKI
+from signing.timestamp_authority import TimestampAuthority
 
 #: Folder under clients/ of everyone who signs or calls.
 INSTITUTIONS: dict[str, Party] = {
@@ -124,6 +128,37 @@ def set_ports(folder: Path, old: Ports, new: Ports) -> None:
     for name, before, after in zip(("listen", "public", "metrics", "tiles"), old, new, strict=True):
         text = text.replace(f'{name} = "127.0.0.1:{before}"', f'{name} = "127.0.0.1:{after}"')
     config.write_text(text, encoding="utf-8")
+
+
+def name_authority(folder: Path, registry: str, url: str, **settings: object) -> None:
+    """Have a registry's seals and checkpoints stamped by the authority at `url`; `settings`: others of its table."""
+    config = folder / "diya.toml"
+    text = config.read_text(encoding="utf-8")
+    rest = text.find("[[registries]]", text.index(f'id = "{registry}"'))
+    end = len(text) if rest < 0 else rest
+    lines = [f'url = "{url}"', *(f"{name} = {str(value).lower()}" for name, value in settings.items())]
+    table = "\n".join(["[registries.timestamp]", *lines, "", ""])
+    config.write_text(text[:end] + table + text[end:], encoding="utf-8")
+
+
+def move_authority(folder: Path, before: str, after: str) -> None:
+    """Have the authority that was named asked elsewhere."""
+    config = folder / "diya.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+
+
+@contextmanager
+def time_authority(folder: Path) -> Iterator[str]:
+    """The time stamp authority of the folder's development PKI, on a free port; its URL."""
+    authority = TimestampAuthority(Credential.read(folder / "keys", "tsa").signer(), utc_now)
+    with TimestampServer(authority, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 async def open_stage(folder: Path, stack: AsyncExitStack) -> Stage:

@@ -38,9 +38,12 @@ from gateway.demo.stage import (
     Ports,
     Stage,
     clear,
+    move_authority,
+    name_authority,
     open_stage,
     prepare,
     set_ports,
+    time_authority,
 )
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, authority_pb2, codes_pb2
 from gateway.register.calendar import CHINA
@@ -141,6 +144,9 @@ async def play(folder: Path, console: Console, ports: Ports = PORTS) -> None:
         now = utc_now()
         await asyncio.to_thread(prepare, folder, now=now - dt.timedelta(minutes=5), ports=(0, 0, 0, 0))
         async with AsyncExitStack() as stack:
+            url = stack.enter_context(time_authority(folder))
+            # Not required: what stays behind is served without an authority too.
+            name_authority(folder, SAMPLE.jiangyin.registry, url, required=False, grace_seconds=0)
             stage = await open_stage(folder, stack)
             await _set_up(stage, board)
             number = await _decided_by_rule(stage, board)
@@ -153,6 +159,7 @@ async def play(folder: Path, console: Console, ports: Ports = PORTS) -> None:
             await _released(stage, board, number)
             await _verified(stage, board)
     set_ports(folder, (0, 0, 0, 0), ports)
+    move_authority(folder, url, f"http://127.0.0.1:{ports[-1] + 1}/")
     write_readme(folder, left, ports)
     console.print(f"\nEverything is in [bold]{folder}/[/bold]; its README.md has ten commands to try next.")
 
@@ -336,19 +343,24 @@ async def _verified(stage: Stage, board: Board) -> None:
     trust = read_signing_trust(stage.folder / "trust")
     ledgers = read_trust(stage.folder / "trust")
     vkeys = {vkey.partition("+")[0]: vkey for name in ledgers.registries for vkey in ledgers.vkeys(name)}
-    sound = []
+    sound: list[str] = []
+    is_stamped = False
     for path in sorted((stage.folder / "certificates").glob("*.pdf")):
         verdict = await asyncio.to_thread(
             verify_certificate, path.read_bytes(), trust=trust, vkeys=vkeys, at=utc_now()
         )
-        board.add("anyone", "verified offline", "VALID" if verdict.sound else "INVALID", number=path.stem)
+        what = "verified offline" + (", its time proven" if verdict.proven_at else "")
+        board.add("anyone", what, "VALID" if verdict.sound else "INVALID", number=path.stem)
         if verdict.sound:
             sound.append(path.stem)
+            is_stamped = is_stamped or verdict.proven_at is not None
     unproven = sorted(set(board.numbers) - set(sound))
     if unproven or not sound:
         raise DemoFailed(
             f"certificates that do not verify offline, or are not there: {'、'.join(unproven) or 'all'}"
         )
+    if not is_stamped:
+        raise DemoFailed("no seal bears a time stamp")
 
 
 async def _sealed(stage: Stage, board: Board, filing: Filing, answer: Answer) -> None:

@@ -75,8 +75,14 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         registry = registry_in(request.parent)
         newest = await self._newest(registry)
         wanted = request.min_size
+        if request.cosigned and request.stamped:
+            raise malformed(
+                "stamped", "不能与 cosigned 同时使用", "cannot be asked for together with cosigned"
+            )
         if request.cosigned:
             return await self._cosigned(registry, wanted)
+        if request.stamped:
+            return await self._stamped(registry, wanted)
         if not 0 <= wanted <= newest.size:
             raise _out_of_range("min_size", wanted, 0, newest.size)
         found = await self._queries.checkpoint(registry, min_size=wanted) if wanted else newest
@@ -95,6 +101,19 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
                 "尚无经足够见证人会签的检查点",
                 "no checkpoint has been cosigned by a quorum of witnesses yet",
             )
+        return _pb.GetCheckpointResponse(checkpoint=checkpoint, vkey=self._vkey_of(registry))
+
+    async def _stamped(self, registry: str, min_size: int) -> Any:
+        found = await self._queries.stamped_checkpoint(registry, min_size)
+        if found is None:
+            raise Refusal(
+                "LEDGER_RANGE",
+                "尚无加盖时间戳的检查点",
+                "no checkpoint of so many entries has a time stamp yet",
+            )
+        checkpoint = await self._exactly(registry, found.size)
+        assert checkpoint is not None  # stamps lie beside their checkpoints
+        checkpoint.note, checkpoint.timestamp = found.note, found.token
         return _pb.GetCheckpointResponse(checkpoint=checkpoint, vkey=self._vkey_of(registry))
 
     async def ListEntries(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

@@ -59,6 +59,7 @@ from gateway.storage.statements import (
 from gateway.storage.working import Row, Working
 from ledger.erasure import erased_parts
 from ledger.publish import Publisher
+from ledger.stamp_store import StampedCheckpoint, first_stamped, newest_stamped
 from ledger.store import Head, Ledger, StoredEntry
 
 T = TypeVar("T")
@@ -427,6 +428,12 @@ class Queries:
     ) -> PublishedCheckpoint | None:
         """The newest checkpoint, or the first of at least `min_size` entries, or the one of `exact` entries."""
         return await self.read(lambda connection: find_checkpoint(connection, registry, min_size, exact))
+
+    async def stamped_checkpoint(self, registry: str, min_size: int) -> StampedCheckpoint | None:
+        """The first checkpoint of at least `min_size` entries that has a time stamp; the newest of them with 0."""
+        if not min_size:
+            return await self.read(lambda connection: newest_stamped(connection, registry))
+        return await self.read(lambda connection: first_stamped(connection, registry, min_size))
 
     async def inclusion_proof(self, registry: str, index: int, size: int) -> tuple[StoredEntry, list[bytes]]:
         """An entry, and the proof that it is in the tree of `size` entries (`index` < `size`, published)."""

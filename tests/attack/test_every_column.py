@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,7 +20,8 @@ from ledger.erasure import ERASED_KEYS, list_keys
 from ledger.errors import RegistryUnknownError
 from ledger.kind_audit import unknown_registries
 from ledger.publish import read_checkpoint
-from ledger.report import Divergence, name_row
+from ledger.report import Divergence, Findings, name_row
+from ledger.stamp_store import audit_stamps, store_stamp
 from ledger.store import REGISTRY_KEY, EntryDraft, PartDraft
 from ledger.tables import ledger_checkpoint, ledger_part, metadata
 from ledger.verify import verify_ledger
@@ -43,8 +45,22 @@ WITNESSES = [
     Cosigner(f"{name}.example", Ed25519PrivateKey.from_private_bytes(name.encode() * 32)) for name in "vw"
 ]
 
-#: What nothing tells of: a cosignature taken away. The log does without it, and whoever was shown it has it still.
-UNSEEN = {("ledger_cosignature", change) for change in ("delete", "cut off", "empty table")}
+#: What nothing tells of: a cosignature or a time stamp taken away. The log does without, and whoever has it shows it.
+UNSEEN = {
+    (table, change)
+    for table in ("ledger_cosignature", "ledger_stamp")
+    for change in ("delete", "cut off", "empty table")
+}
+
+
+def token_over(note: bytes) -> bytes:
+    """What stands for a time stamp here: the ledger does not know what tokens say, whoever judges them does."""
+    return b"at some time there was " + sha256(note).digest()
+
+
+def what_is_wrong(note: bytes, token: bytes) -> str:
+    """A judge of such tokens."""
+    return "" if token == token_over(note) else "it is over another checkpoint"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +91,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestLedger]:
                 assert note is not None
                 for witness in WITNESSES:
                     store_cosignature(conn, registry, size, witness.vkey, witness.cosign(note.note, 7))
+                store_stamp(conn, registry, size, token_over(note.note))
     yield opened
     opened.engine.dispose()
 
@@ -111,6 +128,9 @@ def found(conn: Connection) -> list[Divergence]:
         vkey = make_signer(f"ledger.example/{registry}").vkey
         try:
             divergences += verify_ledger(conn, registry, vkey, vault=make_vault()).divergences
+            findings = Findings()
+            audit_stamps(conn, registry, findings, what_is_wrong)
+            divergences += findings.divergences()
         except RegistryUnknownError:
             divergences.append(Divergence("ledger_head", "registry", "HEAD_MISSING", "its row is missing"))
     return divergences

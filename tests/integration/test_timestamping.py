@@ -24,14 +24,26 @@ from typer.testing import CliRunner
 from gateway.app import utc_now
 from gateway.certificates.verify import verify_certificate
 from gateway.cli.app import build_app
+from gateway.cli.entry_view import Existed, entry_json
+from gateway.client.ledger import LedgerClient
 from gateway.client.trust import read_trust
 from gateway.config import ConfigError
-from gateway.pb.diya.v1 import certificate_pb2, certificate_service_pb2, certificate_service_pb2_grpc
+from gateway.pb.diya.v1 import (
+    certificate_pb2,
+    certificate_service_pb2,
+    certificate_service_pb2_grpc,
+    ledger_service_pb2,
+    ledger_service_pb2_grpc,
+)
 from gateway.telemetry import metrics
+from signing.authority import Credential
+from signing.errors import TimestampInvalid
+from signing.pki import DevelopmentPKI
+from signing.trust import TrustStore
 from signing.trust_directory import read_trust as read_signing_trust
 from tests.support.played import opened
 from tests.support.stage import MovedClock, Town, town_of
-from tests.support.stamping import Stamping, own_authority, stamped_by
+from tests.support.stamping import Stamping, own_authority, stamped_by, stamping
 from tests.support.wire import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -245,8 +257,6 @@ async def test_stamp_that_is_not_required_is_waited_for_as_long_as_the_grace(
 
 async def test_stamp_of_an_authority_that_nobody_named_is_none(own_folder: Path) -> None:
     """An authority of another PKI answers, and its word is not believed: nothing is sealed under it."""
-    from signing.pki import DevelopmentPKI
-    from tests.support.stamping import stamping
 
     stranger = stamping(DevelopmentPKI.create(utc_now()).issue_tsa().signer())
     stamped_by(own_folder, stranger.url)
@@ -260,8 +270,6 @@ async def test_stamp_of_an_authority_that_nobody_named_is_none(own_folder: Path)
 
 async def test_authority_with_a_wrong_clock_stamps_nothing(own_folder: Path) -> None:
     """A time that is not now is no proof of now."""
-    from signing.authority import Credential
-    from tests.support.stamping import stamping
 
     late = stamping(
         Credential.read(own_folder / "keys", "tsa").signer(), lambda: utc_now() - dt.timedelta(minutes=6)
@@ -409,3 +417,32 @@ async def test_checkpoints_are_stamped_at_an_interval_or_after_so_many_entries(
                 )
     assert sizes[0] == first
     assert len(sizes) == 2
+
+
+async def test_entry_is_proven_to_have_existed_by_the_stamp_that_covers_it(
+    own_folder: Path, authority: Stamping
+) -> None:
+    """Whoever believes the authority learns by when; who does not is told so. Not before there is a stamp."""
+    stamped_by(own_folder, authority.url, **OFTEN)
+    async with town_of(own_folder, **QUICK) as town:
+        ledger = LedgerClient(await town.session("bank-a"))
+        entry = await ledger.entry(1)
+        believed = read_signing_trust(own_folder / "trust")
+        assert await ledger.existed_by(entry, believed, utc_now()) is None
+        with authority.serving():
+            await numbered(town)
+            await until(lambda: gauge("diya_stamped_entries", registry="jiangyin") == town.ledger_size())
+        existed = await ledger.existed_by(entry, believed, utc_now())
+        assert existed is not None
+        stamp, size = existed
+        assert entry.entry.time < stamp.time < utc_now() + dt.timedelta(minutes=1)
+        assert entry.entry.index < size <= town.ledger_size()
+        shown = entry_json(entry, Existed(stamp, size))
+        assert shown["existedBy"] == stamp.time.isoformat()
+        with pytest.raises(TimestampInvalid, match="CERTIFICATE_UNKNOWN_ISSUER"):
+            await ledger.existed_by(entry, TrustStore({}), utc_now())
+        stub = town.stub(ledger_service_pb2_grpc.LedgerServiceStub, "bank-a")
+        both = ledger_service_pb2.GetCheckpointRequest(
+            parent="registries/jiangyin", stamped=True, cosigned=True
+        )
+        await town.told(lambda: stub.GetCheckpoint(both), "FIELD_INVALID")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app import utc_now
+from gateway.demo.stage import name_authority
 from gateway.tsa import TimestampServer
 from signing.authority import Credential
 from signing.signer import Signer
@@ -53,16 +54,7 @@ def stamping(signer: Signer, clock: Callable[[], dt.datetime] = utc_now, **how: 
 
 def stamped_by(folder: Path, url: str, registry: str = "jiangyin", **settings: Any) -> None:
     """Let a registry of a gateway's folder have its seals and checkpoints stamped at `url`."""
-    path = folder / "diya.toml"
-    text = path.read_text(encoding="utf-8")
-    begin = text.index(f'id = "{registry}"')
-    rest = text.find("[[registries]]", begin)
-    end = len(text) if rest < 0 else rest
-    lines = [f"{name} = {str(value).lower()}" for name, value in settings.items()]
-    added = "\n".join(["", "[registries.timestamp]", f'url = "{url}"', *lines, "", ""])
-    rewritten = text[:end] + added + text[end:]
-    # [limits] and all other tables stand before the registries, so the sub-table belongs to its registry.
-    path.write_text(rewritten, encoding="utf-8")
+    name_authority(folder, registry, url, **settings)
 
 
 def own_authority(folder: Path) -> Stamping:

@@ -34,6 +34,7 @@ class GetCheckpointRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     MIN_SIZE_FIELD_NUMBER: _builtins.int
     COSIGNED_FIELD_NUMBER: _builtins.int
+    STAMPED_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """登记机构 · Parent, `registries/{registry}`."""
     min_size: _builtins.int
@@ -42,16 +43,21 @@ class GetCheckpointRequest(_message.Message):
     """已获见证 · The latest that a quorum of the registry's witnesses cosigned, instead of the latest; `min_size` must be 0.
     LEDGER_RANGE while there is none, as in a registry without witnesses.
     """
+    stamped: _builtins.bool
+    """已加时间戳 · Among those with a time stamp: the first of at least `min_size` entries, the latest of them with 0. Its note
+    then comes without cosignatures, as it was stamped. LEDGER_RANGE while there is none. Not together with `cosigned`.
+    """
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         min_size: _builtins.int = ...,
         cosigned: _builtins.bool = ...,
+        stamped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned", b"cosigned", "min_size", b"min_size", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned", b"cosigned", "min_size", b"min_size", "parent", b"parent", "stamped", b"stamped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

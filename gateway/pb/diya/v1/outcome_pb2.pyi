@@ -587,6 +587,7 @@ class Checkpoint(_message.Message):
     ROOT_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     PUBLISHED_AT_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_FIELD_NUMBER: _builtins.int
     origin: _builtins.str
     """账本来源 · Origin."""
     size: _builtins.int
@@ -596,6 +597,10 @@ class Checkpoint(_message.Message):
     note: _builtins.bytes
     """签名笔记 · The signed note, exact bytes. A client MUST verify it and read size and root from it, not from the
     fields beside it.
+    """
+    timestamp: _builtins.bytes
+    """时间戳 · TimeStampToken (RFC 3161, DER) over the SHA-256 of `note`, where a checkpoint with one was asked for; else empty.
+    Every entry below `size` existed at its time, as far as the client believes the authority.
     """
     @_builtins.property
     def published_at(self) -> _timestamp_pb2.Timestamp:
@@ -609,10 +614,11 @@ class Checkpoint(_message.Message):
         root: _builtins.bytes = ...,
         note: _builtins.bytes = ...,
         published_at: _timestamp_pb2.Timestamp | None = ...,
+        timestamp: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["published_at", b"published_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "origin", b"origin", "published_at", b"published_at", "root", b"root", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "origin", b"origin", "published_at", b"published_at", "root", b"root", "size", b"size", "timestamp", b"timestamp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
