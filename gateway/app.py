@@ -144,7 +144,7 @@ class Gateway:
             self._tell_damage()
 
     async def _start_witnessing(self) -> None:
-        """Ask the witnesses what they know before anything is entered: a restored ledger is found out here or never."""
+        """Ask the witnesses what they know; acts are held until they have been asked, the start is not."""
         self._witnessing = Witnessing(
             queries=self.queries,
             sequencer=self.sequencer,
@@ -262,7 +262,12 @@ class Gateway:
         verifying: dict[str, Any] = {"trust_of": self.trust, "executor": self._executor, "limits": limits}
         return {
             "FileService": FileService(
-                **shared, files=self.files, checker=self._checker, trust_of=self.trust, limits=limits
+                **shared,
+                files=self.files,
+                checker=self._checker,
+                trust_of=self.trust,
+                limits=limits,
+                is_going=self.eraser.is_going,
             ),
             "RegistrationService": RegistrationService(
                 **shared, **verifying, verifier=self._verifier, watch=self.watch, rehearsals=self._rehearsals

@@ -47,7 +47,9 @@ class LedgerStopped(Unavailable):
 
 
 class WitnessesMissing(Unavailable):
-    """The registry's setting stops its acts while too few witnesses cosign its checkpoints."""
+    """The registry's setting stops its acts while too few witnesses cosign its checkpoints, or the witnesses have not
+    been asked yet since the start what they know.
+    """
 
     reason = "WITNESS_QUORUM_MISSING"
     retry_seconds = 10.0

@@ -40,6 +40,7 @@ from gateway.storage.files import path_of
 from gateway.storage.rebuild import Key, Progress, key_of, read_page
 from gateway.storage.view_audit import key_text
 from gateway.term_clock import CLOCKWORK_TYPE
+from gateway.verdict_audit import VerdictAudit
 from ledger.report import DIVERGENCES_MAX, Divergence, Findings
 from ledger.stamp_store import audit_stamps
 from ledger.store import Ledger, StoredPart
@@ -96,8 +97,9 @@ def audit_evidence(
 ) -> EvidenceReport:
     """Verify the evidence of the entries of `registry` from index `since` on, and the files it names under `files`.
 
-    Uploads that no entry names are looked at in a whole audit (`since` 0) only. progress: (entries done, entries in
-    all). Raises LedgerError where a part does not open: verify the ledger itself first.
+    Effects are read from the first entry on all the same: they say which trust was in force, and nothing but them is
+    proof of it. Uploads that no entry names are looked at in a whole audit (`since` 0) only. progress: (entries done,
+    entries in all). Raises LedgerError where a part does not open: verify the ledger itself first.
     """
     return _Audit(engine, ledger, registry, files, progress).run(since)
 
@@ -140,6 +142,7 @@ class _Audit:
         self._progress = progress
         self._trusts = _Trusts()
         self._known: OrderedDict[str, bool] = OrderedDict()
+        self._file_rows = VerdictAudit()
         self._report = EvidenceReport()
 
     def run(self, since: int) -> EvidenceReport:
@@ -152,8 +155,10 @@ class _Audit:
             self._progress(stop, size)
         self._check_stamps()
         if since == 0:
-            for row in self._uploads():
+            for row, fault in self._uploads():
                 where = key_text(t.file, key_of(t.file, row))
+                if fault:
+                    self._report.note("file", where, "FILE_VERDICT_CHANGED", fault)
                 self._check_file(row[t.file.columns.keys().index("sha256")], where)
         return self._report
 
@@ -200,7 +205,9 @@ class _Audit:
             return
         envelope = Envelope(payload_type=payload_type, payload=payload, signatures=judged.signatures)
         self._check_envelope(index, time, envelope, judged)
-        for paper in judged.papers or ():
+        papers = judged.papers or ()
+        self._file_rows.note(index, judged.received_at or time, papers)
+        for paper in papers:
             if paper.found:
                 self._check_file(paper.reference.sha256, f"entry {index}")
 
@@ -273,13 +280,14 @@ class _Audit:
                 "file store", sha256, "FILE_CHANGED", f"{named_by} names it; its bytes are others"
             )
 
-    def _uploads(self) -> Iterator[Key]:
-        """The rows of files, page by page, each page a transaction."""
+    def _uploads(self) -> Iterator[tuple[Key, str]]:
+        """The rows of files, page by page, each page a transaction, and what is wrong with the verdict in each."""
         after: Key | None = None
         while True:
             with self._engine.begin() as connection:
                 page = read_page(connection, t.file, self._registry, after)
-            if not page:
+                judged = [(row, self._file_rows.fault(connection, row)) for row in page]
+            if not judged:
                 return
-            yield from page
+            yield from judged
             after = key_of(t.file, page[-1])

@@ -11,15 +11,16 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection, Engine, select
 
 from gateway.app import trust_store
-from gateway.applications.administration import decide_recovery
+from gateway.applications.administration import RECOVERED, decide_recovery
 from gateway.cases.decision import Decision
 from gateway.cases.model import Moment
 from gateway.client.manifest import header
@@ -38,7 +39,11 @@ from ledger.store import Ledger
 from ledger.tables import ledger_head
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
+from signing.envelope import split_pae
 from signing.signer import Signer
+
+_READ_COUNT: Final = 4096
+_KIND_LINE: Final = f"\n{RECOVERED}\n".encode()
 
 
 class RecoveryRefused(Exception):
@@ -89,8 +94,8 @@ def recover(
     ledger = Ledger(vault)
     now = clock()  # of act and entry alike: what lies between them may take long
     with engine.connect() as connection:
-        _check_origin(connection, registry.id, signer.name)
         last = _check(connection, registry, ledger, vault, signer, loss)
+        _check_origin(connection, ledger, signer.name)
         signed = _signed(connection, config, registry, operator, loss, last, signer.name, lambda: now)
     copy = _copied(config, last.size)
     publisher = Publisher(lambda _: signer)
@@ -167,13 +172,33 @@ def _check(
     return last
 
 
-def _check_origin(connection: Connection, registry: str, origin: str) -> None:
-    """Another ledger's name is not to be had: two logs of one name contradict each other."""
-    head = ledger_head.c
-    others = select(head.registry).where(head.origin == origin, head.registry != registry)
-    other = connection.execute(others).first()
-    if other is not None:
-        raise RecoveryRefused(f"{origin} is the origin of the ledger of {other.registry}: choose a new one")
+def _check_origin(connection: Connection, ledger: Ledger, origin: str) -> None:
+    """The name of another ledger, or of a former one, is not to be had: two logs of one name contradict each other."""
+    heads = connection.execute(select(ledger_head.c.registry, ledger_head.c.origin)).all()
+    for registry, present in heads:
+        if present == origin:
+            raise RecoveryRefused(f"{origin} is the origin of the ledger of {registry}: choose a new one")
+    for registry, _ in heads:
+        for index, former in _former_origins(connection, ledger, registry):
+            if former == origin:
+                raise RecoveryRefused(
+                    f"{origin} was the origin of the ledger of {registry} until its entry {index}: choose a new one"
+                )
+
+
+def _former_origins(connection: Connection, ledger: Ledger, registry: str) -> Iterator[tuple[int, str]]:
+    """Each origin that a ledger had before its present one, and the entry that ended it.
+
+    All entries are read: only a few acts like these are ever made, and the ledger is verified whole here in any case.
+    """
+    start = 0
+    while rows := ledger.read_entries(connection, registry, start, _READ_COUNT):
+        for row in rows:
+            if _KIND_LINE in row.data and row.parse().kind == RECOVERED:
+                _, payload = ledger.read_part(connection, registry, row.index, "evidence/payload")
+                act = admin_acts_pb2.RecoverLedgerAct.FromString(split_pae(payload)[1])
+                yield row.index, act.former_origin
+        start = rows[-1].index + 1
 
 
 def _copied(config: Config, size: int) -> Path | None:

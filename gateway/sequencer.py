@@ -88,8 +88,9 @@ _STOPPED = (
 )
 
 _HELD = (
-    "账本检查点未获足够见证，按设置暂停受理；请稍后原样重试 / "
-    "too few witnesses cosign this registry's checkpoints, and its setting stops its acts; resend the same bytes later"
+    "账本检查点未获足够见证，按设置暂停受理，或者启动后尚在询问见证人；请稍后原样重试 / "
+    "too few witnesses cosign this registry's checkpoints, and its setting stops its acts, or they are still being "
+    "asked after a start; resend the same bytes later"
 )
 
 T = TypeVar("T")

@@ -22,6 +22,7 @@ from gateway.config import Config, ConfigError, RegistryConfig
 from gateway.keys import new_key_path, note_signer, read_key_encryption_key
 from gateway.storage import tables
 from gateway.storage.engine import database_file
+from gateway.storage.later import add_missing_tables
 from gateway.witness.asking import AskedWitness
 from ledger.checkpoint import NoteSigner
 from ledger.errors import LedgerError, PolicyError, RegistryUnknownError, SignerMismatchError, WrongKeyError
@@ -266,11 +267,7 @@ def check_tables(engine: Engine, database: str) -> None:
                     f"storage.database: {database} has no {what} {table.name}", "diya ledger rebuild"
                 )
         with engine.begin() as connection:
-            others = [t for t in tables.metadata.sorted_tables if t not in tables.VIEWS]
-            tables.metadata.create_all(connection, tables=others)
-            for index in (index for table in others for index in table.indexes):
-                index.create(connection, checkfirst=True)
-            ledger_metadata.create_all(connection, tables=list(LATER))
+            add_missing_tables(connection)
     except DatabaseError as error:
         raise LedgerRefused(
             f"storage.database: {database} cannot be read: {error.orig}", "diya ledger verify"

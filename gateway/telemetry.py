@@ -85,6 +85,12 @@ class Metrics:
         self._witness_failed = counter(
             "diya_witness_failed_total", "Times that a witness did not cosign", "registry", "witness"
         )
+        self._tiles = counter(
+            "diya_tile_requests_total",
+            "Requests of a ledger over plain HTTP: what was asked for, HTTP status of the answer",
+            "kind",
+            "status",
+        )
         self._signatures = counter(
             "diya_signatures_total",
             "Signatures judged: of an envelope or in a file; ok, or the reason of the refusal",
@@ -175,11 +181,15 @@ class Metrics:
         self._cosigned.labels(registry).set(entries)
 
     def witness_asked(self, registry: str, witness: str, *, ok: bool) -> None:
-        """A witness, by its name in the policy, cosigned or did not."""
+        """A witness, by its key id, cosigned or did not."""
         self._witness_down.labels(registry, witness).set(0 if ok else 1)
         failed = self._witness_failed.labels(registry, witness)
         if not ok:
             failed.inc()
+
+    def tile_answered(self, kind: str, status: int) -> None:
+        """A request of a ledger over plain HTTP: `checkpoint`, `tile`, `entries`, `other` for what is no resource."""
+        self._tiles.labels(kind, str(status)).inc()
 
     def signature(self, subject: str, result: str) -> None:
         """A signature was judged: subject `envelope` or `file`, result `ok` or a reason."""

@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Final
 from sqlalchemy import Connection, Engine
 
 from gateway.storage.engine import reader_engine
+from gateway.telemetry import metrics
 from ledger.errors import (
     CheckpointNotFoundError,
     LedgerDamagedError,
@@ -226,6 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Who reads the ledger is nobody's business."""
 
     def _send(self, answer: _Answer) -> None:
+        metrics.tile_answered(kind_of(getattr(self, "path", "")), answer.status)
         body = answer.body
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
@@ -244,6 +246,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def kind_of(path: str) -> str:
+    """What a path asks for, of a closed list, for the metrics."""
+    name = path.removeprefix("/").partition("/")[2]
+    if name == CHECKPOINT_NAME:
+        return "checkpoint"
+    if name.startswith("tile/entries/"):
+        return "entries"
+    return "tile" if name.startswith("tile/") else "other"
 
 
 def takes_gzip(accepted: str) -> bool:

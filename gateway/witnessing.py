@@ -7,7 +7,8 @@ its own cosignature, unless the registry's setting `witness_stop_seconds` says t
 
 A witness may also know more than we do: a checkpoint under OUR signature that is larger than our ledger, or of another
 history. Then this database was put back to an older copy, or signed twice, and nothing more is entered: on one disk
-nobody else can see it. The word of a witness alone stops nothing; our own signature does.
+nobody else can see it. The word of a witness alone stops nothing; our own signature does. So acts are held until the
+first round after a start is over; the start does not wait for it, and everything else is served meanwhile.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from ledger.errors import (
     QuorumError,
     RolledBackError,
 )
+from ledger.note import WITNESS_TYPES, parse_vkey
 from ledger.policy import Policy
 from ledger.proof import verify_consistency
 from ledger.witness import AddCheckpoint, WitnessRefusal
@@ -66,13 +68,15 @@ class _Contradicted(Exception):
 
 @dataclass(slots=True)
 class _Peer:
-    """One witness of one registry. size: what it cosigned last, as far as we know.
+    """One witness of one registry. key_id: what it is called in lines of the log and in metrics, where no institution
+    is named: the eight digits in the middle of its verifier key, as the policy has it. size: what it cosigned last, as
+    far as we know.
 
     kept: size of the checkpoint whose cosignature came in this run. What an earlier run kept may have been restored
     with all the rest: each witness is asked at the start in any case.
     """
 
-    name: str
+    key_id: str
     vkey: str
     asked: AskedWitness
     size: int = 0
@@ -85,8 +89,8 @@ class _Peer:
 class _Watched:
     """One registry: its policy and witnesses, and how far a quorum has come.
 
-    cosigned: size of the newest checkpoint with a quorum. waiting_since: since when (monotonic seconds) there is a
-    checkpoint without one; None when there is none.
+    heard: its first round is over, whatever came of it. cosigned: size of the newest checkpoint with a quorum.
+    waiting_since: since when (monotonic seconds) there is a checkpoint without one; None when there is none.
     """
 
     registry: str
@@ -97,6 +101,7 @@ class _Watched:
     cosigned: int = 0
     published: int = 0
     waiting_since: float | None = None
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     round_over: asyncio.Event = field(default_factory=asyncio.Event)
     is_quorum_up: bool = False
@@ -128,7 +133,9 @@ class Witnessing:
                 stop_seconds,
                 [
                     _Peer(
-                        _printable(one.name), one.vkey, AskedWitness(one.url, limits.witness_timeout_seconds)
+                        parse_vkey(one.vkey, *WITNESS_TYPES).key_id.hex(),
+                        one.vkey,
+                        AskedWitness(one.url, limits.witness_timeout_seconds),
                     )
                     for one in policy.witnesses.values()
                 ],
@@ -141,11 +148,15 @@ class Witnessing:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """One round of each registry before anything is entered, then rounds in the background."""
+        """Begin the rounds of each registry. The first one is waited for by what would be entered, not by the start."""
         for one in self._watched.values():
             await self._queries.read(partial(_recall, one))
-        await asyncio.gather(*map(self.round, self._watched))
         self._tasks = [asyncio.create_task(self._rounds(one)) for one in self._watched.values()]
+
+    async def first_round(self) -> None:
+        """Wait until each registry's witnesses have been asked once."""
+        for one in self._watched.values():
+            await one.heard.wait()
 
     async def stop(self) -> None:
         """End the rounds; what witnesses still answer is not kept, and is asked for again at the next start."""
@@ -172,16 +183,25 @@ class Witnessing:
         return 0 if one is None else one.cosigned
 
     def is_held(self, registry: str) -> bool:
-        """Whether the registry's setting stops its acts: a checkpoint has waited too long for its quorum."""
+        """Whether the registry's acts wait: for the first round, or, where its setting says so, for a late quorum.
+
+        A restored ledger is found out in the first round, before anything is entered, or never.
+        """
         one = self._watched.get(registry)
-        since = None if one is None else one.waiting_since  # read once: the event loop moves it meanwhile
-        if one is None or one.stop_seconds is None or since is None:
+        if one is None:
+            return False
+        if not one.heard.is_set():
+            return True
+        since = one.waiting_since  # read once: the event loop moves it meanwhile
+        if one.stop_seconds is None or since is None:
             return False
         return self._monotonic() - since > one.stop_seconds
 
     async def until_cosigned(self, registry: str, index: int) -> None:
         """Wait until a quorum covers an entry; not where there are no witnesses, or none is to be had now."""
         one = self._watched.get(registry)
+        if one is not None:
+            await one.heard.wait()
         while one is not None and one.is_quorum_up and one.cosigned <= index:
             one.round_over.clear()
             await one.round_over.wait()
@@ -189,6 +209,8 @@ class Witnessing:
     # -- rounds --------------------------------------------------------------------------------------------------
 
     async def _rounds(self, one: _Watched) -> None:
+        await self._one_round(one)
+        one.heard.set()
         while True:
             try:
                 # Woken by a commit; by itself only while a cosignature is lacking.
@@ -198,11 +220,14 @@ class Witnessing:
             except TimeoutError:
                 pass
             one.moved.clear()
-            try:
-                await self.round(one.registry)
-            except Exception:
-                log.exception("round of witnesses failed", extra={"registry": one.registry})
+            await self._one_round(one)
             await asyncio.sleep(self._limits.witness_interval_seconds)
+
+    async def _one_round(self, one: _Watched) -> None:
+        try:
+            await self.round(one.registry)
+        except Exception:
+            log.exception("round of witnesses failed", extra={"registry": one.registry})
 
     async def round(self, registry: str) -> None:
         """Take the newest checkpoint to every witness that has not cosigned it and is not being left alone."""
@@ -230,7 +255,7 @@ class Witnessing:
             self._sequencer.stop_registry(one.registry, contradicted.why)
             return False
         except (WitnessDown, WitnessRefusal, LedgerError) as error:
-            self._failed(one, peer, str(error))
+            self._failed(one, peer, _told(error))
             return False
         if line is None:
             return True
@@ -321,18 +346,18 @@ class Witnessing:
     def _failed(self, one: _Watched, peer: _Peer, why: str) -> None:
         """Tell it once; try again later."""
         if not peer.failures:
-            log.error("witness %s does not cosign: %s", peer.name, why, extra={"registry": one.registry})
+            log.error("witness %s does not cosign: %s", peer.key_id, why, extra={"registry": one.registry})
         wait = min(RETRY_SECONDS * 2**peer.failures, self._limits.witness_retry_seconds_max)
         peer.failures = min(peer.failures + 1, 30)
         peer.not_before = self._monotonic() + wait
-        metrics.witness_asked(one.registry, peer.name, ok=False)
+        metrics.witness_asked(one.registry, peer.key_id, ok=False)
 
     def _succeeded(self, one: _Watched, peer: _Peer, size: int) -> None:
         if peer.failures:
-            log.info("witness %s cosigns again", peer.name, extra={"registry": one.registry})
+            log.info("witness %s cosigns again", peer.key_id, extra={"registry": one.registry})
         peer.size = peer.kept = size
         peer.failures, peer.not_before = 0, 0.0
-        metrics.witness_asked(one.registry, peer.name, ok=True)
+        metrics.witness_asked(one.registry, peer.key_id, ok=True)
 
     async def _count(self, one: _Watched, size: int, begun: float) -> None:
         """Whether the checkpoint of `size` has its quorum now."""
@@ -351,9 +376,11 @@ class Witnessing:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def _printable(name: str) -> str:
-    """A name of the policy, which is octets, as it can stand in a log line and a label."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
+def _told(error: WitnessDown | WitnessRefusal | LedgerError) -> str:
+    """Why, without a word of the other end's and without its name: both may say whose witness it is."""
+    if isinstance(error, WitnessRefusal):
+        return f"HTTP status {error.status}"
+    return error.reason if isinstance(error, LedgerError) else str(error)
 
 
 def _recall(one: _Watched, connection: Connection) -> None:

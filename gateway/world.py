@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.applications.daily import counter_of_day, per_day_of
 from gateway.applications.events import counter_name
@@ -144,6 +145,14 @@ def _paper(
     verdict = _decode_verdict(row["verdict"])
     bound = working.row(t.paper, reference.sha256)
     backs = bound["application_id"] if bound is not None and bound["is_open"] else ""
+    found = read_paper(reference, verdict, lambda signature: not stands(signature, trust, now))
+    return replace(found, backs="" if backs == own else backs)
+
+
+def read_paper(
+    reference: FileReference, verdict: PdfVerdict, is_revoked: Callable[[SignatureVerdict], bool]
+) -> Paper:
+    """What a decision reads of a file's verdict. `is_revoked` says which of its signatures no longer count."""
     return Paper(
         reference=reference,
         problems=tuple(f"{p.zh} / {p.en}" for p in verdict.problems),
@@ -153,13 +162,12 @@ def _paper(
                 number=s.identity.number,
                 issuer_key_id=s.issuer_key_id,
                 serial=s.serial,
-                revoked=not stands(s, trust, now),
+                revoked=is_revoked(s),
             )
             for s in verdict.signatures
         ),
         terms_sha256=verdict.attachments.get("terms.bin", ""),
         over=verdict.over if reference.signs else "",
-        backs="" if backs == own else backs,
     )
 
 

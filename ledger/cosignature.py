@@ -1,7 +1,8 @@
 """Cosignatures: a witness's word that a checkpoint extends all that it saw of this log (C2SP tlog-cosignature).
 
-Ed25519 only (`cosignature/v1`, signature type 0x04). A cosignature is one more signature line on the
-checkpoint's note, so whoever does not know the witness skips it.
+Ed25519 (`cosignature/v1`, signature type 0x04) and ML-DSA-44 (`subtree/v1`, type 0x06) are read alike;
+our own witness writes Ed25519. A cosignature is one more signature line on the checkpoint's note, so
+whoever does not know the witness skips it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,25 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ledger.checkpoint import parse_checkpoint
 from ledger.errors import CheckpointError
-from ledger.note import COSIGNATURE, key_id_of, parse_vkey, split_note, write_signature_line, write_vkey
+from ledger.note import (
+    COSIGNATURE,
+    COSIGNATURE_ML_DSA,
+    WITNESS_TYPES,
+    VerifierKey,
+    key_id_of,
+    parse_vkey,
+    split_note,
+    write_signature_line,
+    write_vkey,
+)
 
 _TIME_BYTES: Final = 8
 _TIME_MAX: Final = 2**63 - 1
-_SIGNATURE_BYTES: Final = 64
+_SIGNATURE_BYTES: Final = {COSIGNATURE: 64, COSIGNATURE_ML_DSA: 2420}
+_SUBTREE_LABEL: Final = b"subtree/v1\n\0"
+_NAME_BYTES_MAX: Final = 255
 
 
 class Cosigner:
@@ -48,17 +62,17 @@ def read_cosignature(note: bytes, vkey: str) -> int | None:
     Says nothing of the log's own signature. Raises CheckpointError: malformed note or vkey, or a line
     of that key that does not hold.
     """
-    key = parse_vkey(vkey, COSIGNATURE)
+    key = parse_vkey(vkey, *WITNESS_TYPES)
     text, lines = split_note(note)
     times = []
     for value in key.signatures_in(lines):
-        if len(value) != _TIME_BYTES + _SIGNATURE_BYTES:
+        if len(value) != _TIME_BYTES + _SIGNATURE_BYTES[key.kind]:
             raise CheckpointError(f"the cosignature by {key.name} has the wrong length")
         time = int.from_bytes(value[:_TIME_BYTES], "big")
         if not 0 < time <= _TIME_MAX:
             raise CheckpointError(f"the cosignature by {key.name} has no time")
         try:
-            key.public_key.verify(value[_TIME_BYTES:], _message(text, time))
+            key.public_key.verify(value[_TIME_BYTES:], _message_to(key, note, text, time))
         except InvalidSignature as error:
             raise CheckpointError(f"the cosignature by {key.name} does not hold") from error
         times.append(time)
@@ -71,7 +85,7 @@ def pick_cosignature(note: bytes, answer: bytes, vkey: str) -> bytes:
     Lines of other keys are left out. Raises CheckpointError: no such line, or one that does not hold.
     """
     _, lines = split_note(note + answer)
-    key = parse_vkey(vkey, COSIGNATURE)
+    key = parse_vkey(vkey, *WITNESS_TYPES)
     for line in lines:
         if key.signatures_in([line]):
             found = line.encode() + b"\n"
@@ -83,6 +97,31 @@ def pick_cosignature(note: bytes, answer: bytes, vkey: str) -> bytes:
 def cosigners_of(note: bytes, vkeys: Iterable[str]) -> frozenset[str]:
     """Return those of `vkeys` whose witnesses cosigned `note`. A line that does not hold raises CheckpointError."""
     return frozenset(vkey for vkey in vkeys if read_cosignature(note, vkey) is not None)
+
+
+def _message_to(key: VerifierKey, note: bytes, text: str, time: int) -> bytes:
+    """What the witness of `key` signs at a time: over the whole text, or over what it says of the tree."""
+    if key.kind == COSIGNATURE:
+        return _message(text, time)
+    checkpoint = parse_checkpoint(note)
+    start = (0).to_bytes(8, "big")  # a checkpoint's subtree is the whole tree
+    return (
+        _SUBTREE_LABEL
+        + _prefixed("witness's name", key.name)
+        + time.to_bytes(_TIME_BYTES, "big")
+        + _prefixed("origin", checkpoint.origin)
+        + start
+        + checkpoint.size.to_bytes(8, "big")
+        + checkpoint.root
+    )
+
+
+def _prefixed(what: str, text: str) -> bytes:
+    """opaque <1..2^8-1> (RFC 8446, section 3.4)."""
+    data = text.encode()
+    if not 0 < len(data) <= _NAME_BYTES_MAX:
+        raise CheckpointError(f"the {what} has {len(data)} bytes, at most {_NAME_BYTES_MAX} can be cosigned")
+    return bytes([len(data)]) + data
 
 
 def _message(text: str, time: int) -> bytes:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from ledger.errors import CheckpointError
 
@@ -24,9 +26,18 @@ ED25519: Final = b"\x01"
 COSIGNATURE: Final = b"\x04"
 """Signature type of a witness's key: timestamped Ed25519 (tlog-cosignature)."""
 
-_TYPES: Final = {ED25519: "0x01 (Ed25519)", COSIGNATURE: "0x04 (Ed25519 cosignature)"}
+COSIGNATURE_ML_DSA: Final = b"\x06"
+"""Signature type of a witness's key: ML-DSA-44 (tlog-cosignature, FIPS 204)."""
+
+WITNESS_TYPES: Final = (COSIGNATURE, COSIGNATURE_ML_DSA)
+
+_TYPES: Final = {
+    ED25519: "0x01 (Ed25519)",
+    COSIGNATURE: "0x04 (Ed25519 cosignature)",
+    COSIGNATURE_ML_DSA: "0x06 (ML-DSA-44 cosignature)",
+}
 _KEY_ID_BYTES: Final = 4
-_PUBLIC_KEY_BYTES: Final = 32
+_PUBLIC_KEY_BYTES: Final = {ED25519: 32, COSIGNATURE: 32, COSIGNATURE_ML_DSA: 1312}
 _VKEY_FIELDS: Final = 3
 _DASH: Final = "\u2014 "
 _FIRST_PRINTABLE: Final = 0x20
@@ -34,11 +45,14 @@ _FIRST_PRINTABLE: Final = 0x20
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A parsed vkey. name and key_id (4 bytes) name it on a note; raw: the public key's 32 bytes."""
+    """A parsed vkey. kind: its signature type, one byte. name and key_id (4 bytes) name it on a note; raw: the public
+    key's bytes, 32 of Ed25519, 1312 of ML-DSA-44.
+    """
 
+    kind: bytes
     name: str
     key_id: bytes
-    public_key: Ed25519PublicKey
+    public_key: Ed25519PublicKey | MLDSA44PublicKey
     raw: bytes
 
     def signatures_in(self, lines: list[str]) -> list[bytes]:
@@ -50,25 +64,43 @@ class VerifierKey:
         ]
 
 
-def parse_vkey(vkey: str, kind: bytes = ED25519) -> VerifierKey:
-    """Return the key in `name+hex(key id)+base64(kind || public key)`. Raises CheckpointError."""
+def parse_vkey(vkey: str, *kinds: bytes) -> VerifierKey:
+    """Return the key in `name+hex(key id)+base64(kind || public key)`, of one of `kinds`, ED25519 where none is named.
+
+    Raises CheckpointError, also where this build of `cryptography` does not know the algorithm.
+    """
+    kinds = kinds or (ED25519,)
     # The base64 of the key may hold a plus sign itself: only the first two separate.
     fields = vkey.split("+", 2)
     if len(fields) != _VKEY_FIELDS:
         raise CheckpointError("the verifier key must be name+key id+key")
     name, key_id, encoded = fields
     check_key_name(name)
-    decoded = decode("verifier key", encoded, 1 + _PUBLIC_KEY_BYTES)
-    if decoded[:1] != kind:
-        raise CheckpointError(f"the verifier key is not of type {_TYPES[kind]}")
-    raw = decoded[1:]
+    decoded = decode("verifier key", encoded, None)
+    kind, raw = decoded[:1], decoded[1:]
+    if kind not in kinds:
+        wanted = " or ".join(_TYPES[one] for one in kinds)
+        raise CheckpointError(f"the verifier key is not of type {wanted}")
+    if len(raw) != _PUBLIC_KEY_BYTES[kind]:
+        raise CheckpointError(
+            f"the verifier key must have {1 + _PUBLIC_KEY_BYTES[kind]} bytes, it has {len(decoded)}"
+        )
     if key_id != key_id_of(name, raw, kind).hex():
         raise CheckpointError("the verifier key's id does not belong to its name and key")
-    return VerifierKey(name, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(raw), raw)
+    return VerifierKey(kind, name, bytes.fromhex(key_id), _public_key(kind, raw), raw)
+
+
+def _public_key(kind: bytes, raw: bytes) -> Ed25519PublicKey | MLDSA44PublicKey:
+    if kind != COSIGNATURE_ML_DSA:
+        return Ed25519PublicKey.from_public_bytes(raw)
+    try:
+        return MLDSA44PublicKey.from_public_bytes(raw)
+    except UnsupportedAlgorithm as error:
+        raise CheckpointError("ML-DSA-44 is not to be had in this build of cryptography") from error
 
 
 def write_vkey(name: str, public_key: bytes, kind: bytes = ED25519) -> str:
-    """Return the vkey of a public key (32 bytes) under a name. Raises CheckpointError for a bad name."""
+    """Return the vkey of a public key, its raw bytes, under a name. Raises CheckpointError for a bad name."""
     check_key_name(name)
     return f"{name}+{key_id_of(name, public_key, kind).hex()}+{b64encode(kind + public_key).decode()}"
 

@@ -18,7 +18,7 @@ from typing import Final
 from ledger.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from ledger.cosignature import cosigners_of
 from ledger.errors import CheckpointError, PolicyError, QuorumError
-from ledger.note import COSIGNATURE, ED25519, VerifierKey, parse_vkey
+from ledger.note import ED25519, WITNESS_TYPES, VerifierKey, parse_vkey
 
 NONE: Final = "none"
 LINES_MAX: Final = 1000
@@ -138,7 +138,7 @@ class _Reading:
                 self.logs.append(vkey)
             case ["witness", name, vkey, *url] if len(url) <= 1:
                 self._name(name)
-                self._key(vkey, COSIGNATURE)
+                self._key(vkey, *WITNESS_TYPES)
                 self.witnesses[name] = Witness(name, vkey, *(url or [""]))
             case ["group", name, threshold, *members] if members:
                 self._name(name)
@@ -161,11 +161,11 @@ class _Reading:
         if name == NONE or self._is_known(name):
             raise ValueError(f"the name {name} is taken")
 
-    def _key(self, vkey: str, kind: bytes) -> VerifierKey:
-        key = parse_vkey(vkey, kind)
-        if (kind, key.raw) in self._keys:
+    def _key(self, vkey: str, *kinds: bytes) -> VerifierKey:
+        key = parse_vkey(vkey, *kinds)
+        if (key.kind, key.raw) in self._keys:
             raise ValueError(f"the key of {key.name} is listed twice")
-        self._keys.add((kind, key.raw))
+        self._keys.add((key.kind, key.raw))
         return key
 
     def _joined(self, members: list[str]) -> tuple[str, ...]:

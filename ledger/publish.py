@@ -388,7 +388,7 @@ def _read_head(conn: Connection, registry: str) -> Head:
 
 def _cosigned(conn: Connection, registry: str, signed: SignedCheckpoint) -> SignedCheckpoint:
     """The checkpoint with what its witnesses have said of it so far."""
-    return replace(signed, note=signed.note + cosignature_lines(conn, registry, signed.size))
+    return replace(signed, note=signed.note + cosignature_lines(conn, registry, signed.size, signed.note))
 
 
 def read_checkpoint(conn: Connection, registry: str, size: int) -> SignedCheckpoint | None:

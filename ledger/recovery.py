@@ -3,7 +3,7 @@
 A log that has signed for entries that are gone may sign nothing more: each further checkpoint could contradict one
 that somebody holds. What is left goes on as another log. Each entry keeps its index, time, kind and commitments; only
 the lines of origin and previous hash are others, so whoever has the new entries can compute the former ones, and the
-former root, from them (`former_root`). Parts and keys are not touched: what seals them knows no origin.
+former root, from them (docs/ledger-format.md, 1.2). Parts and keys are not touched: what seals them knows no origin.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, update
 
-from ledger.entry import NO_PREVIOUS, Entry, parse_entry
+from ledger.entry import NO_PREVIOUS, Entry
 from ledger.errors import RegistryUnknownError
 from ledger.hashing import EMPTY_ROOT, leaf_hash
 from ledger.records import read_entries
@@ -70,12 +70,6 @@ def begin_anew(conn: Connection, registry: str, origin: str) -> int:
     if moved.rowcount != 1:
         raise RegistryUnknownError(registry)
     return size
-
-
-def former_root(entries: Iterator[bytes], origin: str) -> bytes:
-    """Return the root of the former log over entries of the new one, from index 0 on: that they are the same acts."""
-    leaves = (leaf_hash(data) for data in _under(origin, map(parse_entry, entries), NO_PREVIOUS))
-    return Frontier().extend(leaves).root()
 
 
 def _under(origin: str, entries: Iterator[Entry], previous: bytes) -> Iterator[bytes]:

@@ -7,7 +7,8 @@ and a random index would slow an append several times over. Times are integers, 
 
 Rows are only ever added, save for one row a registry in `ledger_head` and one in
 `ledger_published`. Erasing evidence destroys a row of `ledger_key` (ledger/erasure.py); another
-key-encryption key wraps those rows anew (ledger/rewrap.py). Nothing else changes.
+key-encryption key wraps those rows anew (ledger/rewrap.py); a cosignature that does not hold is
+replaced or taken away (ledger/cosignature_store.py). Nothing else changes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Strin
 from ledger.entry import NAME_CHARACTERS_MAX, ORIGIN_CHARACTERS_MAX
 
 REGISTRY_CHARACTERS_MAX: Final = 64
-VKEY_CHARACTERS_MAX: Final = 400
+VKEY_CHARACTERS_MAX: Final = 2048  # 1752 of an ML-DSA-44 key, its id and a name
 
 metadata: Final = MetaData()
 
@@ -113,7 +114,7 @@ ledger_cosignature: Final = Table(
     metadata,
     _registry(),
     Column("size", BigInteger, primary_key=True, autoincrement=False),  # of the checkpoint
-    Column("vkey", String(VKEY_CHARACTERS_MAX), primary_key=True),  # the witness's verifier key, type 0x04
+    Column("vkey", String(VKEY_CHARACTERS_MAX), primary_key=True),  # the witness's verifier key
     Column("line", LargeBinary, nullable=False),  # the signature line, with its newline
 )
 

@@ -215,7 +215,9 @@ class _Audit:
         self._check_head(wrong)
         point = self.tree.points.get(published_size)
         self.checkpoints.check_published(None if point is None else point.frontier.root())
-        audit_cosignatures(self.conn, self.registry, self.findings)
+        audit_cosignatures(
+            self.conn, self.registry, self.findings, self.since, lambda: progress(self.size, self.size)
+        )
         audit_stamps(self.conn, self.registry, self.findings)
         for (index,) in self._rows(_STRAY_ENTRIES, size=self.size, last=self.last_entry):
             rule = "an index is never negative" if index < 0 else "it lies beyond the head"

@@ -37,6 +37,9 @@ from gateway.register.model import AnyRight, Unit, Value
 #: Whose request ids the acts of operators are: one name space a registry, whichever operator signs.
 OPERATORS = "operators"
 
+#: Kind of the entry with which a ledger goes on under a new origin.
+RECOVERED = "ledger.recovered"
+
 
 class OperatorAct(Value, frozen=True, kw_only=True):
     """What every signed act of an operator says besides its matter."""
@@ -249,7 +252,7 @@ def decide_calendar(
 
 def decide_recovery(act: OperatorAct, moment: Moment) -> Decision:
     """Say in the ledger that it goes on under a new origin, and what is lost; the act itself is the evidence."""
-    return answered("ledger.recovered", [], act, moment)
+    return answered(RECOVERED, [], act, moment)
 
 
 def decide_trust(trust: TrustSet, act: OperatorAct, moment: Moment) -> Decision:

@@ -71,13 +71,16 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         trust_of: Callable[[str], TrustStore],
         limits: Limits,
         clock: Callable[[], dt.datetime],
+        is_going: Callable[[Row], bool] = lambda _row: False,
     ) -> None:
+        """`is_going` tells of a file's row whether it goes with a case that was erased (gateway/eraser.py)."""
         self._sequencer = sequencer
         self._queries = queries
         self._files = files
         self._trust_of = trust_of
         self._limits = limits
         self._clock = clock
+        self._is_going = is_going
         self._checks = FileChecks(checker)
 
     # -- up ----------------------------------------------------------------------------------------------
@@ -92,14 +95,14 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         self._check_metadata(registry, metadata)
         sha256 = metadata.sha256.hex()
         signed = await self._signed(registry, caller.id, metadata.signs)
-        known = await self._queries.file(registry, caller.id, sha256)
+        known = await self._own(registry, caller.id, sha256)
         if known is not None and self._files.has(sha256):
             judged = _decode_verdict(known["verdict"])
             if may_be_judged_again(judged) or judged.over != metadata.signs.hex():
                 verdict = await self._check(registry, self._files.path(sha256), known["media_type"], signed)
                 known = {**known, "pages": verdict.pages, "verdict": _encode(verdict)}
                 await self._enter(known)
-            return _pb.UploadFileResponse(file=file_message(known, whole=True), already_present=True)
+            return _pb.UploadFileResponse(file=self._own_message(known), already_present=True)
         with self._files.write() as incoming:
             await receive(
                 requests,
@@ -120,7 +123,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
                 "verdict": _encode(verdict),
             }
             await to_the_end(self._keep(incoming, row))
-        return _pb.UploadFileResponse(file=file_message(row, whole=True))
+        return _pb.UploadFileResponse(file=self._own_message(row))
 
     async def _keep(self, incoming: Incoming, row: Row) -> None:
         """Bytes, then row: one step for whoever cancels, so that no bytes stay without their row."""
@@ -200,23 +203,23 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
 
     async def GetFile(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """A file with its verdict."""
-        row, whole = await self._readable(request.name, request.application)
-        return _pb.GetFileResponse(file=file_message(row, whole=whole))
+        _, message = await self._readable(request.name, request.application)
+        return _pb.GetFileResponse(file=message)
 
     async def DownloadFile(
         self, request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
         """The file's metadata, then its bytes in order."""
-        row, whole = await self._readable(request.name, request.application)
+        row, message = await self._readable(request.name, request.application)
         check_offset(request.offset, row["size_bytes"])
-        yield _pb.DownloadFileResponse(file=file_message(row, whole=whole))
+        yield _pb.DownloadFileResponse(file=message)
         path = self._files.path(row["sha256"])
         async with aclosing(stored_chunks(path, request.offset, self._limits.chunk_bytes_max)) as chunks:
             async for chunk in chunks:
                 yield _pb.DownloadFileResponse(chunk=chunk)
 
-    async def _readable(self, name: str, application: str) -> tuple[Row, bool]:
-        """The file's row if the caller may read it, and whether identity numbers are shown whole.
+    async def _readable(self, name: str, application: str) -> tuple[Row, file_pb2.File]:
+        """The file's row if the caller may read it, and what the caller is told of it.
 
         Unknown files and other people's give the same answer.
         """
@@ -232,14 +235,31 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
             case = await self._case(registry, application, caller)
             row = await self._of_case(registry, sha256, case, caller)
         else:
-            row = await self._queries.file(registry, caller.id, sha256)
+            row = await self._own(registry, caller.id, sha256)
         if row is None or not self._files.has(sha256):
             raise Refusal(
                 "FILE_NOT_FOUND",
                 "没有该文件，或者您无权查看；他人上传的文件须经其所在的申请查询",
                 "no such file, or it is not yours to read: of others' files, name the application",
             )
-        return row, caller.kind is CallerKind.REGISTRAR or row["institution"] == caller.id
+        if row["institution"] == caller.id and not application:
+            return row, self._own_message(row)
+        whole = caller.kind is CallerKind.REGISTRAR or row["institution"] == caller.id
+        return row, file_message(row, whole=whole)
+
+    def _own_message(self, row: Row) -> file_pb2.File:
+        """A file as its uploader is told of it: with the instant after which it goes if no case names it."""
+        wire = file_message(row, whole=True)
+        profile = self._sequencer.settings(row["registry"]).profile
+        if profile is not None:
+            uploaded = wire.uploaded_at.ToDatetime(dt.UTC)
+            wire.expires_at.FromDatetime(uploaded + dt.timedelta(days=profile.unclaimed_upload_days))
+        return wire
+
+    async def _own(self, registry: str, institution: str, sha256: str) -> Row | None:
+        """A file in its uploader's name space; None where there is none, or none much longer."""
+        row = await self._queries.file(registry, institution, sha256)
+        return None if row is None or self._is_going(row) else row
 
     async def _of_registry(self, registry: str, sha256: str, application: str) -> Row | None:
         """For a registrar: any file that a case of the registry names; the case is named, or found by the paper."""

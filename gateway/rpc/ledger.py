@@ -200,11 +200,8 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         )
         if record is None:
             raise _out_of_range("index", request.index, 0, newest.size - 1)
-        erased = await self._queries.erased_entries(registry, request.index, request.index + 1)
         response = _pb.GetEntryResponse(
-            entry=_pb.LedgerEntry(
-                index=request.index, entry=record.data, erased_by=erased.get(request.index, 0)
-            ),
+            entry=_pb.LedgerEntry(index=request.index, entry=record.data, erased_by=record.erased_by or 0),
             checkpoint=_checkpoint(record.origin, record.checkpoint),
             hashes=record.inclusion,
             parts=map(_part, record.parts),

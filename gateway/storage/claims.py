@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, func, select
@@ -31,6 +31,14 @@ _OF_32_BYTES: Final = re.compile(rb"(?=\x20(.{32}))", re.DOTALL)
 FILES_AT_ONCE: Final = 500
 
 _decode_files = msgspec.json.Decoder(tuple[ErasedFile, ...]).decode
+
+
+class ErasedCase(NamedTuple):
+    """A case whose evidence was erased at an instant (as the views keep it), and the files that it named."""
+
+    application_id: str
+    files: tuple[ErasedFile, ...]
+    at: str
 
 
 def named_files(connection: Connection, registry: str, payloads: Iterable[bytes]) -> list[ErasedFile]:
@@ -65,8 +73,8 @@ def files_of_case(
     return tuple(sorted(found, key=lambda file: (file.sha256, file.institution)))
 
 
-def read_claims(connection: Connection, ledger: Ledger, registry: str, count: int) -> bool:
-    """Read the claims of at most `count` further entries; whether all there are have been read."""
+def read_claims(connection: Connection, ledger: Ledger, registry: str, count: int) -> int:
+    """Read the claims of at most `count` further entries; how many are left."""
     size = ledger.head(connection, registry, for_update=False).size
     done = connection.execute(
         select(t.file_claims_read.c.size).where(t.file_claims_read.c.registry == registry)
@@ -92,7 +100,7 @@ def read_claims(connection: Connection, ledger: Ledger, registry: str, count: in
     if rows:
         write_rows(connection, t.file_claim, rows, upsert=True)
     write_rows(connection, t.file_claims_read, [{"registry": registry, "size": stop}], upsert=True)
-    return stop == size
+    return size - stop
 
 
 def erase_files(connection: Connection, files: FileStore, registry: str, application_id: str) -> int:
@@ -138,10 +146,11 @@ def expire_files(connection: Connection, files: FileStore, registry: str, before
     return len(old)
 
 
-def erased_applications(connection: Connection, registry: str) -> list[str]:
-    """The applications whose evidence was erased."""
-    statement = select(t.erasure.c.application_id).where(t.erasure.c.registry == registry)
-    return list(connection.execute(statement).scalars())
+def erased_cases(connection: Connection, registry: str) -> list[ErasedCase]:
+    """The cases whose evidence was erased."""
+    e = t.erasure.c
+    rows = connection.execute(select(e.application_id, e.files, e.at).where(e.registry == registry))
+    return [ErasedCase(application_id, _decode_files(files), at) for application_id, files, at in rows]
 
 
 def _payload(connection: Connection, ledger: Ledger, registry: str, index: int) -> bytes:

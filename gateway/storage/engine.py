@@ -20,6 +20,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
+from gateway.storage.later import stand_in_for_missing
+
 #: Pages after which the writer folds the WAL back (4 KiB each).
 WAL_AUTOCHECKPOINT_PAGES = 4000
 
@@ -124,10 +126,13 @@ def auditor_engine(url: str) -> Engine:
     """The engine of whoever looks from outside, beside a serving gateway or without one.
 
     SQLite: opened read only, so that it never creates a database, and never checkpoints when it is the last to leave.
+    Tables that a later version added are empty in it where a start has not made them yet.
     """
     path = database_file(url)
     if path is None:
-        return create_engine(url)
+        engine = create_engine(url)
+        stand_in_for_missing(engine)
+        return engine
     uri = f"file:{quote(str(path.resolve()))}?mode=ro"
     engine = create_engine(
         "sqlite://",
@@ -136,6 +141,7 @@ def auditor_engine(url: str) -> Engine:
         ),
         poolclass=StaticPool,
     )
+    stand_in_for_missing(engine)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:

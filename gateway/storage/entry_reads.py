@@ -28,6 +28,7 @@ from gateway.cases.model import Application, Outcome
 from gateway.storage import tables as t
 from gateway.storage.statements import PublishedCheckpoint, find_application, find_checkpoint
 from ledger.entry import Entry
+from ledger.erasure import erased_parts
 from ledger.errors import PartErasedError
 from ledger.publish import Publisher
 from ledger.store import Ledger, StoredEntry
@@ -83,7 +84,9 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class EntryRecord:
-    """An entry under a checkpoint with its proof, its parts, and what it is about (None: not for this reader)."""
+    """An entry under a checkpoint with its proof, its parts, what it is about (None: not for this reader), and which
+    entry erased its evidence, if one did.
+    """
 
     data: bytes
     origin: str
@@ -91,6 +94,7 @@ class EntryRecord:
     inclusion: tuple[bytes, ...]
     parts: tuple[OpenedPart, ...]
     about: About | None
+    erased_by: int | None
 
 
 def instant_index(
@@ -255,6 +259,7 @@ def read_entry_record(
         inclusion=tuple(publisher.prove_inclusion(connection, registry, index, newest.size)),
         parts=tuple(_shown(entry, opened, may_open(about))),
         about=about if may_know(about) else None,
+        erased_by=next(iter(erased_parts(connection, registry, index, index + 1).values()), None),
     )
 
 

@@ -179,5 +179,5 @@ def find_checkpoint(
     if row is None:
         return None
     note = bytes(row.note)
-    lines = cosignature_lines(connection, registry, row.size)
+    lines = cosignature_lines(connection, registry, row.size, note)
     return PublishedCheckpoint(row.size, bytes(row.root), note + lines, note)

@@ -10,6 +10,7 @@ import http.client
 import socket
 import threading
 from contextlib import suppress
+from errno import errorcode
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ SAID_CHARACTERS_MAX: Final = 200
 
 
 class WitnessDown(Exception):
-    """The witness could not be reached, or gave no answer that the protocol knows."""
+    """The witness could not be reached, or gave no answer that the protocol knows. The message names nobody."""
 
 
 class AskedWitness:
@@ -36,6 +37,7 @@ class AskedWitness:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=timeout_seconds)
         self._seconds = timeout_seconds
+        self._is_closed = False
         self._prefix = parts.path.rstrip("/")
 
     def add_checkpoint(self, request: AddCheckpoint) -> bytes:
@@ -44,7 +46,7 @@ class AskedWitness:
         if status == 200:
             return body
         if status == 409 and kind != SIZE_TYPE:
-            raise WitnessDown(f"a 409 of type {kind}")
+            raise WitnessDown("a 409 of another content type")
         if status in {400, 403, 404, 409, 422}:
             raise WitnessRefusal(status, _first_line(body))
         raise WitnessDown(f"HTTP status {status}")
@@ -55,7 +57,8 @@ class AskedWitness:
         return body if status == 200 else None
 
     def close(self) -> None:
-        """Close the connection; the next request opens it again."""
+        """Close the connection; what another thread is about closes its own when it ends."""
+        self._is_closed = True
         self._connection.close()
 
     def _call(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
@@ -89,12 +92,14 @@ class AskedWitness:
             answer = self._connection.getresponse()
             data = answer.read(ANSWER_BYTES_MAX + 1)
         except BaseException:
-            self.close()
+            self._connection.close()
             raise
         finally:
             late.cancel()
+            if self._is_closed:
+                self._connection.close()
         if len(data) > ANSWER_BYTES_MAX:
-            self.close()
+            self._connection.close()
             raise WitnessDown("an answer without end")
         return answer.status, answer.headers.get_content_type(), data
 
@@ -113,4 +118,6 @@ def _first_line(body: bytes) -> str:
 
 
 def _why(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+    """The kind of error: its text may hold the name of the host, and so of the institution."""
+    number = errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    return f"{type(error).__name__} {number}".rstrip()

@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, Table, inse
 
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.cosignature import Cosigner
-from ledger.cosignature_store import store_cosignature
+from ledger.cosignature_store import cosignature_lines, drop_faulty_cosignatures, store_cosignature
 from ledger.entry import parse_entry, to_microseconds
 from ledger.errors import CheckpointError, RegistryUnknownError
 from ledger.hashing import leaf_hash
@@ -599,6 +599,50 @@ def test_verify_cosignature_column_changed_names_it(conn: Connection, column: st
     cosign(conn)
     tamper(conn, ledger_cosignature, column, size=SIZES[0])
     assert row_of(verify(conn)).startswith("ledger_cosignature size ")
+
+
+def test_cosignature_that_does_not_hold_is_given_to_nobody_and_replaced(conn: Connection) -> None:
+    """A checkpoint with one holds all the same; given again it takes the place of the changed one, and only of that."""
+    cosign(conn)
+    size = SIZES[1]
+    note = conn.execute(select(ledger_checkpoint.c.note).where(ledger_checkpoint.c.size == size)).scalar_one()
+    good = WITNESS.cosign(note, 7)
+    assert cosignature_lines(conn, REGISTRY, size, note) == good
+    tamper(conn, ledger_cosignature, "line", size=size)
+    assert cosignature_lines(conn, REGISTRY, size, note) == b""
+    [found] = verify(conn).divergences
+    assert "given to nobody; `diya ledger rebuild` takes it away" in found.rule
+    store_cosignature(conn, REGISTRY, size, WITNESS.vkey, good)
+    assert verify(conn).ok
+    store_cosignature(conn, REGISTRY, size, WITNESS.vkey, WITNESS.cosign(note, 8))
+    assert cosignature_lines(conn, REGISTRY, size, note) == good
+
+
+def test_cosignatures_that_do_not_hold_are_taken_away(conn: Connection) -> None:
+    """Changed, or on a checkpoint that is not there; what holds stays."""
+    cosign(conn)
+    tamper(conn, ledger_cosignature, "line", size=SIZES[0])
+    conn.execute(
+        insert(ledger_cosignature).values(registry=REGISTRY, size=-1, vkey=WITNESS.vkey, line=b"\xe2\x80\x94")
+    )
+    assert len(verify(conn).divergences) == 2
+    assert drop_faulty_cosignatures(conn, REGISTRY) == 2
+    assert verify(conn).ok
+    assert conn.execute(select(ledger_cosignature.c.size)).scalars().all() == [SIZES[1]]
+
+
+def test_verify_since_looks_at_later_cosignatures_page_by_page(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those on the checkpoint that was kept may have come after it; those before it are a whole verification's."""
+    monkeypatch.setattr("ledger.cosignature_store._ROWS_READ", 1)
+    cosign(conn)
+    later = kept(conn, SIZES[1])
+    for size in SIZES[:2]:
+        tamper(conn, ledger_cosignature, "line", size=size)
+    assert len(verify(conn).divergences) == 2
+    report = verify_since(conn, later)
+    assert [one.row for one in report.divergences] == [f"size {SIZES[1]} {WITNESS.vkey}"]
 
 
 def test_verify_cosignatures_swapped_or_doubled_names_both(conn: Connection) -> None:

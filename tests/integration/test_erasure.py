@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from gateway.client.ledger import LedgerClient
 from gateway.client.payloads import envelope_to_wire
 from gateway.client.session import Actor, Answer
 from gateway.demo.stage import INSTITUTIONS
+from gateway.eraser import Eraser
 from gateway.pb.diya.v1 import admin_service_pb2, file_service_pb2, finding_pb2, registration_service_pb2
 from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
 from gateway.storage import tables
@@ -213,13 +216,19 @@ async def test_file_that_another_case_names_stays(place: Town) -> None:
     assert not any(stored(place, filing))
 
 
-async def test_erased_entry_says_so_to_who_reads_the_ledger(place: Town) -> None:
-    """`erased_by` of the entry, and verify counts its parts as erased by law; the views are what the entries say."""
+async def test_erased_entry_says_so_to_who_reads_the_ledger(
+    place: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`erased_by` of the entry, and verify counts its parts as erased by law; the views are what the entries say.
+
+    One entry is read in one snapshot: what erased it is no second question.
+    """
     _, answer = await draft(place)
     done = await erase(place, answer)
     session = await place.session("auditor")
     ledger = LedgerClient(session)
     assert answer.receipt is not None
+    monkeypatch.setattr(place.gateway.queries, "erased_entries", None)
     assert (await ledger.entry(answer.receipt.index)).erased_by == done.erased_index
     assert (await ledger.entry(done.erased_index)).erased_by is None
     for registry in ("jiangyin", "taizhou"):
@@ -319,6 +328,53 @@ async def test_what_a_backup_brought_back_goes_at_the_next_start(own_folder: Pat
         assert _keys(own_folder, ident(booked)) == 1
 
 
+async def test_served_before_what_came_back_is_gone_and_not_read_meanwhile(
+    own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The start waits for no file and no entry to be read; a file that is to go is nobody's until it has gone.
+
+    Uploaded anew it is received again, and stays.
+    """
+    async with town_of(own_folder) as town:
+        filing, answer = await draft(town)
+    shutil.copytree(own_folder / "data", tmp_path / "backup")
+    async with town_of(own_folder) as town:
+        await erase(town, answer)
+    shutil.copytree(tmp_path / "backup" / "files", own_folder / "data" / "files", dirs_exist_ok=True)
+    with closing(sqlite3.connect(database(own_folder))) as connection, connection:
+        connection.execute(f"ATTACH '{tmp_path / 'backup' / 'diya.db'}' AS old")
+        for table in ("file", "file_claim", "file_claims_read"):
+            connection.execute(f'DELETE FROM main."{table}"')
+        connection.execute("INSERT INTO main.file SELECT * FROM old.file")
+    monkeypatch.setattr("gateway.eraser.ENTRIES_TOLD", 1)
+    monkeypatch.setattr("gateway.eraser.ENTRIES_AT_ONCE", 2)
+    caplog.set_level(logging.INFO, "gateway.eraser")
+    mended = asyncio.Event()
+    reading = Eraser._read_claims
+
+    async def late(self: Eraser, registry: str) -> None:
+        """A ledger whose reading takes long."""
+        await mended.wait()
+        await reading(self, registry)
+
+    monkeypatch.setattr(Eraser, "_read_claims", late)
+    async with town_of(own_folder) as town:
+        first, *others = filing.references
+        stub = town.stub(FileServiceStub, "bank-a")
+        for reference in filing.references:
+            name = f"registries/jiangyin/files/{reference.sha256.hex()}"
+            request = file_service_pb2.GetFileRequest(name=name)
+            await town.told(lambda r=request: stub.GetFile(r), "FILE_NOT_FOUND")
+        assert all(stored(town, filing))
+        papers = [data for several in filing.papers.values() for data in several]
+        [again] = [data for data in papers if sha256(data).digest() == first.sha256]
+        assert (await town.upload(again)).sha256 == first.sha256
+        mended.set()
+        await town.gateway.eraser.work()
+        assert stored(town, filing) == [True, *[False] * len(others)]
+        assert any("entries left" in one.getMessage() for one in caplog.records)
+
+
 async def test_upload_made_anew_after_the_erasure_stays(own_folder: Path) -> None:
     """The bank uploads the paper again for a new case: a restart does not take it for what was erased."""
     async with town_of(own_folder) as town:
@@ -344,9 +400,18 @@ async def test_upload_that_no_case_names_goes_by_itself(own_folder: Path) -> Non
     """After the profile's 30 days, not before. What a case names stays."""
     clock = MovedClock()
     async with town_of(own_folder, clock=clock) as town:
-        claimed, _ = await draft(town)
+        claimed, answer = await draft(town)
         file = await town.upload(paper("nobody's"))
-        expires = file.uploaded_at.ToDatetime(dt.UTC) + dt.timedelta(days=30)
+        expires = file.expires_at.ToDatetime(dt.UTC)
+        assert expires == file.uploaded_at.ToDatetime(dt.UTC) + dt.timedelta(days=30)
+        files = town.stub(FileServiceStub, "bank-a")
+        own = await files.GetFile(file_service_pb2.GetFileRequest(name=file.name))
+        assert own.file.expires_at == file.expires_at
+        named = file_service_pb2.GetFileRequest(
+            name=f"registries/jiangyin/files/{claimed.references[0].sha256.hex()}",
+            application=answer.outcome.application,
+        )
+        assert not (await files.GetFile(named)).file.HasField("expires_at")
         clock.move((expires - clock()).total_seconds() - 60)
         await town.gateway.eraser.work()
         assert town.gateway.files.has(file.sha256.hex())

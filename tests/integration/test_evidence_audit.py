@@ -32,6 +32,7 @@ from ledger.store import REGISTRY_KEY, EntryDraft, Ledger, PartDraft
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
 from signing.envelope import pae, split_pae
+from signing.verdict import PdfVerdict
 from tests.support.played import copied
 from tests.support.stage import REGISTRIES, town_of
 
@@ -114,6 +115,45 @@ def test_every_payload_type_is_signed_by_somebody_or_by_nobody() -> None:
     others = {value for name, value in vars(statements).items() if name.endswith("_TYPE")}
     assert named - SIGNED.keys() - UNSIGNED - others == set()
     assert not SIGNED.keys() & UNSIGNED
+
+
+def test_verdict_of_a_file_that_a_case_named_must_be_the_one_it_was_decided_on(insider: Insider) -> None:
+    """The evidence holds what the decision read of it: a row changed past the gateway is named, with the entry.
+
+    One that was checked again since, and the verdict of somebody else who uploaded the same bytes, are no findings.
+    """
+    _, _, judged = insider.act(MANIFEST_TYPE)
+    paper = next(paper for paper in judged.papers or () if paper.signatures)
+    where = f"WHERE registry = 'jiangyin' AND sha256 = '{paper.reference.sha256}'"
+    with insider.engine.begin() as connection:
+        [stored] = connection.exec_driver_sql(f"SELECT verdict FROM file {where}").scalars().all()
+    verdict = msgspec.json.decode(stored, type=PdfVerdict)
+    spoiled = msgspec.structs.replace(verdict, signatures=())
+    later = msgspec.structs.replace(spoiled, checked_at=verdict.checked_at + dt.timedelta(days=400))
+
+    def found(change: str, *values: object) -> list[tuple[str, str]]:
+        with insider.engine.begin() as connection:
+            connection.exec_driver_sql(change, values)
+        report = insider.audited()
+        assert {d.table for d in report.divergences} <= {"file"}
+        return [(d.reason, d.rule) for d in report.divergences]
+
+    update = f"UPDATE file SET {{}} = ? {where}"
+    [(reason, rule)] = found(update.format("verdict"), _encode(spoiled))
+    assert reason == "FILE_VERDICT_CHANGED"
+    assert re.fullmatch(r"its verdict is not the one that entry \d+ was decided on", rule)
+    [(_, rule)] = found(update.format("verdict"), b"nothing")
+    assert rule.startswith("its verdict is none")
+    assert found(update.format("verdict"), _encode(later)) == []
+    [(_, rule)] = found(update.format("size_bytes"), 1)
+    assert rule.startswith("its size is not")
+    found(update.format("size_bytes"), paper.reference.size_bytes)
+    others = (
+        "INSERT INTO file SELECT registry, 'another', sha256, size_bytes, media_type, uploaded_at, pages, ? "
+        f"FROM file {where}"
+    )
+    found(update.format("verdict"), stored)
+    assert found(others, _encode(spoiled)) == []
 
 
 Forge = Callable[[Judged], Judged]

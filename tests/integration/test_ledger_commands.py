@@ -17,6 +17,7 @@ from gateway.cli.app import build_app
 from gateway.register.sample import SAMPLE
 from gateway.storage import tables
 from gateway.storage.engine import WriterLock, auditor_engine
+from gateway.storage.later import ADDED
 from gateway.storage.rebuild import digest_views
 from tests.support.played import copied, database, opened
 from tests.support.stage import REGISTRIES
@@ -398,6 +399,45 @@ def test_rebuild_makes_the_record_of_erasures_anew(folder: Path) -> None:
     result = diya(folder, "ledger", "rebuild")
     assert result.exit_code == 0, result.output
     assert verified(folder).exit_code == 0
+
+
+def test_rebuild_takes_cosignatures_away_that_do_not_hold(folder: Path) -> None:
+    """The verification names the row and the way out."""
+    run(
+        folder,
+        "INSERT INTO ledger_cosignature (registry, size, vkey, line) "
+        "SELECT 'jiangyin', max(size), 'w', CAST('x' AS BLOB) FROM ledger_checkpoint WHERE registry = 'jiangyin'",
+    )
+    result = verified(folder, "--no-views", "--no-evidence")
+    assert result.exit_code == 1
+    assert "It is given to nobody; `diya ledger rebuild` takes it away" in result.output
+    result = diya(folder, "ledger", "rebuild")
+    assert result.exit_code == 0, result.output
+    assert "jiangyin: 1 cosignatures that do not hold are gone" in result.output
+    assert verified(folder, "--no-views", "--no-evidence").exit_code == 0
+
+
+def test_database_that_no_start_of_this_version_has_seen(folder: Path, tmp_path: Path) -> None:
+    """Tables that came later are missing: named, taken as empty, and the rest is looked at all the same.
+
+    Where an entry says what such a table must hold, that is named as ever.
+    """
+    absent = [table.name for table in ADDED]
+    run(folder, *(f"DROP TABLE {name}" for name in absent))
+    made = schema(folder)
+    result = verified(folder, "--registry", "taizhou", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["entries"] > 0
+    assert f"taken as empty: {', '.join(absent)}. The next start of the gateway makes them" in result.stderr
+    result = verified(folder)
+    assert "jiangyin: BROKEN" in result.output
+    assert "which it does not say (ERASURE_CHANGED)" in result.output
+    assert "taizhou: whole" in result.output
+    result = diya(folder, "ledger", "export", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    assert schema(folder) == made
+    assert diya(folder, "ledger", "rebuild").exit_code == 0
+    assert verified(folder, "--no-evidence").exit_code == 0
 
 
 def test_rebuild_is_all_or_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

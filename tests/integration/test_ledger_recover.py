@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ from gateway.pb.diya.v1 import admin_acts_pb2
 from gateway.storage.engine import auditor_engine
 from gateway.storage.rebuild import digest_views
 from ledger.checkpoint import open_checkpoint
-from ledger.recovery import former_root
+from ledger.hashing import leaf_hash
+from ledger.tree import Frontier
 from tests.integration.test_witnessing import act, kept, put_back, vkey_of
 from tests.support.played import opened
 from tests.support.stage import Town, configured, town_of
@@ -31,19 +33,32 @@ FORMER = "ledger.example.org/jiangyin"
 NEW = "ledger.example.org/jiangyin/2"
 
 
-def recover(folder: Path, vkey: str, reached: int, *, signer: str = "operator") -> Result:
+def recover(
+    folder: Path, vkey: str, reached: int, *, signer: str = "operator", registry: str = "jiangyin"
+) -> Result:
     """Run the command."""
-    words = ["ledger", "recover", "--registry", "jiangyin", "--config", str(folder / "diya.toml")]
+    words = ["ledger", "recover", "--registry", registry, "--config", str(folder / "diya.toml")]
     words += ["--signer", str(folder / "clients" / signer), "--former-vkey", vkey]
     words += ["--reached", str(reached), "--reason", "disk lost"]
     return CliRunner(env={"COLUMNS": "300"}).invoke(build_app(), words)
 
 
-def renamed(folder: Path) -> str:
+def former_root(entries: list[bytes]) -> bytes:
+    """The root of the former log over entries of the new one, as docs/ledger-format.md, section 1.2, says."""
+    frontier, previous = Frontier(), bytes(32)
+    for data in entries:
+        lines = data.split(b"\n")
+        lines[1], lines[3] = FORMER.encode(), b64encode(previous)
+        previous = leaf_hash(b"\n".join(lines))
+        frontier = frontier.append(previous)
+    return frontier.root()
+
+
+def renamed(folder: Path, old: str = FORMER, new: str = NEW) -> str:
     """The new origin in the settings; its verifier key, trusted beside the former one."""
     settings = folder / "diya.toml"
-    settings.write_text(settings.read_text().replace(f'"{FORMER}"', f'"{NEW}"'))
-    vkey = note_signer(NEW, folder / "keys" / "ledger-jiangyin.pem").vkey
+    settings.write_text(settings.read_text().replace(f'"{old}"', f'"{new}"'))
+    vkey = note_signer(new, folder / "keys" / "ledger-jiangyin.pem").vkey
     trusted = folder / "trust" / "jiangyin.vkey"
     trusted.write_text(trusted.read_text() + vkey + "\n")
     return vkey
@@ -84,6 +99,8 @@ async def test_recovered_ledger_goes_on_under_a_new_origin(own_folder: Path, tmp
     views, entries = stored(own_folder)
     last = await _newest(own_folder)
     renamed(own_folder)
+    with opened(own_folder) as connection:  # as an older version left it: a recovery needs no start before it
+        connection.executescript("DROP TABLE ledger_cosignature; DROP TABLE ledger_erasure")
     done = recover(own_folder, former, reached)
     assert done.exit_code == 0, done.output
     assert f"lost are the entries {len(entries)} to {reached - 1} of {FORMER}" in done.output
@@ -91,7 +108,7 @@ async def test_recovered_ledger_goes_on_under_a_new_origin(own_folder: Path, tmp
     assert after == views
     assert len(anew) == len(entries) + 1
     assert b"\nledger.recovered\n" in anew[-1]
-    assert former_root(iter(anew[:-1]), FORMER) == open_checkpoint(last, former).root
+    assert former_root(anew[:-1]) == open_checkpoint(last, former).root
     words = [
         "ledger",
         "verify",
@@ -179,3 +196,25 @@ async def test_recovery_from_a_broken_ledger_is_refused(own_folder: Path, tmp_pa
     result = recover(own_folder, former, reached)
     assert result.exit_code == 1
     assert "what is left does not hold" in result.output
+
+
+async def test_origin_that_was_ever_used_is_refused(own_folder: Path, tmp_path: Path) -> None:
+    """Of this registry, two recoveries on, or of another one of the database: two logs of one name are a fork."""
+    _, _, reached = await lost(own_folder, tmp_path)
+    former = vkey_of(own_folder)
+    vkey = renamed(own_folder)
+    assert recover(own_folder, former, reached).exit_code == 0
+    renamed(own_folder, NEW, FORMER)
+    before = stored(own_folder)
+    back = recover(own_folder, vkey, 9999)
+    assert back.exit_code == 1, back.output
+    assert f"{FORMER} was the origin of the ledger of jiangyin until its entry" in back.output
+    renamed(own_folder, FORMER, NEW)
+    taizhou = (own_folder / "trust" / "taizhou.vkey").read_text().strip()
+    for taken, says in ((FORMER, "was the origin of the ledger of jiangyin"), (NEW, "is the origin of the")):
+        renamed(own_folder, taizhou.partition("+")[0], taken)
+        other = recover(own_folder, taizhou, 9999, registry="taizhou")
+        assert other.exit_code == 1, other.output
+        assert says in other.output
+        renamed(own_folder, taken, taizhou.partition("+")[0])
+    assert stored(own_folder) == before

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
+from gateway.telemetry import metrics
 from gateway.tiles import CONNECTIONS_MAX, TileServer, takes_gzip
 from ledger.export import export_ledger
 from ledger.resource import parse_name
@@ -84,6 +85,32 @@ def test_served_and_exported_are_the_same(opened: TestLedger, server: TileServer
         export_ledger(conn, REGISTRY, opened.vkey, tmp_path / "out")
     for name in [*names_of(600), "checkpoint"]:
         assert get(server.port, f"/{REGISTRY}/{name}")[2] == (tmp_path / "out" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "status"),
+    [
+        ("/checkpoint", "checkpoint", 200),
+        ("/tile/0/000.p/3", "tile", 200),
+        ("/tile/entries/000.p/3", "entries", 200),
+        ("/tile/entries/000", "entries", 404),
+        ("/secret", "other", 404),
+    ],
+)
+def test_request_is_counted_by_kind_and_status(
+    opened: TestLedger, server: TileServer, path: str, kind: str, status: int
+) -> None:
+    """Nothing of the path itself becomes a label."""
+    opened.append(3)
+    opened.publish()
+    labels = {"kind": kind, "status": str(status)}
+
+    def counted() -> float:
+        return metrics.collectors.get_sample_value("diya_tile_requests_total", labels) or 0
+
+    before = counted()
+    assert get(server.port, f"/{REGISTRY}{path}")[0] == status
+    assert counted() == before + 1
 
 
 def test_headers_are_those_of_the_standard(opened: TestLedger, server: TileServer) -> None:

@@ -328,15 +328,18 @@ async def town_of(
     sealing: bool = False,
     clock: MovedClock | None = None,
     grace_seconds: float = 2.0,
+    is_heard: bool = True,
     **limits: Any,
 ) -> AsyncIterator[Town]:
-    """A gateway that serves `folder` as long as the block lasts."""
+    """A gateway that serves `folder` as long as the block lasts; `is_heard`: its witnesses have been asked once."""
     clock = clock or MovedClock()
     config = configured(folder, sealing=sealing, grace_seconds=grace_seconds, **limits)
     gateway = Gateway(config, clock=clock)
     await gateway.start()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.stop)
+        if is_heard:
+            await gateway._witnessing.first_round()
         connections = await stack.enter_async_context(AsyncExitStack())
         pki = DevelopmentPKI.load(folder / "pki", utc_now())
         stage = Stage(folder, config, gateway, pki, connections)

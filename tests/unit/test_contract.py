@@ -262,6 +262,32 @@ def test_rpc_of_every_service_says_who_may_call_and_what_goes_wrong(
         assert set(re.findall(r"\b[A-Z_]+\b", errors)) & reasons, name
 
 
+def test_what_enters_something_says_what_stops_it(
+    elements: list[Commented], files: list[FileDescriptorProto]
+) -> None:
+    """Damage and missing witnesses stop the same methods: who names one names the other, at itself or at its service.
+
+    A replay alone fails on damage and enters nothing.
+    """
+    stops = {"LEDGER_DAMAGED", "WITNESS_QUORUM_MISSING"}
+    named = {
+        (e.kind, e.name[1:]): {stop for stop in stops if stop in e.comment}
+        for e in elements
+        if e.kind in {"service", "rpc"} and not e.name.endswith(".ReplayApplication")
+    }
+    assert {element for element, told in named.items() if told not in (set(), stops)} == set()
+    both = {name for (_, name), told in named.items() if told}
+    assert both >= ENTERING, ENTERING - both
+
+
+#: Services all of whose acts enter something, and methods of the others that do.
+ENTERING = {
+    *("RegistrationService", "PartyService", "ReviewService", "AdminService", "RegisterService"),
+    *("RegisterFeedService.PushFeedAct", "RegisterFeedService.AcknowledgeEvents"),
+    "RegistrationService.WatchEvents",
+}
+
+
 def test_act_on_an_application_tells_its_states(elements: list[Commented]) -> None:
     """Each verb on an application tells the states that allow it, and what it leads to."""
     known = messages(elements)

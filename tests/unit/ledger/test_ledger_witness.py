@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import struct
 from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.cosignature import Cosigner, pick_cosignature, read_cosignature
 from ledger.errors import CheckpointError, PolicyError, QuorumError
 from ledger.hashing import leaf_hash
 from ledger.policy import Policy, parse_policy
+from ledger.tables import VKEY_CHARACTERS_MAX
 from ledger.tile import TileTree
 from ledger.tree import consistency_proof, root
 from ledger.witness import (
@@ -114,6 +117,90 @@ def test_cosignature_without_time_is_refused() -> None:
     """A time of zero says nothing, whether it is made or read."""
     with pytest.raises(CheckpointError, match="time"):
         W1.cosign(note(5), 0)
+
+
+class QuantumSafe:
+    """A witness with an ML-DSA-44 key, written from tlog-cosignature and without our code."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.key = MLDSA44PrivateKey.from_seed_bytes(hashlib.sha256(name.encode()).digest())
+        self.public = b"\x06" + self.key.public_key().public_bytes_raw()
+        self.key_id = hashlib.sha256(name.encode() + b"\n" + self.public).digest()[:4]
+        self.vkey = f"{name}+{self.key_id.hex()}+{base64.b64encode(self.public).decode()}"
+
+    def cosign(self, checkpoint: bytes, time: int, /, **changed: bytes) -> bytes:
+        """The line at a time; `changed`: fields of the signed structure that say otherwise than they should."""
+        origin, size, tree_root = checkpoint.split(b"\n")[:3]
+        message = {
+            "label": b"subtree/v1\n\x00",
+            "name": bytes([len(self.name) % 256]) + self.name.encode(),
+            "time": struct.pack(">Q", time),
+            "origin": bytes([len(origin)]) + origin,
+            "start": bytes(8),
+            "end": struct.pack(">Q", int(size)),
+            "root": base64.b64decode(tree_root),
+        }
+        signature = self.key.sign(b"".join((message | changed).values()))
+        value = base64.b64encode(self.key_id + struct.pack(">Q", time) + signature)
+        return b"\xe2\x80\x94 " + self.name.encode() + b" " + value + b"\n"
+
+
+def test_ml_dsa_cosignature_counts_beside_one_of_ed25519() -> None:
+    """Signature type 0x06 of tlog-cosignature: in an answer, on a note, in a policy's quorum, in the table."""
+    safe = QuantumSafe("safe.example")
+    checkpoint = note(5)
+    line = pick_cosignature(checkpoint, W1.cosign(checkpoint, 7) + safe.cosign(checkpoint, 8), safe.vkey)
+    both = checkpoint + W1.cosign(checkpoint, 7) + line
+    assert (read_cosignature(both, W1.vkey), read_cosignature(both, safe.vkey)) == (7, 8)
+    assert open_checkpoint(both, LOG.vkey).size == 5
+    text = f"log {LOG.vkey}\nwitness a {W1.vkey}\nwitness b {safe.vkey}\ngroup g all a b\nquorum g\n"
+    policy = parse_policy(text.encode())
+    assert policy.check(both).size == 5
+    with pytest.raises(QuorumError):
+        policy.check(checkpoint + W1.cosign(checkpoint, 7))
+    assert len(safe.vkey) <= VKEY_CHARACTERS_MAX
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"label": b"subtree/v2\n\x00"},
+        {"name": b"\x0cevil.example"},
+        {"time": struct.pack(">Q", 9)},
+        {"origin": b"\x01o"},
+        {"start": struct.pack(">Q", 1)},
+        {"end": struct.pack(">Q", 6)},
+        {"root": bytes(32)},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_ml_dsa_cosignature_commits_to_every_field(changed: dict[str, bytes]) -> None:
+    """A signature over anything else does not hold."""
+    safe, checkpoint = QuantumSafe("safe.example"), note(5)
+    with pytest.raises(CheckpointError, match="does not hold"):
+        read_cosignature(checkpoint + safe.cosign(checkpoint, 8, **changed), safe.vkey)
+
+
+def test_ml_dsa_cosignature_or_key_that_is_malformed_is_refused() -> None:
+    """Without a time, of another length, of another name; a log has no such key."""
+    safe, checkpoint = QuantumSafe("safe.example"), note(5)
+    with pytest.raises(CheckpointError, match="has no time"):
+        read_cosignature(checkpoint + safe.cosign(checkpoint, 0), safe.vkey)
+    short = f"\u2014 safe.example {base64.b64encode(safe.key_id + bytes(72)).decode()}\n".encode()
+    with pytest.raises(CheckpointError, match="wrong length"):
+        read_cosignature(checkpoint + short, safe.vkey)
+    name, key_id, _ = safe.vkey.split("+", 2)
+    cut = f"{name}+{key_id}+{base64.b64encode(safe.public[:-1]).decode()}"
+    with pytest.raises(CheckpointError, match="must have 1313 bytes, it has 1312"):
+        read_cosignature(checkpoint, cut)
+    with pytest.raises(CheckpointError, match="its name and key"):
+        read_cosignature(checkpoint, "other" + safe.vkey)
+    with pytest.raises(CheckpointError, match="not of type 0x01"):
+        open_checkpoint(checkpoint, safe.vkey)
+    long = QuantumSafe("w" * 300)
+    with pytest.raises(CheckpointError, match="at most 255"):
+        read_cosignature(checkpoint + long.cosign(checkpoint, 8, name=b""), long.vkey)
 
 
 def test_answer_is_taken_for_the_known_key_alone() -> None:

@@ -201,7 +201,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_WITNESS_QUORUM_MISSING: _ErrorReason.ValueType  # 116
     """见证不足 · UNAVAILABLE. Too few of the registry's witnesses cosign its checkpoints, and its setting stops its acts until
-    they do; with RetryInfo. Nothing was kept: send the same bytes again.
+    they do; or, for seconds after a start, they are still being asked what they know. With RetryInfo. Nothing was kept:
+    send the same bytes again.
     """
     ERROR_REASON_NOT_IMPLEMENTED_KIND: _ErrorReason.ValueType  # 130
     """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
@@ -386,7 +387,8 @@ does not help.
 """
 ERROR_REASON_WITNESS_QUORUM_MISSING: ErrorReason.ValueType  # 116
 """见证不足 · UNAVAILABLE. Too few of the registry's witnesses cosign its checkpoints, and its setting stops its acts until
-they do; with RetryInfo. Nothing was kept: send the same bytes again.
+they do; or, for seconds after a start, they are still being asked what they know. With RetryInfo. Nothing was kept:
+send the same bytes again.
 """
 ERROR_REASON_NOT_IMPLEMENTED_KIND: ErrorReason.ValueType  # 130
 """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""

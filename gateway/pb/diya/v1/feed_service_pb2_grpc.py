@@ -74,7 +74,8 @@ class RegisterFeedServiceServicer:
         right or an open case on the unit is told. The same bytes again give the stored answer. Result DONE. Errors:
         those of every envelope, CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, HEADER_MISMATCH,
         KEY_NOT_REGISTERED, FIELD_INVALID, UNIT_CODE_MALFORMED, FEED_SEQUENCE_REUSED, FEED_GAP_TOO_LARGE,
-        REQUEST_ID_REUSED, ENVELOPE_EXPIRED.
+        REQUEST_ID_REUSED, ENVELOPE_EXPIRED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+        WITNESS_QUORUM_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,7 +110,8 @@ class RegisterFeedServiceServicer:
     def AcknowledgeEvents(self, request, context):
         """确认已阅 · States that the caller has read its events up to a number; of seizures among them the instant is recorded
         (CC 423(4)). WatchEvents with after_sequence states the same. Caller: an institution. Errors: CALLER_UNKNOWN,
-        INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, EVENT_SEQUENCE_INVALID, OVERLOADED, SHUTTING_DOWN.
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, EVENT_SEQUENCE_INVALID; where a seizure is among them
+        also OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

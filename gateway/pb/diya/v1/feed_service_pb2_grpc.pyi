@@ -43,7 +43,8 @@ class RegisterFeedServiceStub:
     right or an open case on the unit is told. The same bytes again give the stored answer. Result DONE. Errors:
     those of every envelope, CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, HEADER_MISMATCH,
     KEY_NOT_REGISTERED, FIELD_INVALID, UNIT_CODE_MALFORMED, FEED_SEQUENCE_REUSED, FEED_GAP_TOO_LARGE,
-    REQUEST_ID_REUSED, ENVELOPE_EXPIRED.
+    REQUEST_ID_REUSED, ENVELOPE_EXPIRED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    WITNESS_QUORUM_MISSING.
     """
     GetFeedStatus: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.GetFeedStatusRequest, _feed_service_pb2.GetFeedStatusResponse]
     """接入状态 · Where the feed stands. Caller: the counter system, a registrar, an operator. Errors: CALLER_UNKNOWN,
@@ -62,7 +63,8 @@ class RegisterFeedServiceStub:
     AcknowledgeEvents: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.AcknowledgeEventsRequest, _feed_service_pb2.AcknowledgeEventsResponse]
     """确认已阅 · States that the caller has read its events up to a number; of seizures among them the instant is recorded
     (CC 423(4)). WatchEvents with after_sequence states the same. Caller: an institution. Errors: CALLER_UNKNOWN,
-    INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, EVENT_SEQUENCE_INVALID, OVERLOADED, SHUTTING_DOWN.
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, EVENT_SEQUENCE_INVALID; where a seizure is among them
+    also OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
 
 @_typing.type_check_only
@@ -78,7 +80,8 @@ class RegisterFeedServiceAsyncStub(RegisterFeedServiceStub):
     right or an open case on the unit is told. The same bytes again give the stored answer. Result DONE. Errors:
     those of every envelope, CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, HEADER_MISMATCH,
     KEY_NOT_REGISTERED, FIELD_INVALID, UNIT_CODE_MALFORMED, FEED_SEQUENCE_REUSED, FEED_GAP_TOO_LARGE,
-    REQUEST_ID_REUSED, ENVELOPE_EXPIRED.
+    REQUEST_ID_REUSED, ENVELOPE_EXPIRED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+    WITNESS_QUORUM_MISSING.
     """
     GetFeedStatus: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.GetFeedStatusRequest, _feed_service_pb2.GetFeedStatusResponse]  # type: ignore[assignment]
     """接入状态 · Where the feed stands. Caller: the counter system, a registrar, an operator. Errors: CALLER_UNKNOWN,
@@ -97,7 +100,8 @@ class RegisterFeedServiceAsyncStub(RegisterFeedServiceStub):
     AcknowledgeEvents: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.AcknowledgeEventsRequest, _feed_service_pb2.AcknowledgeEventsResponse]  # type: ignore[assignment]
     """确认已阅 · States that the caller has read its events up to a number; of seizures among them the instant is recorded
     (CC 423(4)). WatchEvents with after_sequence states the same. Caller: an institution. Errors: CALLER_UNKNOWN,
-    INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, EVENT_SEQUENCE_INVALID, OVERLOADED, SHUTTING_DOWN.
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, EVENT_SEQUENCE_INVALID; where a seizure is among them
+    also OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
 
 class RegisterFeedServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -116,7 +120,8 @@ class RegisterFeedServiceServicer(metaclass=_abc_1.ABCMeta):
         right or an open case on the unit is told. The same bytes again give the stored answer. Result DONE. Errors:
         those of every envelope, CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, HEADER_MISMATCH,
         KEY_NOT_REGISTERED, FIELD_INVALID, UNIT_CODE_MALFORMED, FEED_SEQUENCE_REUSED, FEED_GAP_TOO_LARGE,
-        REQUEST_ID_REUSED, ENVELOPE_EXPIRED.
+        REQUEST_ID_REUSED, ENVELOPE_EXPIRED, OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
+        WITNESS_QUORUM_MISSING.
         """
 
     @_abc_1.abstractmethod
@@ -159,7 +164,8 @@ class RegisterFeedServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_feed_service_pb2.AcknowledgeEventsResponse, _abc.Awaitable[_feed_service_pb2.AcknowledgeEventsResponse]]:
         """确认已阅 · States that the caller has read its events up to a number; of seizures among them the instant is recorded
         (CC 423(4)). WatchEvents with after_sequence states the same. Caller: an institution. Errors: CALLER_UNKNOWN,
-        INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, EVENT_SEQUENCE_INVALID, OVERLOADED, SHUTTING_DOWN.
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, EVENT_SEQUENCE_INVALID; where a seizure is among them
+        also OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
         """
 
 def add_RegisterFeedServiceServicer_to_server(servicer: RegisterFeedServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -49,8 +49,9 @@ class File(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """无人引用时清除 · Instant after which it is erased if no case has named it (UTC); absent in this version, which erases
-        it Profile.unclaimed_upload_days after `uploaded_at`.
+        """无人引用时清除 · Instant after which it is erased if no case has named it by then (UTC):
+        Profile.unclaimed_upload_days after `uploaded_at`. Told to its uploader; absent where a case that names it was asked
+        by, for then it stays as long as the case.
         """
 
     @_builtins.property

@@ -27,7 +27,9 @@ if _version_not_supported:
 
 class RegisterServiceStub:
     """登记簿查询服务 · Reading the register. Every look that finds something is an entry of the ledger: who looked, on what
-    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts.
+    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts. A look that cannot
+    be entered gives nothing: every method fails, besides what is named at it, with OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
 
     def __init__(self, channel):
@@ -60,7 +62,9 @@ class RegisterServiceStub:
 
 class RegisterServiceServicer:
     """登记簿查询服务 · Reading the register. Every look that finds something is an entry of the ledger: who looked, on what
-    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts.
+    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts. A look that cannot
+    be entered gives nothing: every method fails, besides what is named at it, with OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
 
     def GetUnit(self, request, context):
@@ -78,8 +82,7 @@ class RegisterServiceServicer:
         """出具查询结果 · A sealed extract 不动产登记查询结果 of one unit: PDF/A-3 with its data and ledger proof inside, verifiable
         offline, the equal of a counter's print-out. Caller: whoever may call GetUnit, on the same basis; what is masked
         there is masked here. SHUTTING_DOWN also where nothing can be sealed now. Errors: CALLER_UNKNOWN,
-        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
-        SHUTTING_DOWN.
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +93,7 @@ class RegisterServiceServicer:
         institution, or holder of a habitation. Found by the identity number alone, and by its keyed hash: 15 and 18 digits
         are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
         the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
-        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +143,9 @@ def add_RegisterServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RegisterService:
     """登记簿查询服务 · Reading the register. Every look that finds something is an entry of the ledger: who looked, on what
-    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts.
+    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts. A look that cannot
+    be entered gives nothing: every method fails, besides what is named at it, with OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
 
     @staticmethod

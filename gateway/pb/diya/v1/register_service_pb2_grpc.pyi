@@ -28,7 +28,9 @@ GRPC_VERSION: str
 
 class RegisterServiceStub:
     """登记簿查询服务 · Reading the register. Every look that finds something is an entry of the ledger: who looked, on what
-    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts.
+    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts. A look that cannot
+    be entered gives nothing: every method fails, besides what is named at it, with OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
 
     @_typing.overload
@@ -46,15 +48,14 @@ class RegisterServiceStub:
     """出具查询结果 · A sealed extract 不动产登记查询结果 of one unit: PDF/A-3 with its data and ledger proof inside, verifiable
     offline, the equal of a counter's print-out. Caller: whoever may call GetUnit, on the same basis; what is masked
     there is masked here. SHUTTING_DOWN also where nothing can be sealed now. Errors: CALLER_UNKNOWN,
-    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
-    SHUTTING_DOWN.
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND.
     """
     SearchUnits: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.SearchUnitsRequest, _register_service_pb2.SearchUnitsResponse]
     """按人查询 · On which units a person has a live right of its own: as owner, holder of a pre-notice, mortgagee who is no
     institution, or holder of a habitation. Found by the identity number alone, and by its keyed hash: 15 and 18 digits
     are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
     the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
-    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID.
     """
     SuggestModes: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.SuggestModesRequest, _register_service_pb2.SuggestModesResponse]
     """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
@@ -67,7 +68,9 @@ class RegisterServiceStub:
 @_typing.type_check_only
 class RegisterServiceAsyncStub(RegisterServiceStub):
     """登记簿查询服务 · Reading the register. Every look that finds something is an entry of the ledger: who looked, on what
-    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts.
+    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts. A look that cannot
+    be entered gives nothing: every method fails, besides what is named at it, with OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -82,15 +85,14 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     """出具查询结果 · A sealed extract 不动产登记查询结果 of one unit: PDF/A-3 with its data and ledger proof inside, verifiable
     offline, the equal of a counter's print-out. Caller: whoever may call GetUnit, on the same basis; what is masked
     there is masked here. SHUTTING_DOWN also where nothing can be sealed now. Errors: CALLER_UNKNOWN,
-    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
-    SHUTTING_DOWN.
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND.
     """
     SearchUnits: _aio.UnaryUnaryMultiCallable[_register_service_pb2.SearchUnitsRequest, _register_service_pb2.SearchUnitsResponse]  # type: ignore[assignment]
     """按人查询 · On which units a person has a live right of its own: as owner, holder of a pre-notice, mortgagee who is no
     institution, or holder of a habitation. Found by the identity number alone, and by its keyed hash: 15 and 18 digits
     are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
     the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
-    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
+    INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID.
     """
     SuggestModes: _aio.UnaryUnaryMultiCallable[_register_service_pb2.SuggestModesRequest, _register_service_pb2.SuggestModesResponse]  # type: ignore[assignment]
     """模式建议 · Which modes of encumbered transfer fit a unit and its new lenders, and why the others do not: by the
@@ -102,7 +104,9 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
 
 class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
     """登记簿查询服务 · Reading the register. Every look that finds something is an entry of the ledger: who looked, on what
-    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts.
+    basis, for what purpose; no name, number or unit code is told in clear outside its encrypted parts. A look that cannot
+    be entered gives nothing: every method fails, besides what is named at it, with OVERLOADED, SHUTTING_DOWN, CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
 
     @_abc_1.abstractmethod
@@ -127,8 +131,7 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         """出具查询结果 · A sealed extract 不动产登记查询结果 of one unit: PDF/A-3 with its data and ledger proof inside, verifiable
         offline, the equal of a counter's print-out. Caller: whoever may call GetUnit, on the same basis; what is masked
         there is masked here. SHUTTING_DOWN also where nothing can be sealed now. Errors: CALLER_UNKNOWN,
-        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND, LEDGER_DAMAGED,
-        SHUTTING_DOWN.
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, UNIT_CODE_MALFORMED, UNIT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -141,7 +144,7 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         institution, or holder of a habitation. Found by the identity number alone, and by its keyed hash: 15 and 18 digits
         are one person, as are a company's USCC and its organisation code. Recorded whatever it finds. Caller: a registrar of
         the registry; an institution of kind COURT, with the instrument that asks for it. Errors: CALLER_UNKNOWN,
-        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID, LEDGER_DAMAGED, SHUTTING_DOWN.
+        INSTITUTION_SUSPENDED, PERMISSION_DENIED, FIELD_INVALID.
         """
 
     @_abc_1.abstractmethod

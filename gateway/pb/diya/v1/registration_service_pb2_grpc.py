@@ -245,7 +245,8 @@ class RegistrationServiceServicer:
         stays open and sends each new one after its commit. Caller: an institution. Resume with the last sequence
         handled. An event may come twice across streams, never out of order. Errors: CALLER_UNKNOWN,
         INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, EVENT_SEQUENCE_INVALID,
-        OVERLOADED, SHUTTING_DOWN.
+        OVERLOADED, SHUTTING_DOWN; where a seizure among those handled is to be recorded as read also CLOCK_BEHIND,
+        LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

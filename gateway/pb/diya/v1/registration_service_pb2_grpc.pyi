@@ -119,7 +119,8 @@ class RegistrationServiceStub:
     stays open and sends each new one after its commit. Caller: an institution. Resume with the last sequence
     handled. An event may come twice across streams, never out of order. Errors: CALLER_UNKNOWN,
     INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, EVENT_SEQUENCE_INVALID,
-    OVERLOADED, SHUTTING_DOWN.
+    OVERLOADED, SHUTTING_DOWN; where a seizure among those handled is to be recorded as read also CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
     SupplementApplication: _grpc.UnaryUnaryMultiCallable[_registration_service_pb2.SupplementApplicationRequest, _registration_service_pb2.SupplementApplicationResponse]
     """补充材料 · Adds files and evidence (SupplementAct). Caller: an applicant institution, key role SUBMIT. States:
@@ -229,7 +230,8 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     stays open and sends each new one after its commit. Caller: an institution. Resume with the last sequence
     handled. An event may come twice across streams, never out of order. Errors: CALLER_UNKNOWN,
     INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, EVENT_SEQUENCE_INVALID,
-    OVERLOADED, SHUTTING_DOWN.
+    OVERLOADED, SHUTTING_DOWN; where a seizure among those handled is to be recorded as read also CLOCK_BEHIND,
+    LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
     """
     SupplementApplication: _aio.UnaryUnaryMultiCallable[_registration_service_pb2.SupplementApplicationRequest, _registration_service_pb2.SupplementApplicationResponse]  # type: ignore[assignment]
     """补充材料 · Adds files and evidence (SupplementAct). Caller: an applicant institution, key role SUBMIT. States:
@@ -396,7 +398,8 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         stays open and sends each new one after its commit. Caller: an institution. Resume with the last sequence
         handled. An event may come twice across streams, never out of order. Errors: CALLER_UNKNOWN,
         INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, EVENT_SEQUENCE_INVALID,
-        OVERLOADED, SHUTTING_DOWN.
+        OVERLOADED, SHUTTING_DOWN; where a seizure among those handled is to be recorded as read also CLOCK_BEHIND,
+        LEDGER_DAMAGED, WITNESS_QUORUM_MISSING.
         """
 
     @_abc_1.abstractmethod
