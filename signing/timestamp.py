@@ -134,7 +134,7 @@ def verify_token(
     except TimestampInvalid:
         raise
     except SigningError as error:
-        raise TimestampInvalid(f"{error.reason}, {error.message}") from error
+        raise TimestampInvalid(f"the token cannot be read: {error.message}") from error
     except Exception as error:  # as above
         raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
     if nonce is not None and stated != nonce:
@@ -151,7 +151,7 @@ def stated_time(token: bytes) -> datetime:
     except TimestampInvalid:
         raise
     except SigningError as error:
-        raise TimestampInvalid(f"{error.reason}, {error.message}") from error
+        raise TimestampInvalid(f"the token cannot be read: {error.message}") from error
     except Exception as error:  # as above
         raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
     return time
