@@ -328,7 +328,7 @@ class Gateway:
         if problem := startup.backup_problem(config):
             log.warning(problem)
         startup.check_database(config)
-        self.ledger = Ledger(Vault(key_encryption_key))
+        self.ledger = Ledger(Vault(key_encryption_key), {r.id: r.part_cipher for r in config.registries})
         self._publisher = Publisher(signers.__getitem__)
         self._take_lock()
         self._writer = writer_engine(config.storage.database)
@@ -336,6 +336,7 @@ class Gateway:
         try:
             startup.check_tables(self._writer, config.storage.database)
             startup.take_over(config, self._writer, self.ledger, self._publisher)
+            startup.check_suites(config, self._writer)
         except BaseException:
             self._close_store()
             raise

@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ledger.vault import PartCipher
+
 MIB = 1024 * 1024
 
 
@@ -68,6 +70,7 @@ class RegistryConfig(BaseModel):
     ledger_key: Path
     seal_certificate: Path
     seal_key: Path
+    part_cipher: PartCipher = PartCipher.AES_256_GCM  # of part keys that are made from now on
     witness_policy: Path | None = None  # C2SP tlog-policy: witnesses with their URLs, and the quorum
     witness_stop_seconds: float | None = Field(default=None, gt=0)  # None: a missing quorum stops nothing
     timestamp: TimestampConfig | None = None

@@ -16,6 +16,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from gateway.cases.effects import CertificateSealed, TrustSet, decode_effects
+from gateway.cases.model import Paper
 from gateway.rpc.acts import PAYLOAD_TYPES as ACT_TYPES
 from gateway.rpc.case_view import REVIEW_TYPE
 from gateway.rpc.feed import COUNTER_TYPE, RESTRICTION_TYPE
@@ -41,9 +43,12 @@ from gateway.storage.rebuild import Key, Progress, key_of, read_page
 from gateway.storage.view_audit import key_text
 from gateway.term_clock import CLOCKWORK_TYPE
 from gateway.verdict_audit import VerdictAudit
+from ledger.readers import Here, Readers, Task, in_order
+from ledger.records import StoredEntry
 from ledger.report import DIVERGENCES_MAX, Divergence, Findings
 from ledger.stamp_store import audit_stamps
-from ledger.store import Ledger, StoredPart
+from ledger.store import Ledger
+from ledger.vault import Vault
 from signing.envelope import Envelope, split_pae
 from signing.errors import SigningError, TimestampInvalid
 from signing.timestamp import stated_time, verify_token
@@ -66,6 +71,8 @@ UNDER_WAY_MAX: Final = dt.timedelta(minutes=2)
 
 ENTRIES_READ: Final = 200
 _FILES_KNOWN_MAX: Final = 100_000
+TRUSTS_KEPT_MAX: Final = 16
+_MARKS: Final = (b'"trust.set.v1"', b'"certificate.sealed.v1"')
 _PAYLOAD: Final = "evidence/payload"
 _VERDICTS: Final = "evidence/verdicts"
 _decode_judged = msgspec.json.Decoder(Judged).decode
@@ -93,42 +100,135 @@ class EvidenceReport:
 
 
 def audit_evidence(
-    engine: Engine, ledger: Ledger, registry: str, files: Path, progress: Progress, since: int = 0
+    engine: Engine,
+    ledger: Ledger,
+    registry: str,
+    files: Path,
+    progress: Progress,
+    since: int = 0,
+    readers: Readers | None = None,
 ) -> EvidenceReport:
     """Verify the evidence of the entries of `registry` from index `since` on, and the files it names under `files`.
 
     Effects are read from the first entry on all the same: they say which trust was in force, and nothing but them is
     proof of it. Uploads that no entry names are looked at in a whole audit (`since` 0) only. progress: (entries done,
-    entries in all). Raises LedgerError where a part does not open: verify the ledger itself first.
+    entries in all). readers: who verifies, beside this process; without any it is done here. Raises LedgerError where a
+    part does not open: verify the ledger itself first.
     """
-    return _Audit(engine, ledger, registry, files, progress).run(since)
+    readers = readers or Here(engine.begin, ledger.vault)
+    return _Audit(engine, ledger, registry, files, progress).run(since, readers)
 
 
-class _Trusts:
-    """The trust sets that the ledger had in force, one after the other."""
+Trusts = dict[str, tuple[bytes, dt.datetime | None]]
+"""By digest: a trust as data, and until when it was in force, None for the one that is."""
 
-    def __init__(self) -> None:
-        self._until: dict[str, tuple[TrustStore, dt.datetime | None]] = {}
-        self._now = ""
 
-    def set(self, trust: TrustSet, at: dt.datetime) -> None:
-        """From `at` on this trust is in force."""
-        if self._now:
-            self._until[self._now] = (self._until[self._now][0], at)
-        store = trust_store(trust)
-        self._now = store.digest()
-        self._until[self._now] = (store, None)
+@dataclass(slots=True)
+class _Acts:
+    """What came of the acts of some entries; it travels between processes.
+
+    stop: index behind them. gone: entries whose evidence has no key. papers: by which
+    entry, when it came, on which it was decided.
+    """
+
+    stop: int
+    signatures: int = 0
+    gone: int = 0
+    papers: list[tuple[int, dt.datetime, tuple[Paper, ...]]] = field(default_factory=list)
+    divergences: list[Divergence] = field(default_factory=list)
+
+    def note(self, index: int, reason: str, rule: str) -> None:
+        self.divergences.append(Divergence("ledger_part", f"{index} {_VERDICTS}", reason, rule))
+
+
+def check_acts(
+    connection: Connection, vault: Vault | None, *, registry: str, start: int, stop: int, trusts: Trusts
+) -> _Acts:
+    """Verify the envelopes of the entries [start, stop), in which no trust is set."""
+    assert vault is not None
+    ledger, acts, known = Ledger(vault), _Acts(stop), _Known(trusts)
+    parts = ledger.iterate_parts(connection, registry, [_PAYLOAD, _VERDICTS], start, stop, skip_lost=True)
+    found = {(part.index, part.name): part.content for part in parts}
+    for entry in ledger.read_entries(connection, registry, start, stop - start):
+        payload, verdicts = found.get((entry.index, _PAYLOAD)), found.get((entry.index, _VERDICTS))
+        if payload is None or verdicts is None:
+            acts.gone += 1
+        else:
+            _check_act(acts, known, entry, payload, verdicts)
+    return acts
+
+
+def _check_act(acts: _Acts, known: _Known, entry: StoredEntry, message: bytes, verdicts: bytes) -> None:
+    index = entry.index
+    try:
+        payload_type, payload = split_pae(message)
+        judged = _decode_judged(verdicts)
+    except (SigningError, msgspec.MsgspecError) as error:
+        acts.note(index, "EVIDENCE_UNREADABLE", f"it is no evidence ({type(error).__name__})")
+        return
+    if payload_type in UNSIGNED and (payload_type != GENESIS_TYPE or index == 0):
+        return
+    if payload_type not in SIGNED:
+        acts.note(index, "EVIDENCE_UNKNOWN", f"nobody knows here who signs {payload_type}")
+        return
+    envelope = Envelope(payload_type=payload_type, payload=payload, signatures=judged.signatures)
+    _check_envelope(acts, known, entry, envelope, judged)
+    if judged.papers:
+        acts.papers.append((index, judged.received_at or entry.time(), judged.papers))
+
+
+def _check_envelope(
+    acts: _Acts, known: _Known, entry: StoredEntry, envelope: Envelope, judged: Judged
+) -> None:
+    index, at, time = entry.index, judged.received_at, entry.time()
+    if at is None or abs(time - at) > UNDER_WAY_MAX:
+        acts.note(index, "EVIDENCE_TIME", f"it says to have come at {at}, the entry is of {time}")
+        return
+    trust = known.store(judged.trust, at)
+    if trust is None:
+        acts.note(index, "TRUST_NOT_IN_FORCE", "it was judged by a trust that was not in force then")
+        return
+    try:
+        verify_envelope(envelope, SIGNED[envelope.payload_type], trust, at)
+    except SigningError as error:
+        number = error.signature_index
+        which = "" if number is None else f", signature {number}"
+        acts.note(index, "SIGNATURE_REFUSED", f"its envelope did not hold then{which}: {error.reason}")
+        return
+    acts.signatures += len(envelope.signatures)
+
+
+@lru_cache(maxsize=TRUSTS_KEPT_MAX)
+def _store_of(data: bytes) -> TrustStore:
+    """Of one trust the same store, which remembers sound chains."""
+    return TrustStore.from_bytes(data)
+
+
+class _Known:
+    """The trusts that acts may have been judged by."""
+
+    def __init__(self, trusts: Trusts) -> None:
+        self._trusts = trusts
 
     def store(self, digest: str, at: dt.datetime) -> TrustStore | None:
         """The trust of this digest, if it was in force at `at` or had just been."""
-        store, until = self._until.get(digest, (None, None))
-        return None if until is not None and at > until + UNDER_WAY_MAX else store
+        data, until = self._trusts.get(digest, (None, None))
+        if data is None or (until is not None and at > until + UNDER_WAY_MAX):
+            return None
+        return _store_of(data)
 
-    def not_ended(self, at: dt.datetime) -> list[TrustStore]:
-        """The trust that was in force at `at`, and what came after it."""
-        return [
-            store for store, until in self._until.values() if until is None or at <= until + UNDER_WAY_MAX
-        ]
+
+@dataclass(slots=True)
+class _TimeTrust:
+    """A trust by which time stamps are judged, and until when it was in force, None for the one that is."""
+
+    store: TrustStore
+    until: dt.datetime | None = None
+
+    @property
+    def names(self) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """Whom it believes to tell the time."""
+        return self.store.anchors[Purpose.TSA], self.store.intermediates
 
 
 class _Audit:
@@ -140,19 +240,29 @@ class _Audit:
         self._registry = registry
         self._files = files
         self._progress = progress
-        self._trusts = _Trusts()
+        self._trusts: Trusts = {}
+        self._trust_now = ""
+        self._time_trusts: list[_TimeTrust] = []
         self._known: OrderedDict[str, bool] = OrderedDict()
         self._file_rows = VerdictAudit()
         self._report = EvidenceReport()
 
-    def run(self, since: int) -> EvidenceReport:
+    def run(self, since: int, readers: Readers) -> EvidenceReport:
         with self._engine.begin() as connection:
             size = self._ledger.head(connection, self._registry, for_update=False).size
-        for start in range(0, size, ENTRIES_READ):
-            stop = min(size, start + ENTRIES_READ)
-            with self._engine.begin() as connection:
-                self._check(connection, start, stop, since)
-            self._progress(stop, size)
+        report = self._report
+        for acts in in_order(readers, self._tasks(since, size)):
+            report.signatures += acts.signatures
+            report.gone += acts.gone
+            for divergence in acts.divergences:
+                report.note(divergence.table, divergence.row, divergence.reason, divergence.rule)
+            for index, at, papers in acts.papers:
+                self._file_rows.note(index, at, papers)
+                for paper in papers:
+                    if paper.found:
+                        self._check_file(paper.reference.sha256, f"entry {index}")
+            self._progress(acts.stop, size)
+        report.entries = max(0, size - since)
         self._check_stamps()
         if since == 0:
             for row, fault in self._uploads():
@@ -160,77 +270,68 @@ class _Audit:
                 if fault:
                     self._report.note("file", where, "FILE_VERDICT_CHANGED", fault)
                 self._check_file(row[t.file.columns.keys().index("sha256")], where)
-        return self._report
+        return report
 
-    def _check(self, connection: Connection, start: int, stop: int, since: int) -> None:
-        """Entries [start, stop): each by the trust before it, then what it sets. Before `since` only the latter."""
-        effects = {part.index: part.content for part in self._parts(connection, "effects", start, stop)}
-        old = stop <= since
-        payloads = {} if old else {p.index: p for p in self._parts(connection, _PAYLOAD, start, stop)}
-        verdicts = {} if old else {p.index: p for p in self._parts(connection, _VERDICTS, start, stop)}
-        for entry in self._ledger.read_entries(connection, self._registry, start, stop - start):
-            index, content = entry.index, effects.get(entry.index, b"")
-            time = entry.parse().time
-            if index >= since:
-                self._report.entries += 1
-                if index in payloads and index in verdicts:
-                    self._check_entry(index, time, payloads[index].content, verdicts[index].content)
-                else:
-                    self._report.gone += 1
-            for effect in self._told(content):
-                if isinstance(effect, TrustSet):
-                    self._trusts.set(effect, time)
-                elif isinstance(effect, CertificateSealed) and index >= since:
-                    self._check_file(effect.pdf_sha256, f"entry {index}, sealed certificate")
+    def _tasks(self, since: int, size: int) -> Iterator[Task[_Acts]]:
+        """Entry by entry what it sets; what it was judged by was in force before it."""
+        for start in range(0, size, ENTRIES_READ):
+            stop = min(size, start + ENTRIES_READ)
+            first = max(start, since)
+            told = self._told(start, stop)
+            for index, time, effects in told:
+                trusts = [effect for effect in effects if isinstance(effect, TrustSet)]
+                if trusts and first <= index:
+                    yield self._task(first, index + 1)
+                    first = index + 1
+                for trust in trusts:
+                    self._set(trust, time)
+                if index >= since:
+                    for effect in effects:
+                        if isinstance(effect, CertificateSealed):
+                            self._check_file(effect.pdf_sha256, f"entry {index}, sealed certificate")
+            if first < stop:
+                yield self._task(first, stop)
 
-    def _parts(self, connection: Connection, name: str, start: int, stop: int) -> Iterator[StoredPart]:
-        return self._ledger.iterate_part(connection, self._registry, name, start, stop, skip_lost=True)
+    def _task(self, start: int, stop: int) -> Task[_Acts]:
+        return partial(check_acts, registry=self._registry, start=start, stop=stop, trusts=dict(self._trusts))
 
-    def _told(self, content: bytes) -> tuple[object, ...]:
-        """The effects, where there are any that are looked at here: most entries have none."""
-        wanted = b'"trust.set.v1"' in content or b'"certificate.sealed.v1"' in content
-        return decode_effects(content) if wanted else ()
+    def _set(self, trust: TrustSet, at: dt.datetime) -> None:
+        """From `at` on this trust is in force; those that went long before serve nobody any more."""
+        if self._trust_now:
+            self._trusts[self._trust_now] = (self._trusts[self._trust_now][0], at)
+        for digest, (_, until) in list(self._trusts.items()):
+            if until is not None and at > until + 2 * UNDER_WAY_MAX:
+                del self._trusts[digest]
+        store = trust_store(trust)
+        self._trust_now = store.digest()
+        self._trusts[self._trust_now] = (store.to_bytes(), None)
+        self._set_time_trust(store, at)
 
-    def _check_entry(self, index: int, time: dt.datetime, message: bytes, verdicts: bytes) -> None:
-        try:
-            payload_type, payload = split_pae(message)
-            judged = _decode_judged(verdicts)
-        except (SigningError, msgspec.MsgspecError) as error:
-            self._note(index, "EVIDENCE_UNREADABLE", f"it is no evidence ({type(error).__name__})")
+    def _set_time_trust(self, store: TrustStore, at: dt.datetime) -> None:
+        """The same for who tells the time; of the same authorities the newest lists alone, which know the most."""
+        last = self._time_trusts[-1] if self._time_trusts else None
+        if last is not None and last.names == (store.anchors[Purpose.TSA], store.intermediates):
+            last.store = store
             return
-        if payload_type in UNSIGNED and (payload_type != GENESIS_TYPE or index == 0):
-            return
-        if payload_type not in SIGNED:
-            self._note(index, "EVIDENCE_UNKNOWN", f"nobody knows here who signs {payload_type}")
-            return
-        envelope = Envelope(payload_type=payload_type, payload=payload, signatures=judged.signatures)
-        self._check_envelope(index, time, envelope, judged)
-        papers = judged.papers or ()
-        self._file_rows.note(index, judged.received_at or time, papers)
-        for paper in papers:
-            if paper.found:
-                self._check_file(paper.reference.sha256, f"entry {index}")
+        if last is not None:
+            last.until = at
+        self._time_trusts.append(_TimeTrust(store))
 
-    def _check_envelope(self, index: int, time: dt.datetime, envelope: Envelope, judged: Judged) -> None:
-        at = judged.received_at
-        if at is None or abs(time - at) > UNDER_WAY_MAX:
-            self._note(index, "EVIDENCE_TIME", f"it says to have come at {at}, the entry is of {time}")
-            return
-        trust = self._trusts.store(judged.trust, at)
-        if trust is None:
-            self._note(index, "TRUST_NOT_IN_FORCE", "it was judged by a trust that was not in force then")
-            return
-        try:
-            verify_envelope(envelope, SIGNED[envelope.payload_type], trust, at)
-        except SigningError as error:
-            number = error.signature_index
-            which = "" if number is None else f", signature {number}"
-            self._note(index, "SIGNATURE_REFUSED", f"its envelope did not hold then{which}: {error.reason}")
-            return
-        self._report.signatures += len(envelope.signatures)
-
-    def _note(self, index: int, reason: str, rule: str) -> None:
-        self._report.note("ledger_part", f"{index} {_VERDICTS}", reason, rule)
+    def _told(self, start: int, stop: int) -> list[tuple[int, dt.datetime, tuple[object, ...]]]:
+        """The effects of the entries that have any which are looked at here, with their times: most have none."""
+        with self._engine.begin() as connection:
+            parts = self._ledger.iterate_part(
+                connection, self._registry, "effects", start, stop, skip_lost=True
+            )
+            wanted = [part for part in parts if any(mark in part.content for mark in _MARKS)]
+            return [
+                (
+                    part.index,
+                    self._ledger.read_entry(connection, self._registry, part.index).time(),
+                    decode_effects(part.content),
+                )
+                for part in wanted
+            ]
 
     # -- time stamps of checkpoints ------------------------------------------------------------------------------
 
@@ -246,9 +347,11 @@ class _Audit:
         wrong = "the ledger has never named an authority to tell the time"
         try:
             at = stated_time(token)
-            for trust in self._trusts.not_ended(at):
+            for one in self._time_trusts:
+                if one.until is not None and at > one.until + UNDER_WAY_MAX:
+                    continue
                 try:
-                    verify_token(token, note, trust, at)
+                    verify_token(token, note, one.store, at)
                 except TimestampInvalid as error:
                     wrong = error.message
                 else:

@@ -37,7 +37,7 @@ from gateway.storage.engine import WriterLock, writer_engine
 from gateway.storage.working import Wants, Working
 from ledger.publish import Publisher
 from ledger.store import Ledger
-from ledger.vault import Vault
+from ledger.vault import PartCipher, Vault
 from signing.envelope import pae
 from signing.pki import Credential, DevelopmentPKI
 from signing.trust import Purpose
@@ -60,9 +60,16 @@ class RegistrySeed:
 
 
 def initialise(
-    folder: Path, seeds: Sequence[RegistrySeed], *, now: dt.datetime, host: str = "127.0.0.1"
+    folder: Path,
+    seeds: Sequence[RegistrySeed],
+    *,
+    now: dt.datetime,
+    host: str = "127.0.0.1",
+    part_cipher: PartCipher = PartCipher.AES_256_GCM,
 ) -> Config:
     """Make `folder` a gateway that can serve: diya.toml, keys/, pki/, data/, trust/, clients/operator.
+
+    part_cipher: what the ledgers' parts are sealed with from their first entry on.
 
     Raises SetupRefused when the folder already holds a gateway.
     """
@@ -88,7 +95,7 @@ def initialise(
             keys, f"seal-{seed.id}"
         )
     pki.issue_tsa().write(keys, "tsa")
-    (folder / "diya.toml").write_text(_toml(seeds), encoding="utf-8")
+    (folder / "diya.toml").write_text(_toml(seeds, part_cipher), encoding="utf-8")
     operator = pki.issue_operator("999999198001010014", "运维员")
     operator_tls = _operator_tls(pki)
     operator.write(folder / "clients" / "operator", "sign")
@@ -109,7 +116,8 @@ def create_registries(
     engine = writer_engine(config.storage.database)
     try:
         create_tables(engine)
-        ledger = Ledger(Vault(read_key_encryption_key(config.storage.key_encryption_key)))
+        vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
+        ledger = Ledger(vault, {r.id: r.part_cipher for r in config.registries})
         with engine.begin() as connection:
             for registry in config.registries:
                 ledger.create(connection, registry.id, registry.origin)
@@ -185,6 +193,7 @@ def _registry_toml(registry: RegistryConfig) -> str:
             f'ledger_key = "{registry.ledger_key}"  # Ed25519, signs checkpoints',
             f'seal_certificate = "{registry.seal_certificate}"',
             f'seal_key = "{registry.seal_key}"',
+            f'part_cipher = "{registry.part_cipher}"  # AES-256-GCM or SM4-GCM, of part keys made from now on',
             '# witness_policy = "policy.txt"  # witnesses that cosign its checkpoints, see docs/operating.md',
             "# witness_stop_seconds = 300.0    # acts stop while a quorum is missing so long; without it, never",
             "# [registries.timestamp]          # time stamps on seals and checkpoints, see docs/operating.md",
@@ -195,7 +204,7 @@ def _registry_toml(registry: RegistryConfig) -> str:
     )
 
 
-def _toml(seeds: Sequence[RegistrySeed]) -> str:
+def _toml(seeds: Sequence[RegistrySeed], part_cipher: PartCipher) -> str:
     registries = [
         RegistryConfig(
             id=seed.id,
@@ -203,6 +212,7 @@ def _toml(seeds: Sequence[RegistrySeed]) -> str:
             ledger_key=Path(f"keys/ledger-{seed.id}.pem"),
             seal_certificate=Path(f"keys/seal-{seed.id}.pem"),
             seal_key=Path(f"keys/seal-{seed.id}.key.pem"),
+            part_cipher=part_cipher,
         )
         for seed in seeds
     ]

@@ -23,6 +23,8 @@ from gateway.keys import new_key_path, note_signer, read_key_encryption_key
 from gateway.storage import tables
 from gateway.storage.engine import database_file
 from gateway.storage.later import add_missing_tables
+from gateway.storage.settings import load_settings
+from gateway.timestamp_client import TimestampClient
 from gateway.witness.asking import AskedWitness
 from ledger.checkpoint import NoteSigner
 from ledger.errors import LedgerError, PolicyError, RegistryUnknownError, SignerMismatchError, WrongKeyError
@@ -32,7 +34,8 @@ from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Ledger
 from ledger.tables import LATER
 from ledger.tables import metadata as ledger_metadata
-from signing.timestamp_client import TimestampClient
+from signing import sm2
+from signing.certificates import parse_certificate
 
 PORT_MAX: Final = 65_535
 
@@ -289,6 +292,22 @@ def take_over(
             head = publisher.check_newest(connection, registry.id)
             newest[registry.id] = publisher.publish(connection, registry.id) if head.size else None
     return newest
+
+
+def check_suites(config: Config, engine: Engine) -> None:
+    """Raise ConfigError where a registry trusts an SM2 authority and the national suite is not installed."""
+    if sm2.AVAILABLE:
+        return
+    with engine.begin() as connection:
+        for registry in config.registries:
+            trust = load_settings(connection, registry.id).trust
+            ders = [der for some in trust.anchors.values() for der in some] if trust else []
+            for authority in map(parse_certificate, ders):
+                if isinstance(authority.public_key, sm2.SM2PublicKey):
+                    raise ConfigError(
+                        f"{_setting(registry, 'id')}: its ledger trusts the SM2 authority {authority.name}. "
+                        f"{sm2.NOT_INSTALLED} / {sm2.NOT_INSTALLED_ZH}"
+                    )
 
 
 def _check_origin(connection: Connection, ledger: Ledger, registry: RegistryConfig) -> None:

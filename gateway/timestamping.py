@@ -27,9 +27,9 @@ from gateway.config import Config, Limits, TimestampConfig
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.telemetry import metrics
+from gateway.timestamp_client import TimestampClient
 from ledger.stamp_store import newest_stamped, store_stamp
 from signing.errors import SigningError, TimestampUnavailable
-from signing.timestamp_client import TimestampClient
 from signing.trust import TrustStore
 
 log = logging.getLogger(__name__)

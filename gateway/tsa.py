@@ -5,8 +5,8 @@ from __future__ import annotations
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from gateway.timestamp_client import REQUEST_TYPE, RESPONSE_TYPE
 from signing.timestamp_authority import REQUEST_BYTES_MAX, TimestampAuthority
-from signing.timestamp_client import REQUEST_TYPE, RESPONSE_TYPE
 
 #: A connection that says nothing for so long is closed.
 IDLE_SECONDS_MAX: Final = 10.0

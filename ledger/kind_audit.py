@@ -6,13 +6,16 @@ before anything is read out of the tables. PostgreSQL refuses such a value by it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, inspect, select, text
 
+from ledger.readers import Readers, Task, in_order
 from ledger.report import Findings, name_row
 from ledger.tables import LATER, metadata
+from ledger.vault import Vault
 
 _ROWS_READ: Final = 100_000
 """Rows looked at in one statement; what they hold is not read, only of which kind it is."""
@@ -21,15 +24,31 @@ _KINDS: Final[dict[type, str]] = {bytes: "blob", str: "text", int: "integer"}
 
 
 def check_kinds(
-    conn: Connection, registry: str, first: int, findings: Findings, step: Callable[[], None]
+    conn: Connection,
+    registry: str,
+    first: int,
+    findings: Findings,
+    readers: Readers,
+    step: Callable[[], None],
 ) -> bool:
     """Note each value of `registry` that is of another kind than its column; return whether all are right.
 
-    first: rows of earlier entries are left out. step: called between statements, where the read transaction may end.
+    first: rows of earlier entries are left out. readers: look at the rows.
+    step: called between statements, where the read transaction may end.
     """
     if conn.dialect.name != "sqlite":
         return True
     right = True
+    for found in in_order(readers, _ranges(conn, registry, first, step)):
+        right &= not found.others
+        findings.add(found)
+    return right
+
+
+def _ranges(
+    conn: Connection, registry: str, first: int, step: Callable[[], None]
+) -> Iterator[Task[Findings]]:
+    """What there is to look at, table by table."""
     there = set(inspect(conn).get_table_names())
     for table in metadata.sorted_tables:
         if table in LATER and table.name not in there:
@@ -40,11 +59,10 @@ def check_kinds(
             {"registry": registry, **({"first": first} if after else {})},
         ).one()
         while low is not None and low <= high:
-            right &= _check_rows(conn, table, registry, low, findings)
+            yield partial(_wrong_rows, table_name=table.name, registry=registry, low=low)
             low += _ROWS_READ
             if low <= high:
                 step()
-    return right
 
 
 def unknown_registries(
@@ -68,7 +86,10 @@ def unknown_registries(
     return found
 
 
-def _check_rows(conn: Connection, table: Table, registry: str, low: int, findings: Findings) -> bool:
+def _wrong_rows(
+    conn: Connection, _vault: Vault | None, *, table_name: str, registry: str, low: int
+) -> Findings:
+    findings, table = Findings(), metadata.tables[table_name]
     columns = [column for column in table.columns if column.name != "registry"]
     wrong = " OR ".join(_wrong(column) for column in columns)
     names = ", ".join(f'"{column.name}", {_wrong(column)}' for column in columns)
@@ -86,7 +107,7 @@ def _check_rows(conn: Connection, table: Table, registry: str, low: int, finding
                 kind = _KINDS[column.type.python_type]
                 rule = f"its {column.name} is no {kind}"
                 findings.row(table.name, name_row(table.name, column.name, values), "KIND_CHANGED", rule)
-    return not rows
+    return findings
 
 
 def _wrong(column: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
-from ledger.entry import INDEX_MAX, Entry, from_microseconds, parse_entry
+from ledger.entry import INDEX_MAX, Entry, from_microseconds, parse_entry, read_entry_time
 from ledger.errors import LedgerDamagedError, RangeError
 from ledger.hashing import leaf_hash
 from ledger.tables import ledger_entry
@@ -89,6 +89,10 @@ class StoredEntry:
     def parse(self) -> Entry:
         """Return the entry's fields. Raises EntryInvalidError for damaged bytes."""
         return parse_entry(self.data)
+
+    def time(self) -> datetime:
+        """Return the time, UTC, without checking the rest of the bytes. Raises EntryInvalidError."""
+        return read_entry_time(self.data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,13 @@ class Findings:
         if len(self.others) < DIVERGENCES_MAX:
             self.others.append((of_entry, Divergence(table, row, reason, rule)))
 
+    def add(self, more: Findings) -> None:
+        """Take over what was found of a later range."""
+        for index, divergence in more.entries.items():
+            if len(self.entries) < DIVERGENCES_MAX:
+                self.entries.setdefault(index, divergence)
+        self.others.extend(more.others[: DIVERGENCES_MAX - len(self.others)])
+
     def divergences(self) -> tuple[Divergence, ...]:
         """Return all that was found, entries by index first, each row once."""
         found = [self.entries[index] for index in sorted(self.entries)]

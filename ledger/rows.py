@@ -7,13 +7,14 @@ cursor is the DBAPI's own, of the connection and transaction that SQLAlchemy hol
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Connection, Dialect, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DatabaseError
 
 #: Keys of one `read_rows`; with two columns a key, well below SQLite's 32,766 variables.
 KEYS_MAX: Final = 8192
@@ -54,6 +55,32 @@ def read_rows(
         return list(cursor.fetchall())
     finally:
         cursor.close()
+
+
+def stream_rows(
+    connection: Connection, statement: Select[Any], values: Mapping[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of a select of plain columns, one at a time: a large value is used and let go before the next is read.
+
+    Raises DatabaseError.
+    """
+    if not connection.in_transaction():
+        connection.begin()
+    text, names = _reading(connection.dialect, statement)
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(text, [values[name] for name in names] if names else values)
+        yield from cast("Iterator[tuple[Any, ...]]", cursor)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DatabaseError(text, None, error) from error
+    finally:
+        cursor.close()
+
+
+@lru_cache(maxsize=64)
+def _reading(dialect: Dialect, statement: Select[Any]) -> tuple[str, tuple[str, ...] | None]:
+    compiled = statement.compile(dialect=dialect)
+    return str(compiled), tuple(compiled.positiontup or ()) if compiled.positional else None
 
 
 @lru_cache(maxsize=512)

@@ -6,17 +6,22 @@ who is believed to tell the time, this package does not know: a caller who does 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, inspect, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, inspect, select
 
 from ledger.report import Findings, name_row
 from ledger.tables import ledger_checkpoint, ledger_stamp
 
 StampCheck = Callable[[bytes, bytes], str]
 """(a checkpoint's note, token) → what is wrong with the token; empty where it holds."""
+
+STAMP_CHANGED: Final = "STAMP_CHANGED"
+
+_ROWS_READ: Final = 500
+_SIZE_MIN: Final = -(2**63)
 
 _t = ledger_stamp.c
 _c = ledger_checkpoint.c
@@ -29,13 +34,14 @@ _COVERING: Final = (
     .order_by(_t.size)
     .limit(1)
 )
-_ALL: Final = (
+_PAGE: Final = (
     select(_t.size, _t.token, _c.note)
     .join_from(
         ledger_stamp, ledger_checkpoint, (_c.registry == _t.registry) & (_c.size == _t.size), isouter=True
     )
-    .where(_t.registry == bindparam("registry"))
+    .where(_t.registry == bindparam("registry"), _t.size > bindparam("after"))
     .order_by(_t.size)
+    .limit(_ROWS_READ)
 )
 
 
@@ -57,6 +63,8 @@ def store_stamp(conn: Connection, registry: str, size: int, token: bytes) -> Non
 
 def newest_stamped(conn: Connection, registry: str) -> StampedCheckpoint | None:
     """Return the largest checkpoint that has a time stamp, or None before the first."""
+    if not inspect(conn).has_table(ledger_stamp.name):
+        return None  # as in `audit_stamps`
     size = conn.execute(_NEWEST, {"registry": registry}).scalar()
     return None if size is None else first_stamped(conn, registry, size)
 
@@ -67,22 +75,50 @@ def first_stamped(conn: Connection, registry: str, at_least: int) -> StampedChec
     return None if row is None else StampedCheckpoint(row.size, bytes(row.note), bytes(row.token))
 
 
-def audit_stamps(conn: Connection, registry: str, findings: Findings, check: StampCheck | None = None) -> int:
-    """Note every row whose token is not over that checkpoint, or does not hold; return how many there are.
+def audit_stamps(
+    conn: Connection,
+    registry: str,
+    findings: Findings,
+    check: StampCheck | None = None,
+    step: Callable[[], None] = lambda: None,
+) -> int:
+    """Note every row whose token is not over that checkpoint, or does not hold; return how many rows there are.
 
-    Without `check` only that each row has its checkpoint is looked at.
+    Without `check` only that each row has its checkpoint is looked at. step: called between pages of 500, where the
+    read transaction may end.
     """
     if not inspect(conn).has_table(ledger_stamp.name):
         return 0  # a ledger of an older version: the next start of a gateway makes it
-    rows = conn.execute(_ALL, {"registry": registry}).all()
-    for size, token, note in rows:
-        if note is None:
-            rule = "there is no checkpoint of that size"
-        elif not isinstance(token, bytes | memoryview):
-            rule = "its token is not bytes"
-        else:
-            rule = check(bytes(note), bytes(token)) if check is not None else ""
-        if rule:
-            row = name_row(ledger_stamp.name, "token", {"size": size})
-            findings.row(ledger_stamp.name, row, "STAMP_CHANGED", rule)
-    return len(rows)
+    count = 0
+    for rows in _pages(conn, registry):
+        for row in rows:
+            if rule := _fault(row, check):
+                name = name_row(ledger_stamp.name, "token", {"size": row.size})
+                findings.row(ledger_stamp.name, name, STAMP_CHANGED, rule)
+        count += len(rows)
+        step()
+    return count
+
+
+def drop_lone_stamps(conn: Connection, registry: str) -> int:
+    """Take away every row that has no checkpoint, in the caller's transaction; how many there were."""
+    lone = [row.size for rows in _pages(conn, registry) for row in rows if row.note is None]
+    for size in lone:
+        conn.execute(delete(ledger_stamp).where(_t.registry == registry, _t.size == size))
+    return len(lone)
+
+
+def _fault(row: Any, check: StampCheck | None) -> str:
+    if row.note is None:
+        return "there is no checkpoint of that size; `diya ledger rebuild` takes it away"
+    if not isinstance(row.token, bytes | memoryview):
+        return "its token is not bytes"
+    return check(bytes(row.note), bytes(row.token)) if check is not None else ""
+
+
+def _pages(conn: Connection, registry: str) -> Iterator[Sequence[Any]]:
+    """Rows with the notes of their checkpoints, by size, 500 at a time."""
+    after = _SIZE_MIN
+    while rows := conn.execute(_PAGE, {"registry": registry, "after": after}).all():
+        yield rows
+        after = rows[-1].size

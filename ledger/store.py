@@ -12,12 +12,12 @@ no row, so it is never found again and another one is made.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ledger.entry import (
@@ -68,7 +68,7 @@ from ledger.records import (
     parse_head,
     read_entries,
 )
-from ledger.rows import write_rows
+from ledger.rows import stream_rows, write_rows
 from ledger.tables import (
     REGISTRY_CHARACTERS_MAX,
     ledger_entry,
@@ -78,7 +78,7 @@ from ledger.tables import (
     ledger_published,
 )
 from ledger.tree import Frontier
-from ledger.vault import PartKey, Vault, key_aad, part_aad
+from ledger.vault import PartCipher, PartKey, Vault, key_aad, part_aad
 
 __all__ = [
     "PART_BYTES_MAX",
@@ -148,6 +148,14 @@ _SELECT_PARTS: Final = (
     )
     .order_by(ledger_part.c.entry_index, ledger_part.c.name)
 )
+_WRAPPED: Final = 4
+"""Column of `_SELECT_PARTS`."""
+_NAMES: Final = ("name_1", "name_2", "name_3")
+
+
+@lru_cache(maxsize=len(_NAMES))
+def _select_named(count: int) -> Select[Any]:
+    return _SELECT_PARTS.where(or_(*[ledger_part.c.name == bindparam(name) for name in _NAMES[:count]]))
 
 
 class Ledger:
@@ -156,9 +164,14 @@ class Ledger:
     Holds no connection and no transaction; safe to share between threads.
     """
 
-    def __init__(self, vault: Vault) -> None:
-        """Take the `vault` whose key-encryption key wraps every part key."""
-        self._vault = vault
+    def __init__(self, vault: Vault, ciphers: Mapping[str, PartCipher] | None = None) -> None:
+        """Take the `vault` whose key-encryption key wraps every part key.
+
+        ciphers: what new part keys of a registry are for, AES-256-GCM where it is not named. Keys that are
+        there stay what they are.
+        """
+        self.vault = vault
+        self._ciphers = ciphers or {}
         self._open_key = lru_cache(maxsize=_KEYS_CACHED_MAX)(self._unwrap)
         self._checked: dict[str, bytes] = {}
 
@@ -184,7 +197,7 @@ class Ledger:
                     "head_hash": head.head_hash,
                     "head_time": 0,
                     "frontier": head.frontier.encode(),
-                    "key_check": self._vault.check_value(registry),
+                    "key_check": self.vault.check_value(registry),
                 },
             )
         except IntegrityError as error:
@@ -194,7 +207,7 @@ class Ledger:
 
     def subject(self, registry: str, kind: str, value: str) -> str:
         """A keyed hash (hex) of `value`, to be found again by; see `Vault.subject`."""
-        return self._vault.subject(registry, kind, value)
+        return self.vault.subject(registry, kind, value)
 
     def check_key(self, conn: Connection, registry: str) -> None:
         """Raise WrongKeyError unless the vault has the key this ledger was created with."""
@@ -211,7 +224,7 @@ class Ledger:
         if row is None:
             raise RegistryUnknownError(registry)
         if self._checked.get(registry) != row.key_check:
-            self._vault.verify_check_value(registry, row.key_check)
+            self.vault.verify_check_value(registry, row.key_check)
             self._checked[registry] = row.key_check
         return parse_head(row)
 
@@ -257,11 +270,11 @@ class Ledger:
 
     def destroy_again(self, conn: Connection, registry: str) -> int:
         """Destroy erased keys that came back, as from a backup; how many. See `ledger.erasure`."""
-        return destroy_again(conn, registry, self._vault)
+        return destroy_again(conn, registry, self.vault)
 
     def record_erasures(self, conn: Connection, registry: str) -> None:
         """Make the record of erased keys anew from the entries. Raises SealBrokenError."""
-        record_again(conn, registry, self._vault)
+        record_again(conn, registry, self.vault)
 
     def read_entry(self, conn: Connection, registry: str, index: int) -> StoredEntry:
         """Return the entry at `index`. Raises EntryNotFoundError."""
@@ -330,16 +343,30 @@ class Ledger:
         Entries without it are left out; with `skip_lost` those too whose key is not there.
         Raises PartKeyMissingError, SealBrokenError.
         """
-        statement = _SELECT_PARTS.where(ledger_part.c.name == name)
-        for row in conn.execute(statement, {"registry": registry, "start": start, "stop": stop}):
-            if not skip_lost or row.wrapped is not None:
+        return self.iterate_parts(conn, registry, [name], start, stop, skip_lost=skip_lost)
+
+    def iterate_parts(
+        self,
+        conn: Connection,
+        registry: str,
+        names: Sequence[str],
+        start: int,
+        stop: int,
+        *,
+        skip_lost: bool = False,
+    ) -> Iterator[StoredPart]:
+        """Yield the parts of these names, by index and name; see `iterate_part`."""
+        statement = _select_named(len(names))
+        values = {"registry": registry, "start": start, "stop": stop}
+        for row in stream_rows(conn, statement, values | dict(zip(_NAMES, names, strict=False))):
+            if not skip_lost or row[_WRAPPED] is not None:
                 yield self._open_part(registry, row)
 
     def _open_part(self, registry: str, row: Any) -> StoredPart:
         index, name, key_id, sealed, wrapped, created_index = row
         if wrapped is None:
             raise PartKeyMissingError(registry, index, name, key_id)
-        key = self._open_key(key_aad(registry, key_id, created_index), wrapped)
+        key = self._open_key(registry, key_id, created_index, wrapped)
         salted = key.open(part_aad(registry, index, name), sealed)
         return StoredPart(index, name, salted[:SALT_BYTES], salted[SALT_BYTES:])
 
@@ -393,28 +420,28 @@ class Ledger:
             some = asked[at : at + _KEYS_ASKED_MAX]
             rows = conn.execute(_SELECT_KEYS, {"registry": registry, "key_ids": some})
             for key_id, wrapped, created_index in rows:
-                keys.open[key_id] = self._open_key(key_aad(registry, key_id, created_index), wrapped)
+                keys.open[key_id] = self._open_key(registry, key_id, created_index, wrapped)
         if key_ids - keys.open.keys():
             check_not_erased(conn, registry, key_ids - keys.open.keys())
         return keys
 
     def _make_key(self, registry: str, key_id: str, index: int, keys: _Keys) -> PartKey:
         check_name("key id", key_id)
-        key = self._vault.new_key()
+        key = self.vault.new_key(self._ciphers.get(registry, PartCipher.AES_256_GCM))
         keys.rows.append(
             {
                 "registry": registry,
                 "key_id": key_id,
-                "wrapped": self._vault.wrap(key, key_aad(registry, key_id, index)),
+                "wrapped": self.vault.wrap(key, key_aad(registry, key_id, index)),
                 "created_index": index,
             }
         )
-        part_key = self._vault.part_key(key)
+        part_key = self.vault.part_key(key)
         keys.open[key_id] = part_key
         return part_key
 
-    def _unwrap(self, aad: bytes, wrapped: bytes) -> PartKey:
-        return self._vault.part_key(self._vault.unwrap(wrapped, aad))
+    def _unwrap(self, registry: str, key_id: str, created_index: int, wrapped: bytes) -> PartKey:
+        return self.vault.part_key(self.vault.unwrap(wrapped, key_aad(registry, key_id, created_index)))
 
     def _move_head(self, conn: Connection, head: Head, new_head: Head) -> None:
         moved = conn.execute(

@@ -1,10 +1,13 @@
-"""Keys and the sealing of parts: AES-256-GCM under keys that are wrapped by one key.
+"""Keys and the sealing of parts: AES-256-GCM, or SM4-GCM, under keys that are wrapped by one key.
 
 The key-encryption key (KEK) comes from the operator and is never stored; another one may take its
 place (ledger/rewrap.py). It wraps the part keys: one for each registry, one for each application, so
 that an application's evidence can be erased by destroying one key. Each sealed value is bound by its
 additional data (AAD) to its place; moved elsewhere it does not open. Nothing is compressed, nothing is
 cached here.
+
+A part key of 32 bytes is for AES-256-GCM, one of 16 for SM4-GCM (GB/T 32907, RFC 8998): nothing else has to be
+stored to know. The KEK and what it wraps are AES-256-GCM always.
 """
 
 from __future__ import annotations
@@ -12,18 +15,49 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import SM4
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from ledger.errors import SealBrokenError, WrongKeyError
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
+SM4_KEY_BYTES: Final = 16
 _CHECK_TEXT: Final = b"diya-kek-check/v1"
 _SUBJECTS_LABEL: Final = b"diya-subjects/v1"
+
+
+class PartCipher(StrEnum):
+    """What the parts of a registry are sealed with, by the names that settings use."""
+
+    AES_256_GCM = "AES-256-GCM"
+    SM4_GCM = "SM4-GCM"
+
+
+class _SM4GCM:
+    """SM4-GCM with the face of `AESGCM`."""
+
+    __slots__ = ("_algorithm",)
+
+    def __init__(self, key: bytes) -> None:
+        self._algorithm = SM4(key)
+
+    def encrypt(self, nonce: bytes, data: bytes, aad: bytes) -> bytes:
+        context = Cipher(self._algorithm, GCM(nonce)).encryptor()
+        context.authenticate_additional_data(aad)
+        return context.update(data) + context.finalize() + context.tag
+
+    def decrypt(self, nonce: bytes, data: bytes, aad: bytes) -> bytes:
+        context = Cipher(self._algorithm, GCM(nonce, data[-TAG_BYTES:])).decryptor()
+        context.authenticate_additional_data(aad)
+        return context.update(data[:-TAG_BYTES]) + context.finalize()
 
 
 class PartKey:
@@ -35,11 +69,11 @@ class PartKey:
     __slots__ = ("_cipher", "_random_bytes")
 
     def __init__(self, key: bytes, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
-        """Take the 32-byte `key` and the source of nonces."""
-        if len(key) != KEY_BYTES:
-            message = f"a key has {KEY_BYTES} bytes, not {len(key)}"
+        """Take the `key`, 32 bytes for AES-256-GCM or 16 for SM4-GCM, and the source of nonces."""
+        if len(key) not in (KEY_BYTES, SM4_KEY_BYTES):
+            message = f"a key has {KEY_BYTES} or {SM4_KEY_BYTES} bytes, not {len(key)}"
             raise ValueError(message)
-        self._cipher = AESGCM(key)
+        self._cipher = AESGCM(key) if len(key) == KEY_BYTES else _SM4GCM(key)
         self._random_bytes = random_bytes
 
     def seal(self, aad: bytes, plaintext: bytes) -> bytes:
@@ -71,7 +105,7 @@ class Vault:
         Raises ValueError for a secret of another length.
         """
         kek, subjects = secret[:KEY_BYTES], secret[KEY_BYTES:]
-        if len(subjects) not in (0, KEY_BYTES):
+        if len(secret) not in (KEY_BYTES, 2 * KEY_BYTES):
             message = f"a secret has {KEY_BYTES} or {2 * KEY_BYTES} bytes, not {len(secret)}"
             raise ValueError(message)
         self._kek = PartKey(kek, random_bytes)
@@ -90,12 +124,12 @@ class Vault:
         message = b"%b\n%b\n%b" % (registry.encode(), kind.encode(), value.encode())
         return hmac.digest(self._subjects, message, "sha256").hex()
 
-    def new_key(self) -> bytes:
-        """Return a fresh key of 32 bytes."""
-        return self._random_bytes(KEY_BYTES)
+    def new_key(self, cipher: PartCipher = PartCipher.AES_256_GCM) -> bytes:
+        """Return a fresh part key for `cipher`: 32 bytes, or 16 for SM4."""
+        return self._random_bytes(SM4_KEY_BYTES if cipher is PartCipher.SM4_GCM else KEY_BYTES)
 
     def wrap(self, key: bytes, aad: bytes) -> bytes:
-        """Return `key` sealed under the KEK, 60 bytes, bound to `aad`."""
+        """Return `key` sealed under the KEK, 28 bytes more than it has, bound to `aad`."""
         return self._kek.seal(aad, key)
 
     def unwrap(self, wrapped: bytes, aad: bytes) -> bytes:
@@ -130,12 +164,12 @@ class Vault:
 
 def part_aad(registry: str, index: int, name: str) -> bytes:
     """Return the AAD of a part: registry, entry index and part name, one a line."""
-    return b"diya-part/v1\n%b\n%d\n%b\n" % (registry.encode(), index, name.encode())
+    return f"diya-part/v1\n{registry}\n{index}\n{name}\n".encode()
 
 
 def key_aad(registry: str, key_id: str, created_index: int) -> bytes:
     """Return the AAD of a wrapped key: registry, key id and the index of its first use."""
-    return b"diya-key/v1\n%b\n%b\n%d\n" % (registry.encode(), key_id.encode(), created_index)
+    return f"diya-key/v1\n{registry}\n{key_id}\n{created_index}\n".encode()
 
 
 def _check_aad(registry: str) -> bytes:

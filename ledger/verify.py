@@ -14,8 +14,10 @@ checkpoint can, a witness, or whoever gives it here as `since`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -24,7 +26,7 @@ from ledger.chain import ChainWalk
 from ledger.checkpoint import Checkpoint, check_vkey
 from ledger.checkpoint_audit import CheckpointAudit
 from ledger.cosignature_store import audit_cosignatures
-from ledger.entry import EPOCH, Entry, parse_entry, parse_time, to_microseconds
+from ledger.entry import EPOCH, parse_time, to_microseconds
 from ledger.errors import (
     CheckpointError,
     LedgerDamagedError,
@@ -34,8 +36,9 @@ from ledger.errors import (
     WrongKeyError,
 )
 from ledger.kind_audit import check_kinds
-from ledger.part_audit import PartAudit
+from ledger.part_audit import PartAudit, PartsSeen, read_parts
 from ledger.proof import verify_consistency
+from ledger.readers import Here, Readers, Task, in_order
 from ledger.report import Divergence, Findings, Report
 from ledger.stamp_store import audit_stamps
 from ledger.tables import ledger_entry, ledger_head, ledger_part, ledger_published
@@ -48,7 +51,7 @@ from ledger.vault import Vault
 __all__ = ["Divergence", "Report", "verify_ledger"]
 
 ENTRIES_READ: Final = 500
-"""Entries in a chunk; with a vault their parts are in memory at once."""
+"""Entries in a chunk."""
 
 _PUBLISHED: Final = select(ledger_published.c.size, ledger_published.c.root).where(
     ledger_published.c.registry == bindparam("registry")
@@ -95,6 +98,7 @@ def verify_ledger(
     progress: Callable[[int, int], None] | None = None,
     vault: Vault | None = None,
     since: Checkpoint | None = None,
+    readers: Readers | None = None,
 ) -> Report:
     """Check chain, tree, tiles, checkpoints, parts and keys of `registry`; return what was found.
 
@@ -104,7 +108,8 @@ def verify_ledger(
     contents are not looked at. since: a checkpoint of this ledger that the caller has opened and
     kept, whose entries were verified then: only what came after is looked at, and that the ledger
     begins with it is shown by a consistency proof. What was changed before it, an entry with its
-    parts, only a whole verification finds.
+    parts, only a whole verification finds. readers: who reads columns and parts,
+    over this database and with this vault, beside this process; without any it is done here.
 
     What the checkpoints' time stamps say is not looked at here: see `stamp_store.audit_stamps`.
 
@@ -118,13 +123,14 @@ def verify_ledger(
     progress = progress or _ignore
     findings = Findings()
     first = since.size if since is not None else 0
-    if not check_kinds(conn, registry, first, findings, lambda: progress(0, 0)):
+    readers = readers or Here(lambda: nullcontext(conn), vault)
+    if not check_kinds(conn, registry, first, findings, readers, lambda: progress(0, 0)):
         return Report(registry, origin, divergences=findings.divergences())
     try:
         known = None if since is None or since.size == 0 else _begin(conn, registry, since)
     except LedgerDamagedError as error:
         return Report(registry, origin, divergences=(_fork(since, error),))
-    return _Audit(conn, registry, origin, vkey, vault, findings, known).run(progress)
+    return _Audit(conn, registry, origin, vkey, vault, findings, known, readers).run(progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +178,7 @@ class _Audit:
         vault: Vault | None,
         findings: Findings,
         known: _Known | None,
+        readers: Readers,
     ) -> None:
         # Each thing is read before what bounds it: on a live server, where both grow, it is then
         # within bounds whenever the ledger is sound.
@@ -197,6 +204,7 @@ class _Audit:
         else:
             self.size = max(self.last_entry + 1, 0)
         self.walk = ChainWalk(origin) if known is None else known.walk
+        self.readers = readers
         self.entries = 0
 
     def run(self, progress: Callable[[int, int], None]) -> Report:
@@ -206,7 +214,8 @@ class _Audit:
             self.checkpoints.check(0, 0)
         else:
             self.checkpoints.begin_at(self.known.checkpoint)
-        self._walk_entries(progress)
+        for seen in in_order(self.readers, self._walk_entries(progress)):
+            self.parts.take(seen)
         self.checkpoints.check(self.size + 1)
         self._check_missing_end()
         wrong = self._wrong_columns()
@@ -218,7 +227,7 @@ class _Audit:
         audit_cosignatures(
             self.conn, self.registry, self.findings, self.since, lambda: progress(self.size, self.size)
         )
-        audit_stamps(self.conn, self.registry, self.findings)
+        audit_stamps(self.conn, self.registry, self.findings, step=lambda: progress(self.size, self.size))
         for (index,) in self._rows(_STRAY_ENTRIES, size=self.size, last=self.last_entry):
             rule = "an index is never negative" if index < 0 else "it lies beyond the head"
             self.findings.entry(index, "ENTRY_UNKNOWN", rule)
@@ -226,7 +235,7 @@ class _Audit:
             self.parts.check_strays(self.size, self.last_part)
         self.parts.check_erased(self.since, self.size)
         self.tree.check_ends()
-        self.parts.check_keys(self.since, lambda: progress(self.size, self.size))
+        self.parts.check_keys(self.since, self.size, lambda: progress(self.size, self.size))
         return Report(
             registry=self.registry,
             origin=self.origin,
@@ -243,7 +252,8 @@ class _Audit:
             divergences=self.findings.divergences(),
         )
 
-    def _walk_entries(self, progress: Callable[[int, int], None]) -> None:
+    def _walk_entries(self, progress: Callable[[int, int], None]) -> Iterator[Task[PartsSeen]]:
+        """Walk chain and tree, chunk by chunk; yield what is to be done of the parts of each."""
         start = self.since
         while start < self.size:
             rows = self._rows(_ENTRIES, start=start, stop=self.size)
@@ -253,8 +263,7 @@ class _Audit:
             stop = rows[-1].entry_index + 1
             leaves = self.walk.walk(rows, stop)
             self.entries += len(rows)
-            parsed = [entry for index, data in rows if (entry := self._parse(index, data))]
-            self.parts.check_parts(start, stop, parsed)
+            yield partial(read_parts, registry=self.registry, start=start, rows=[tuple(row) for row in rows])
             signed = self.checkpoints.check(start + 1, stop)
             # After a missing row no hash stands at its place any more.
             if self.tree.size == start and len(leaves) == stop - start:
@@ -262,14 +271,6 @@ class _Audit:
             start = stop
             progress(start, self.size)
         progress(self.size, self.size)
-
-    def _parse(self, index: int, data: bytes) -> Entry | None:
-        try:
-            entry = parse_entry(data)
-        except LedgerError as error:
-            self.findings.entry(index, "ENTRY_CHANGED", str(error))
-            return None
-        return entry if entry.index == index else None
 
     def _check_missing_end(self) -> None:
         signed = self.checkpoints.last_signed

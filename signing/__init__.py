@@ -11,5 +11,6 @@ Where to start reading:
 - `certificates.py` and `trust.py`: who a certificate names, and whether it chains to an anchor of
   the right purpose;
 - `pdf.py` and `checking.py`: what a signed PDF says, found out in a process that may die;
-- `seal.py`: signing a PDF; `pki.py`: a development PKI.
+- `seal.py`: signing a PDF; `timestamp.py`: what a time stamp proves;
+- `pki.py`: a development PKI; `timestamp_authority.py`: an authority for development.
 """

@@ -36,6 +36,7 @@ from signing.sm2 import CURVE_OID, SM2_WITH_SM3_OID, SM2PublicKey
 
 CACHED_CERTIFICATES: Final = 4096
 PEM_CERTIFICATES_MAX: Final = 64
+SERIAL_BYTES_MAX: Final = 20
 
 _NATURAL: Final = re.compile(r"(PAS|IDC|PNO|TIN|TAX)([A-Z]{2})-([0-9A-Za-z./-]{1,64})\Z")
 _LEGAL: Final = re.compile(r"(VAT|NTR|PSD|LEI)([A-Z]{2})-([0-9A-Za-z./-]{1,64})\Z")
@@ -122,7 +123,13 @@ def parse_certificate(der: bytes) -> Certificate:
         raise CertificateMalformed(f"certificate of {len(der)} bytes; the limit is {CERTIFICATE_BYTES_MAX}")
     try:
         return _read(der)
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion) as error:
+    except (
+        ValueError,
+        TypeError,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise CertificateMalformed(f"not a DER X.509 certificate: {error}") from error
 
 
@@ -132,6 +139,10 @@ def _read(der: bytes) -> Certificate:
         raise ValueError("version 3 is required (RFC 5280 section 4.1.2.1)")
     if loaded.serial_number <= 0:
         raise ValueError("the serial number must be positive (RFC 5280 section 4.1.2.2)")
+    if loaded.serial_number.bit_length() >= 8 * SERIAL_BYTES_MAX:  # one bit is the sign's
+        raise ValueError(
+            f"the serial number must have at most {SERIAL_BYTES_MAX} bytes (RFC 5280 section 4.1.2.2)"
+        )
     extensions = loaded.extensions
     public_key = _public_key(loaded, der)
     return Certificate(

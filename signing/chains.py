@@ -14,7 +14,7 @@ authorities have a tree of their own beside the international one, so nobody is 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -23,6 +23,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pyhanko_certvalidator.authority import CertTrustAnchor, TrustAnchor, TrustQualifiers
 from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import (
     ExpiredError,
@@ -30,13 +31,21 @@ from pyhanko_certvalidator.errors import (
     PathBuildingError,
     ValidationError,
 )
+from pyhanko_certvalidator.name_trees import (
+    PKIXSubtrees,
+    default_excluded_subtrees,
+    default_permitted_subtrees,
+    process_general_subtrees,
+)
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import (
     NO_REVOCATION,
     AlgorithmUsageConstraint,
     AlgorithmUsagePolicy,
     CertRevTrustPolicy,
+    PKIXValidationParams,
 )
+from pyhanko_certvalidator.registry import CertificateRegistry, TrustManager
 from pyhanko_certvalidator.sig_validate import (
     DEFAULT_VALIDATION_CONTEXT,
     DefaultSignatureValidator,
@@ -59,6 +68,10 @@ PATHS_TRIED_MAX: Final = 8
 load.
 """
 PATH_CERTIFICATES_MAX: Final = 6
+SEARCH_STEPS_MAX: Final = 64
+"""How many certificates a search may look for issuers of, over all its paths. Authorities of one name that vouch for
+each other offer n! ways, and a search that reaches no anchor would go them all: it yields no path to count.
+"""
 
 _HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 _SCHEMES: Final = frozenset({"rsassa_pkcs1v15", "rsassa_pss", "ecdsa", "ed25519"})
@@ -112,6 +125,22 @@ class SignatureValidator(DefaultSignatureValidator):
             super().validate_signature(signature, signed_data, public_key_info, signature_algorithm, context)
 
 
+class _BoundedRegistry(CertificateRegistry):
+    """The candidates of one search, which ends after `SEARCH_STEPS_MAX` steps without a path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps = 0
+
+    def find_potential_issuers(
+        self, cert: asn1_x509.Certificate, trust_manager: TrustManager
+    ) -> Iterator[TrustAnchor | asn1_x509.Certificate]:
+        self._steps += 1
+        if self._steps > SEARCH_STEPS_MAX:
+            raise PathBuildingError(f"no path within {SEARCH_STEPS_MAX} steps")
+        return super().find_potential_issuers(cert, trust_manager)
+
+
 _POLICY: Final = _ClosedListPolicy()
 _NO_REVOCATION_HERE: Final = CertRevTrustPolicy(NO_REVOCATION)
 
@@ -127,16 +156,18 @@ def find_chain(
     Raises `CertificateUnknownIssuer` (no path), `CertificateChainInvalid` (paths, none valid),
     `CertificateExpired` or `CertificateNotYetValid` (of an intermediate).
     """
-    context = ValidationContext(
-        trust_roots=[_asn1(one) for one in anchors],
-        other_certs=[_asn1(one) for one in extra if one.is_ca],
-        moment=at,
-        allow_fetching=False,
-        revinfo_policy=_NO_REVOCATION_HERE,
-        algorithm_usage_policy=_POLICY,
-        signature_validator=SignatureValidator(),
-    )
     try:
+        candidates = _BoundedRegistry()
+        candidates.register_multiple(_asn1(one) for one in extra if one.is_ca)
+        context = ValidationContext(
+            trust_roots=[_anchor(_asn1(one)) for one in anchors],
+            certificate_registry=candidates,
+            moment=at,
+            allow_fetching=False,
+            revinfo_policy=_NO_REVOCATION_HERE,
+            algorithm_usage_policy=_POLICY,
+            signature_validator=SignatureValidator(),
+        )
         path = _finish(_first_valid(context, _asn1(leaf)))
     except PathBuildingError as error:
         raise CertificateUnknownIssuer(
@@ -147,9 +178,17 @@ def find_chain(
         raise CertificateExpired(str(error), fingerprint=leaf.fingerprint) from error
     except NotYetValidError as error:
         raise CertificateNotYetValid(str(error), fingerprint=leaf.fingerprint) from error
-    except (ValidationError, ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
+    except (
+        ValidationError,
+        ValueError,
+        TypeError,
+        KeyError,
+        NotImplementedError,
+        UnsupportedAlgorithm,
+    ) as error:
         # asn1crypto parses lazily and raises ValueError or TypeError where a certificate is
-        # malformed inside.
+        # malformed inside; the library raises NotImplementedError for constraints on kinds of names that
+        # it does not compare (addresses).
         raise CertificateChainInvalid(
             f"certificate of {leaf.subject!r}: {error}", fingerprint=leaf.fingerprint
         ) from error
@@ -202,6 +241,30 @@ def _finish(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
 
 def _asn1(certificate: Certificate) -> asn1_x509.Certificate:
     return asn1_x509.Certificate.load(certificate.der, strict=True)
+
+
+def _anchor(certificate: asn1_x509.Certificate) -> CertTrustAnchor:
+    """The anchor with what its own certificate forbids below it: names and depth (RFC 5937), though RFC 5280 reads
+    no more of an anchor than its name and key. Its policies stay unread: many roots list some that no leaf has.
+    """
+    constraints = certificate.name_constraints_value
+    permitted, excluded = default_permitted_subtrees(), default_excluded_subtrees()  # each name, and none
+    if constraints is not None:
+        permitted |= _subtrees(constraints["permitted_subtrees"])
+        excluded |= _subtrees(constraints["excluded_subtrees"])
+    return CertTrustAnchor(
+        certificate,
+        TrustQualifiers(
+            standard_parameters=PKIXValidationParams(
+                initial_permitted_subtrees=permitted, initial_excluded_subtrees=excluded
+            ),
+            max_path_length=certificate.max_path_length,
+        ),
+    )
+
+
+def _subtrees(stated: object) -> PKIXSubtrees:
+    return process_general_subtrees(stated) if isinstance(stated, asn1_x509.GeneralSubtrees) else {}
 
 
 def _check_authority_key(link: Certificate) -> None:

@@ -21,7 +21,7 @@ EXIT_MEMORY: Final = 3
 
 
 class SetTrust(msgspec.Struct, frozen=True, tag="trust"):
-    """Use this store (`TrustStore.to_bytes`) from now on. Not answered."""
+    """Use this store (`TrustStore.to_bytes`) from now on. Answered with `Ready` when it has been read."""
 
     store: bytes
 
@@ -39,7 +39,7 @@ class CheckFile(msgspec.Struct, frozen=True, tag="check"):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The process is warm."""
+    """The process is warm, and knows by whose trust to judge."""
 
 
 class Checked(msgspec.Struct, frozen=True, tag="checked"):

@@ -56,6 +56,7 @@ def main() -> int:
         request = REQUESTS.decode(body)
         if isinstance(request, SetTrust):
             trust = TrustStore.from_bytes(request.store)
+            _answer(sink, Ready())
             continue
         try:
             verdict = _check(request, trust)

@@ -70,8 +70,8 @@ class CheckLimits:
     """What one file may cost.
 
     memory_bytes_max: address space beyond what a warm process has. cpu_seconds_max: processor time,
-    to the second. wall_seconds_max: from request to answer. files_max: after so many a process is
-    replaced.
+    to the second. wall_seconds_max: from request to answer. start_seconds_max: to become ready, at the
+    start and for a new trust store. files_max: after so many a process is replaced.
     """
 
     memory_bytes_max: int = 512 * 1024 * 1024
@@ -182,6 +182,8 @@ class FileChecker:
             if worker.version != self._version:
                 version = self._version
                 await worker.send(SetTrust(self._store))
+                async with asyncio.timeout(self._limits.start_seconds_max):
+                    await worker.receive()  # a list of a million entries takes longer than any file may
                 worker.version = version
             await worker.send(request)
             async with asyncio.timeout(self._limits.wall_seconds_max):

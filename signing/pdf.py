@@ -17,11 +17,17 @@ from datetime import datetime
 from io import BytesIO
 from typing import BinaryIO, Final
 
+from pyhanko.pdf_utils.decode_limits import (
+    DEFAULT_PURPOSE_LIMITS,
+    DecodeLimits,
+    DecodePurpose,
+    StreamDecodeLimits,
+)
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signing.errors import CertificateExpired, CertificateRevoked, CertificateUnknownIssuer
-from signing.pdf_content import TooComplex, count_pages, inspect_content
+from signing.pdf_content import OBJECTS_MAX, TooComplex, check_form, count_pages, inspect_content
 from signing.pdf_signatures import check_signatures
 from signing.pdf_source import blocks, contains, find_last, size_of
 from signing.problems import file_problem, signature_problem
@@ -35,6 +41,17 @@ _HEADER: Final = re.compile(rb"%PDF-(\d)\.(\d)[\r\n \t]")
 _HEADER_BYTES: Final = 16
 _VERSIONS: Final = frozenset({(1, 4), (1, 5), (1, 6), (1, 7), (2, 0)})
 _END: Final = b"%%EOF"
+_ZIP_END: Final = b"PK\x05\x06"
+_ZIP_END_BYTES: Final = 22
+_ZIP_COMMENT_BYTES_MAX: Final = 65_535
+_XREF_ROW_BYTES_MAX: Final = 12
+_DECODE_LIMITS: Final = DecodeLimits(
+    per_purpose={
+        **DEFAULT_PURPOSE_LIMITS,
+        DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=OBJECTS_MAX * _XREF_ROW_BYTES_MAX),
+    }
+)
+"""The library's limits, and no table of more objects than we would look at: 30 kB can hold ten million rows."""
 
 
 def check_pdf(
@@ -73,13 +90,16 @@ def check_source(
         problems.append(surface)
     else:
         try:
-            reader = PdfFileReader(source, strict=True)
+            reader = PdfFileReader(source, strict=True, decode_limits=_DECODE_LIMITS)
             if "/Encrypt" in reader.trailer or reader.encrypted:
                 problems.append(file_problem("FILE_ENCRYPTED"))
+            elif reader.input_version not in _VERSIONS:  # the catalog may name another than the header
+                problems.append(file_problem("FILE_VERSION", "{}.{}".format(*reader.input_version)))
             elif reader.xrefs.total_revisions > REVISIONS_MAX:
                 problems.append(file_problem("FILE_TOO_COMPLEX", f"over {REVISIONS_MAX} revisions"))
             else:
                 pages = count_pages(reader)
+                check_form(reader)
                 content = inspect_content(reader)
                 problems.extend(content.problems.values())
                 attachments = {
@@ -150,7 +170,22 @@ def _check_surface(source: BinaryIO, size: int, bytes_max: int) -> PdfProblem | 
         return file_problem("FILE_MALFORMED", "no end-of-file marker: the file may be cut short")
     if any(block.strip(b"\r\n\t \x00") for block in blocks(source, end + len(_END))):
         return file_problem("FILE_TRAILING_DATA")
+    if _is_zip(source, size):
+        return file_problem("FILE_TRAILING_DATA", "the file is a ZIP archive as well")
     return None
+
+
+def _is_zip(source: BinaryIO, size: int) -> bool:
+    """Whether a ZIP archive ends where the file ends: its end record says how long the comment after it is."""
+    start = max(0, size - _ZIP_END_BYTES - _ZIP_COMMENT_BYTES_MAX)
+    tail = b"".join(blocks(source, start))
+    found = tail.find(_ZIP_END)
+    while found >= 0:
+        comment = int.from_bytes(tail[found + _ZIP_END_BYTES - 2 : found + _ZIP_END_BYTES], "little")
+        if found + _ZIP_END_BYTES + comment == len(tail):
+            return True
+        found = tail.find(_ZIP_END, found + 1)
+    return False
 
 
 def _unreadable(source: BinaryIO, error: Exception) -> PdfProblem:

@@ -9,6 +9,7 @@ Content streams are never decoded: only structure is judged. The lists follow IS
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,11 +21,17 @@ from signing.verdict import PdfProblem
 
 OBJECTS_MAX: Final = 200_000
 PAGES_MAX: Final = 2_000
+FIELDS_MAX: Final = 2_000
+FIELD_DEPTH_MAX: Final = 16
 ATTACHMENTS_MAX: Final = 64
 ATTACHMENT_BYTES_MAX: Final = 32 * 1024 * 1024
-ATTACHMENT_NAME_CHARACTERS_MAX: Final = 255
+
+_ATTACHMENT_NAME: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/\\\u202a-\u202e\u2066-\u2069]{1,255}")
+"""A name for people and for a folder: no path, no control characters, nothing that turns the order of letters."""
 
 _HARMLESS_ACTIONS: Final = frozenset({"/GoTo", "/URI", "/Named", "/Thread", "/SetOCGState", "/Trans"})
+_SCHEME: Final = re.compile(r"[\x00-\x20]*([A-Za-z][A-Za-z0-9+.-]*):")
+_HARMLESS_SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _ACTION_KEYS: Final = ("/A", "/OpenAction", "/Next", "/PA")
 _ALWAYS_ACTIONS: Final = {
     "/JavaScript": "FILE_JAVASCRIPT",
@@ -37,6 +44,17 @@ _ALWAYS_ACTIONS: Final = {
     "/GoToR": "FILE_EXTERNAL_CONTENT",
     "/GoToDp": "FILE_ACTIVE_CONTENT",
     "/GoTo3DView": "FILE_ACTIVE_CONTENT",
+}
+_ALWAYS_ENTRIES: Final = {
+    "/JS": ("FILE_JAVASCRIPT", ""),
+    "/JavaScript": ("FILE_JAVASCRIPT", ""),  # the name tree of document-level scripts
+    "/XFA": ("FILE_XFA", ""),
+    "/AA": ("FILE_ACTIVE_CONTENT", "additional actions (/AA)"),
+    "/Collection": (
+        "FILE_ACTIVE_CONTENT",
+        "a portfolio (/Collection)",
+    ),  # its attachments are shown, not its pages
+    "/AlternatePresentations": ("FILE_ACTIVE_CONTENT", "a slide show (/AlternatePresentations)"),
 }
 _ACTIVE_ANNOTATIONS: Final = frozenset({"/RichMedia", "/3D", "/Movie", "/Sound", "/Screen"})
 
@@ -102,7 +120,9 @@ def count_pages(reader: PdfFileReader) -> int:
                 raise TooComplex("the page tree is not a tree")
             seen.add(key)
             one = _resolve(one)
-        kids = entry(one, "/Kids") if isinstance(one, generic.DictionaryObject) else None
+        if not isinstance(one, generic.DictionaryObject):
+            raise ValueError("a page that is no dictionary")
+        kids = entry(one, "/Kids")
         if isinstance(kids, generic.ArrayObject):
             stack.extend(kids.raw_get(index) for index in range(len(kids)))
         else:
@@ -112,31 +132,79 @@ def count_pages(reader: PdfFileReader) -> int:
     return pages
 
 
+def check_form(reader: PdfFileReader) -> None:
+    """See that the form is a tree of bounded size, before the library goes through it by recursion.
+
+    A form of thirty levels in which each names the next one twice has a billion fields in 3 kB. Raises
+    `TooComplex` and what the parser raises.
+    """
+    form = entry(reader.root, "/AcroForm")
+    fields = entry(form, "/Fields") if isinstance(form, generic.DictionaryObject) else None
+    seen: set[tuple[int, int]] = set()
+    level = [fields]
+    count = 0
+    for _ in range(FIELD_DEPTH_MAX):
+        below: list[Any] = []
+        for kids in level:
+            if not isinstance(kids, generic.ArrayObject):
+                continue
+            count += len(kids)
+            if count > FIELDS_MAX:
+                raise TooComplex(f"more than {FIELDS_MAX} form fields")
+            for one in (kids.raw_get(index) for index in range(len(kids))):
+                if isinstance(one, generic.IndirectObject):
+                    key = (one.idnum, one.generation)
+                    if key in seen:
+                        raise TooComplex("the form is not a tree")
+                    seen.add(key)
+                field = _resolve(one)
+                if isinstance(field, generic.DictionaryObject):
+                    below.append(entry(field, "/Kids"))
+        level = below
+    if any(isinstance(kids, generic.ArrayObject) for kids in level):
+        raise TooComplex(f"form fields of more than {FIELD_DEPTH_MAX} levels")
+
+
 def _inspect_dictionary(one: generic.DictionaryObject, content: Content) -> None:
-    if "/JS" in one:
-        content.report("FILE_JAVASCRIPT")
-    if "/JavaScript" in one:  # the name tree of document-level scripts
-        content.report("FILE_JAVASCRIPT")
-    if "/XFA" in one:
-        content.report("FILE_XFA")
-    if "/AA" in one:
-        content.report("FILE_ACTIVE_CONTENT", "additional actions (/AA)")
+    for name, (code, detail) in _ALWAYS_ENTRIES.items():
+        if name in one:
+            content.report(code, detail)
     kind = entry(one, "/S")
-    code = _ALWAYS_ACTIONS.get(kind) if isinstance(kind, generic.NameObject) else None
-    if code is not None:
-        content.report(code, f"action {kind}")
+    acts = _ALWAYS_ACTIONS.get(kind) if isinstance(kind, generic.NameObject) else None
+    if acts is not None:
+        content.report(acts, f"action {kind}")
     for name in _ACTION_KEYS:
         if name in one:
             _inspect_action(entry(one, name), content)
     subtype = entry(one, "/Subtype")
     if isinstance(subtype, generic.NameObject) and subtype in _ACTIVE_ANNOTATIONS and "/Rect" in one:
         content.report("FILE_ACTIVE_CONTENT", f"annotation {subtype}")
-    if isinstance(one, generic.StreamObject) and ("/F" in one or "/FFilter" in one):
-        content.report("FILE_EXTERNAL_CONTENT", "a stream whose data lies in another file")
-    if isinstance(one, generic.StreamObject) and "/Ref" in one:
-        content.report("FILE_EXTERNAL_CONTENT", "a reference XObject")
+    if kind == "/URI":
+        _inspect_address(entry(one, "/URI"), content)
+    if entry(one, "/FS") == "/URL":
+        content.report("FILE_EXTERNAL_CONTENT", "a file that lies at an address")
+    if isinstance(one, generic.StreamObject):
+        _inspect_stream(one, subtype, content)
     if "/EF" in one:
         _inspect_attachment(one, content)
+
+
+def _inspect_stream(one: generic.StreamObject, subtype: Any, content: Content) -> None:
+    if "/PS" in (subtype, entry(one, "/Subtype2")):
+        content.report("FILE_ACTIVE_CONTENT", "a PostScript program")
+    if "/OPI" in one:
+        content.report("FILE_EXTERNAL_CONTENT", "a placeholder for an image elsewhere (/OPI)")
+    if "/F" in one or "/FFilter" in one:
+        content.report("FILE_EXTERNAL_CONTENT", "a stream whose data lies in another file")
+    if "/Ref" in one:
+        content.report("FILE_EXTERNAL_CONTENT", "a reference XObject")
+
+
+def _inspect_address(address: Any, content: Content) -> None:
+    """A link may lead to a page or to a mailbox; `javascript:` and `file:` are actions by another name."""
+    scheme = _SCHEME.match(_text(address) or "")
+    if scheme is not None and scheme.group(1).lower() not in _HARMLESS_SCHEMES:
+        content.report("FILE_LAUNCH", f"a link of the scheme {scheme.group(1)[:20]}")
 
 
 def _inspect_action(action: Any, content: Content) -> None:
@@ -155,7 +223,7 @@ def _inspect_action(action: Any, content: Content) -> None:
 def _inspect_attachment(specification: generic.DictionaryObject, content: Content) -> None:
     """One file specification (ISO 32000-2 section 7.11.3) with its embedded file streams."""
     name = _text(entry(specification, "/UF")) or _text(entry(specification, "/F")) or ""
-    if not name or len(name) > ATTACHMENT_NAME_CHARACTERS_MAX:
+    if not _ATTACHMENT_NAME.fullmatch(name):
         content.report("FILE_MALFORMED", "an attachment without a usable name")
         return
     if len(content.attachments) >= ATTACHMENTS_MAX and name not in content.attachments:

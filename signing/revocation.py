@@ -94,7 +94,14 @@ def _read(
             next_update=crl.next_update_utc,
             revoked={entry.serial_number: _revoked_since(position, entry) for entry in crl},
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise TrustStoreInvalid(f"CRL {position} cannot be read: {error}") from error
     return issuer.key_id, scope, read
 

@@ -49,8 +49,6 @@ NOT_INSTALLED_ZH: Final = (
 _SPKI_PREFIX: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")
 _UNCOMPRESSED: Final = 0x04
 _SPKI_BYTES: Final = 91
-_SIGNATURE_BYTES_MAX: Final = 72
-"""SEQUENCE of two INTEGER of at most 33 bytes."""
 
 
 def require() -> None:
@@ -99,8 +97,6 @@ class SM2PublicKey:
         """
         if self._native is None:
             require()
-        if len(signature) > _SIGNATURE_BYTES_MAX:
-            raise InvalidSignature
         try:
             self._native.verify(signature, message, _SM2_WITH_SM3)
         except (_InvalidSignature, _InternalError) as error:

@@ -5,7 +5,7 @@ signature is by the certificate that it names (ESSCertID, of either form), that 
 and chains to an anchor of `Purpose.TSA` at the token's time, and nobody has revoked it since, for a stolen key could
 date back. A claimed time proves nothing and is not looked at.
 
-Nothing here opens a connection: that is `timestamp_client.py`. Times are aware, UTC.
+Nothing here opens a connection: whoever asks an authority brings the answer. Times are aware, UTC.
 """
 
 from __future__ import annotations

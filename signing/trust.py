@@ -372,6 +372,11 @@ def _check_purpose(leaf: Certificate, purpose: Purpose) -> None:
             f"{leaf.subject!r} lacks keyUsage digitalSignature or nonRepudiation",
             fingerprint=leaf.fingerprint,
         )
+    if "key_cert_sign" in leaf.key_usages:
+        raise CertificateWrongPurpose(
+            f"{leaf.subject!r} claims keyUsage keyCertSign without being an authority (RFC 5280 section 4.2.1.9)",
+            fingerprint=leaf.fingerprint,
+        )
     extended = leaf.extended_key_usages
     if extended is None:
         fits = rule.without_extended

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, func, inspect, select
 from sqlalchemy.exc import DatabaseError
 
 from gateway import recovery
@@ -33,6 +34,7 @@ from gateway.startup import (
     check_ledger_keys,
     check_tables,
 )
+from gateway.storage.audit_readers import audit_readers
 from gateway.storage.engine import SecondWriter, WriterLock, auditor_engine, database_file, writer_engine
 from gateway.storage.later import add_missing_tables, missing_tables
 from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
@@ -45,8 +47,11 @@ from ledger.export import export_ledger
 from ledger.kind_audit import unknown_registries
 from ledger.part_audit import ERASURE_CHANGED, KEY_CAME_BACK
 from ledger.publish import read_checkpoint
+from ledger.readers import Readers
 from ledger.report import Divergence, Report
+from ledger.stamp_store import STAMP_CHANGED, drop_lone_stamps
 from ledger.store import Ledger
+from ledger.tables import ledger_entry
 from ledger.tables import metadata as ledger_tables
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
@@ -55,7 +60,11 @@ from signing.errors import SigningError
 from signing.timestamp import encode_response
 
 #: What a rebuild mends besides views.
-_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED, COSIGNATURE_CHANGED}
+_MENDED = {KEY_CAME_BACK, ERASURE_CHANGED, COSIGNATURE_CHANGED, STAMP_CHANGED}
+
+#: Processes that read beside the one that walks the chain, and from how many entries on they are worth their start.
+READERS = 2
+READERS_ENTRIES_MIN = 20_000
 
 #: Divergences printed of each registry.
 SHOWN_MAX = 20
@@ -88,7 +97,7 @@ def verify(
     try:
         _tell_missing(engine)
         for one in chosen:
-            audit = _Audit(engine, one, signers[one.id], Vault(key))
+            audit = _Audit(engine, one, signers[one.id], settings.storage.database, key)
             audit.run(wanted, settings.storage.files)
             audit.tell(as_json=as_json)
             good = good and audit.ok
@@ -170,7 +179,7 @@ def rebuild(config: Path, registry: str) -> None:
             with engine.begin() as connection:
                 add_missing_tables(connection)
             for one in chosen:
-                audit = _Audit(engine, one, signers[one.id], Vault(key))
+                audit = _Audit(engine, one, signers[one.id], settings.storage.database, key)
                 audit.run(Wanted(views=False, evidence=False), settings.storage.files)
                 if any(found.reason not in _MENDED for found in audit.divergences):
                     audit.tell(as_json=False)
@@ -259,6 +268,8 @@ def recover(config: Path, registry: str, signer: Path, loss: Loss) -> None:
 def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> None:
     before = {registry: digest_views(connection, registry) for registry in registries}
     for registry in registries:
+        if gone := drop_lone_stamps(connection, registry):
+            _out.print(Text(f"{registry}: {gone} time stamps of no checkpoint taken away", style="yellow"))
         if gone := drop_faulty_cosignatures(connection, registry):
             _out.print(Text(f"{registry}: {gone} cosignatures that do not hold are gone", style="yellow"))
     with bar("rebuilding") as progress:
@@ -308,12 +319,16 @@ def _strangers(engine: Engine, settings: Config) -> list[Divergence]:
 class _Audit:
     """What is found of one registry."""
 
-    def __init__(self, engine: Engine, registry: RegistryConfig, signer: NoteSigner, vault: Vault) -> None:
+    def __init__(
+        self, engine: Engine, registry: RegistryConfig, signer: NoteSigner, database: str, secret: bytes
+    ) -> None:
         self._engine = engine
         self._registry = registry.id
         self._since: Checkpoint | None = None
         self._vkey = signer.vkey
-        self._vault = vault
+        self._vault = Vault(secret)
+        self._database = database
+        self._secret = secret
         self.report: Report | None = None
         self.evidence: EvidenceReport | None = None
         self.views: ViewReport | None = None
@@ -344,20 +359,39 @@ class _Audit:
         if wanted.evidence:
             with self._reading("evidence"), bar(f"{self._registry} evidence") as progress:
                 first = wanted.since.size if wanted.since is not None else 0
-                self.evidence = audit_evidence(self._engine, ledger, self._registry, files, progress, first)
+                with self._engine.connect() as connection, self._readers(connection) as readers:
+                    connection.rollback()
+                    self.evidence = audit_evidence(
+                        self._engine, ledger, self._registry, files, progress, first, readers
+                    )
         if wanted.views:
             with self._reading("views"), bar(f"{self._registry} views") as progress:
                 self.views = audit_views(self._engine, ledger, self._registry, progress)
 
     def _verified(self, progress: Callable[[int, int], None]) -> Report:
-        with self._engine.connect() as connection:
+        with self._engine.connect() as connection, self._readers(connection) as readers:
 
             def step(done: int, total: int) -> None:
                 """Between chunks no snapshot is held: on a live server the WAL can be reset."""
                 connection.rollback()
                 progress(done, total)
 
-            return verify_ledger(connection, self._registry, self._vkey, step, self._vault, self._since)
+            return verify_ledger(
+                connection, self._registry, self._vkey, step, self._vault, self._since, readers
+            )
+
+    @contextmanager
+    def _readers(self, connection: Connection) -> Iterator[Readers | None]:
+        """Processes beside this one; None where there is too little to read."""
+        first = self._since.size if self._since is not None else 0
+        count = select(func.count()).where(
+            ledger_entry.c.registry == self._registry, ledger_entry.c.entry_index >= first
+        )
+        if connection.execute(count).scalar_one() < READERS_ENTRIES_MIN:
+            yield None
+        else:
+            with audit_readers(self._database, self._secret, READERS) as readers:
+                yield readers
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
@@ -367,6 +401,9 @@ class _Audit:
             self.unread.append(Divergence("ledger_head", "-", "HEAD_MISSING", "its row is missing"))
         except DatabaseError as error:
             self.unread.append(Divergence("database", "-", "DATABASE_UNREADABLE", str(error.orig)))
+        except BrokenExecutor:
+            rule = "a process that read it was ended from outside; verify again"
+            self.unread.append(Divergence("database", "-", "DATABASE_UNREADABLE", rule))
         except LedgerError as error:
             self.unread.append(Divergence(what, "-", error.reason, str(error)))
 

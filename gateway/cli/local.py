@@ -37,6 +37,9 @@ def register(app: typer.Typer, ledger: typer.Typer) -> None:
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to set up; must not hold a gateway yet.")],
+    sm4: Annotated[
+        bool, typer.Option("--sm4", help="Seal the ledgers' parts with SM4-GCM, not AES-256-GCM.")
+    ] = False,
 ) -> None:
     """Set up a gateway: a commented diya.toml, keys, two sample registries, and a PKI FOR DEVELOPMENT ONLY.
 
@@ -44,7 +47,7 @@ def init(
     """
     from gateway.cli import machine  # noqa: PLC0415
 
-    machine.init(folder)
+    machine.init(folder, sm4=sm4)
 
 
 def serve(config: ConfigOption = Path("diya.toml")) -> None:

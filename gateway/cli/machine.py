@@ -22,17 +22,19 @@ from gateway.startup import LedgerRefused
 from gateway.storage.engine import SecondWriter
 from gateway.telemetry import configure_logging
 from ledger.errors import LedgerError
+from ledger.vault import PartCipher
 
 _out = Console()
 _err = Console(stderr=True)
 
 
-def init(folder: Path) -> None:
+def init(folder: Path, *, sm4: bool) -> None:
     """Set up a gateway in `folder`."""
     from gateway.demo.cast import sample_seeds  # noqa: PLC0415  the demo's parts are not needed to serve
 
     try:
-        config = initialise(folder, sample_seeds(), now=utc_now())
+        cipher = PartCipher.SM4_GCM if sm4 else PartCipher.AES_256_GCM
+        config = initialise(folder, sample_seeds(), now=utc_now(), part_cipher=cipher)
     except SetupRefused as error:
         _err.print(f"[red]{error}[/red]")
         raise typer.Exit(2) from error

@@ -245,7 +245,8 @@ def certificates_table(certificates: Iterable[certificate_pb2.Certificate]) -> T
             one.identifier,
             one.number,
             certificate_pb2.CertificateKind.Name(one.kind).removeprefix("CERTIFICATE_KIND_"),
-            certificate_pb2.Certificate.State.Name(one.state).removeprefix("STATE_"),
+            certificate_pb2.Certificate.State.Name(one.state).removeprefix("STATE_")
+            + (" 等待时间戳 awaits a time stamp" if one.seal_wait else ""),
             china_time(one.booked_at),
         )
     return table

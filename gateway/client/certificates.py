@@ -111,7 +111,7 @@ class Certificates:
         compared with the ledger as `get` does. One that is not sealed yet is waited for as the
         retry policy allows.
 
-        Raises RequestError (CERTIFICATE_NOT_SEALED), DownloadInvalid, ReceiptInvalid.
+        Raises RequestError (CERTIFICATE_NOT_SEALED, CERTIFICATE_AWAITS_TIMESTAMP), DownloadInvalid, ReceiptInvalid.
         """
         name = self._session.name("certificates", name)
         described: list[certificate_pb2.Certificate] = []

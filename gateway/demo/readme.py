@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gateway.app import utc_now
 from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER
-from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
+from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, NATIONAL_KEYS, OPERATOR_KEY, REGISTRAR_KEY
 from gateway.register.calendar import CHINA
 
 #: Whose settings are written, and which registry they call.
@@ -59,6 +59,7 @@ def write_readme(folder: Path, left: Left, ports: Sequence[int]) -> None:
             metrics=ports[2],
             tiles=ports[3],
             stamps=ports[3] + 1,
+            suites=_suites(),
         ),
         encoding="utf-8",
     )
@@ -89,6 +90,12 @@ employee_number = "{CLERK_NUMBER}"
 """
 
 
+def _suites() -> str:
+    if not NATIONAL_KEYS:
+        return "All sign with\nP-256: the extra `sm`, which brings SM2, is not installed."
+    return "Bank B signs its\nenvelopes with SM2 and SM3, all others sign with P-256."
+
+
 def _today() -> dt.date:
     return utc_now().astimezone(CHINA).date()
 
@@ -107,7 +114,7 @@ _TEXT = """\
 `diya.toml` and `data/` are a gateway that can be served again; `certificates/` are sealed PDF files; `receipts/`
 are the answers with their ledger receipts; `papers/` are the signed papers; `trust/` is all that anybody needs to
 check them: anchors, revocation lists, the ledgers' verifier keys; `client-….toml` are everybody's settings of `diya`.
-Everybody in here is made up, every key is for development only.
+Everybody in here is made up, every key is for development only. {suites}
 
 Ten commands to try next. Beside what `make demo` needs, only the first (`pdfsig`) and the ninth (`grpcurl`) want a
 program more. Run them in the folder above this one, with `diya` on your PATH:

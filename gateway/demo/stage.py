@@ -21,7 +21,8 @@ from gateway.register.model import Party
 from gateway.register.sample import SAMPLE
 from gateway.setup import SetupRefused, initialise
 from gateway.tsa import TimestampServer
-from signing.pki import Credential, DevelopmentPKI
+from signing import sm2
+from signing.pki import Credential, DevelopmentPKI, KeyKind, make_key
 from signing.timestamp_authority import TimestampAuthority
 
 #: Folder under clients/ of everyone who signs or calls.
@@ -31,6 +32,8 @@ INSTITUTIONS: dict[str, Party] = {
     "bank-b": SAMPLE.bank_b,
     "fund-centre": SAMPLE.fund_centre,
 }
+#: Who signs envelopes with SM2. Papers and TLS stay with P-256: readers of PDF, and gRPC, have no SM2.
+NATIONAL_KEYS = ("bank-b",) if sm2.AVAILABLE else ()
 REGISTRAR_KEY = "registrar"
 OPERATOR_KEY = "operator"
 COUNTER_KEY = "counter"
@@ -57,8 +60,12 @@ class Stage:
         """The signing credential of somebody under clients/."""
         return self.credential(key, "sign")
 
+    def paper_signer(self, key: str) -> Credential:
+        """What an institution signs papers with."""
+        return self.credential(key, "paper" if key in NATIONAL_KEYS else "sign")
+
     def credential(self, key: str, stem: str) -> Credential:
-        """A credential of somebody under clients/: `sign` or `tls`."""
+        """A credential of somebody under clients/: `sign`, `tls`, or `paper` of who signs with SM2."""
         return Credential.read(self.folder / "clients" / key, stem)
 
     def citizen(self, person: Party) -> Credential:
@@ -113,8 +120,12 @@ def prepare(folder: Path, *, now: dt.datetime, ports: Ports = PORTS) -> None:
     set_ports(folder, PORTS, ports)
     pki = DevelopmentPKI.load(folder / "pki", now)
     for key, party in INSTITUTIONS.items():
-        pki.issue_institution(party.id_number, party.name).write(folder / "clients" / key, "sign")
-        pki.issue_tls_client(party.id_number, party.name).write(folder / "clients" / key, "tls")
+        own = folder / "clients" / key
+        kind = KeyKind.SM2 if key in NATIONAL_KEYS else KeyKind.P256
+        pki.issue_institution(party.id_number, party.name, key=make_key(kind)).write(own, "sign")
+        if key in NATIONAL_KEYS:
+            pki.issue_institution(party.id_number, party.name).write(own, "paper")
+        pki.issue_tls_client(party.id_number, party.name).write(own, "tls")
     pki.issue_registrar(REGISTRAR.id_number, REGISTRAR.name).write(folder / "clients" / REGISTRAR_KEY, "sign")
     pki.issue_tls_client("000000000000000000", "registrar").write(folder / "clients" / REGISTRAR_KEY, "tls")
     pki.issue_registrar(COUNTER.id_number, COUNTER.name).write(folder / "clients" / COUNTER_KEY, "sign")

@@ -25,6 +25,9 @@ from gateway.storage.later import stand_in_for_missing
 #: Pages after which the writer folds the WAL back (4 KiB each).
 WAL_AUTOCHECKPOINT_PAGES = 4000
 
+#: How much of a database an auditor's pages come out of the page cache of the system, uncopied; beyond, they are read.
+AUDITOR_MMAP_BYTES = 2**36
+
 #: Memory of a scratch database before it goes to a temporary file.
 SCRATCH_CACHE_KIB = 32 * 1024
 
@@ -142,6 +145,12 @@ def auditor_engine(url: str) -> Engine:
         poolclass=StaticPool,
     )
     stand_in_for_missing(engine)
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA mmap_size={AUDITOR_MMAP_BYTES}")
+        cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:

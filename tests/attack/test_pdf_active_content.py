@@ -9,14 +9,14 @@ import zlib
 
 import pytest
 
-from signing.pdf import PDF_BYTES_MAX, check_pdf
+from signing.pdf import check_pdf
 from signing.trust import TrustStore
 from signing.verdict import PdfVerdict
-from tests.support.pdf_files import attachment, make_pdf, stream, update_pdf
+from tests.support.hostile_files import HOSTILE
+from tests.support.pdf_files import attachment, make_pdf, stream
 from tests.support.pki import NOW
 
 EMPTY = TrustStore({})
-SCRIPT = b"<</S/JavaScript/JS(app.alert\\(1\\))>>"
 
 
 def _check(data: bytes) -> PdfVerdict:
@@ -38,99 +38,6 @@ def test_pdf_plain_is_in_order() -> None:
 def test_pdf_of_each_accepted_version_is_in_order(version: bytes) -> None:
     """PDF 1.4 to 2.0 is what the handbook accepts."""
     assert _check(make_pdf(version=version)).ok
-
-
-HOSTILE = {
-    "open-action-script": (make_pdf(catalog=b"/OpenAction " + SCRIPT), "FILE_JAVASCRIPT"),
-    "name-tree-script": (
-        make_pdf(catalog=b"/Names<</JavaScript<</Names[(x) 10 0 R]>>>>", objects={10: SCRIPT}),
-        "FILE_JAVASCRIPT",
-    ),
-    "script-without-type": (make_pdf(page=b"/X<</JS(1)>>"), "FILE_JAVASCRIPT"),
-    "script-name-escaped": (make_pdf(page=b"/X<</S/J#61vaScript>>"), "FILE_JAVASCRIPT"),
-    "script-name-indirect": (
-        make_pdf(catalog=b"/OpenAction<</S 10 0 R/JSX(1)>>", objects={10: b"/JavaScript"}),
-        "FILE_JAVASCRIPT",
-    ),
-    "script-in-a-stream": (
-        make_pdf(catalog=b"/OpenAction<</S/JavaScript/JS 10 0 R>>", objects={10: stream(b"x")}),
-        "FILE_JAVASCRIPT",
-    ),
-    "script-behind-next": (
-        make_pdf(catalog=b"/OpenAction<</S/GoTo/D[3 0 R/Fit]/Next[%b]>>" % SCRIPT),
-        "FILE_JAVASCRIPT",
-    ),
-    "page-opens": (make_pdf(page=b"/AA<</O %b>>" % SCRIPT), "FILE_ACTIVE_CONTENT"),
-    "launch": (make_pdf(catalog=b"/OpenAction<</S/Launch/F(cmd.exe)>>"), "FILE_LAUNCH"),
-    "launch-in-annotation": (
-        make_pdf(
-            page=b"/Annots[10 0 R]",
-            objects={10: b"<</Subtype/Link/Rect[0 0 1 1]/A<</S/Launch/F(x)>>>>"},
-        ),
-        "FILE_LAUNCH",
-    ),
-    "embedded-goto": (make_pdf(catalog=b"/OpenAction<</S/GoToE/D[0/Fit]>>"), "FILE_LAUNCH"),
-    "remote-goto": (make_pdf(catalog=b"/OpenAction<</S/GoToR/F(x.pdf)>>"), "FILE_EXTERNAL_CONTENT"),
-    "submit-form": (make_pdf(catalog=b"/OpenAction<</S/SubmitForm/F(http://x)>>"), "FILE_ACTIVE_CONTENT"),
-    "unknown-action": (make_pdf(catalog=b"/OpenAction<</S/Brandnew>>"), "FILE_ACTIVE_CONTENT"),
-    "rich-media": (
-        make_pdf(page=b"/Annots[10 0 R]", objects={10: b"<</Subtype/RichMedia/Rect[0 0 1 1]>>"}),
-        "FILE_ACTIVE_CONTENT",
-    ),
-    "xfa": (
-        make_pdf(catalog=b"/AcroForm<</Fields[]/XFA 10 0 R>>", objects={10: stream(b"<xdp/>")}),
-        "FILE_XFA",
-    ),
-    "external-stream": (
-        make_pdf(objects={10: stream(b"", b"/F(other.bin)")}, page=b"/X 10 0 R"),
-        "FILE_EXTERNAL_CONTENT",
-    ),
-    "reference-xobject": (
-        make_pdf(
-            page=b"/X 10 0 R",
-            objects={10: stream(b"", b"/Type/XObject/Subtype/Form/Ref<</F(o.pdf)/Page 0>>")},
-        ),
-        "FILE_EXTERNAL_CONTENT",
-    ),
-    "encrypted": (
-        make_pdf(
-            trailer=b"/Encrypt 10 0 R/ID[<00><00>]",
-            objects={
-                10: b"<</Filter/Standard/V 2/R 3/Length 128/P -44/O<%b>/U<%b>>>" % (b"00" * 32, b"00" * 32)
-            },
-        ),
-        "FILE_ENCRYPTED",
-    ),
-    "encrypted-by-an-unknown-handler": (
-        make_pdf(trailer=b"/Encrypt 10 0 R", objects={10: b"<</Filter/Acme.Locks>>"}),
-        "FILE_ENCRYPTED",
-    ),
-    "script-in-an-update": (
-        update_pdf(make_pdf(), {}, catalog=b"/OpenAction " + SCRIPT),
-        "FILE_JAVASCRIPT",
-    ),
-    "version-1.3": (make_pdf(version=b"1.3"), "FILE_VERSION"),
-    "version-3.0": (make_pdf(version=b"3.0"), "FILE_VERSION"),
-    "two-files-in-one": (make_pdf() + b"PK\x03\x04 a zip archive", "FILE_TRAILING_DATA"),
-    "bytes-before-the-header": (b"GIF89a" + make_pdf(), "FILE_NOT_PDF"),
-    "empty": (b"", "FILE_NOT_PDF"),
-    "garbage": (bytes(range(256)) * 40, "FILE_NOT_PDF"),
-    "header-alone": (b"%PDF-1.7\n", "FILE_MALFORMED"),
-    "garbage-with-header-and-end": (
-        b"%PDF-1.7\n" + bytes(range(256)) * 40 + b"%%EOF\n",
-        "FILE_MALFORMED",
-    ),
-    "too-large": (b"%PDF-1.7\n" + bytes(PDF_BYTES_MAX), "FILE_TOO_LARGE"),
-    "nested-arrays": (make_pdf(page=b"/X " + b"[" * 5000 + b"]" * 5000), "FILE_MALFORMED"),
-    "page-tree-loop": (
-        make_pdf(objects={2: b"<</Type/Pages/Count 1/Kids[2 0 R]>>"}),
-        "FILE_TOO_COMPLEX",
-    ),
-    "many-pages": (
-        make_pdf(objects={2: b"<</Type/Pages/Count 1/Kids[%b]>>" % (b"<<>> " * 2001)}),
-        "FILE_TOO_COMPLEX",
-    ),
-}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -170,8 +77,9 @@ def test_pdf_with_a_changed_byte_never_raises(position: int) -> None:
 
 def test_pdf_link_to_a_page_or_an_address_is_in_order() -> None:
     """Links are no active content: contracts have tables of contents."""
-    links = b"/Annots[<</Subtype/Link/Rect[0 0 1 1]/A<</S/URI/URI(https://example.invalid)>>>>]"
-    assert _check(make_pdf(catalog=b"/OpenAction[3 0 R/Fit]", page=links)).ok
+    for address in (b"https://example.invalid", b"mailto:a@example.invalid", b"example.invalid/a", b""):
+        links = b"/Annots[<</Subtype/Link/Rect[0 0 1 1]/A<</S/URI/URI(%b)>>>>]" % address
+        assert _check(make_pdf(catalog=b"/OpenAction[3 0 R/Fit]", page=links)).ok
 
 
 def test_pdf_attachment_is_reported_by_its_digest() -> None:

@@ -18,6 +18,9 @@ from signing.checking import CheckLimits, FileChecker
 from signing.errors import CheckerUnavailable
 from signing.pdf import check_pdf
 from signing.seal import append_signature
+from signing.trust import Purpose
+from tests.support.hostile_files import with_table
+from tests.support.long_list import long_list
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import NOW, sample_pki
 
@@ -28,6 +31,9 @@ MEMORY_HOG = make_pdf(page=b"/X[" + b"0 " * (2 * MIB) + b"]")
 """Four MiB of zeros in one array: some hundred times as much in objects."""
 TIME_HOG = make_pdf(page=b"/X<" + b"00" * (8 * MIB) + b">")
 """One hexadecimal string, read digit by digit for many seconds, in little memory."""
+
+ROWS_OF_NOTHING = with_table(b"", b"/W[0 0 0]/Index[0 99999999]")
+"""Three hundred bytes whose table claims a hundred million rows of no bytes each."""
 
 
 @pytest_asyncio.fixture
@@ -60,7 +66,9 @@ async def test_checker_verdict_equals_that_of_the_plain_check(checker: FileCheck
     assert verdict.ok
 
 
-@pytest.mark.parametrize("hostile", [MEMORY_HOG, TIME_HOG], ids=["memory", "time"])
+@pytest.mark.parametrize(
+    "hostile", [MEMORY_HOG, TIME_HOG, ROWS_OF_NOTHING], ids=["memory", "time", "rows-of-nothing"]
+)
 async def test_checker_ends_a_hog_and_lives_on(
     checker: FileChecker, good: Path, tmp_path: Path, hostile: bytes
 ) -> None:
@@ -109,6 +117,17 @@ async def test_checker_judges_by_a_new_trust_store_at_once(checker: FileChecker,
     verdicts = await asyncio.gather(*[checker.check(good) for _ in range(4)])
     for verdict in verdicts:
         assert [problem.code for problem in verdict.problems] == ["CERTIFICATE_REVOKED"]
+
+
+async def test_checker_reads_a_long_revocation_list_outside_the_time_of_a_file(good: Path) -> None:
+    """Lists of millions are read once for each process, for as long as a start may take; no file is blamed for it."""
+    pki = sample_pki().pki
+    issuer = pki.issuing[Purpose.INSTITUTION]
+    crl = long_list(issuer, sample_pki().second_bank.certificate.serial, 400_000)
+    trust = pki.trust_store([crl])
+    limits = CheckLimits(wall_seconds_max=0.6)
+    async with FileChecker(trust, now=lambda: NOW, workers=1, limits=limits) as checker:
+        assert (await checker.check(good)).problems == ()
 
 
 async def test_checker_judges_at_the_time_given(checker: FileChecker, good: Path) -> None:

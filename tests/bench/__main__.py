@@ -42,14 +42,18 @@ from gateway.setup import initialise
 from signing.pki import Credential, DevelopmentPKI
 from tests.bench import cast
 from tests.bench.append import append_ratio
-from tests.bench.auditing import audit_ratios
+from tests.bench.auditing import structure_ratio
 from tests.bench.combined import combined_case
+from tests.bench.evidence import evidence_ratio
 from tests.bench.growth import growth
+from tests.bench.hostile import hostile_refused
 from tests.bench.papers import papers_per_second
 from tests.support.wire import as_stream, upload_messages
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 PER_ROUND = int(os.environ.get("BENCH_CASES", "120"))
+#: Letters of the measures to take, such as BENCH_ONLY=m,n; none for all.
+ONLY = set(os.environ.get("BENCH_ONLY", "")) - {","}
 ECHOES = 4000
 IN_FLIGHT = 64
 UPLOADS_AT_ONCE = 16
@@ -459,13 +463,25 @@ def main() -> None:
         f"{ROUNDS} rounds of {PER_ROUND}, {IN_FLIGHT} in flight; sealing off but in (g)"
     )
     with tempfile.TemporaryDirectory() as name:
-        against_server(Path(name) / "bench", RATE_CASES, measure, sealing=False)
-        append_ratio(Path(name), ROUNDS)
-        audit_ratios(Path(name), ROUNDS)
-        growth(Path(name))
-        against_server(Path(name) / "sealing", SEALED_CASES, measure_light_load, sealing=True)
-    papers_per_second()
-    combined_case()
+        measures: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("abcefo", lambda: against_server(Path(name) / "bench", RATE_CASES, measure, sealing=False)),
+            ("d", lambda: append_ratio(Path(name), ROUNDS)),
+            ("m", lambda: structure_ratio(Path(name), ROUNDS)),
+            ("n", lambda: evidence_ratio(Path(name), ROUNDS)),
+            ("jkl", lambda: growth(Path(name))),
+            (
+                "g",
+                lambda: against_server(
+                    Path(name) / "sealing", SEALED_CASES, measure_light_load, sealing=True
+                ),
+            ),
+            ("h", papers_per_second),
+            ("q", lambda: asyncio.run(hostile_refused())),
+            ("i", combined_case),
+        )
+        for letters, take in measures:
+            if not ONLY or ONLY & set(letters):
+                take()
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -351,3 +354,25 @@ async def test_port_that_is_taken_is_named(played: Path, tmp_path: Path, name: s
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         refused = await refusal(_server(configured(folder), **{name: address}))
     assert str(refused).startswith(f"server.{name}: cannot listen on {address}")
+
+
+async def test_ledger_that_trusts_sm2_is_not_served_without_the_national_suite(
+    played: Path, tmp_path: Path
+) -> None:
+    """One line with the authority and the command; in a process that cannot import the suite."""
+    folder = copied(played, tmp_path)
+    program = (
+        "import sys; sys.modules['tongsuopy'] = None\n"
+        "from gateway.cli import main\n"
+        "sys.argv = ['diya', 'serve', '--config', 'diya.toml']\n"
+        "main()"
+    )
+    serving = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    printed, _ = await serving.communicate()
+    told = " ".join(printed.decode().split())
+    assert serving.returncode not in (0, None), told
+    assert "Traceback" not in told
+    assert "its ledger trusts the SM2 authority Development anchor: SM2 " in told
+    assert told.count("pip install 'diya[sm]'") == 2

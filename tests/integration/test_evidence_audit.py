@@ -25,8 +25,10 @@ from gateway.rpc.replay import Judged
 from gateway.rpc.submission import MANIFEST_TYPE
 from gateway.setup import GENESIS_TYPE
 from gateway.statements import signed as statements
+from gateway.storage.audit_readers import audit_readers
 from gateway.storage.engine import auditor_engine, writer_engine
 from ledger.errors import PartKeyMissingError
+from ledger.readers import Readers
 from ledger.report import Report
 from ledger.store import REGISTRY_KEY, EntryDraft, Ledger, PartDraft
 from ledger.vault import Vault
@@ -49,11 +51,15 @@ class Insider:
     def __init__(self, folder: Path) -> None:
         config = load_config(folder / "diya.toml")
         self.files = config.storage.files
-        self.engine: Engine = writer_engine(config.storage.database)
-        self.ledger = Ledger(Vault(read_key_encryption_key(config.storage.key_encryption_key)))
+        self.database = config.storage.database
+        self.engine: Engine = writer_engine(self.database)
+        self.secret = read_key_encryption_key(config.storage.key_encryption_key)
+        self.ledger = Ledger(Vault(self.secret))
 
-    def audited(self, since: int = 0) -> EvidenceReport:
-        return audit_evidence(self.engine, self.ledger, "jiangyin", self.files, lambda _d, _t: None, since)
+    def audited(self, since: int = 0, readers: Readers | None = None) -> EvidenceReport:
+        return audit_evidence(
+            self.engine, self.ledger, "jiangyin", self.files, lambda _d, _t: None, since, readers
+        )
 
     def size(self) -> int:
         with self.engine.begin() as connection:
@@ -222,6 +228,18 @@ def test_trust_that_went_still_judges_what_came_before_and_nothing_after(insider
     for since in (0, index):
         (found,) = insider.audited(since).divergences
         assert (found.row, found.reason) == (f"{index} evidence/verdicts", "TRUST_NOT_IN_FORCE")
+
+
+def test_other_processes_find_the_same(insider: Insider) -> None:
+    """Verified beside this process: as many signatures and files, and the forged act by name."""
+    _, message, judged = insider.act(MANIFEST_TYPE)
+    with insider.engine.begin() as connection:
+        now = insider.ledger.head(connection, "jiangyin").head_time
+    insider.enter(message, _other_signature(msgspec.structs.replace(judged, received_at=now)))
+    here = insider.audited()
+    assert [d.reason for d in here.divergences] == ["SIGNATURE_REFUSED"]
+    with audit_readers(insider.database, insider.secret, 2) as readers:
+        assert insider.audited(readers=readers) == here
 
 
 def test_evidence_before_the_checkpoint_is_not_looked_at_again(insider: Insider) -> None:

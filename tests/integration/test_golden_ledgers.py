@@ -49,7 +49,7 @@ def test_golden_ledger_holds_and_gives_the_views_that_it_gave(
         ledger = Ledger(restore(connection, golden))
         rebuild_views(connection, ledger, [registry], lambda _done, _all: None)
         views = views_of(connection, registry)
-        report = verify_ledger(connection, registry, golden["vkey"], vault=ledger._vault)
+        report = verify_ledger(connection, registry, golden["vkey"], vault=ledger.vault)
     assert report.divergences == ()
     assert report.parts_opened == len(golden["parts"])
     assert report.checkpoints == len(golden["notes"])

@@ -446,3 +446,20 @@ async def test_entry_is_proven_to_have_existed_by_the_stamp_that_covers_it(
             parent="registries/jiangyin", stamped=True, cosigned=True
         )
         await town.told(lambda: stub.GetCheckpoint(both), "FIELD_INVALID")
+
+
+async def test_stamp_of_no_checkpoint_is_taken_away_by_a_rebuild(
+    own_folder: Path, authority: Stamping
+) -> None:
+    """A row that lost its checkpoint is named, and stands in the way of nothing."""
+    size = await stamped_ledger(own_folder, authority)
+    with opened(own_folder) as connection:
+        connection.execute("UPDATE ledger_stamp SET size = 100000 WHERE size = ?", (size,))
+    config = own_folder / "diya.toml"
+    told = await asyncio.to_thread(diya, "ledger", "verify", "--config", config, "--no-views")
+    assert told.exit_code == 1
+    assert "ledger_stamp size 100000" in told.output
+    told = await asyncio.to_thread(diya, "ledger", "rebuild", "--config", config)
+    assert told.exit_code == 0, told.output
+    told = await asyncio.to_thread(diya, "ledger", "verify", "--config", config, "--no-views")
+    assert told.exit_code == 0, told.output

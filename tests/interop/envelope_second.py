@@ -225,7 +225,7 @@ def check_key(leaf: x509.Certificate) -> None:
     """Section 4: which keys are accepted."""
     key = leaf.public_key()
     fits = (
-        (isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1")
+        (isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in ("secp256r1", "secp384r1"))
         or (isinstance(key, rsa.RSAPublicKey) and 2048 <= key.key_size <= 4096)
         or isinstance(key, ed25519.Ed25519PublicKey)
     )
@@ -282,13 +282,19 @@ def find_path(
     return None
 
 
+ECDSA = {
+    ("ECDSA_P256_SHA256", "secp256r1"): hashes.SHA256(),
+    ("ECDSA_P384_SHA384", "secp384r1"): hashes.SHA384(),
+}
+
+
 def check_value(leaf: x509.Certificate, algorithm: str, value: bytes, message: bytes) -> None:
     """Section 4: the signature value."""
     key = leaf.public_key()
     sha256 = hashes.SHA256()
     try:
-        if algorithm == "ECDSA_P256_SHA256" and isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(value, message, ec.ECDSA(sha256))
+        if isinstance(key, ec.EllipticCurvePublicKey) and (algorithm, key.curve.name) in ECDSA:
+            key.verify(value, message, ec.ECDSA(ECDSA[algorithm, key.curve.name]))
         elif algorithm == "RSA_PSS_SHA256" and isinstance(key, rsa.RSAPublicKey):
             key.verify(value, message, padding.PSS(padding.MGF1(sha256), 32), sha256)
         elif algorithm == "RSA_PKCS1_SHA256" and isinstance(key, rsa.RSAPublicKey):

@@ -10,32 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from signing.algorithms import Algorithm, PrivateKey
+from signing.algorithms import Algorithm
 from signing.envelope import envelope_from_json
-from signing.pki import KeyKind, make_key
 from signing.trust import Purpose
 from signing.verify import verify_envelope
-from tests.support.pki import BANK_USCC, NOW, rsa_key, sample_pki
+from tests.support.pki import BANK_USCC, NOW, key_of, sample_pki
 
 PROGRAM = Path(__file__).parent / "java" / "SignEnvelope.java"
 JAVA = shutil.which("java")
 PAYLOAD_TYPE = "application/vnd.diya.manifest.v1+protobuf"
 
 
-def _key_for(algorithm: Algorithm) -> PrivateKey:
-    if algorithm in (Algorithm.RSA_PSS_SHA256, Algorithm.RSA_PKCS1_SHA256):
-        return rsa_key(2048)
-    return make_key(KeyKind.ED25519 if algorithm is Algorithm.ED25519 else KeyKind.P256)
-
-
 @pytest.mark.skipif(JAVA is None, reason="no java on the path: install a JDK 17 to run this test")
-@pytest.mark.parametrize("algorithm", list(Algorithm))
+@pytest.mark.parametrize("algorithm", [one for one in Algorithm if one is not Algorithm.SM2_SM3])
 def test_java_envelope_of_each_algorithm_is_accepted(algorithm: Algorithm, tmp_path: Path) -> None:
     """What the document says is enough to sign from Java: type, payload and signer come out as they
-    went in.
+    went in. (The JDK has no SM2.)
     """
     assert JAVA is not None
-    bank = sample_pki().pki.issue_institution(BANK_USCC, "澄江测试银行", key=_key_for(algorithm))
+    bank = sample_pki().pki.issue_institution(BANK_USCC, "澄江测试银行", key=key_of(algorithm))
     bank.write(tmp_path, "bank")
     payload = "抵押登记 payload".encode() + bytes(range(256))
     (tmp_path / "payload.bin").write_bytes(payload)

@@ -155,7 +155,7 @@ def trust_revoking(town: Town, revoked: Sequence[Credential]) -> list[authority_
             sets.append(
                 authority_pb2.TrustSet(
                     purpose=authority_pb2.TrustPurpose.Value(f"TRUST_PURPOSE_{purpose.value}"),
-                    anchors=[town.pki.anchors[purpose].der],
+                    anchors=town.pki.trust_store().anchors[purpose],
                     crls=[town.pki.make_crl(purpose, own, since=now, now=now)],
                 )
             )

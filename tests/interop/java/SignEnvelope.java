@@ -73,6 +73,8 @@ public final class SignEnvelope {
         switch (algorithm) {
             case "ECDSA_P256_SHA256":
                 return Signature.getInstance("SHA256withECDSA");
+            case "ECDSA_P384_SHA384":
+                return Signature.getInstance("SHA384withECDSA");
             case "RSA_PKCS1_SHA256":
                 return Signature.getInstance("SHA256withRSA");
             case "ED25519":

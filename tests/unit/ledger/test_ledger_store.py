@@ -26,7 +26,7 @@ from ledger.errors import (
 )
 from ledger.store import PART_BYTES_MAX, REGISTRY_KEY, EntryDraft, Ledger, PartDraft
 from ledger.tables import ledger_entry, ledger_head, ledger_key, ledger_part
-from ledger.vault import Vault
+from ledger.vault import PartCipher, Vault
 from tests.support.ledger_database import ORIGIN, REGISTRY, START, TestLedger, draft, make_vault
 
 
@@ -99,6 +99,22 @@ def test_append_rolled_back_leaves_nothing_and_key_is_made_anew(opened: TestLedg
         fresh = Ledger(make_vault())
         for part in draft(0).parts:
             assert fresh.read_part(conn, REGISTRY, 0, part.name) == (part.salt, part.content)
+
+
+def test_parts_of_both_ciphers_lie_in_one_ledger(opened: TestLedger) -> None:
+    """New keys are of the registry's cipher, old ones stay; who reads needs no setting."""
+    opened.append(1)
+    changed = Ledger(make_vault(), {REGISTRY: PartCipher.SM4_GCM})
+    with opened.engine.begin() as conn:
+        head = changed.head(conn, REGISTRY)
+        changed.append(conn, head, [draft(1, key_id="application-sm4")], head.head_time)
+        sizes = {row.key_id: len(row.wrapped) for row in conn.execute(select(ledger_key))}
+        assert sizes.pop("application-sm4") == 44
+        assert set(sizes.values()) == {60}
+        for index in (0, 1):
+            for part in draft(index).parts:
+                read = Ledger(make_vault()).read_part(conn, REGISTRY, index, part.name)
+                assert read == (part.salt, part.content)
 
 
 def test_append_twice_in_one_transaction_uses_one_key(opened: TestLedger) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from ledger.errors import SealBrokenError, WrongKeyError
-from ledger.vault import PartKey, Vault, key_aad, part_aad
+from ledger.vault import PartCipher, PartKey, Vault, key_aad, part_aad
 from tests.support.ledger_database import KEK, counting_bytes
 
 
-def test_open_same_key_and_place_returns_plaintext() -> None:
+@pytest.mark.parametrize("cipher", list(PartCipher))
+def test_open_same_key_and_place_returns_plaintext(cipher: PartCipher) -> None:
     """Sealing and opening are inverse; two seals of one text differ."""
     vault = Vault(KEK)
-    key = vault.new_key()
+    key = vault.new_key(cipher)
     aad = part_aad("r1", 3, "evidence")
     sealed = vault.seal(key, aad, b"content")
     assert vault.open(key, aad, sealed) == b"content"
@@ -32,15 +33,39 @@ def test_open_at_other_place_is_refused(aad: bytes) -> None:
         vault.open(key, aad, sealed)
 
 
-def test_open_every_changed_bit_is_refused() -> None:
+@pytest.mark.parametrize("size", [16, 32])
+def test_open_every_changed_bit_is_refused(size: int) -> None:
     """No bit of nonce, ciphertext or tag can be changed unnoticed, nor the value cut."""
-    key = PartKey(bytes(32))
+    key = PartKey(bytes(size))
     sealed = key.seal(b"aad", b"content")
     for at in range(len(sealed)):
         with pytest.raises(SealBrokenError):
             key.open(b"aad", sealed[:at] + bytes([sealed[at] ^ 128]) + sealed[at + 1 :])
         with pytest.raises(SealBrokenError):
             key.open(b"aad", sealed[:at])
+
+
+def test_sm4_gcm_is_that_of_rfc_8998() -> None:
+    """The example of RFC 8998 appendix A.1, byte for byte."""
+    nonce = bytes.fromhex("00001234567800000000abcd")
+    key = PartKey(bytes.fromhex("0123456789abcdeffedcba9876543210"), lambda _: nonce)
+    plaintext = b"".join(bytes([one]) * 8 for one in (0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF, 0xEE, 0xAA))
+    sealed = key.seal(bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2"), plaintext)
+    assert sealed == nonce + bytes.fromhex(
+        "17f399f08c67d5ee19d0dc9969c4bb7d5fd46fd3756489069157b282bb200735"
+        "d82710ca5c22f0ccfa7cbf93d496ac15a56834cbcf98c397b4024a2691233b8d"
+        "83de3541e4c2b58177e065a9bf7b62ec"
+    )
+
+
+def test_key_of_sm4_wraps_shorter_and_is_no_key_encryption_key() -> None:
+    """The length tells the cipher of a part key; the operator's secret keeps its length."""
+    vault = Vault(KEK)
+    key = vault.new_key(PartCipher.SM4_GCM)
+    assert len(vault.wrap(key, b"aad")) == 44
+    for size in (0, 16, 48):
+        with pytest.raises(ValueError, match="bytes"):
+            Vault(bytes(size))
 
 
 def test_unwrap_other_kek_or_place_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -9,13 +10,14 @@ from asn1crypto import core as asn1_core
 from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
 
-from signing.certificates import parse_certificate
+from signing.algorithms import Algorithm, verify_signature
+from signing.certificates import parse_certificate, spki_of
 from signing.errors import (
     CertificateChainInvalid,
     CertificateMalformed,
     CertificateRevoked,
-    CertificateUnknownIssuer,
     RevocationUnknown,
+    SignatureInvalid,
     SignerUnusable,
     TrustStoreInvalid,
 )
@@ -24,7 +26,7 @@ from signing.signer import load_private_key, sign_envelope
 from signing.sm2 import SM2PublicKey
 from signing.trust import Purpose, TrustStore
 from signing.verify import VerifiedEnvelope, verify_envelope
-from tests.support.pki import BANK_USCC, NOW, sample_pki
+from tests.support.pki import BANK_USCC, NOW, SECOND_BANK_USCC, sample_pki
 
 TYPE, PAYLOAD = "application/vnd.test", b"payload"
 
@@ -115,16 +117,49 @@ def test_path_that_mixes_suites_is_refused(kinds: tuple[KeyKind, ...]) -> None:
         _verify(bank, TrustStore({Purpose.INSTITUTION: (anchor.der,)}))
 
 
-def test_sm2_certificate_signed_by_another_key_is_refused() -> None:
-    """The signature on the certificate is verified, not only the names."""
-    false = Authority(
-        Credential(make_key(KeyKind.SM2), _national().issuing[Purpose.INSTITUTION].credential.certificates),
-        False,
-    )
-    pki = DevelopmentPKI(NOW, {}, {Purpose.INSTITUTION: false})
-    bank = pki.issue_institution(BANK_USCC, "国密银行", key=make_key(KeyKind.SM2))
-    with pytest.raises((CertificateChainInvalid, CertificateUnknownIssuer)):
-        _verify(bank, sample_pki().trust)
+def test_sm2_certificate_that_was_changed_is_refused() -> None:
+    """The issuer's signature is verified, not only the names: of the leaf, and of the issuer's own certificate."""
+    bank = _bank()
+    leaf, issuer = bank.certificates
+    for changed in (
+        (leaf.replace(BANK_USCC.encode(), SECOND_BANK_USCC.encode()), issuer),
+        (leaf[:-1] + bytes([leaf[-1] ^ 1]), issuer),
+        (leaf, issuer[:-1] + bytes([issuer[-1] ^ 1])),
+    ):
+        anchors = {Purpose.INSTITUTION: (_national().anchors[Purpose.INSTITUTION].der,)}
+        _verify(bank, TrustStore(anchors))
+        with pytest.raises(CertificateChainInvalid):
+            _verify(Credential(bank.private_key, changed), TrustStore(anchors))
+
+
+def test_key_of_another_curve_or_in_another_form_is_no_sm2_key() -> None:
+    """91 bytes of P-256, one byte more, one less."""
+    key = _bank().private_key.public_key()
+    assert isinstance(key, SM2PublicKey)
+    other = spki_of(make_key(KeyKind.P256).public_key())
+    assert len(other) == len(key.spki)
+    for spki in (other, key.spki + b"\0", key.spki[:-1], b""):
+        with pytest.raises(ValueError, match="SM2"):
+            SM2PublicKey(spki)
+
+
+def test_sm2_key_verifies_in_many_threads_at_once() -> None:
+    """The library gives up Python's lock while it computes, and what one thread finds never becomes another's."""
+    signer = _bank().signer()
+    key = parse_certificate(signer.certificates[0]).public_key
+    good = signer.sign(PAYLOAD)
+    values = [good, good[:-1] + bytes([good[-1] ^ 1]), good[:-1]] * 200
+
+    def holds(value: bytes) -> bool:
+        try:
+            verify_signature(key, Algorithm.SM2_SM3, value, PAYLOAD)
+        except SignatureInvalid:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(holds, values))
+    assert found == [value == good for value in values]
 
 
 def test_key_id_is_that_of_the_key_as_the_certificate_carries_it() -> None:

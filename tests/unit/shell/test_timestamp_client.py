@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from gateway.timestamp_client import TimestampClient
 from signing.errors import TimestampInvalid, TimestampRefused, TimestampUnavailable
 from signing.timestamp import SKEW_MAX, TOKEN_BYTES_MAX, verify_token
 from signing.timestamp_authority import TimestampAuthority
-from signing.timestamp_client import TimestampClient
 from tests.support.pki import NOW, sample_pki
 from tests.support.stamping import stamping
 
