@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from signing.trust import Purpose
 from signing.verdict import PdfVerdict
 
 LENGTH_BYTES: Final = 4
@@ -38,14 +39,24 @@ class CheckFile(msgspec.Struct, frozen=True, tag="check"):
     signed: str = ""
 
 
+class Watched(msgspec.Struct, frozen=True):
+    """A `WatchedLink` of a chain that was judged: certificates as DER."""
+
+    purpose: Purpose
+    anchor: str
+    subject: bytes
+    issuer: bytes
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The process is warm, and knows by whose trust to judge."""
 
 
 class Checked(msgspec.Struct, frozen=True, tag="checked"):
-    """The answer to `CheckFile`."""
+    """The answer to `CheckFile`. watched: links judged since the last `SetTrust` that were not told yet."""
 
     verdict: PdfVerdict
+    watched: tuple[Watched, ...] = ()
 
 
 class OutOfMemory(msgspec.Struct, frozen=True, tag="memory"):

@@ -28,6 +28,7 @@ from signing.check_protocol import (
     OutOfMemory,
     Ready,
     SetTrust,
+    Watched,
     frame,
 )
 from signing.cms import SIGNATURE_BYTES_MAX
@@ -49,13 +50,13 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    trust = TrustStore({})
+    trust, told = TrustStore({}), set[str]()
     check_pdf(_warm_file(), trust, _WARM_TIME)
     _answer(sink, Ready())
     while (body := _read_frame(source)) is not None:
         request = REQUESTS.decode(body)
         if isinstance(request, SetTrust):
-            trust = TrustStore.from_bytes(request.store)
+            trust, told = TrustStore.from_bytes(request.store), set()
             _answer(sink, Ready())
             continue
         try:
@@ -64,7 +65,10 @@ def main() -> int:
             _lift_limits()
             _answer(sink, OutOfMemory())
             return EXIT_MEMORY
-        _answer(sink, Checked(verdict))
+        links = [one for one in trust.watched() if one.subject.fingerprint not in told]
+        told |= {one.subject.fingerprint for one in links}
+        watched = (Watched(one.purpose, one.anchor, one.subject.der, one.issuer.der) for one in links)
+        _answer(sink, Checked(verdict, tuple(watched)))
     return 0
 
 

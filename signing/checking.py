@@ -26,6 +26,7 @@ from typing import Final, Self
 
 import msgspec
 
+from signing.certificates import parse_certificate
 from signing.check_protocol import (
     ANSWER_BYTES_MAX,
     ANSWERS,
@@ -37,11 +38,12 @@ from signing.check_protocol import (
     OutOfMemory,
     Ready,
     SetTrust,
+    Watched,
     frame,
 )
 from signing.errors import CheckerUnavailable
 from signing.problems import file_problem
-from signing.trust import TrustStore
+from signing.trust import TrustStore, WatchedLink
 from signing.verdict import PdfVerdict
 
 WORKERS: Final = 2
@@ -105,6 +107,7 @@ class FileChecker:
         self._alive: set[_Worker] = set()
         self._replacing: set[asyncio.Task[None]] = set()
         self._running = False
+        self.on_judged: Callable[[list[WatchedLink]], None] = _ignore  # links whose status a responder knows
 
     async def start(self) -> None:
         """Start the processes and wait until they are warm. Raises `CheckerUnavailable`."""
@@ -203,6 +206,8 @@ class FileChecker:
             raise
         if isinstance(answer, Checked):
             worker.files += 1
+            if answer.watched:
+                self.on_judged([_link_of(one) for one in answer.watched])
             if worker.files < self._limits.files_max:
                 self._idle.put_nowait(worker)
             else:
@@ -330,6 +335,16 @@ class _Worker:
         if self._process.stdin is not None:
             self._process.stdin.close()
         return await self._process.wait()
+
+
+def _ignore(_links: list[WatchedLink]) -> None:
+    pass
+
+
+def _link_of(told: Watched) -> WatchedLink:
+    return WatchedLink(
+        told.purpose, told.anchor, parse_certificate(told.subject), parse_certificate(told.issuer)
+    )
 
 
 def _environment() -> dict[str, str]:

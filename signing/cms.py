@@ -37,6 +37,9 @@ SIGNING_CERTIFICATE: Final = "1.2.840.113549.1.9.16.2.12"
 SIGNING_CERTIFICATE_V2: Final = "1.2.840.113549.1.9.16.2.47"
 STAMP: Final = "1.2.840.113549.1.9.16.2.14"
 
+ADOBE_REVOCATION: Final = "1.2.840.113583.1.1.8"
+CADES_REVOCATION: Final = "1.2.840.113549.1.9.16.2.24"
+
 _CONTEXT_0: Final = 0xA0
 _CONTEXT_1: Final = 0xA1
 _VERSIONS: Final = frozenset({1, 3, 4, 5})
@@ -76,6 +79,12 @@ class SignedData:
     certificates: tuple[bytes, ...]
     revocation_lists: tuple[bytes, ...]
     signers: tuple[SignerInfo, ...]
+
+    @property
+    def brings_revocation(self) -> bool:
+        """Whether lists or OCSP answers came along, in one of the places where `stapled` looks."""
+        attributes = {oid for one in self.signers for oid in (*one.attributes, *one.unsigned)}
+        return bool(self.revocation_lists or attributes & {ADOBE_REVOCATION, CADES_REVOCATION})
 
 
 def looks_like_cms(data: bytes) -> bool:
@@ -123,7 +132,7 @@ def _signed_data(signed: der.Element, *, national: bool) -> SignedData:
         certificates = tuple(one.whole for one in held if one.tag == der.SEQUENCE)
     if rest and rest[0].tag == _CONTEXT_1:
         held = der.children(rest.pop(0), REVOCATION_LISTS_MAX)
-        lists = tuple(one.whole for one in held if one.tag == der.SEQUENCE)
+        lists = tuple(one.whole for one in held)
     if rest:
         raise SignatureMalformed(f"the SignedData holds an element with tag {rest[0].tag:#04x}")
     signers = der.children(der.expect(parts[-1], der.SET, "the signers"), SIGNERS_MAX)

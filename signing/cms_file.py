@@ -16,6 +16,7 @@ from signing.cms_verify import Content
 from signing.errors import SignatureInvalid, SigningError
 from signing.problems import signature_problem
 from signing.signer_verdict import judge_signer
+from signing.stapled import NOTHING_STAPLED, stapled_in_cms
 from signing.trust import Purpose, TrustStore
 from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
@@ -47,11 +48,14 @@ def check_cms(
         signed = read_signed_data(data, bytes_max=bytes_max)
         held = _content(signed, content)
         over = held.digest("sha256").hex()
+        stapled = stapled_in_cms(data) if signed.brings_revocation else NOTHING_STAPLED
         for number, signer in enumerate(signed.signers):
             field = signer_field(number)
             try:
                 signatures.append(
-                    judge_signer(signed, signer, held, trust, at, field=field, purposes=purposes)
+                    judge_signer(
+                        signed, signer, held, trust, at, field=field, purposes=purposes, stapled=stapled
+                    )
                 )
             except SigningError as error:
                 problems.append(signature_problem(error, field))

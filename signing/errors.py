@@ -139,8 +139,8 @@ class CertificateRevoked(CertificateRefused):
 
 
 class RevocationUnknown(CertificateRefused):
-    """The store demands a current revocation list of each issuer, and has none or only a stale
-    one.
+    """Policy demands current revocation evidence about each link, and there is none, or it ended longer ago than the
+    grace. The message names issuer and sources.
     """
 
     reason = "CERTIFICATE_REVOCATION_UNKNOWN"

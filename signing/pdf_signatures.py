@@ -42,6 +42,7 @@ from signing.pdf_content import entry
 from signing.pdf_source import blocks
 from signing.problems import file_problem, signature_problem
 from signing.signer_verdict import judge_signer
+from signing.stapled import stapled_in_cms, stapled_in_pdf
 from signing.timestamp import check_token
 from signing.trust import Purpose, TrustStore
 from signing.verdict import PdfProblem, SignatureVerdict
@@ -254,6 +255,7 @@ def _check_one(
             field=name,
             stamped_at=stamped_at,
             purposes=purposes,
+            stapled=stapled_in_cms(embedded.pkcs7_content) | stapled_in_pdf(embedded.reader),
         )
     except SigningError as error:
         raise _Refused(signature_problem(error, name)) from error

@@ -61,6 +61,8 @@ def check_raw(
                 chain=chain.links,
                 anchor=chain.certificates[-1].fingerprint,
                 form="raw",
+                evidence=tuple(dict.fromkeys(one for link in chain.evidence for one in link)),
+                in_grace=chain.in_grace,
             ),
         )
     except SigningError as error:

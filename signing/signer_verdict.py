@@ -20,6 +20,7 @@ from signing.certificates import Certificate, IdentityKind
 from signing.cms import SignedData, SignerInfo
 from signing.cms_verify import Content, Signed, check_signature
 from signing.errors import CertificateUnknownIssuer, CertificateWithoutIdentity, SignatureMalformed
+from signing.stapled import NOTHING_STAPLED, Stapled
 from signing.timestamp import verify_token
 from signing.trust import Chain, Purpose, TrustStore
 from signing.verdict import SignatureVerdict
@@ -43,15 +44,16 @@ def judge_signer(
     field: str = "",
     stamped_at: datetime | None = None,
     purposes: Sequence[Purpose] | None = None,
+    stapled: Stapled = NOTHING_STAPLED,
 ) -> SignatureVerdict:
     """All six checks. stamped_at: a time that something outside this SignedData proves for it.
 
-    purposes: only these; by default those that the certificate's kind of identity may have. Raises a
-    `SigningError`.
+    purposes: only these; by default those that the certificate's kind of identity may have. stapled:
+    revocation evidence that came along. Raises a `SigningError`.
     """
     held = check_signature(signed, signer, content)
     proven = min([*_stamped(signer, trust, at), *([stamped_at] if stamped_at else [])], default=None)  # 5
-    chain = chain_of(held.leaf, held.extra, trust, proven or at, purposes)  # 6
+    chain = chain_of(held.leaf, held.extra, trust, proven or at, purposes, stapled)  # 6
     assert held.leaf.identity is not None  # no purpose of check 6 goes without one
     return SignatureVerdict(
         field=field,
@@ -70,6 +72,8 @@ def judge_signer(
         chain=chain.links,
         anchor=chain.certificates[-1].fingerprint,
         form=_form(signed, held, proven),
+        evidence=tuple(dict.fromkeys(one for link in chain.evidence for one in link)),
+        in_grace=chain.in_grace,
     )
 
 
@@ -79,6 +83,7 @@ def chain_of(
     trust: TrustStore,
     at: datetime,
     purposes: Sequence[Purpose] | None = None,
+    stapled: Stapled = NOTHING_STAPLED,
 ) -> Chain:
     """The chain to an anchor of the first purpose that the identity allows and that has one."""
     if leaf.identity is None:
@@ -89,7 +94,7 @@ def chain_of(
     unknown: CertificateUnknownIssuer | None = None
     for purpose in CANDIDATES[leaf.identity.kind] if purposes is None else purposes:
         try:
-            return trust.check_chain(leaf, extra, purpose, at)
+            return trust.check_chain(leaf, extra, purpose, at, stapled)
         except CertificateUnknownIssuer as error:
             unknown = error
     if unknown is None:

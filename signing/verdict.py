@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from signing.certificates import Identity
+from signing.revocation import Evidence
 from signing.trust import ChainLink, Purpose
 
 
@@ -40,7 +41,9 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
     judged_at: proven_at where there is one, else the time at which the file was checked.
     covers_whole_document: nothing at all follows the bytes that were signed; otherwise only further
     signatures do. visible: it has an appearance on a page. form: how it is made ("PAdES-B-T",
-    "CAdES-B-B", "CMS", "GB/T 35275"); empty in verdicts that were kept before it was said.
+    "CAdES-B-B", "CMS", "GB/T 35275"); empty in verdicts that were kept before it was said. evidence: the
+    lists and answers that spoke about a link of the chain; in_grace: it had ended by then, and policy
+    believed it a while longer (both empty in verdicts that were kept before they were said).
     """
 
     field: str
@@ -59,6 +62,8 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
     chain: tuple[ChainLink, ...]
     anchor: str
     form: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    in_grace: bool = False
 
 
 class PdfVerdict(msgspec.Struct, frozen=True):

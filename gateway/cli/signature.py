@@ -18,6 +18,7 @@ from gateway.client.errors import DiyaError
 from gateway.client.local_files import not_written
 from signing.certificates import parse_certificate
 from signing.errors import SigningError
+from signing.indication import result_of, result_of_all
 from signing.trust import Purpose, TrustStore
 from signing.trust_directory import read_trust
 
@@ -242,6 +243,8 @@ def _problem_table(problem: PdfProblem, seen: SeenSignature | None, when: dateti
         if name == failed:
             table.add_row(Text("✗", style="red"), f"{name} {zh}", f"{problem.code}  {problem.zh}")
             table.add_row("", "", problem.en)
+            result = result_of(problem.code)
+            table.add_row("", "", f"{result.indication.value} {result.sub_indication}  (ETSI EN 319 102-1)")
             break
         table.add_row(Text("✓", style="green"), f"{name} {zh}", en)
     table.add_row("", "judged at 核验时点", _time(when))
@@ -320,6 +323,9 @@ def _judged_json(judged: Judged, store: TrustStore, when: datetime) -> dict[str,
     return {
         "kind": judged.kind,
         "holds": judged.holds,
+        "indication": result_of_all(one.code for one in judged.problems).indication.value
+        if judged.seen
+        else "",
         "judged_at": _time(when),
         "signatures": [
             {
@@ -337,6 +343,8 @@ def _judged_json(judged: Judged, store: TrustStore, when: datetime) -> dict[str,
             {
                 "field": one.field,
                 "code": one.code,
+                "indication": result_of(one.code).indication.value,
+                "sub_indication": result_of(one.code).sub_indication,
                 "zh": one.zh,
                 "en": one.en,
                 "checks": _checks_until(check_of(one.code), names),

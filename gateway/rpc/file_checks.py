@@ -23,7 +23,9 @@ SIGNATURE: Final = "application/pkcs7-signature"
 MEDIA_TYPES: Final = (PDF, OFD, JPEG, TIFF, XML, SIGNATURE)
 
 #: Problems that say nothing about the file: uploading it again has it checked again.
-NOT_THE_FILES_FAULT: Final = frozenset({"FILE_CHECK_LIMIT", "FILE_CHECK_FAILED"})
+NOT_THE_FILES_FAULT: Final = frozenset(
+    {"FILE_CHECK_LIMIT", "FILE_CHECK_FAILED", "CERTIFICATE_REVOCATION_UNKNOWN"}
+)
 
 #: Problems of a file that are a refused signature's.
 SIGNATURE_PROBLEMS: Final = frozenset(
@@ -95,15 +97,17 @@ def _count(verdict: PdfVerdict) -> None:
     codes = [problem.code for problem in verdict.problems]
     for code in dict.fromkeys(codes) or ("ok",):
         metrics.file_checked(code)
-    for _ in verdict.signatures:
+    for signature in verdict.signatures:
         metrics.signature("file", "ok")
+        if signature.in_grace:
+            metrics.decided_in_grace(signature.anchor[:16])
     for code in codes:
         if code in SIGNATURE_PROBLEMS or not code.startswith("FILE_"):  # the latter are SigningError reasons
             metrics.signature("file", code)
 
 
 def may_be_judged_again(verdict: PdfVerdict) -> bool:
-    """Whether the verdict tells of our limits rather than of the file."""
+    """Whether the verdict tells of us, our limits or what we could not learn, rather than of the file."""
     return any(problem.code in NOT_THE_FILES_FAULT for problem in verdict.problems)
 
 

@@ -41,8 +41,9 @@ from gateway.storage.working import Row, instant
 from ledger.errors import PartKeyMissingError
 from signing.envelope import split_pae
 from signing.errors import CheckerUnavailable
+from signing.indication import Result, result_of, result_of_all
 from signing.trust import TrustStore
-from signing.verdict import PdfVerdict, SignatureVerdict
+from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
 _pb = file_service_pb2
 
@@ -333,7 +334,7 @@ def file_message(row: Row, *, whole: bool) -> file_pb2.File:
         media_type=row["media_type"],
         verdict=file_pb2.FileVerdict(
             ok=verdict.ok,
-            problems=[file_pb2.FileProblem(code=p.code, zh=p.zh, en=p.en) for p in verdict.problems],
+            problems=[_problem(p) for p in verdict.problems],
             pages=verdict.pages,
             signatures=[_signature(s, whole=whole) for s in verdict.signatures],
             attachments=[
@@ -342,10 +343,25 @@ def file_message(row: Row, *, whole: bool) -> file_pb2.File:
             ],
             checked_at=timestamp(verdict.checked_at),
             signed_sha256=bytes.fromhex(verdict.over),
+            **_indicated(result_of_all(problem.code for problem in verdict.problems)),
         ),
     )
     wire.uploaded_at.FromJsonString(row["uploaded_at"])
     return wire
+
+
+def _problem(value: PdfProblem) -> file_pb2.FileProblem:
+    return file_pb2.FileProblem(
+        code=value.code,
+        zh=value.zh,
+        en=value.en,
+        signature_field=value.field,
+        **_indicated(result_of(value.code)),
+    )
+
+
+def _indicated(result: Result) -> dict[str, str]:
+    return {"indication": result.indication.value, "sub_indication": result.sub_indication}
 
 
 def _signature(value: SignatureVerdict, *, whole: bool) -> file_pb2.FileSignature:
@@ -361,4 +377,14 @@ def _signature(value: SignatureVerdict, *, whole: bool) -> file_pb2.FileSignatur
         valid=True,
         algorithm=value.algorithm,
         form=value.form,
+        evidence=[
+            file_pb2.RevocationEvidence(
+                kind=one.kind,
+                sha256=bytes.fromhex(one.sha256),
+                this_update=timestamp(one.this_update),
+                until=timestamp(one.until),
+            )
+            for one in value.evidence
+        ],
+        in_grace=value.in_grace,
     )

@@ -74,6 +74,10 @@ def test_pdf_holds_and_one_changed_does_not(place: Path) -> None:
     body = told(1, "verify", "contract.pdf")
     assert not body["holds"]
     assert body["problems"][0]["code"] == "SIGNATURE_INVALID"
+    assert (body["indication"], body["problems"][0]["sub_indication"]) == (
+        "TOTAL_FAILED",
+        "SIG_CRYPTO_FAILURE",
+    )
     assert body["problems"][0]["checks"] == {
         "FORMAT": "HOLDS",
         "INTACT": "FAILS",
