@@ -13,6 +13,7 @@ from gateway.app import utc_now
 from gateway.client import manifest as build
 from gateway.client.files import UploadedFile
 from gateway.pb.diya.v1 import outcome_pb2
+from gateway.rpc.replay import replay_case
 from signing.cms_sign import sign_cms
 from signing.pki import Credential
 from tests.support.filing import Filing
@@ -64,6 +65,7 @@ class Desk:
     async def answer(self) -> tuple[str, list[str]]:
         """The result and the findings about the contract."""
         outcome = await self.filing.send()
+        self.application = outcome.application
         name = outcome_pb2.OutcomeResult.Name(outcome.result).removeprefix("OUTCOME_RESULT_")
         return name, [one.code for one in outcome.findings if one.file.startswith(CONTRACT)]
 
@@ -88,6 +90,10 @@ async def test_scan_with_signatures_beside_it_is_a_signed_contract(desk: Desk) -
         assert {one.algorithm for one in beside.file.verdict.signatures} == {"ECDSA_P256_SHA256"}
         desk.name(beside)
     assert await desk.answer() == ("BOOKED", [])
+    registry, case = desk.filing.registry, desk.application.rpartition("/")[2]
+    again = replay_case(desk.town.gateway._reader, desk.town.gateway.ledger, registry, case)
+    assert again
+    assert all(one.same for one in again), again
 
 
 async def test_scan_without_the_banks_signature_is_refused_by_the_law(desk: Desk) -> None:
