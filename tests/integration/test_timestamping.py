@@ -29,6 +29,7 @@ from gateway.client.ledger import LedgerClient
 from gateway.client.trust import read_trust
 from gateway.config import ConfigError
 from gateway.pb.diya.v1 import (
+    authority_pb2,
     certificate_pb2,
     certificate_service_pb2,
     certificate_service_pb2_grpc,
@@ -39,7 +40,7 @@ from gateway.telemetry import metrics
 from signing.authority import Credential
 from signing.errors import TimestampInvalid
 from signing.pki import DevelopmentPKI
-from signing.trust import TrustStore
+from signing.trust import Purpose, TrustStore
 from signing.trust_directory import read_trust as read_signing_trust
 from tests.support.played import opened
 from tests.support.stage import MovedClock, Town, town_of
@@ -463,3 +464,33 @@ async def test_stamp_of_no_checkpoint_is_taken_away_by_a_rebuild(
     assert told.exit_code == 0, told.output
     told = await asyncio.to_thread(diya, "ledger", "verify", "--config", config, "--no-views")
     assert told.exit_code == 0, told.output
+
+
+async def test_stamp_of_an_authority_that_is_believed_no_more_holds_as_of_its_time(
+    own_folder: Path, authority: Stamping
+) -> None:
+    """Another anchor takes its place: what it stamped before stays proven, what it says later is not believed."""
+    stamped_by(own_folder, authority.url, **OFTEN)
+    other = DevelopmentPKI.create(utc_now()).anchors[Purpose.TSA].der
+    with authority.serving():
+        async with town_of(own_folder, **QUICK) as town:
+            await numbered(town)
+            await until(lambda: gauge("diya_stamped_entries", registry="jiangyin") == town.ledger_size())
+            size = town.ledger_size()
+            trust = authority_pb2.TrustSet(purpose=authority_pb2.TRUST_PURPOSE_TSA, anchors=[other])
+            await (await town.operator()).set_trust([trust])
+            before = stamps("TIMESTAMP_INVALID", "checkpoint")
+            await until(lambda: stamps("TIMESTAMP_INVALID", "checkpoint") > before)
+            assert gauge("diya_stamped_entries", registry="jiangyin") == size
+    command = (
+        "ledger",
+        "verify",
+        "--config",
+        own_folder / "diya.toml",
+        "--registry",
+        "jiangyin",
+        "--no-views",
+    )
+    told = await asyncio.to_thread(diya, *command)
+    assert told.exit_code == 0, told.output
+    assert "time stamps of checkpoints hold" in told.output.replace("\n", " ")

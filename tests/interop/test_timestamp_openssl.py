@@ -109,7 +109,11 @@ basicConstraints = CA:FALSE
 keyUsage = critical, digitalSignature
 extendedKeyUsage = critical, timeStamping
 """
-_KEYS = {"P-256": ("EC", "ec_paramgen_curve:P-256"), "RSA": ("RSA", "rsa_keygen_bits:2048")}
+_KEYS = {
+    "P-256": ("EC", "ec_paramgen_curve:P-256"),
+    "P-384": ("EC", "ec_paramgen_curve:P-384"),
+    "RSA": ("RSA", "rsa_keygen_bits:2048"),
+}
 
 
 @cache
