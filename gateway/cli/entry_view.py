@@ -61,6 +61,7 @@ KINDS: Final = {
     "profile.set": ("设置参数", "the profile was set"),
     "rules.set": ("设置规则集", "the rule set was set"),
     "trust.set": ("设置信任", "the trust was set"),
+    "revocation.noted": ("更新吊销信息", "revocation evidence was fetched"),
     "calendar.set": ("导入日历", "the calendar was set"),
     "evidence.erased": ("销毁材料", "evidence was erased"),
     "ledger.recovered": ("账本恢复", "the ledger went on under a new origin"),
