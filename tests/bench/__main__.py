@@ -46,6 +46,7 @@ from tests.bench.auditing import audit_ratios
 from tests.bench.combined import combined_case
 from tests.bench.growth import growth
 from tests.bench.papers import papers_per_second
+from tests.bench.signatures import signature_ratios
 from tests.support.wire import as_stream, upload_messages
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
@@ -465,6 +466,7 @@ def main() -> None:
         growth(Path(name))
         against_server(Path(name) / "sealing", SEALED_CASES, measure_light_load, sealing=True)
     papers_per_second()
+    signature_ratios()
     combined_case()
 
 
