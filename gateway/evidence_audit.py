@@ -245,8 +245,8 @@ class _Audit:
         self._progress = progress
         self._trusts: Trusts = {}
         self._trust_now = ""
-        self._trust: TrustSet | None = None
         self._time_trusts: list[_TimeTrust] = []
+        self._trust: TrustSet | None = None
         self._known: OrderedDict[str, bool] = OrderedDict()
         self._file_rows = VerdictAudit()
         self._report = EvidenceReport()

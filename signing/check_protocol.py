@@ -28,12 +28,15 @@ class SetTrust(msgspec.Struct, frozen=True, tag="trust"):
 
 
 class CheckFile(msgspec.Struct, frozen=True, tag="check"):
-    """Check the file at `path`, judged at `at`, within these limits."""
+    """Check the file at `path`, judged at `at`, within these limits: a PDF, or, where `signed` is the path of another
+    file, a detached signature over that.
+    """
 
     path: str
     at: datetime
     memory_bytes_max: int
     cpu_seconds_max: int
+    signed: str = ""
 
 
 class Watched(msgspec.Struct, frozen=True):

@@ -31,8 +31,11 @@ from signing.check_protocol import (
     Watched,
     frame,
 )
+from signing.cms import SIGNATURE_BYTES_MAX
+from signing.cms_file import check_cms
+from signing.cms_verify import Content
 from signing.pdf import check_pdf, check_source
-from signing.pdf_source import size_of, source_of
+from signing.pdf_source import blocks, size_of, source_of
 from signing.trust import TrustStore
 from signing.verdict import PdfVerdict
 
@@ -71,11 +74,24 @@ def main() -> int:
 
 def _check(request: CheckFile, trust: TrustStore) -> PdfVerdict:
     """How large a file may be is for the service that received it to say: it comes whole, whatever its size."""
+    if request.signed:
+        return _check_beside(request, trust)
     with Path(request.path).open("rb") as file:
         source = source_of(file)
         _set_limits(request)  # after mapping: the limit is on what the check takes beside the file
         try:
             return check_source(source, trust, request.at, bytes_max=size_of(source))
+        finally:
+            _lift_limits()
+
+
+def _check_beside(request: CheckFile, trust: TrustStore) -> PdfVerdict:
+    """A signature file is small: what is over the limit is refused by its first bytes."""
+    with Path(request.path).open("rb") as file, Path(request.signed).open("rb") as signed:
+        _set_limits(request)
+        try:
+            data = file.read(SIGNATURE_BYTES_MAX + 1)
+            return check_cms(data, Content(lambda: blocks(signed)), trust, request.at)
         finally:
             _lift_limits()
 

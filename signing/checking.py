@@ -142,8 +142,11 @@ class FileChecker:
         self._store = trust.to_bytes()
         self._version += 1
 
-    async def check(self, path: Path, *, at: datetime | None = None) -> PdfVerdict:
-        """The verdict on the file at `path`, judged at `at` (default: now). See `pdf.check_pdf`.
+    async def check(
+        self, path: Path, *, at: datetime | None = None, signed: Path | None = None
+    ) -> PdfVerdict:
+        """The verdict on the PDF at `path`, judged at `at` (default: now), see `pdf.check_pdf`; or, with `signed`,
+        on the detached signature there over the file at `signed`, see `cms_file.check_cms`.
 
         A file that exceeds the limits has the problem FILE_CHECK_LIMIT, one that ends the process
         otherwise FILE_CHECK_FAILED. Raises `OSError` where the file cannot be read, and
@@ -156,6 +159,7 @@ class FileChecker:
             at=judged_at,
             memory_bytes_max=self._limits.memory_bytes_max,
             cpu_seconds_max=self._limits.cpu_seconds_max,
+            signed="" if signed is None else str(signed),
         )
         outcome = await self._ask(request)
         for _ in range(self._size):

@@ -44,6 +44,7 @@ RESULTS: Final[Mapping[str, Result]] = MappingProxyType(
     {
         # What was signed cannot be read, or is not what was signed.
         "ENVELOPE_MALFORMED": _failed("FORMAT_FAILURE"),
+        "SIGNATURE_MALFORMED": _failed("FORMAT_FAILURE"),
         "SIGNATURE_DUPLICATE": _failed("FORMAT_FAILURE"),
         "SIGNATURE_INVALID": _failed("SIG_CRYPTO_FAILURE"),
         "FILE_NOT_PDF": _failed("FORMAT_FAILURE"),

@@ -56,7 +56,7 @@ from ledger.proof import verify_inclusion
 from ledger.proof_file import write_proof_file
 from signing.pdf import check_pdf
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfProblem, PdfSignature, PdfVerdict
+from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
 CERTIFICATE_BYTES_MAX: Final = 4 << 20
 PAGES_MAX: Final = 100
@@ -130,7 +130,7 @@ class Examined:
     verdict: PdfVerdict
     policy: Policy | None = None
     pages: list[str] | None = None
-    seal: PdfSignature | None = None
+    seal: SignatureVerdict | None = None
     content_bytes: bytes = b""
     content: Any = None  # what `form.decode` gave
     proof: LedgerProof | None = None

@@ -91,6 +91,7 @@ class FileVerdict(_message.Message):
     CHECKED_AT_FIELD_NUMBER: _builtins.int
     INDICATION_FIELD_NUMBER: _builtins.int
     SUB_INDICATION_FIELD_NUMBER: _builtins.int
+    SIGNED_SHA256_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
     """通过 · No problems: a proper document whose signatures all hold."""
     pages: _builtins.int
@@ -99,6 +100,8 @@ class FileVerdict(_message.Message):
     """结论 · Indication of the whole by ETSI EN 319 102-1: "TOTAL_PASSED", "TOTAL_FAILED" or "INDETERMINATE"."""
     sub_indication: _builtins.str
     """子结论 · Sub-indication of the same standard, such as "REVOKED_NO_POE" or "TRY_LATER"; empty where it passed."""
+    signed_sha256: _builtins.bytes
+    """被签名文件 · Of a detached signature: SHA-256 (32 bytes) of the file that it is over. Empty for other files."""
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileProblem]:
         """问题 · Problems."""
@@ -126,10 +129,11 @@ class FileVerdict(_message.Message):
         checked_at: _timestamp_pb2.Timestamp | None = ...,
         indication: _builtins.str = ...,
         sub_indication: _builtins.str = ...,
+        signed_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "checked_at", b"checked_at", "indication", b"indication", "ok", b"ok", "pages", b"pages", "problems", b"problems", "signatures", b"signatures", "sub_indication", b"sub_indication"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "checked_at", b"checked_at", "indication", b"indication", "ok", b"ok", "pages", b"pages", "problems", b"problems", "signatures", b"signatures", "signed_sha256", b"signed_sha256", "sub_indication", b"sub_indication"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,6 +197,8 @@ class FileSignature(_message.Message):
     VALID_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     IN_GRACE_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
     id_kind: _codes_pb2.IdKind.ValueType
     """证件种类 · Kind of identity in the certificate."""
     id_number: _builtins.str
@@ -207,6 +213,10 @@ class FileSignature(_message.Message):
     """有效 · It holds: bytes unchanged, chain to an anchor for its purpose, not revoked."""
     in_grace: _builtins.bool
     """宽限期内 · All evidence about some certificate had ended by then, and policy believed it a while longer."""
+    algorithm: _builtins.str
+    """算法 · Algorithm, such as "ECDSA_P256_SHA256" or "SM2_SM3"."""
+    form: _builtins.str
+    """签名形式 · How it is made: "PAdES-B-B", "PAdES-B-T", "CAdES-B-B", "CAdES-B-T", "CMS" or "GB/T 35275"."""
     @_builtins.property
     def claimed_at(self) -> _timestamp_pb2.Timestamp:
         """声称签名时间 · Instant that the signer claims (UTC); proves nothing."""
@@ -232,10 +242,12 @@ class FileSignature(_message.Message):
         valid: _builtins.bool = ...,
         evidence: _abc.Iterable[Global___RevocationEvidence] | None = ...,
         in_grace: _builtins.bool = ...,
+        algorithm: _builtins.str = ...,
+        form: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claimed_at", b"claimed_at", "proven_at", b"proven_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_sha256", b"certificate_sha256", "claimed_at", b"claimed_at", "covers_whole_document", b"covers_whole_document", "evidence", b"evidence", "id_kind", b"id_kind", "id_number", b"id_number", "in_grace", b"in_grace", "name", b"name", "proven_at", b"proven_at", "valid", b"valid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "certificate_sha256", b"certificate_sha256", "claimed_at", b"claimed_at", "covers_whole_document", b"covers_whole_document", "evidence", b"evidence", "form", b"form", "id_kind", b"id_kind", "id_number", b"id_number", "in_grace", b"in_grace", "name", b"name", "proven_at", b"proven_at", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
