@@ -23,6 +23,7 @@ from gateway.eraser import Eraser
 from gateway.feed_watch import FeedWatch
 from gateway.key_notices import key_notices, tell_seal
 from gateway.readings import Readings, served
+from gateway.revocation_watch import RevocationWatch
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
@@ -37,6 +38,7 @@ from gateway.rpc.register import RegisterService
 from gateway.rpc.registration import RegistrationService
 from gateway.rpc.review import ReviewService
 from gateway.rpc.server import RpcServer
+from gateway.rpc.trust import trust_store
 from gateway.rpc.verifier import Verifier
 from gateway.sealing import Sealing
 from gateway.seals import Seals
@@ -120,6 +122,9 @@ class Gateway:
         )
         await self.eraser.start(registries)
         self.queries = Queries(self._reader, self.ledger, self._publisher)
+        self._revocation = RevocationWatch(
+            sequencer=self.sequencer, trust_of=self.trust, limits=config.limits, clock=self._clock
+        )
         await self._start_witnessing()
         self._authorities = authorities(config, self.trust, self._clock)
         self._stamping = CheckpointStamping(
@@ -131,6 +136,7 @@ class Gateway:
         self._verifier = Verifier(self.sequencer, threads=config.limits.verify_threads)
         self.sequencer.coming = self._verifier.is_busy
         self._checker = FileChecker(TrustStore({}), now=self._clock, workers=config.limits.check_workers)
+        self._checker.on_judged = self._revocation.judged
         await self._checker.start()
         self.feed_watch = FeedWatch(self.sequencer.settings, self._clock)
         self.feed_watch.start(registries)
@@ -155,6 +161,7 @@ class Gateway:
         except ConfigError:  # an address is taken
             await self.stop()
             raise
+        self._revocation.start(registries)
         self._serving = True
         if self.sequencer.is_damaged:
             self._tell_damage()
@@ -228,6 +235,7 @@ class Gateway:
         await self.eraser.stop()
         await self.clockwork.stop()
         await self._witnessing.stop()
+        await self._revocation.stop()
         await self._stamping.stop()
         if self.sealing is not None:
             await self.sealing.stop()
@@ -249,7 +257,10 @@ class Gateway:
         trust_set = self.sequencer.settings(registry).trust
         known = self._trust.get(registry)
         if known is None or known[0] is not trust_set:
+            if known is not None:
+                self._revocation.retire(registry, known[1])
             known = self._trust[registry] = (trust_set, trust_store(trust_set))
+            known[1].on_grace = self._revocation.graced
         return known[1]
 
     def _is_production(self, registry: str) -> bool:
@@ -334,6 +345,7 @@ class Gateway:
         self.clockwork.committed(registry, effects)
         self.eraser.committed(registry, effects)
         self.feed_watch.look(registry)
+        self._revocation.committed(registry, effects)
         if self.sealing is not None:
             if any(isinstance(effect, SealTermsSet | TrustSet) for effect in effects):
                 self._change_seals(registry)
@@ -429,11 +441,3 @@ def settle_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def trust_store(trust: TrustSet | None) -> TrustStore:
-    """The trust of a registry; empty before its first entry, so that nothing is believed."""
-    if trust is None:
-        return TrustStore({})
-    anchors = {Purpose(name): ders for name, ders in trust.anchors.items()}
-    return TrustStore(anchors, trust.crls, trust.intermediates)

@@ -143,6 +143,12 @@ class Limits(BaseModel):
     witness_retry_seconds_max: float = 60.0
     timestamp_timeout_seconds: float = 5.0
     timestamp_retry_seconds_max: float = 60.0
+    revocation_timeout_seconds: float = 10.0
+    revocation_look_seconds: float = 2.0  # how often it is asked whether a source is due
+    revocation_refresh_seconds_max: float = 3600.0
+    revocation_retry_seconds: float = 5.0
+    revocation_retry_seconds_max: float = 300.0
+    revocation_list_bytes_max: int = 8 * MIB
 
 
 class Config(BaseSettings):

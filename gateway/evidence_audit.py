@@ -23,8 +23,9 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from gateway.cases.effects import CertificateSealed, TrustSet, decode_effects
+from gateway.cases.effects import CertificateSealed, RevocationNoted, TrustSet, decode_effects
 from gateway.cases.model import Paper
+from gateway.revocation import REVOCATION_TYPE, Fetched, note
 from gateway.rpc.acts import PAYLOAD_TYPES as ACT_TYPES
 from gateway.rpc.case_view import REVIEW_TYPE
 from gateway.rpc.feed import COUNTER_TYPE, RESTRICTION_TYPE
@@ -64,7 +65,9 @@ SIGNED: Final[dict[str, Purpose]] = {
 }
 
 #: Payloads that are the gateway's own word; nobody signs them.
-UNSIGNED: Final = frozenset({GENESIS_TYPE, SEALED_TYPE, CLOCKWORK_TYPE, LOOK_TYPE, READ_TYPE})
+UNSIGNED: Final = frozenset(
+    {GENESIS_TYPE, SEALED_TYPE, CLOCKWORK_TYPE, LOOK_TYPE, READ_TYPE, REVOCATION_TYPE}
+)
 
 #: An act may be so long under way between its verification and its entry, and the trust may change meanwhile.
 UNDER_WAY_MAX: Final = dt.timedelta(minutes=2)
@@ -72,7 +75,7 @@ UNDER_WAY_MAX: Final = dt.timedelta(minutes=2)
 ENTRIES_READ: Final = 200
 _FILES_KNOWN_MAX: Final = 100_000
 TRUSTS_KEPT_MAX: Final = 16
-_MARKS: Final = (b'"trust.set.v1"', b'"certificate.sealed.v1"')
+_MARKS: Final = (b'"trust.set.v1"', b'"revocation.noted.v1"', b'"certificate.sealed.v1"')
 _PAYLOAD: Final = "evidence/payload"
 _VERDICTS: Final = "evidence/verdicts"
 _decode_judged = msgspec.json.Decoder(Judged).decode
@@ -243,6 +246,7 @@ class _Audit:
         self._trusts: Trusts = {}
         self._trust_now = ""
         self._time_trusts: list[_TimeTrust] = []
+        self._trust: TrustSet | None = None
         self._known: OrderedDict[str, bool] = OrderedDict()
         self._file_rows = VerdictAudit()
         self._report = EvidenceReport()
@@ -279,12 +283,15 @@ class _Audit:
             first = max(start, since)
             told = self._told(start, stop)
             for index, time, effects in told:
-                trusts = [effect for effect in effects if isinstance(effect, TrustSet)]
+                trusts = [effect for effect in effects if isinstance(effect, TrustSet | RevocationNoted)]
                 if trusts and first <= index:
                     yield self._task(first, index + 1)
                     first = index + 1
                 for trust in trusts:
-                    self._set(trust, time)
+                    if isinstance(trust, TrustSet):
+                        self._set(trust, time)
+                    else:
+                        self._take_evidence(index, trust, time, since)
                 if index >= since:
                     for effect in effects:
                         if isinstance(effect, CertificateSealed):
@@ -302,6 +309,7 @@ class _Audit:
         for digest, (_, until) in list(self._trusts.items()):
             if until is not None and at > until + 2 * UNDER_WAY_MAX:
                 del self._trusts[digest]
+        self._trust = trust
         store = trust_store(trust)
         self._trust_now = store.digest()
         self._trusts[self._trust_now] = (store.to_bytes(), None)
@@ -316,6 +324,19 @@ class _Audit:
         if last is not None:
             last.until = at
         self._time_trusts.append(_TimeTrust(store))
+
+    def _take_evidence(self, index: int, effect: RevocationNoted, time: dt.datetime, since: int) -> None:
+        """Fetched evidence, which nobody of ours signed: is it authentic, and did it replace only what it may?"""
+        trust = self._trust or TrustSet(anchors={}, crls=())
+        try:
+            due = note(trust, Fetched(effect.crls, effect.ocsp, effect.intermediates), time)
+        except SigningError:
+            due = None
+        if due == effect:
+            self._set(effect.onto(trust), time)
+        elif index >= since:
+            what = "its revocation evidence is not authentic, or replaced what it may not"
+            self._report.note("ledger_part", f"{index} effects", "REVOCATION_NOT_DERIVED", what)
 
     def _told(self, start: int, stop: int) -> list[tuple[int, dt.datetime, tuple[object, ...]]]:
         """The effects of the entries that have any which are looked at here, with their times: most have none."""

@@ -19,7 +19,6 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, select
 
-from gateway.app import trust_store
 from gateway.applications.administration import RECOVERED, decide_recovery
 from gateway.cases.decision import Decision
 from gateway.cases.model import Moment
@@ -28,6 +27,7 @@ from gateway.client.payloads import envelope_to_wire, sign_payload
 from gateway.config import Config, RegistryConfig
 from gateway.pb.diya.v1 import admin_acts_pb2, envelope_pb2
 from gateway.rpc.operator_acts import SignedAct, read_act
+from gateway.rpc.trust import trust_store
 from gateway.sequencer import Sequencer
 from gateway.storage.engine import database_file
 from gateway.storage.settings import load_settings

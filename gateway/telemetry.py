@@ -86,6 +86,30 @@ class Metrics:
         self._witness_failed = counter(
             "diya_witness_failed_total", "Times that a witness did not cosign", "registry", "witness"
         )
+        self._revocation_age = gauge(
+            "diya_revocation_age_seconds",
+            "Age of the newest list or answer fetched below an anchor in this run",
+            "registry",
+            "anchor",
+        )
+        self._revocation_at: dict[tuple[str, str], float] = {}
+        self._revocation_down = gauge(
+            "diya_revocation_sources_down",
+            "Sources of an anchor that gave nothing when last asked",
+            "registry",
+            "anchor",
+        )
+        self._revocation_failed = counter(
+            "diya_revocation_failed_total",
+            "Times that a source gave nothing that holds",
+            "registry",
+            "anchor",
+        )
+        self._graced = counter(
+            "diya_revocation_grace_total",
+            "Certificates believed though all evidence about them had ended",
+            "anchor",
+        )
         self._tiles = counter(
             "diya_tile_requests_total",
             "Requests of a ledger over plain HTTP: what was asked for, HTTP status of the answer",
@@ -199,6 +223,31 @@ class Metrics:
         failed = self._witness_failed.labels(registry, witness)
         if not ok:
             failed.inc()
+
+    def revocation_asked(self, registry: str, anchor: str, *, ok: bool) -> None:
+        """A source below an anchor, by the beginning of its digest, gave evidence or did not."""
+        failed = self._revocation_failed.labels(registry, anchor)
+        if not ok:
+            failed.inc()
+
+    def revocation_down(self, registry: str, anchor: str, sources: int) -> None:
+        """So many sources of the anchor gave nothing when last asked."""
+        self._revocation_down.labels(registry, anchor).set(sources)
+
+    def revocation_evidence(self, registry: str, anchor: str, at: float) -> None:
+        """Evidence below the anchor is as of this Unix time."""
+        key = (registry, anchor)
+        known = self._revocation_at.get(key)
+        self._revocation_at[key] = at if known is None else max(known, at)
+        if known is None:
+            self._revocation_age.labels(registry, anchor).set_function(partial(self._age_of_evidence, key))
+
+    def _age_of_evidence(self, key: tuple[str, str]) -> float:
+        return max(time.time() - self._revocation_at[key], 0.0)
+
+    def decided_in_grace(self, anchor: str) -> None:
+        """A certificate below the anchor was believed in the grace of its policy."""
+        self._graced.labels(anchor).inc()
 
     def tile_answered(self, kind: str, status: int) -> None:
         """A request of a ledger over plain HTTP: `checkpoint`, `tile`, `entries`, `other` for what is no resource."""

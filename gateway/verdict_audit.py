@@ -79,4 +79,4 @@ def _says(verdict: PdfVerdict, paper: Paper) -> bool:
 def _facts(paper: Paper) -> tuple[Any, ...]:
     """What does not depend on when it is read: whether a signature is revoked does."""
     signers = tuple((s.legal, s.number, s.issuer_key_id, s.serial) for s in paper.signatures)
-    return paper.problems, signers, paper.terms_sha256
+    return paper.problems, signers, paper.terms_sha256, paper.over

@@ -27,7 +27,7 @@ from gateway.storage import tables as t
 from gateway.storage.working import Wants, Working
 from signing.certificates import IdentityKind
 from signing.trust import TrustStore
-from signing.verdict import PdfSignature, PdfVerdict
+from signing.verdict import PdfVerdict, SignatureVerdict
 
 _decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
 
@@ -150,7 +150,7 @@ def _paper(
 
 
 def read_paper(
-    reference: FileReference, verdict: PdfVerdict, is_revoked: Callable[[PdfSignature], bool]
+    reference: FileReference, verdict: PdfVerdict, is_revoked: Callable[[SignatureVerdict], bool]
 ) -> Paper:
     """What a decision reads of a file's verdict. `is_revoked` says which of its signatures no longer count."""
     return Paper(
@@ -167,10 +167,11 @@ def read_paper(
             for s in verdict.signatures
         ),
         terms_sha256=verdict.attachments.get("terms.bin", ""),
+        over=verdict.over if reference.signs else "",
     )
 
 
-def stands(signature: PdfSignature, trust: TrustStore, now: dt.datetime) -> bool:
+def stands(signature: SignatureVerdict, trust: TrustStore, now: dt.datetime) -> bool:
     """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked.
 
     Where a time stamp proves when it was made, what was revoked after that does not touch it; else what is now does.

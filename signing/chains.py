@@ -20,15 +20,17 @@ from typing import Any, Final, TypeVar
 
 from asn1crypto import algos, keys
 from asn1crypto import x509 as asn1_x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pyhanko_certvalidator.authority import CertTrustAnchor, TrustAnchor, TrustQualifiers
 from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import (
+    AlgorithmNotSupported,
     ExpiredError,
     NotYetValidError,
     PathBuildingError,
+    PSSParameterMismatch,
     ValidationError,
 )
 from pyhanko_certvalidator.name_trees import (
@@ -55,10 +57,12 @@ from pyhanko_certvalidator.validate import async_validate_path
 
 from signing.certificates import Certificate, parse_certificate
 from signing.errors import (
+    AlgorithmRefused,
     CertificateChainInvalid,
     CertificateExpired,
     CertificateNotYetValid,
     CertificateUnknownIssuer,
+    SignatureInvalid,
     SigningError,
 )
 from signing.sm2 import SM2_WITH_SM3_OID, SM2PublicKey
@@ -142,6 +146,7 @@ class _BoundedRegistry(CertificateRegistry):
 
 
 _POLICY: Final = _ClosedListPolicy()
+_SIGNATURES: Final = SignatureValidator()
 _NO_REVOCATION_HERE: Final = CertRevTrustPolicy(NO_REVOCATION)
 
 
@@ -201,6 +206,24 @@ def find_chain(
             fingerprint=leaf.fingerprint,
         )
     return chain
+
+
+def check_authority_signature(
+    signer: Certificate, algorithm: algos.SignedDigestAlgorithm, signature: bytes, data: bytes
+) -> None:
+    """What an authority, or its delegate, signed beside certificates, by the same closed list of algorithms.
+
+    Raises `SignatureInvalid` or `AlgorithmRefused`.
+    """
+    key = _asn1(signer)["tbs_certificate"]["subject_public_key_info"]
+    if not _POLICY.signature_algorithm_allowed(algorithm, None, key).allowed:
+        raise AlgorithmRefused(f"signature algorithm {algorithm['algorithm'].native} is not accepted")
+    try:
+        _SIGNATURES.validate_signature(signature, data, key, algorithm)
+    except (InvalidSignature, PSSParameterMismatch) as error:
+        raise SignatureInvalid(f"no signature by the key of {signer.subject!r}") from error
+    except (AlgorithmNotSupported, UnsupportedAlgorithm, AssertionError, ValueError, TypeError) as error:
+        raise AlgorithmRefused(f"the signature does not fit the key of {signer.subject!r}") from error
 
 
 async def _first_valid(context: ValidationContext, leaf: asn1_x509.Certificate) -> ValidationPath:

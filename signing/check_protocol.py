@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from signing.trust import Purpose
 from signing.verdict import PdfVerdict
 
 LENGTH_BYTES: Final = 4
@@ -27,12 +28,24 @@ class SetTrust(msgspec.Struct, frozen=True, tag="trust"):
 
 
 class CheckFile(msgspec.Struct, frozen=True, tag="check"):
-    """Check the file at `path`, judged at `at`, within these limits."""
+    """Check the file at `path`, judged at `at`, within these limits: a PDF, or, where `signed` is the path of another
+    file, a detached signature over that.
+    """
 
     path: str
     at: datetime
     memory_bytes_max: int
     cpu_seconds_max: int
+    signed: str = ""
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A `WatchedLink` of a chain that was judged: certificates as DER."""
+
+    purpose: Purpose
+    anchor: str
+    subject: bytes
+    issuer: bytes
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -40,9 +53,10 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class Checked(msgspec.Struct, frozen=True, tag="checked"):
-    """The answer to `CheckFile`."""
+    """The answer to `CheckFile`. watched: links judged since the last `SetTrust` that were not told yet."""
 
     verdict: PdfVerdict
+    watched: tuple[Watched, ...] = ()
 
 
 class OutOfMemory(msgspec.Struct, frozen=True, tag="memory"):

@@ -28,10 +28,14 @@ from signing.check_protocol import (
     OutOfMemory,
     Ready,
     SetTrust,
+    Watched,
     frame,
 )
+from signing.cms import SIGNATURE_BYTES_MAX
+from signing.cms_file import check_cms
+from signing.cms_verify import Content
 from signing.pdf import check_pdf, check_source
-from signing.pdf_source import size_of, source_of
+from signing.pdf_source import blocks, size_of, source_of
 from signing.trust import TrustStore
 from signing.verdict import PdfVerdict
 
@@ -46,13 +50,13 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    trust = TrustStore({})
+    trust, told = TrustStore({}), set[str]()
     check_pdf(_warm_file(), trust, _WARM_TIME)
     _answer(sink, Ready())
     while (body := _read_frame(source)) is not None:
         request = REQUESTS.decode(body)
         if isinstance(request, SetTrust):
-            trust = TrustStore.from_bytes(request.store)
+            trust, told = TrustStore.from_bytes(request.store), set()
             _answer(sink, Ready())
             continue
         try:
@@ -61,17 +65,33 @@ def main() -> int:
             _lift_limits()
             _answer(sink, OutOfMemory())
             return EXIT_MEMORY
-        _answer(sink, Checked(verdict))
+        links = [one for one in trust.watched() if one.subject.fingerprint not in told]
+        told |= {one.subject.fingerprint for one in links}
+        watched = (Watched(one.purpose, one.anchor, one.subject.der, one.issuer.der) for one in links)
+        _answer(sink, Checked(verdict, tuple(watched)))
     return 0
 
 
 def _check(request: CheckFile, trust: TrustStore) -> PdfVerdict:
     """How large a file may be is for the service that received it to say: it comes whole, whatever its size."""
+    if request.signed:
+        return _check_beside(request, trust)
     with Path(request.path).open("rb") as file:
         source = source_of(file)
         _set_limits(request)  # after mapping: the limit is on what the check takes beside the file
         try:
             return check_source(source, trust, request.at, bytes_max=size_of(source))
+        finally:
+            _lift_limits()
+
+
+def _check_beside(request: CheckFile, trust: TrustStore) -> PdfVerdict:
+    """A signature file is small: what is over the limit is refused by its first bytes."""
+    with Path(request.path).open("rb") as file, Path(request.signed).open("rb") as signed:
+        _set_limits(request)
+        try:
+            data = file.read(SIGNATURE_BYTES_MAX + 1)
+            return check_cms(data, Content(lambda: blocks(signed)), trust, request.at)
         finally:
             _lift_limits()
 

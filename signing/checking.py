@@ -26,6 +26,7 @@ from typing import Final, Self
 
 import msgspec
 
+from signing.certificates import parse_certificate
 from signing.check_protocol import (
     ANSWER_BYTES_MAX,
     ANSWERS,
@@ -37,11 +38,12 @@ from signing.check_protocol import (
     OutOfMemory,
     Ready,
     SetTrust,
+    Watched,
     frame,
 )
 from signing.errors import CheckerUnavailable
 from signing.problems import file_problem
-from signing.trust import TrustStore
+from signing.trust import TrustStore, WatchedLink
 from signing.verdict import PdfVerdict
 
 WORKERS: Final = 2
@@ -105,6 +107,7 @@ class FileChecker:
         self._alive: set[_Worker] = set()
         self._replacing: set[asyncio.Task[None]] = set()
         self._running = False
+        self.on_judged: Callable[[list[WatchedLink]], None] = _ignore  # links whose status a responder knows
 
     async def start(self) -> None:
         """Start the processes and wait until they are warm. Raises `CheckerUnavailable`."""
@@ -139,8 +142,11 @@ class FileChecker:
         self._store = trust.to_bytes()
         self._version += 1
 
-    async def check(self, path: Path, *, at: datetime | None = None) -> PdfVerdict:
-        """The verdict on the file at `path`, judged at `at` (default: now). See `pdf.check_pdf`.
+    async def check(
+        self, path: Path, *, at: datetime | None = None, signed: Path | None = None
+    ) -> PdfVerdict:
+        """The verdict on the PDF at `path`, judged at `at` (default: now), see `pdf.check_pdf`; or, with `signed`,
+        on the detached signature there over the file at `signed`, see `cms_file.check_cms`.
 
         A file that exceeds the limits has the problem FILE_CHECK_LIMIT, one that ends the process
         otherwise FILE_CHECK_FAILED. Raises `OSError` where the file cannot be read, and
@@ -153,6 +159,7 @@ class FileChecker:
             at=judged_at,
             memory_bytes_max=self._limits.memory_bytes_max,
             cpu_seconds_max=self._limits.cpu_seconds_max,
+            signed="" if signed is None else str(signed),
         )
         outcome = await self._ask(request)
         for _ in range(self._size):
@@ -199,6 +206,8 @@ class FileChecker:
             raise
         if isinstance(answer, Checked):
             worker.files += 1
+            if answer.watched:
+                self.on_judged([_link_of(one) for one in answer.watched])
             if worker.files < self._limits.files_max:
                 self._idle.put_nowait(worker)
             else:
@@ -326,6 +335,16 @@ class _Worker:
         if self._process.stdin is not None:
             self._process.stdin.close()
         return await self._process.wait()
+
+
+def _ignore(_links: list[WatchedLink]) -> None:
+    pass
+
+
+def _link_of(told: Watched) -> WatchedLink:
+    return WatchedLink(
+        told.purpose, told.anchor, parse_certificate(told.subject), parse_certificate(told.issuer)
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -69,6 +69,13 @@ class SignatureInvalid(SigningError):
     zh = "签名无效"
 
 
+class SignatureMalformed(SigningError):
+    """A CMS or GB/T 35275 structure is not the one encoding that is accepted, or exceeds a limit."""
+
+    reason = "SIGNATURE_MALFORMED"
+    zh = "签名数据格式错误或超过限制"
+
+
 class SignatureDuplicate(SigningError):
     """The same key signed an envelope twice: one signer must not count as two."""
 
@@ -132,8 +139,8 @@ class CertificateRevoked(CertificateRefused):
 
 
 class RevocationUnknown(CertificateRefused):
-    """The store demands a current revocation list of each issuer, and has none or only a stale
-    one.
+    """Policy demands current revocation evidence about each link, and there is none, or it ended longer ago than the
+    grace. The message names issuer and sources.
     """
 
     reason = "CERTIFICATE_REVOCATION_UNKNOWN"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from io import BytesIO
 from typing import BinaryIO, Final
@@ -30,8 +31,8 @@ from signing.pdf_content import OBJECTS_MAX, TooComplex, check_form, count_pages
 from signing.pdf_signatures import check_signatures
 from signing.pdf_source import blocks, contains, find_last, size_of
 from signing.problems import file_problem, signature_problem
-from signing.trust import TrustStore
-from signing.verdict import PdfProblem, PdfSignature, PdfVerdict
+from signing.trust import Purpose, TrustStore
+from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
 PDF_BYTES_MAX: Final = 20 * 1024 * 1024
 REVISIONS_MAX: Final = 64
@@ -53,13 +54,20 @@ _DECODE_LIMITS: Final = DecodeLimits(
 """The library's limits, and no table of more objects than we would look at: 30 kB can hold ten million rows."""
 
 
-def check_pdf(data: bytes, trust: TrustStore, at: datetime) -> PdfVerdict:
+def check_pdf(
+    data: bytes, trust: TrustStore, at: datetime, *, purposes: Sequence[Purpose] | None = None
+) -> PdfVerdict:
     """`check_source` of bytes in memory, at most `PDF_BYTES_MAX` of them."""
-    return check_source(BytesIO(data), trust, at)
+    return check_source(BytesIO(data), trust, at, purposes=purposes)
 
 
 def check_source(
-    source: BinaryIO, trust: TrustStore, at: datetime, *, bytes_max: int = PDF_BYTES_MAX
+    source: BinaryIO,
+    trust: TrustStore,
+    at: datetime,
+    *,
+    bytes_max: int = PDF_BYTES_MAX,
+    purposes: Sequence[Purpose] | None = None,
 ) -> PdfVerdict:
     """What `source` is (see `pdf_source`), judged against `trust` at `at` (aware). Never raises on bad
     input.
@@ -67,13 +75,14 @@ def check_source(
     A verdict is ok when the file is a readable PDF 1.4 to 2.0 of at most `bytes_max` bytes
     without encryption, scripts, launch or other active content, XFA and references to elsewhere,
     and every signature in it is intact, was followed by signatures only, and is by a certificate
-    that chains to an anchor and was good at the proven time or, without one, at `at`.
+    that chains to an anchor and was good at the proven time or, without one, at `at`. purposes: of the
+    signers; by default those that each one's kind of identity may have.
     """
     if at.tzinfo is None:
         raise ValueError("at must be an aware datetime")
     problems: list[PdfProblem] = []
     pages = 0
-    signatures: list[PdfSignature] = []
+    signatures: list[SignatureVerdict] = []
     attachments: dict[str, str] = {}
     size = size_of(source)
     surface = _check_surface(source, size, bytes_max)
@@ -99,7 +108,7 @@ def check_source(
                     if len(digests) == 1
                     for digest in digests
                 }
-                signatures, found = check_signatures(reader, trust, at)
+                signatures, found = check_signatures(reader, trust, at, purposes)
                 problems.extend(found)
         except (TooComplex, PdfDecodeLimitError) as error:
             problems.append(file_problem("FILE_TOO_COMPLEX", str(error)[:200]))

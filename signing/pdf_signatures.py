@@ -8,12 +8,13 @@ and their validation data may be added: no form filling, no annotation, no page.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import binascii
+import io
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from asn1crypto import cms, core
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import (
@@ -31,32 +32,24 @@ from pyhanko.sign.diff_analysis import (
     XrefStreamRule,
 )
 from pyhanko.sign.fields import enumerate_sig_fields
-from pyhanko.sign.validation.generic_cms import (
-    extract_tst_data_iter,
-)
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
-from signing.certificates import Certificate, IdentityKind
-from signing.errors import (
-    CertificateUnknownIssuer,
-    CertificateWithoutIdentity,
-    SignatureInvalid,
-    SigningError,
-    TimestampInvalid,
-)
+from signing.cms import read_signed_data
+from signing.cms_verify import Content
+from signing.errors import SignatureInvalid, SignatureMalformed, SigningError
 from signing.pdf_content import entry
+from signing.pdf_source import blocks
 from signing.problems import file_problem, signature_problem
-from signing.signed_data import check_signature, digest_of, signer_of
+from signing.signer_verdict import judge_signer
+from signing.stapled import stapled_in_cms, stapled_in_pdf
 from signing.timestamp import check_token
-from signing.trust import Chain, Purpose, TrustStore
-from signing.verdict import PdfProblem, PdfSignature
+from signing.trust import Purpose, TrustStore
+from signing.verdict import PdfProblem, SignatureVerdict
 
 SIGNATURES_MAX: Final = 32
-CMS_BYTES_MAX: Final = 512 * 1024
-TIMESTAMPS_MAX: Final = 4
-
 _SUBFILTERS: Final = frozenset({"/ETSI.CAdES.detached", "/adbe.pkcs7.detached"})
+_FORMS: Final = {"CAdES-B-B": "PAdES-B-B", "CAdES-B-T": "PAdES-B-T"}
 
 _ONLY_SIGNATURES: Final = StandardDiffPolicy(
     global_rules=[
@@ -78,11 +71,6 @@ _ONLY_SIGNATURES: Final = StandardDiffPolicy(
 in.
 """
 
-_CANDIDATES: Final = {
-    IdentityKind.LEGAL: (Purpose.INSTITUTION, Purpose.REGISTRY),
-    IdentityKind.NATURAL: (Purpose.PERSON, Purpose.REGISTRAR),
-}
-
 
 class _Refused(Exception):  # carries the finding to the loop below
     def __init__(self, problem: PdfProblem) -> None:
@@ -91,8 +79,8 @@ class _Refused(Exception):  # carries the finding to the loop below
 
 
 def check_signatures(
-    reader: PdfFileReader, trust: TrustStore, at: datetime
-) -> tuple[list[PdfSignature], list[PdfProblem]]:
+    reader: PdfFileReader, trust: TrustStore, at: datetime, purposes: Sequence[Purpose] | None = None
+) -> tuple[list[SignatureVerdict], list[PdfProblem]]:
     """Every signature of the file, judged: those that hold, and what is wrong with the others.
 
     A document time stamp is checked and proves a time for the signatures before it. Raises what the
@@ -109,6 +97,8 @@ def check_signatures(
         except _Refused as refused:
             problems.append(refused.problem)
     embedded.sort(key=lambda one: one.signed_revision)
+    if embedded:
+        problems += _shown_by_nobody(reader, embedded[0].signed_revision)
     stamped: list[tuple[int, datetime]] = []
     for one in embedded:
         if one.sig_object_type == "/DocTimeStamp":
@@ -122,79 +112,174 @@ def check_signatures(
             continue
         later = [time for revision, time in stamped if revision > one.signed_revision]
         try:
-            signatures.append(_check_one(one, trust, at, min(later, default=None)))
+            signatures.append(_check_one(one, trust, at, min(later, default=None), purposes))
         except _Refused as refused:
             problems.append(refused.problem)
     return signatures, problems
 
 
-def _open(reader: PdfFileReader, name: str, value: Any, signature_field: Any) -> EmbeddedPdfSignature:
+def _shown_by_nobody(reader: PdfFileReader, signed_revision: int) -> list[PdfProblem]:
+    """Signature fields that are still empty and show what came after the first signature.
+
+    An empty field may be added for who signs next, and the library lets it have an appearance, which
+    would lie over what was signed. What shows a signer's own seal came with that signer's signature.
+    """
+    problems = []
+    for name, _, reference in enumerate_sig_fields(reader, filled_status=False):
+        kids = entry(reference.get_object(), "/Kids") or generic.ArrayObject()
+        widgets = [reference, *[kids.raw_get(index) for index in range(len(kids))]]
+        came_after = any(
+            "/AP" in one.get_object()
+            and reader.xrefs.get_last_change(getattr(one, "reference", reference.reference)) > signed_revision
+            for one in widgets
+        )
+        if came_after:
+            detail = "an empty signature field shows what came after a signature"
+            problems.append(file_problem("FILE_CHANGED_AFTER_SIGNING", detail, str(name)))
+    return problems
+
+
+def signed_fields(reader: PdfFileReader) -> list[SignedField]:
+    """Every field that is signed, unjudged, in the order of its signing. Raises what the parser raises."""
+    found = []
+    for name, value, _ in enumerate_sig_fields(reader, filled_status=True):
+        dictionary = value.get_object()
+        _, length, after, _ = (int(one) for one in dictionary.raw_get("/ByteRange"))
+        field = SignedField(
+            name=str(name),
+            subfilter=str(entry(dictionary, "/SubFilter")).removeprefix("/"),
+            contents=dictionary.raw_get("/Contents").original_bytes,
+            gap=(length, after),
+        )
+        found.append((reader.xrefs.get_last_change(value.reference), field))
+    return [field for _, field in sorted(found, key=lambda one: one[0])]
+
+
+class SignedField(NamedTuple):
+    """A signature as it stands in the file. contents: its CMS, padded. gap: where in the file that begins and ends."""
+
+    name: str
+    subfilter: str
+    contents: bytes
+    gap: tuple[int, int]
+
+
+class _Embedded(EmbeddedPdfSignature):
+    """A signature in the reader's eyes: revisions, coverage and what followed are the library's to say.
+
+    Its CMS is ours to read, as the library knows neither GB/T 35275 nor SM2; so the base class, which
+    parses it on construction, is not asked to.
+    """
+
+    def __init__(self, reader: PdfFileReader, signature_field: Any, name: str) -> None:
+        self.reader = reader
+        self.sig_field = signature_field.get_object()
+        reference = self.sig_field.raw_get("/V")
+        self.sig_object = reference.get_object()
+        self.fq_name = name
+        self.byte_range = [int(one) for one in self.sig_object.raw_get("/ByteRange")]
+        self.pkcs7_content = self.sig_object.raw_get("/Contents").original_bytes
+        self.signed_revision = reader.xrefs.get_last_change(reference.reference)
+        self.coverage = None
+        self.diff_result = None
+        self._docmdp = self._fieldmdp = None
+        self._docmdp_queried = self._fieldmdp_queried = False
+        self._integrity_checked = False
+        self.signed = read_signed_data(self.pkcs7_content, padded=True)
+        if len(self.signed.signers) != 1:
+            raise SignatureMalformed("a signature of a PDF has one signer (ETSI EN 319 142-1)")
+        self.content = Content(self._covered)
+
+    def compute_digest(self, hash_algo: str | None = None) -> bytes:
+        """The library wants the digest of the file before it looks at revisions; it is taken later, once."""
+        return b""
+
+    def gap_is_contents(self) -> bool:
+        """Whether what is left out of the signed range is the signature value's hexadecimal string, all of it and
+        nothing besides: the library counts its length, which other spellings can be made to have.
+        """
+        start, length, after, rest = self.byte_range
+        stream = self.reader.stream
+        end = stream.seek(0, io.SEEK_END)
+        if start != 0 or length <= 0 or rest <= 0 or not length < after <= after + rest <= end:
+            return False
+        stream.seek(length)
+        gap = bytes(stream.read(after - length))
+        return gap == b"<%b>" % gap[1:-1] and _is_hex_of(gap[1:-1], self.pkcs7_content)
+
+    def _covered(self) -> Iterator[bytes]:
+        stream = self.reader.stream
+        for start, length in zip(self.byte_range[::2], self.byte_range[1::2], strict=True):
+            yield from blocks(stream, start, length)
+
+
+def _is_hex_of(text: bytes, value: bytes) -> bool:
+    return len(text) == 2 * len(value) and text.lower() == binascii.hexlify(value)
+
+
+def _open(reader: PdfFileReader, name: str, value: Any, signature_field: Any) -> _Embedded:
     dictionary = value.get_object()
     subfilter = entry(dictionary, "/SubFilter")
     stamp = entry(dictionary, "/Type") == "/DocTimeStamp" and subfilter == "/ETSI.RFC3161"
     if subfilter not in _SUBFILTERS and not stamp:
         raise _Refused(file_problem("FILE_SIGNATURE_FORMAT", f"SubFilter {subfilter}", name))
     try:
-        contents = dictionary.raw_get("/Contents").original_bytes
-        if len(contents) > CMS_BYTES_MAX:
-            raise ValueError(f"CMS of more than {CMS_BYTES_MAX} bytes")
-        embedded = EmbeddedPdfSignature(reader, signature_field, name)
+        return _Embedded(reader, signature_field, name)
     except Exception as error:  # a parser of foreign bytes may raise nearly anything
         raise _Refused(file_problem("FILE_SIGNATURE_FORMAT", str(error)[:200], name)) from error
-    return embedded
 
 
 def _check_one(
-    embedded: EmbeddedPdfSignature, trust: TrustStore, at: datetime, stamped_at: datetime | None
-) -> PdfSignature:
+    embedded: _Embedded,
+    trust: TrustStore,
+    at: datetime,
+    stamped_at: datetime | None,
+    purposes: Sequence[Purpose] | None,
+) -> SignatureVerdict:
     """The signature, if all of it holds; `_Refused` with the first finding otherwise.
 
-    1 coverage, 2 what followed, 3 the certificate, 4 the CMS signature, 5 proven time, 6 the chain.
+    Coverage, then what followed, then the six checks of `signer_verdict`.
     """
     name = str(embedded.fq_name)
-    covers_whole = _check_revisions(embedded, name)  # 1, 2
+    covers_whole = _check_revisions(embedded, name)
     try:
-        leaf, extra = signer_of(embedded.signed_data)  # 3
-        if embedded.signed_data["encap_content_info"]["content"] is not core.VOID:
+        if embedded.signed.content is not None:
             raise SignatureInvalid("a detached signature carries content of its own")
-        check_signature(embedded.signed_data, leaf, "data", embedded.compute_digest())  # 4
-        tokens = _token_times(embedded.signer_info, trust, at)  # 5
-        proven = min([*tokens, *([stamped_at] if stamped_at else [])], default=None)
-        judged_at = proven or at
-        chain = _check_any_purpose(leaf, extra, trust, judged_at)  # 6
+        (signer,) = embedded.signed.signers
+        verdict = judge_signer(
+            embedded.signed,
+            signer,
+            embedded.content,
+            trust,
+            at,
+            field=name,
+            stamped_at=stamped_at,
+            purposes=purposes,
+            stapled=stapled_in_cms(embedded.pkcs7_content) | stapled_in_pdf(embedded.reader),
+        )
     except SigningError as error:
         raise _Refused(signature_problem(error, name)) from error
-    except _Refused as refused:
-        raise _Refused(msgspec.structs.replace(refused.problem, field=name)) from refused
-    assert leaf.identity is not None  # no purpose of step 6 goes without one
-    return PdfSignature(
-        field=name,
-        identity=leaf.identity,
-        name=leaf.name,
-        fingerprint=leaf.fingerprint,
-        issuer_key_id=chain.links[0].issuer_key_id,
-        serial=chain.links[0].serial,
-        algorithm=_algorithm_name(embedded.signer_info),
-        signed_at=_claimed_time(embedded),
-        proven_at=proven,
-        judged_at=judged_at,
+    return msgspec.structs.replace(
+        verdict,
+        signed_at=verdict.signed_at or _claimed_time(embedded),
         covers_whole_document=covers_whole,
         visible=_is_visible(embedded.sig_field),
-        purpose=chain.purpose,
-        chain=chain.links,
-        anchor=chain.certificates[-1].fingerprint,
-        key_id=leaf.key_id,
+        form=_FORMS.get(verdict.form, verdict.form),
     )
 
 
-def _check_revisions(embedded: EmbeddedPdfSignature, name: str) -> bool:
+def _check_revisions(embedded: _Embedded, name: str) -> bool:
     """Whether the signature covers the file to its end; `_Refused` where more than signatures
     follow.
     """
     try:
+        if len(embedded.byte_range) != 4 or not embedded.gap_is_contents():
+            raise _Refused(file_problem("FILE_SIGNATURE_COVERAGE", field=name))
         embedded.compute_integrity_info(  # type: ignore[no-untyped-call]
             diff_policy=_ONLY_SIGNATURES
         )
+    except _Refused:
+        raise
     except Exception as error:  # as in _open
         raise _Refused(file_problem("FILE_SIGNATURE_FORMAT", str(error)[:200], name)) from error
     coverage: SignatureCoverageLevel | None = embedded.coverage
@@ -209,66 +294,22 @@ def _check_revisions(embedded: EmbeddedPdfSignature, name: str) -> bool:
     return bool(coverage == SignatureCoverageLevel.ENTIRE_FILE)
 
 
-def _check_any_purpose(leaf: Certificate, extra: list[Certificate], trust: TrustStore, at: datetime) -> Chain:
-    """The chain to an anchor of the first purpose that the identity allows and that has one."""
-    if leaf.identity is None:
-        raise CertificateWithoutIdentity(
-            f"{leaf.subject!r} holds no single identity number (ETSI EN 319 412-1)",
-            fingerprint=leaf.fingerprint,
-        )
-    unknown: CertificateUnknownIssuer | None = None
-    for purpose in _CANDIDATES[leaf.identity.kind]:
-        try:
-            return trust.check_chain(leaf, extra, purpose, at)
-        except CertificateUnknownIssuer as error:
-            unknown = error
-    assert unknown is not None
-    raise unknown
-
-
-def _token_times(signer_info: cms.SignerInfo, trust: TrustStore, at: datetime) -> list[datetime]:
-    """Times of the signature time stamp tokens. One that does not hold refuses the signature."""
-    if signer_info["unsigned_attrs"] is core.VOID:
-        return []
-    try:
-        tokens = list(extract_tst_data_iter(signer_info, signed=False))
-        signature = signer_info["signature"].native
-    except Exception as error:  # as in _open
-        raise _Refused(file_problem("FILE_TIMESTAMP_INVALID", str(error)[:200])) from error
-    if len(tokens) > TIMESTAMPS_MAX:
-        raise _Refused(file_problem("FILE_TOO_COMPLEX", f"more than {TIMESTAMPS_MAX} time stamps"))
-    return [_token_time(one, lambda name: digest_of(name, signature), trust, at) for one in tokens]
-
-
-def _check_document_stamp(embedded: EmbeddedPdfSignature, trust: TrustStore, at: datetime) -> datetime:
+def _check_document_stamp(embedded: _Embedded, trust: TrustStore, at: datetime) -> datetime:
     name = str(embedded.fq_name)
     _check_revisions(embedded, name)
     try:
-        return _token_time(embedded.signed_data, embedded.compute_digest, trust, at)
-    except _Refused as refused:
-        raise _Refused(msgspec.structs.replace(refused.problem, field=name)) from refused
+        return check_token(embedded.signed, embedded.content.digest, trust, at).time
+    except SigningError as error:
+        raise _Refused(signature_problem(error, name)) from error
 
 
-def _token_time(
-    token: cms.SignedData, imprint: Callable[[str], bytes], trust: TrustStore, at: datetime
-) -> datetime:
+def _claimed_time(embedded: _Embedded) -> datetime | None:
+    """The time in the signature dictionary, where the attributes claim none; a malformed one claims nothing."""
     try:
-        return check_token(token, imprint, trust, at).time
-    except TimestampInvalid as error:
-        raise _Refused(file_problem("FILE_TIMESTAMP_INVALID", error.message)) from error
-
-
-def _algorithm_name(signer_info: cms.SignerInfo) -> str:
-    signature = signer_info["signature_algorithm"]["algorithm"].native
-    return f"{signature}/{signer_info['digest_algorithm']['algorithm'].native}"
-
-
-def _claimed_time(embedded: EmbeddedPdfSignature) -> datetime | None:
-    try:
-        claimed = embedded.self_reported_timestamp
-    except Exception:  # a malformed date claims nothing
+        claimed: datetime = generic.parse_pdf_date(entry(embedded.sig_object, "/M"), strict=True)
+    except Exception:
         return None
-    return claimed if claimed is None or claimed.tzinfo is not None else None
+    return claimed if claimed.tzinfo is not None else None
 
 
 def _is_visible(signature_field: generic.DictionaryObject) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import mmap
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
@@ -77,10 +78,11 @@ def size_of(source: BinaryIO) -> int:
     return source.seek(0, io.SEEK_END)
 
 
-def blocks(source: BinaryIO, start: int = 0) -> Iterator[bytes]:
-    """The bytes from `start` on, a block at a time."""
+def blocks(source: BinaryIO, start: int = 0, length: int = sys.maxsize) -> Iterator[bytes]:
+    """The bytes from `start` on, a block at a time: `length` of them, or all that there are."""
     source.seek(start)
-    while block := source.read(BLOCK_BYTES):
+    while block := source.read(min(BLOCK_BYTES, length)):
+        length -= len(block)
         yield block
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from signing.errors import SigningError
+from signing.errors import SigningError, TimestampInvalid
 from signing.verdict import PdfProblem
 
 FILE_PROBLEMS: Final = MappingProxyType(
@@ -73,5 +73,7 @@ def file_problem(code: str, detail: str = "", field: str = "") -> PdfProblem:
 
 
 def signature_problem(error: SigningError, field: str) -> PdfProblem:
-    """The problem that a refused certificate or signature is, under the error's own reason."""
+    """The problem that a refused certificate, signature or time stamp is, under the error's own reason."""
+    if isinstance(error, TimestampInvalid):
+        return file_problem("FILE_TIMESTAMP_INVALID", error.message, field)
     return PdfProblem(code=error.reason, zh=error.zh, en=error.message, field=field)

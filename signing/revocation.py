@@ -1,98 +1,223 @@
-"""Certificate revocation lists: read, authenticated by their issuer's key, and indexed for a lookup
-per request.
+"""Who is revoked: lists (CRL, RFC 5280) and answers (OCSP, RFC 6960), authenticated by their issuer's key and indexed
+for a lookup per request, behind the same two questions: `revoked_since` and `current_until`.
 
-A list counts only together with its issuer's certificate, so a store refuses one whose issuer it
-does not know. Of several lists of one issuer and scope the newest decides (a lifted hold is
-lifted). A certificate is revoked from the earlier of its revocation date and its invalidity date
-(RFC 5280 sections 5.3.2 and 5.3.3): a key known to be stolen since Monday does not sign on Tuesday
-because the list came on Wednesday. Delta and indirect lists, and scopes that leave out reasons, are
-refused by name rather than half understood. OCSP answers will be a second source beside this one,
-behind the same two questions: `revoked_since` and `current_until`.
+Evidence counts only together with its issuer's certificate, so a store refuses what is by nobody it knows. Of several
+lists of one issuer and scope, and of several answers about one certificate, the newest decides (a lifted hold is
+lifted). Between the two kinds the worse one does: revoked is who either names, for a list and an answer may be of
+different minutes and nobody gains by the doubt. A certificate is revoked from the earlier of its revocation date and
+its invalidity date (RFC 5280 sections 5.3.2 and 5.3.3): a key known to be stolen since Monday does not sign on Tuesday
+because the list came on Wednesday. Delta and indirect lists, and scopes that leave out reasons, are refused by name
+rather than half understood. A responder that does not know a certificate has said nothing good of it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
+import msgspec
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from signing.certificates import Certificate, signs_list
-from signing.errors import TrustStoreInvalid
+from signing.errors import SigningError, TrustStoreInvalid
+from signing.ocsp import Statement, read_answer
 
 CRL_BYTES_MAX: Final = 64 * 1024 * 1024
+ANSWERS_MAX: Final = 4096
+"""OCSP answers in one store."""
+LISTS_KEPT_PARSED: Final = 32
 LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 _KNOWN_CRITICAL: Final = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT})
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """One piece of evidence that speaks about a certificate.
+
+    kind: CRL or OCSP. sha256: hex, of its DER. until: to when it speaks; None where it does not say.
+    """
+
+    kind: str
+    sha256: str
+    this_update: datetime
+    until: datetime | None
+
+
 @dataclass(frozen=True)
 class _RevocationList:
+    der: bytes
+    issuer_name: bytes
+    scope: bytes
+    point: x509.IssuingDistributionPoint | None
     this_update: datetime
+    number: int
     next_update: datetime | None
     revoked: dict[int, datetime]
+    loaded: x509.CertificateRevocationList
+
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """What orders lists: their times are whole seconds, so their numbers as well (RFC 5280 section 5.2.3)."""
+        return self.this_update, self.number
+
+    def is_about(self, subject: Certificate) -> bool:
+        """Whether the list would name this certificate of its issuer, were it revoked (RFC 5280 section 6.3.3 (b))."""
+        if self.point is None:
+            return True
+        if self.point.only_contains_ca_certs and not subject.is_ca:
+            return False
+        if self.point.only_contains_user_certs and subject.is_ca:
+            return False
+        return not self.point.full_name or bool(set(self.point.full_name) & _points_of(subject))
 
 
 class RevocationIndex:
     """Who is revoked, by the key id of the issuer and the serial number. Immutable once made."""
 
-    def __init__(self, crls: Iterable[bytes], issuers: Iterable[Certificate]) -> None:
-        """Read and authenticate each DER list. Raises `TrustStoreInvalid` naming the list by its
-        position.
-        """
-        by_name: dict[bytes, list[Certificate]] = {}
-        for issuer in issuers:
-            by_name.setdefault(issuer.subject_name, []).append(issuer)
-        newest: dict[tuple[str, bytes], _RevocationList] = {}
-        for position, der in enumerate(crls):
-            key_id, scope, read = _read(position, der, by_name)
-            known = newest.get((key_id, scope))
-            if known is None or known.this_update <= read.this_update:
-                newest[(key_id, scope)] = read
-        self._lists: dict[str, list[_RevocationList]] = {}
-        for (key_id, _), read in newest.items():
-            self._lists.setdefault(key_id, []).append(read)
+    def __init__(
+        self, crls: Iterable[bytes], issuers: Iterable[Certificate], ocsp: Iterable[bytes] = ()
+    ) -> None:
+        """Read and authenticate each DER list and answer. Raises `TrustStoreInvalid` naming it by its position."""
+        known = tuple(issuers)
+        self._lists = _newest_lists(crls, known)
+        self._answers = _newest_answers(ocsp, known)
+
+    @property
+    def crls(self) -> tuple[bytes, ...]:
+        """The lists that decide: each the newest of its issuer and scope."""
+        return tuple(one.der for lists in self._lists.values() for one in lists)
+
+    @property
+    def ocsp(self) -> tuple[bytes, ...]:
+        """The answers that decide: each the newest about some certificate."""
+        return tuple(dict.fromkeys(der for der, _ in self._answers.values()))
 
     def revoked_since(self, issuer_key_id: str, serial: int) -> datetime | None:
-        """From when the certificate counts as revoked, or None where no list names it."""
-        lists = self._lists.get(issuer_key_id)
-        if lists is None:
-            return None
-        dates = [one.revoked[serial] for one in lists if serial in one.revoked]
+        """From when the certificate counts as revoked, or None where nothing names it."""
+        dates = [one.revoked[serial] for one in self._lists.get(issuer_key_id, ()) if serial in one.revoked]
+        answer = self._answer(issuer_key_id, serial)
+        if answer is not None and answer[1].revoked_since is not None:
+            dates.append(answer[1].revoked_since)
         return min(dates) if dates else None
 
-    def current_until(self, issuer_key_id: str, grace: timedelta) -> datetime:
-        """Until when this issuer's newest list speaks: its next update, plus `grace`.
+    def current_until(self, issuer_key_id: str, subject: Certificate) -> datetime:
+        """Until when the newest evidence about a certificate of this issuer speaks. Long ago where there is none."""
+        ends = [one.until for one in self.evidence(issuer_key_id, subject) if one.until is not None]
+        return max(ends, default=LONG_AGO)
 
-        Long ago where there is no list, or none that says when the next one comes.
+    def evidence(self, issuer_key_id: str, subject: Certificate) -> tuple[Evidence, ...]:
+        """What speaks about a certificate of this issuer, lists first."""
+        found = [
+            Evidence("CRL", hashlib.sha256(one.der).hexdigest(), one.this_update, one.next_update)
+            for one in self._lists.get(issuer_key_id, ())
+            if one.is_about(subject)
+        ]
+        answer = self._answer(issuer_key_id, subject.serial)
+        if answer is not None and answer[1].known:
+            der, said = answer
+            found.append(Evidence("OCSP", hashlib.sha256(der).hexdigest(), said.this_update, said.until))
+        return tuple(found)
+
+    def _answer(self, issuer_key_id: str, serial: int) -> tuple[bytes, Statement] | None:
+        """The newest answer about a certificate, unless its responder is itself not to be believed.
+
+        A delegate that carries no id-pkix-ocsp-nocheck needs a list that speaks for it (RFC 6960 section 4.2.2.2.1).
         """
-        return max(
-            (
-                one.next_update + grace
-                for one in self._lists.get(issuer_key_id, ())
-                if one.next_update is not None
-            ),
-            default=LONG_AGO,
-        )
+        found = self._answers.get((issuer_key_id, serial))
+        if found is None or found[1].delegate is None:
+            return found
+        delegate = found[1].delegate
+        lists = [one for one in self._lists.get(issuer_key_id, ()) if one.is_about(delegate.certificate)]
+        if any(delegate.certificate.serial in one.revoked for one in lists):
+            return None
+        spoken_for = any(one.next_update and found[1].this_update <= one.next_update for one in lists)
+        return found if delegate.unchecked or spoken_for else None
 
 
-def _read(
-    position: int, der: bytes, by_name: dict[bytes, list[Certificate]]
-) -> tuple[str, bytes, _RevocationList]:
+def is_authentic(crls: tuple[bytes, ...], ocsp: tuple[bytes, ...], issuers: Iterable[Certificate]) -> bool:
+    """Whether each of these is readable and by one of these authorities, or its delegate."""
+    try:
+        RevocationIndex(crls, issuers, ocsp)
+    except SigningError:
+        return False
+    return True
+
+
+def list_dates(der: bytes, issuers: Iterable[Certificate]) -> tuple[datetime, datetime | None]:
+    """As of when a list speaks and when the next one comes. Raises `TrustStoreInvalid`: none of these signed it."""
+    RevocationIndex((der,), issuers)
+    read = _read(der)
+    return read.this_update, read.next_update
+
+
+def _newest_lists(
+    crls: Iterable[bytes], issuers: tuple[Certificate, ...]
+) -> dict[str, list[_RevocationList]]:
+    by_name: dict[bytes, list[Certificate]] = {}
+    for issuer in issuers:
+        by_name.setdefault(issuer.subject_name, []).append(issuer)
+    newest: dict[tuple[str, bytes], _RevocationList] = {}
+    for position, der in enumerate(crls):
+        try:
+            read = _read(der)
+            key = (_issuer_of(read, by_name).key_id, read.scope)
+        except TrustStoreInvalid as error:
+            raise TrustStoreInvalid(f"CRL {position} {error.message}") from error
+        if key not in newest or newest[key].age <= read.age:
+            newest[key] = read
+    lists: dict[str, list[_RevocationList]] = {}
+    for (key_id, _), read in newest.items():
+        lists.setdefault(key_id, []).append(read)
+    return lists
+
+
+def _newest_answers(
+    ocsp: Iterable[bytes], issuers: tuple[Certificate, ...]
+) -> dict[tuple[str, int], tuple[bytes, Statement]]:
+    newest: dict[tuple[str, int], tuple[bytes, Statement]] = {}
+    for position, der in enumerate(ocsp):
+        if position >= ANSWERS_MAX:
+            raise TrustStoreInvalid(f"more than {ANSWERS_MAX} OCSP answers")
+        try:
+            statements = read_answer(der, issuers)
+        except TrustStoreInvalid as error:
+            raise TrustStoreInvalid(f"OCSP answer {position}: {error.message}") from error
+        for one in statements:
+            key = (one.issuer_key_id, one.serial)
+            if key not in newest or _age(newest[key][1]) <= _age(one):
+                newest[key] = (der, one)
+    return newest
+
+
+def _age(said: Statement) -> tuple[datetime, bool, datetime]:
+    """What orders answers: of one second, that which revokes, then that which speaks longer."""
+    return said.this_update, said.revoked_since is not None, said.until
+
+
+@lru_cache(maxsize=LISTS_KEPT_PARSED)
+def _read(der: bytes) -> _RevocationList:
+    """Read a list; kept, for a store is made anew whenever one of its lists is. By whom it is comes after."""
     if len(der) > CRL_BYTES_MAX:
-        raise TrustStoreInvalid(f"CRL {position} has {len(der)} bytes; the limit is {CRL_BYTES_MAX}")
+        raise TrustStoreInvalid(f"has {len(der)} bytes; the limit is {CRL_BYTES_MAX}")
     try:
         crl = x509.load_der_x509_crl(der)
-        scope = _scope(position, crl)
-        issuer = _issuer_of(position, crl, by_name)
-        read = _RevocationList(
+        point = _scope(crl)
+        return _RevocationList(
+            der=der,
+            issuer_name=crl.issuer.public_bytes(),
+            scope=b"" if point is None else point.public_bytes(),
+            point=point,
             this_update=crl.last_update_utc,
+            number=_number(crl),
             next_update=crl.next_update_utc,
-            revoked={entry.serial_number: _revoked_since(position, entry) for entry in crl},
+            revoked={entry.serial_number: _revoked_since(entry) for entry in crl},
+            loaded=crl,
         )
     except (
         ValueError,
@@ -102,51 +227,63 @@ def _read(
         x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
     ) as error:
-        raise TrustStoreInvalid(f"CRL {position} cannot be read: {error}") from error
-    return issuer.key_id, scope, read
+        raise TrustStoreInvalid(f"cannot be read: {error}") from error
 
 
-def _scope(position: int, crl: x509.CertificateRevocationList) -> bytes:
-    """What part of the issuer's certificates the list is about: the DER of its distribution point,
-    or empty.
-    """
-    scope = b""
+def _number(crl: x509.CertificateRevocationList) -> int:
+    try:
+        return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        return 0
+
+
+def _scope(crl: x509.CertificateRevocationList) -> x509.IssuingDistributionPoint | None:
+    """What part of the issuer's certificates the list is about; None for all of them."""
+    scope = None
     for extension in crl.extensions:
         if extension.oid == ExtensionOID.DELTA_CRL_INDICATOR:
-            raise TrustStoreInvalid(f"CRL {position} is a delta list: give complete lists")
+            raise TrustStoreInvalid("is a delta list: give complete lists")
         if extension.critical and extension.oid not in _KNOWN_CRITICAL:
             raise TrustStoreInvalid(
-                f"CRL {position} has the critical extension {extension.oid.dotted_string}, "
-                "which is not understood"
+                f"has the critical extension {extension.oid.dotted_string}, which is not understood"
             )
         value = extension.value
         if isinstance(value, x509.IssuingDistributionPoint):
             if value.indirect_crl or value.only_some_reasons or value.only_contains_attribute_certs:
-                raise TrustStoreInvalid(f"CRL {position} is indirect or partial: give complete direct lists")
-            scope = value.public_bytes()
+                raise TrustStoreInvalid("is indirect or partial: give complete direct lists")
+            scope = value
     return scope
 
 
-def _issuer_of(
-    position: int, crl: x509.CertificateRevocationList, by_name: dict[bytes, list[Certificate]]
-) -> Certificate:
-    for candidate in by_name.get(crl.issuer.public_bytes(), ()):
+def _issuer_of(read: _RevocationList, by_name: dict[bytes, list[Certificate]]) -> Certificate:
+    for candidate in by_name.get(read.issuer_name, ()):
         if candidate.key_usages is not None and "crl_sign" not in candidate.key_usages:
             continue
-        if signs_list(candidate, crl):
-            return candidate
+        try:
+            if signs_list(candidate, read.loaded):
+                return candidate
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise TrustStoreInvalid(f"cannot be read: {error}") from error
     raise TrustStoreInvalid(
-        f"CRL {position} of {crl.issuer.rfc4514_string()} is signed by no anchor or "
-        "intermediate of the store: "
+        f"of {read.loaded.issuer.rfc4514_string()} is signed by no anchor or intermediate of the store: "
         "add its issuer's certificate to the intermediates"
     )
 
 
-def _revoked_since(position: int, entry: x509.RevokedCertificate) -> datetime:
+def _revoked_since(entry: x509.RevokedCertificate) -> datetime:
     since = entry.revocation_date_utc
     for extension in entry.extensions:
         if isinstance(extension.value, x509.InvalidityDate):
             since = min(since, extension.value.invalidity_date_utc)
         elif extension.oid == x509.oid.CRLEntryExtensionOID.CERTIFICATE_ISSUER:
-            raise TrustStoreInvalid(f"CRL {position} is indirect: give complete direct lists")
+            raise TrustStoreInvalid("is indirect: give complete direct lists")
     return since
+
+
+def _points_of(subject: Certificate) -> set[x509.GeneralName]:
+    """Names of the distribution points that a certificate states."""
+    try:
+        points = subject.loaded.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except (ValueError, x509.ExtensionNotFound):
+        return set()
+    return {name for point in points for name in point.full_name or ()}

@@ -10,8 +10,9 @@ authority is asked to stamp, `add_stamp` puts its token in. Whoever seals need n
 authority, and a seal whose token never comes is a whole B-B one.
 
 The key is behind `signing.signer.Signer`, so a hardware module or a licensed seal service fits.
-P-256 or RSA: poppler's pdfsig refuses Ed25519. Nothing here opens a connection; a `timestamper`
-may.
+P-256, P-384 or RSA: poppler's pdfsig refuses Ed25519. An SM2 key seals in the national shape, a
+GB/T 35275 SignedData under SubFilter adbe.pkcs7.detached, which international readers do not
+verify. Nothing here opens a connection; a `timestamper` may.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from datetime import datetime
 from io import BytesIO
 from typing import Any, Final, TypeVar
 
-from asn1crypto import algos, cms, core
+from asn1crypto import algos
+from asn1crypto import cms as asn1_cms
 from asn1crypto import x509 as asn1_x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
@@ -36,7 +38,11 @@ from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from signing.algorithms import PSS_SALT_BYTES, SIGNATURE_BYTES_MAX, Algorithm
+from signing.cms import read_signed_data
+from signing.cms_sign import sign_for_pdf, signature_digest, with_stamp
+from signing.cms_verify import Content
 from signing.errors import SealFailed
+from signing.pdf_signatures import SignedField, signed_fields
 from signing.signer import Signer
 from signing.timestamp import TOKEN_BYTES_MAX
 
@@ -47,7 +53,6 @@ ECDSA_BYTES_MAX: Final = 144
 """DER of r and s, with room for longer curves than ours."""
 _STAMP_ROOM_BYTES: Final = TOKEN_BYTES_MAX + 64
 """A token, and the attribute around it."""
-_STAMP_ATTRIBUTE: Final[bytes] = cms.CMSAttributeType("signature_time_stamp_token").dump()
 
 _Result = TypeVar("_Result")
 
@@ -78,20 +83,21 @@ def seal_pdf(
     if at.tzinfo is None:
         raise ValueError("at must be an aware datetime")
     if signer.algorithm is Algorithm.ED25519:
-        raise SealFailed("PDF readers refuse Ed25519: seal with a P-256 or RSA key")
+        raise SealFailed("PDF readers refuse Ed25519: seal with a P-256, P-384, RSA or SM2 key")
     if not field or len(field) > FIELD_NAME_CHARACTERS_MAX or "." in field or not field.isprintable():
         raise SealFailed(
             f"field name {field!r}: use 1 to {FIELD_NAME_CHARACTERS_MAX} characters without a dot"
         )
+    national = signer.algorithm is Algorithm.SM2_SM3
     writer = _open(data)
     if field in _field_names(writer):
         raise SealFailed(f"the file already has a signature field called {field!r}: choose another")
     metadata = signers.PdfSignatureMetadata(
         field_name=field,
-        md_algorithm="sha256",
+        md_algorithm=signature_digest(signer.algorithm),
         reason=reason,
         location=location,
-        subfilter=SigSeedSubFilter.PADES,
+        subfilter=SigSeedSubFilter.ADOBE_PKCS7_DETACHED if national else SigSeedSubFilter.PADES,
         certify=certify,
         docmdp_permissions=MDPPerm.NO_CHANGES if certify else MDPPerm.FILL_FORMS,
     )
@@ -129,11 +135,10 @@ def append_signature(
 def signature_of(pdf: bytes) -> bytes:
     """The value of the last signature: what its time stamp is over (ETSI EN 319 142-1). Raises `SealFailed`."""
     try:
-        content_info, _, _ = _last_cms(pdf)
-        value: bytes = content_info["content"]["signer_infos"][0]["signature"].native
+        (signer,) = read_signed_data(_last(pdf).contents, padded=True).signers
     except Exception as error:  # a parser of foreign bytes may raise nearly anything
         raise SealFailed(f"the file's last signature cannot be read: {error}") from error
-    return value
+    return signer.signature
 
 
 def add_stamp(pdf: bytes, token: bytes) -> bytes:
@@ -142,55 +147,20 @@ def add_stamp(pdf: bytes, token: bytes) -> bytes:
     No signed byte changes. Whether the token holds is for `check_pdf` to say. Raises `SealFailed`.
     """
     try:
-        content_info, start, end = _last_cms(pdf)
-        stamp = cms.ContentInfo.load(token, strict=True)
-        if stamp["content_type"].native != "signed_data":
-            raise ValueError("it is no SignedData")
-        contents = _with_unsigned_attribute(content_info, _STAMP_ATTRIBUTE + _tlv(0x31, token)).hex().encode()
+        last = _last(pdf)
+        read_signed_data(token, bytes_max=TOKEN_BYTES_MAX)  # that it is one, and in DER
+        contents = with_stamp(last.contents, token).hex().encode()
     except Exception as error:  # as above
         raise SealFailed(f"the time stamp cannot be put into the file: {error}") from error
+    start, end = last.gap[0] + 1, last.gap[1] - 1  # within < and >
     if len(contents) > end - start:
         raise SealFailed(f"a time stamp of {len(token)} bytes: there is no room for it")
     return b"".join((pdf[:start], contents.ljust(end - start, b"0"), pdf[end:]))
 
 
-def _with_unsigned_attribute(content_info: cms.ContentInfo, attribute: bytes) -> bytes:
-    """A CMS with one signer and no unsigned attribute, with this one (the content of a CMSAttribute).
-
-    By hand, for every other byte stays what it was: signerInfos is the last of SignedData, unsignedAttrs the last of a
-    SignerInfo (RFC 5652 section 5). asn1crypto would build all of it anew, in time that is exponential in its depth.
-    """
-    signed_data = content_info["content"]
-    (signer_info,) = signed_data["signer_infos"]
-    if signer_info["unsigned_attrs"] is not core.VOID:
-        raise ValueError("the signature has unsigned attributes already")
-    signers_der = signed_data["signer_infos"].dump()
-    if not signed_data.contents.endswith(signers_der):
-        raise ValueError("the CMS is not in DER")
-    before = signed_data.contents[: -len(signers_der)]
-    signer = _tlv(0x30, signer_info.contents + _tlv(0xA1, _tlv(0x30, attribute)))
-    signed = _tlv(0x30, before + _tlv(0x31, signer))
-    return _tlv(0x30, content_info["content_type"].dump() + _tlv(0xA0, signed))
-
-
-def _tlv(tag: int, content: bytes) -> bytes:
-    """DER (ITU-T X.690) of content under a one-byte tag."""
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + content
-
-
-def _last_cms(pdf: bytes) -> tuple[cms.ContentInfo, int, int]:
-    """The CMS of the last signature, and where in the file its hexadecimal digits begin and end.
-
-    Raises what the parser raises.
-    """
-    last = PdfFileReader(BytesIO(pdf)).embedded_signatures[-1]
-    _, length, second, _ = (int(one) for one in last.byte_range)
-    start, end = length + 1, second - 1  # within < and >
-    return cms.ContentInfo.load(bytes.fromhex(pdf[start:end].decode("ascii"))), start, end
+def _last(pdf: bytes) -> SignedField:
+    """The newest signature. Raises what the parser raises."""
+    return signed_fields(PdfFileReader(BytesIO(pdf)))[-1]
 
 
 class _Writer(IncrementalPdfFileWriter):
@@ -206,21 +176,44 @@ class _KeyBehindSigner(signers.Signer):
     """Our `Signer` in the shape that pyHanko asks for."""
 
     def __init__(self, signer: Signer) -> None:
+        national = signer.algorithm is Algorithm.SM2_SM3
         store = SimpleCertificateStore()  # type: ignore[no-untyped-call]
         store.register_multiple(asn1_x509.Certificate.load(der) for der in signer.certificates[1:])
         super().__init__(
             signing_cert=asn1_x509.Certificate.load(signer.certificates[0]),
             cert_registry=store,
             embed_roots=False,
-            signature_mechanism=mechanism(signer.algorithm),
+            signature_mechanism=None if national else mechanism(signer.algorithm),
         )
         self._signer = signer
 
+    async def async_sign(  # type: ignore[override]  # the options are handed on as they come
+        self, data_digest: bytes, digest_algorithm: str, dry_run: bool = False, **options: Any
+    ) -> asn1_cms.ContentInfo:
+        """The library knows neither SM2 nor GB/T 35275; what it gets back it only writes into the file."""
+        if self._signer.algorithm is not Algorithm.SM2_SM3:
+            return await super().async_sign(data_digest, digest_algorithm, dry_run=dry_run, **options)
+        if options.get("timestamper") is not None:
+            raise SealFailed("an SM2 seal is stamped in two steps: stamp_room and add_stamp")
+        signer = _Sized(self._signer) if dry_run else self._signer
+        made = sign_for_pdf(Content.digested(digest_algorithm, data_digest), signer)
+        return asn1_cms.ContentInfo.load(made)
+
     async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
         if dry_run:
-            elliptic = self._signer.algorithm is Algorithm.ECDSA_P256_SHA256
-            return bytes(ECDSA_BYTES_MAX if elliptic else SIGNATURE_BYTES_MAX)
+            return _Sized(self._signer).sign(data)
         return self._signer.sign(data)
+
+
+class _Sized:
+    """A signer that signs nothing: its values are as long as the other's can be."""
+
+    def __init__(self, signer: Signer) -> None:
+        self.certificates, self.algorithm = signer.certificates, signer.algorithm
+
+    def sign(self, message: bytes) -> bytes:
+        rsa = self.algorithm in (Algorithm.RSA_PSS_SHA256, Algorithm.RSA_PKCS1_SHA256)
+        return bytes(SIGNATURE_BYTES_MAX if rsa else ECDSA_BYTES_MAX)
 
 
 def mechanism(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
@@ -229,6 +222,8 @@ def mechanism(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
         return algos.SignedDigestAlgorithm({"algorithm": "ed25519"})
     if algorithm is Algorithm.ECDSA_P256_SHA256:
         return algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"})
+    if algorithm is Algorithm.ECDSA_P384_SHA384:
+        return algos.SignedDigestAlgorithm({"algorithm": "sha384_ecdsa"})
     if algorithm is Algorithm.RSA_PKCS1_SHA256:
         return algos.SignedDigestAlgorithm({"algorithm": "sha256_rsa"})
     parameters = algos.RSASSAPSSParams(

@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
-from asn1crypto import cms, core, tsp
+from asn1crypto import cms as asn1_cms
+from asn1crypto import core, tsp
 from cryptography import x509
 
+from signing import cms
 from signing.certificates import Certificate
+from signing.cms import SignedData, read_signed_data
+from signing.cms_algorithms import digest_named
+from signing.cms_verify import Content, check_signature
 from signing.errors import SigningError, TimestampInvalid, TimestampRefused, TimestampUnavailable
-from signing.signed_data import HASHES, check_signature, digest_of, signer_of
 from signing.trust import Chain, Purpose, TrustStore
 
 TOKEN_BYTES_MAX: Final = 12 * 1024
@@ -31,7 +35,7 @@ SKEW_MAX: Final = timedelta(minutes=5)
 ACCURACY_MAX: Final = timedelta(minutes=1)
 """An authority that is less sure of the time than this proves none that is of use."""
 
-_CERTIFICATE_ATTRIBUTES: Final = frozenset({"signing_certificate", "signing_certificate_v2"})
+_CONTENT_TYPES: Final = frozenset({cms.STAMP_CONTENT})
 
 
 class TimeStampResp(core.Sequence):  # type: ignore[misc]  # asn1crypto has no types
@@ -39,7 +43,7 @@ class TimeStampResp(core.Sequence):  # type: ignore[misc]  # asn1crypto has no t
 
     _fields: ClassVar = [
         ("status", tsp.PKIStatusInfo),
-        ("time_stamp_token", cms.ContentInfo, {"optional": True}),
+        ("time_stamp_token", asn1_cms.ContentInfo, {"optional": True}),
     ]
 
 
@@ -104,7 +108,7 @@ def decode_response(der: bytes) -> bytes:
 def encode_response(token: bytes) -> bytes:
     """A TimeStampResp (DER) that grants `token`: the form of a `.tsr` file, which other programs read."""
     encoded: bytes = TimeStampResp(
-        {"status": {"status": "granted"}, "time_stamp_token": cms.ContentInfo.load(token)}
+        {"status": {"status": "granted"}, "time_stamp_token": asn1_cms.ContentInfo.load(token)}
     ).dump()
     return encoded
 
@@ -122,40 +126,39 @@ def verify_token(
 
     Raises `TimestampInvalid`.
     """
-    if len(token) > TOKEN_BYTES_MAX:
-        raise TimestampInvalid(f"a token of {len(token)} bytes; the limit is {TOKEN_BYTES_MAX}")
     try:
-        content_info = cms.ContentInfo.load(token, strict=True)
-        if content_info["content_type"].native != "signed_data":
-            raise TimestampInvalid("the token is no SignedData")
-        signed_data = content_info["content"]
-        info = _tst_info(signed_data)
+        signed = read_signed_data(token, bytes_max=TOKEN_BYTES_MAX)
+        info = _tst_info(signed)
         stated = info["nonce"].native
         given = info["policy"].dotted
     except TimestampInvalid:
         raise
+    except SigningError as error:
+        raise TimestampInvalid(f"the token cannot be read: {error.message}") from error
     except Exception as error:  # as above
         raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
     if nonce is not None and stated != nonce:
         raise TimestampInvalid("the token answers another request: its nonce is another")
     if policy and given != policy:
         raise TimestampInvalid(f"the token was given under policy {given}, not {policy}")
-    return check_token(signed_data, lambda name: digest_of(name, data), trust, at)
+    return check_token(signed, Content.of(data).digest, trust, at)
 
 
 def stated_time(token: bytes) -> datetime:
     """The time that a token says, believed by nobody yet: as of when it is to be judged. Raises `TimestampInvalid`."""
     try:
-        time: datetime = _tst_info(cms.ContentInfo.load(token, strict=True)["content"])["gen_time"].native
+        time: datetime = _tst_info(read_signed_data(token, bytes_max=TOKEN_BYTES_MAX))["gen_time"].native
     except TimestampInvalid:
         raise
+    except SigningError as error:
+        raise TimestampInvalid(f"the token cannot be read: {error.message}") from error
     except Exception as error:  # as above
         raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
     return time
 
 
 def check_token(
-    token: cms.SignedData, imprint: Callable[[str], bytes], trust: TrustStore, at: datetime
+    token: SignedData, imprint: Callable[[str], bytes], trust: TrustStore, at: datetime
 ) -> Timestamp:
     """What a parsed token proves of bytes whose digest by a named hash is `imprint`, judged at `at`.
 
@@ -165,18 +168,16 @@ def check_token(
     try:
         info = _tst_info(token)
         stated = info["message_imprint"]
-        name = stated["hash_algorithm"]["algorithm"].native
-        if name not in HASHES or stated["hashed_message"].native != imprint(name):  # 1
+        name = digest_named(stated["hash_algorithm"]["algorithm"].dotted)
+        if stated["hashed_message"].native != imprint(name):  # 1
             raise TimestampInvalid("the token is over other bytes")
-        leaf, extra = signer_of(token)  # 2
-        signer_info = token["signer_infos"][0]
-        content = bytes(token["encap_content_info"]["content"])
-        digest = digest_of(signer_info["digest_algorithm"]["algorithm"].native, content)
-        check_signature(token, leaf, "tst_info", digest)
-        if not _CERTIFICATE_ATTRIBUTES & {one["type"].native for one in signer_info["signed_attrs"]}:
+        (signer,) = token.signers
+        signed = check_signature(token, signer, Content.of(token.content or b""), _CONTENT_TYPES)  # 2
+        if not signed.named:
             raise TimestampInvalid(
                 "the token does not name its certificate (ESSCertID, RFC 3161 section 2.4.2)"
             )
+        leaf = signed.leaf
         time: datetime = info["gen_time"].native
         accuracy = _accuracy(info)
         if accuracy is not None and accuracy > ACCURACY_MAX:  # 3
@@ -184,7 +185,7 @@ def check_token(
         if time > at + SKEW_MAX:
             raise TimestampInvalid(f"the token's time {time.isoformat()} lies in the future")
         _check_purpose(leaf)  # 4
-        chain = trust.check_chain(leaf, extra, Purpose.TSA, time)
+        chain = trust.check_chain(leaf, signed.extra, Purpose.TSA, time)
         if any(trust.is_revoked(link.issuer_key_id, int(link.serial), at) for link in chain.links):
             raise TimestampInvalid("the time stamp authority's certificate is revoked")
         return Timestamp(
@@ -203,12 +204,11 @@ def check_token(
         raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
 
 
-def _tst_info(token: cms.SignedData) -> tsp.TSTInfo:
+def _tst_info(token: SignedData) -> tsp.TSTInfo:
     """The content of a token. Raises `TimestampInvalid`, and what the parser raises."""
-    encapsulated = token["encap_content_info"]
-    if encapsulated["content_type"].native != "tst_info" or encapsulated["content"] is core.VOID:
+    if token.content_type != cms.STAMP_CONTENT or token.content is None:
         raise TimestampInvalid("the token holds no TSTInfo")
-    info = tsp.TSTInfo.load(bytes(encapsulated["content"]), strict=True)
+    info = tsp.TSTInfo.load(token.content, strict=True)
     if info["version"].native != "v1":
         raise TimestampInvalid("the token is of an unknown version")
     return info

@@ -16,8 +16,8 @@ from asn1crypto import cms, core, tsp
 from asn1crypto import x509 as asn1_x509
 
 from signing.algorithms import Algorithm
+from signing.cms_algorithms import DIGEST_BYTES
 from signing.seal import mechanism
-from signing.signed_data import HASHES
 from signing.signer import Signer
 from signing.timestamp import TimeStampResp
 
@@ -49,7 +49,7 @@ class TimestampAuthority:
             return _refusal("bad_data_format")
         if not is_sound:
             return _refusal("bad_request")
-        if name not in HASHES or length != hashlib.new(name).digest_size:
+        if DIGEST_BYTES.get(name) != length:
             return _refusal("bad_alg")
         if policy not in (None, self._policy):
             return _refusal("unaccepted_policy")

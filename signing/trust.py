@@ -1,4 +1,4 @@
-"""Whom to believe for what: anchors per purpose, revocation lists, and the question whether a
+"""Whom to believe for what: anchors per purpose, revocation lists and answers, and the question whether a
 certificate holds.
 
 A purpose is separated from the others three times over: it has its own anchors, its certificates
@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from threading import Lock
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import msgspec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from signing import sm2
 from signing.algorithms import check_key
+from signing.anchors import AnchorPolicy, Anchors
 from signing.certificates import Certificate, IdentityKind, parse_certificate
 from signing.chains import find_chain
 from signing.errors import (
@@ -35,12 +37,14 @@ from signing.errors import (
     CertificateMalformed,
     CertificateNotYetValid,
     CertificateRevoked,
+    CertificateUnknownIssuer,
     CertificateWithoutIdentity,
     CertificateWrongPurpose,
     RevocationUnknown,
     TrustStoreInvalid,
 )
-from signing.revocation import RevocationIndex
+from signing.revocation import LONG_AGO, Evidence, RevocationIndex
+from signing.stapled import NOTHING_STAPLED, Stapled
 
 CACHED_CHAINS: Final = 4096
 ANCHORS_MAX: Final = 1024
@@ -133,7 +137,8 @@ class ChainLink(msgspec.Struct, frozen=True):
 class Chain:
     """A path that was found sound, leaf first and anchor last.
 
-    not_before, not_after: the time in which every certificate of it is valid.
+    not_before, not_after: the time in which every certificate of it is valid. evidence: what spoke of revocation,
+    for each link. in_grace: some link was believed though all evidence about it had ended (`AnchorPolicy`).
     """
 
     purpose: Purpose
@@ -141,6 +146,8 @@ class Chain:
     not_before: datetime
     not_after: datetime
     links: tuple[ChainLink, ...]
+    evidence: tuple[tuple[Evidence, ...], ...] = ()
+    in_grace: bool = False
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -155,21 +162,61 @@ class Chain:
 
 @dataclass(frozen=True)
 class _KnownChain:
-    """A sound chain with what the store's lists say of it: earliest revocation of a link, and the
-    time after which a list of some link's issuer is no longer current (with the link it is about).
+    """A sound chain with what the store's evidence says of it: earliest revocation of a link, the time after which
+    the evidence about some link has ended (with the link it is about), and the policy of its anchor.
     """
 
     chain: Chain
     revoked: tuple[datetime, str] | None
     current_until: tuple[datetime, str]
+    policy: AnchorPolicy
+    grace: timedelta
+
+    def with_stapled(self, index: RevocationIndex) -> _KnownChain:
+        """The same, by what came along with a signature as well: it can tell more of a link, never undo anything."""
+        revoked, ends, evidence = list(filter(None, [self.revoked])), [], []
+        for link, subject, known in zip(
+            self.chain.links, self.chain.certificates, self.chain.evidence, strict=False
+        ):
+            if since := index.revoked_since(link.issuer_key_id, subject.serial):
+                revoked.append((since, link.fingerprint))
+            more = (*known, *index.evidence(link.issuer_key_id, subject))
+            evidence.append(more)
+            ends.append((_end_of(more), link.fingerprint))
+        return replace(
+            self,
+            chain=replace(self.chain, evidence=tuple(evidence)),
+            revoked=min(revoked, default=None),
+            current_until=min(ends),
+        )
 
 
-class _StoreData(msgspec.Struct, frozen=True):
+_ChainKey = tuple[str | int, ...]
+
+
+class WatchedLink(NamedTuple):
+    """A link of a chain that was judged, below an anchor (hex SHA-256) whose policy names responders to ask."""
+
+    purpose: Purpose
+    anchor: str
+    subject: Certificate
+    issuer: Certificate
+
+
+def _end_of(evidence: Iterable[Evidence]) -> datetime:
+    return max((one.until for one in evidence if one.until is not None), default=LONG_AGO)
+
+
+class _StoreData(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What has a default is not there: a store without it has the same bytes, and so the same digest, as ever."""
+
     anchors: dict[str, list[bytes]]
     crls: list[bytes]
     intermediates: list[bytes]
     revocation_required: bool
     revocation_grace_seconds: int
+    ocsp: list[bytes] = []
+    policies: dict[str, list[AnchorPolicy]] = {}
 
 
 class TrustStore:
@@ -181,15 +228,18 @@ class TrustStore:
         crls: Iterable[bytes] = (),
         intermediates: Iterable[bytes] = (),
         *,
+        ocsp: Iterable[bytes] = (),
+        policies: Mapping[Purpose, Sequence[AnchorPolicy]] = MappingProxyType({}),
         revocation_required: bool = False,
         revocation_grace: timedelta = timedelta(days=1),
     ) -> None:
-        """All certificates and lists are DER.
+        """All certificates, lists and OCSP answers are DER.
 
         anchors: self-issued or not, but authorities; trusted for their purpose only. intermediates:
         help to find paths and to authenticate lists, trusted for nothing by themselves.
         revocation_required: refuse a certificate whose issuer has no list that is current within
-        `revocation_grace`; a list that names a certificate refuses it either way.
+        `revocation_grace`; a list that names a certificate refuses it either way. policies: of some
+        anchors, in place of those two.
 
         Raises `TrustStoreInvalid`.
         """
@@ -197,29 +247,42 @@ class TrustStore:
             purpose: tuple(anchors.get(purpose, ())) for purpose in Purpose
         }
         self.crls = tuple(crls)
+        self.ocsp = tuple(ocsp)
+        self.policies: Mapping[Purpose, tuple[AnchorPolicy, ...]] = {
+            purpose: tuple(some) for purpose, some in policies.items() if some
+        }
         self.intermediates = tuple(intermediates)
         self.revocation_required = revocation_required
         self.revocation_grace = revocation_grace
         self._anchors = {
-            purpose: tuple(_read_authority(purpose.value, der) for der in ders)
+            purpose: Anchors(
+                [_read_authority(purpose.value, der) for der in ders], self.policies.get(purpose, ())
+            )
             for purpose, ders in self.anchors.items()
         }
-        self._anchor_prints = {
-            p: frozenset(one.fingerprint for one in some) for p, some in self._anchors.items()
-        }
-        if sum(len(some) for some in self._anchors.values()) > ANCHORS_MAX:
+        if sum(len(some.certificates) for some in self._anchors.values()) > ANCHORS_MAX:
             raise TrustStoreInvalid(f"more than {ANCHORS_MAX} anchors")
         self._intermediates = tuple(_read_authority("intermediate", der) for der in self.intermediates)
-        authorities = {one for some in self._anchors.values() for one in some} | set(self._intermediates)
-        self._revocation = RevocationIndex(self.crls, authorities)
-        self._chains: OrderedDict[tuple[str, ...], _KnownChain] = OrderedDict()
+        anchors_in_all = [one for some in self._anchors.values() for one in some.certificates]
+        self.authorities = tuple(dict.fromkeys((*anchors_in_all, *self._intermediates)))
+        self._revocation = RevocationIndex(self.crls, self.authorities, self.ocsp)
+        self.on_grace: Callable[[AnchorPolicy], None] = _ignore
+        self._chains: OrderedDict[_ChainKey, _KnownChain] = OrderedDict()
         self._lock = Lock()
         self._digest: str | None = None
 
     def check_chain(
-        self, leaf: Certificate, extra: Sequence[Certificate], purpose: Purpose, at: datetime
+        self,
+        leaf: Certificate,
+        extra: Sequence[Certificate],
+        purpose: Purpose,
+        at: datetime,
+        stapled: Stapled = NOTHING_STAPLED,
     ) -> Chain:
         """The chain of `leaf` to an anchor of `purpose`, if all of it holds at `at` (aware).
+
+        stapled: revocation evidence that came along with the signature; it is looked at where an
+        authority of the chain signed it, and passed over otherwise.
 
         Checks, in this order, each with its own error (all are `CertificateRefused`, but for a key
         of a kind that we refuse, which is `AlgorithmRefused`): 1 what the leaf may be used for, 2
@@ -228,7 +291,8 @@ class TrustStore:
         """
         if at.tzinfo is None:
             raise ValueError("at must be an aware datetime")
-        key = (leaf.fingerprint, purpose, *[one.fingerprint for one in extra])
+        era = self._anchors[purpose].era(at)
+        key: _ChainKey = (leaf.fingerprint, purpose, era, *[one.fingerprint for one in extra])
         with self._lock:
             known = self._chains.get(key)
             if known is not None:
@@ -239,9 +303,10 @@ class TrustStore:
                 self._chains[key] = known
                 if len(self._chains) > CACHED_CHAINS:
                     self._chains.popitem(last=False)
-        chain = known.chain
-        if not chain.not_before <= at <= chain.not_after:
-            _check_validity(chain.certificates, at)
+        if not known.chain.not_before <= at <= known.chain.not_after:
+            _check_validity(known.chain.certificates, at)
+        if stapled:
+            known = known.with_stapled(stapled.index(known.chain.certificates[1:]))
         if known.revoked is not None and known.revoked[0] <= at:
             since, fingerprint = known.revoked
             raise CertificateRevoked(
@@ -249,13 +314,30 @@ class TrustStore:
                 fingerprint=fingerprint,
                 revoked_at=since,
             )
-        if self.revocation_required and at > known.current_until[0]:
-            raise RevocationUnknown(
-                "no current revocation list of the issuer of certificate "
-                f"{known.current_until[1]}: load a newer one",
-                fingerprint=known.current_until[1],
+        if not known.policy.revocation_required or at <= known.current_until[0]:
+            return known.chain
+        if known.current_until[0] == LONG_AGO or at > known.current_until[0] + known.grace:
+            raise _unknown(known)
+        self.on_grace(known.policy)
+        return replace(known.chain, in_grace=True)
+
+    def watched(self) -> list[WatchedLink]:
+        """The links of the chains that were judged so far whose anchor's policy names responders to ask."""
+        with self._lock:
+            chains = list(self._chains.values())
+        found = {
+            (subject.fingerprint, known.chain.purpose): WatchedLink(
+                known.chain.purpose, known.policy.anchor, subject, issuer
             )
-        return chain
+            for known in chains
+            if known.policy.ocsp_urls
+            for subject, issuer in pairwise(known.chain.certificates)
+        }
+        return list(found.values())
+
+    def evidence(self, link: WatchedLink) -> tuple[Evidence, ...]:
+        """What of the store speaks about a link."""
+        return self._revocation.evidence(link.issuer.key_id, link.subject)
 
     def is_revoked(self, issuer_key_id: str, serial: int, at: datetime) -> bool:
         """Whether the issuer with this key has revoked this serial number, with effect at or before
@@ -266,7 +348,7 @@ class TrustStore:
 
     def is_anchor(self, fingerprint: str, purpose: Purpose) -> bool:
         """Whether the certificate with this hex SHA-256 is an anchor of `purpose`."""
-        return fingerprint in self._anchor_prints[purpose]
+        return fingerprint in self._anchors[purpose].fingerprints
 
     def to_bytes(self) -> bytes:
         """The store as data, to send to another process or to keep; `from_bytes` reads it. No
@@ -279,6 +361,8 @@ class TrustStore:
                 intermediates=list(self.intermediates),
                 revocation_required=self.revocation_required,
                 revocation_grace_seconds=int(self.revocation_grace.total_seconds()),
+                ocsp=list(self.ocsp),
+                policies={purpose.value: list(some) for purpose, some in self.policies.items()},
             )
         )
 
@@ -288,12 +372,15 @@ class TrustStore:
         try:
             read = msgspec.msgpack.decode(data, type=_StoreData)
             anchors = {Purpose(name): tuple(ders) for name, ders in read.anchors.items()}
+            policies = {Purpose(name): tuple(some) for name, some in read.policies.items()}
         except (msgspec.DecodeError, ValueError) as error:
             raise TrustStoreInvalid(f"not the data of a trust store: {error}") from error
         return cls(
             anchors,
             read.crls,
             read.intermediates,
+            ocsp=read.ocsp,
+            policies=policies,
             revocation_required=read.revocation_required,
             revocation_grace=timedelta(seconds=read.revocation_grace_seconds),
         )
@@ -311,37 +398,77 @@ class TrustStore:
         if purpose is not Purpose.TLS:
             check_key(leaf.public_key)
         _check_validity((leaf,), at)
-        certificates = find_chain(leaf, (*extra, *self._intermediates), self._anchors[purpose], at)
+        anchors = self._anchors[purpose]
+        believed = anchors.believed(at)
+        if anchors.certificates and not believed:
+            raise CertificateUnknownIssuer(
+                f"no anchor of {purpose.value} is believed at {at.isoformat()}: their dates in the trust settings are "
+                "over, or have not begun",
+                fingerprint=leaf.fingerprint,
+            )
+        certificates = find_chain(leaf, (*extra, *self._intermediates), believed, at)
+        links = tuple(
+            ChainLink(
+                fingerprint=subject.fingerprint,
+                issuer_key_id=issuer.key_id,
+                serial=str(subject.serial),
+                not_before=subject.not_before,
+                not_after=subject.not_after,
+            )
+            for subject, issuer in pairwise(certificates)
+        )
+        evidence = [
+            self._revocation.evidence(link.issuer_key_id, subject)
+            for link, subject in zip(links, certificates, strict=False)
+        ]
+        revoked = [
+            (since, link.fingerprint)
+            for link in links
+            if (since := self._revocation.revoked_since(link.issuer_key_id, int(link.serial)))
+        ]
         chain = Chain(
             purpose=purpose,
             certificates=certificates,
             not_before=max(one.not_before for one in certificates),
             not_after=min(one.not_after for one in certificates),
-            links=tuple(
-                ChainLink(
-                    fingerprint=subject.fingerprint,
-                    issuer_key_id=issuer.key_id,
-                    serial=str(subject.serial),
-                    not_before=subject.not_before,
-                    not_after=subject.not_after,
-                )
-                for subject, issuer in pairwise(certificates)
-            ),
+            links=links,
+            evidence=tuple(evidence),
         )
-        revoked = [
-            (since, link.fingerprint)
-            for link in chain.links
-            if (since := self._revocation.revoked_since(link.issuer_key_id, int(link.serial)))
-        ]
-        current = [
-            (self._revocation.current_until(link.issuer_key_id, self.revocation_grace), link)
-            for link in chain.links
-        ]
+        policy, anchor = anchors.policy(certificates[-1]), certificates[-1].fingerprint
         return _KnownChain(
             chain=chain,
             revoked=min(revoked, default=None),
-            current_until=min((until, link.fingerprint) for until, link in current),
+            current_until=min(
+                (_end_of(about), link.fingerprint) for about, link in zip(evidence, links, strict=True)
+            ),
+            policy=policy or AnchorPolicy(anchor=anchor, revocation_required=self.revocation_required),
+            grace=self.revocation_grace if policy is None else timedelta(hours=policy.grace_hours),
         )
+
+
+def _ignore(_policy: AnchorPolicy) -> None:
+    pass
+
+
+def _unknown(known: _KnownChain) -> RevocationUnknown:
+    """Nothing speaks for a link: which, since when, by whom it is to be mended, and what to do meanwhile."""
+    until, fingerprint = known.current_until
+    certificates = known.chain.certificates
+    issuer = next(b for a, b in pairwise(certificates) if a.fingerprint == fingerprint)
+    sources = ", ".join(known.policy.sources)
+    spoke_zh, spoke = "尚无吊销信息", "there is no list or answer yet"
+    if until != LONG_AGO:
+        ended = until.isoformat()
+        spoke_zh = f"最新吊销信息已于 {ended} 失效，宽限（{known.grace}）已过"
+        spoke = f"the newest spoke until {ended}, and the grace of {known.grace} is over"
+    return RevocationUnknown(
+        f"no current revocation evidence about certificate {fingerprint} of {issuer.subject!r}: {spoke} "
+        f"(sources: {sources or 'none configured'}); resend the same bytes later, or ask the registry to load a "
+        "newer list",
+        f"无法确认证书 {fingerprint} 是否被吊销：颁发者 {issuer.subject}，{spoke_zh}（来源："
+        f"{sources or '未配置'}）；请稍后原样重试，或请登记机构载入新的吊销列表",
+        fingerprint=fingerprint,
+    )
 
 
 def _read_authority(role: str, der: bytes) -> Certificate:

@@ -1,7 +1,8 @@
 """A trust store as a folder of ordinary files, for operators, auditors and command lines.
 
 `<purpose>.pem` (lower case: institution.pem, person.pem, …) holds the anchors of a purpose,
-`intermediates.pem` helps to find paths, and every `*.crl` is one DER revocation list.
+`intermediates.pem` helps to find paths, every `*.crl` is one DER revocation list, and every `*.ocsp` one DER OCSP
+answer.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 from signing.certificates import certificates_from_pem, certificates_to_pem
 from signing.errors import CertificateMalformed, TrustStoreInvalid
+from signing.ocsp import OCSP_BYTES_MAX
 from signing.revocation import CRL_BYTES_MAX
 from signing.trust import Purpose, TrustStore
 
@@ -26,8 +28,9 @@ def write_trust(store: TrustStore, directory: Path) -> None:
             (directory / f"{purpose.value.lower()}.pem").write_bytes(certificates_to_pem(ders))
     if store.intermediates:
         (directory / _INTERMEDIATES).write_bytes(certificates_to_pem(store.intermediates))
-    for der in store.crls:
-        (directory / f"{hashlib.sha256(der).hexdigest()[:16]}.crl").write_bytes(der)
+    for suffix, ders in (("crl", store.crls), ("ocsp", store.ocsp)):
+        for der in ders:
+            (directory / f"{hashlib.sha256(der).hexdigest()[:16]}.{suffix}").write_bytes(der)
 
 
 def read_trust(directory: Path, *, revocation_required: bool = False) -> TrustStore:
@@ -47,8 +50,15 @@ def read_trust(directory: Path, *, revocation_required: bool = False) -> TrustSt
         anchors,
         crls,
         _read_pem(directory / _INTERMEDIATES),
+        ocsp=[_read_answer(path) for path in sorted(directory.glob("*.ocsp"))],
         revocation_required=revocation_required,
     )
+
+
+def _read_answer(path: Path) -> bytes:
+    if path.stat().st_size > OCSP_BYTES_MAX:
+        raise TrustStoreInvalid(f"{path.name} is over the limit of {OCSP_BYTES_MAX} bytes")
+    return path.read_bytes()
 
 
 def _read_pem(path: Path) -> tuple[bytes, ...]:

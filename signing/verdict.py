@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from signing.certificates import Identity
+from signing.revocation import Evidence
 from signing.trust import ChainLink, Purpose
 
 
@@ -29,16 +30,20 @@ class PdfProblem(msgspec.Struct, frozen=True):
     field: str = ""
 
 
-class PdfSignature(msgspec.Struct, frozen=True):
-    """One signature that holds: intact, by a certificate that was good at `judged_at`.
+class SignatureVerdict(msgspec.Struct, frozen=True):
+    """One signature that holds, in a PDF or in a CMS file: intact, by a certificate that was good at
+    `judged_at`.
 
-    field: name of the signature field. identity: whom the certificate names. fingerprint: hex
-    SHA-256 of the certificate. issuer_key_id and serial (decimal): what revocation is looked up by;
-    for all links see `chain`. signed_at: the claimed time, which proves nothing. proven_at: the
-    time of a time stamp token that chains to a TSA anchor, or None. judged_at: proven_at where
-    there is one, else the time at which the file was checked. covers_whole_document: nothing at all
-    follows the bytes that were signed; otherwise only further signatures do. visible: it has an
-    appearance on a page.
+    field: name of the signature field; in a CMS file the signer's number, from 1. identity: whom the
+    certificate names. fingerprint: hex SHA-256 of the certificate. issuer_key_id and serial (decimal):
+    what revocation is looked up by; for all links see `chain`. signed_at: the claimed time, which
+    proves nothing. proven_at: the time of a time stamp token that chains to a TSA anchor, or None.
+    judged_at: proven_at where there is one, else the time at which the file was checked.
+    covers_whole_document: nothing at all follows the bytes that were signed; otherwise only further
+    signatures do. visible: it has an appearance on a page. form: how it is made ("PAdES-B-T",
+    "CAdES-B-B", "CMS", "GB/T 35275"); empty in verdicts that were kept before it was said. evidence: the
+    lists and answers that spoke about a link of the chain; in_grace: it had ended by then, and policy
+    believed it a while longer (both empty in verdicts that were kept before they were said).
     """
 
     field: str
@@ -56,6 +61,9 @@ class PdfSignature(msgspec.Struct, frozen=True):
     purpose: Purpose
     chain: tuple[ChainLink, ...]
     anchor: str
+    form: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    in_grace: bool = False
     key_id: str = ""  # of the signer's key; empty in verdicts that were kept before it was told
 
 
@@ -65,7 +73,8 @@ class PdfVerdict(msgspec.Struct, frozen=True):
     ok: no problems at all. A file without signatures is in order; whether one was needed is not
     asked here. sha256: hex, of the whole file. pages: 0 where the file could not be read.
     signatures: those that hold, in signing order. attachments: name to hex SHA-256 of the embedded
-    file's bytes.
+    file's bytes. over: of a CMS file, hex SHA-256 of what its signatures are over, which is another file
+    where they are detached.
     """
 
     ok: bool
@@ -74,5 +83,6 @@ class PdfVerdict(msgspec.Struct, frozen=True):
     size_bytes: int
     checked_at: datetime
     pages: int = 0
-    signatures: tuple[PdfSignature, ...] = ()
+    signatures: tuple[SignatureVerdict, ...] = ()
     attachments: dict[str, str] = {}
+    over: str = ""

@@ -29,6 +29,7 @@ from gateway.applications.later import (
 from gateway.cases.decision import Decision
 from gateway.cases.errors import NotPermitted
 from gateway.cases.model import OPEN, Application, Dispute, Moment, Objection, Result, State
+from gateway.cases.papers import assembled
 from gateway.kinds.applicants import is_bound
 from gateway.kinds.law import Case
 from gateway.kinds.powers import is_signed_by, is_signed_by_guardian
@@ -125,7 +126,7 @@ def _has_signed(party: Party, case: Case, dossier: Dossier) -> bool:
         and paper.found
         and not paper.problems
         and paper.terms_sha256 in ("", dossier.row.terms_sha256)
-        for paper in dossier.all_papers
+        for paper in assembled(dossier.all_papers)
         if paper.reference.paper_code == WITHDRAWAL
     )
 

@@ -7,6 +7,7 @@ A view is the fold of these, in order. A name is never reused and its fold is ne
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from typing import TypeAlias
 
 import msgspec
@@ -16,6 +17,7 @@ from gateway.cases.model import Application
 from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet, SealTerm
 from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
+from signing.anchors import AnchorPolicy
 
 
 class Effect(Value, tag_field="effect", frozen=True, kw_only=True):
@@ -184,11 +186,39 @@ class CalendarSet(Effect, tag="calendar.set.v1", frozen=True, kw_only=True):
 
 
 class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
-    """Trust anchors and revocation lists in force from this entry on: purpose -> DER certificates; DER CRLs."""
+    """Trust anchors and revocation evidence in force from this entry on: purpose -> DER certificates; DER lists and
+    OCSP answers; purpose -> policies of some of its anchors.
+    """
 
     anchors: dict[str, tuple[bytes, ...]]
     crls: tuple[bytes, ...]
     intermediates: tuple[bytes, ...] = ()
+    ocsp: tuple[bytes, ...] = ()
+    policies: dict[str, tuple[AnchorPolicy, ...]] = {}
+
+
+class RevocationNoted(Effect, tag="revocation.noted.v1", frozen=True, kw_only=True):
+    """Lists and OCSP answers that the gateway fetched (DER), in force from this entry on; `superseded` (hex SHA-256)
+    are so no longer. intermediates: authorities of theirs that the trust did not hold yet.
+    """
+
+    crls: tuple[bytes, ...] = ()
+    ocsp: tuple[bytes, ...] = ()
+    intermediates: tuple[bytes, ...] = ()
+    superseded: tuple[str, ...] = ()
+
+    def onto(self, trust: TrustSet) -> TrustSet:
+        """The trust that it leaves."""
+
+        def left(ders: tuple[bytes, ...]) -> tuple[bytes, ...]:
+            return tuple(der for der in ders if hashlib.sha256(der).hexdigest() not in self.superseded)
+
+        return msgspec.structs.replace(
+            trust,
+            crls=left(trust.crls) + self.crls,
+            ocsp=left(trust.ocsp) + self.ocsp,
+            intermediates=trust.intermediates + self.intermediates,
+        )
 
 
 class SealTermsSet(Effect, tag="seal-terms.set.v1", frozen=True, kw_only=True):
@@ -295,6 +325,7 @@ AnyEffect: TypeAlias = (
     | CalendarSet
     | TrustSet
     | SealTermsSet
+    | RevocationNoted
     | OperatorSet
     | QueryRecorded
 )

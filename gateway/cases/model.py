@@ -97,7 +97,7 @@ class FileReference(Value, frozen=True, kw_only=True):
     """A file as the manifest names it. `sha256` is hex; empty `readers` means every institution of the case.
 
     `operations` are the positions of the steps that it serves, `parties` the ids in the terms of the persons it is
-    about; none means all.
+    about; none means all. `signs` is set of a detached signature: the digest (hex) of the file that it is over.
     """
 
     sha256: str
@@ -106,6 +106,7 @@ class FileReference(Value, frozen=True, kw_only=True):
     readers: tuple[str, ...] = ()
     operations: tuple[int, ...] = ()
     parties: tuple[str, ...] = ()
+    signs: str = ""
 
 
 class SectionReference(Value, frozen=True, kw_only=True):
@@ -149,6 +150,7 @@ class Paper(Value, frozen=True, kw_only=True):
     signatures: tuple[PaperSignature, ...] = ()
     terms_sha256: str = ""
     backs: str = ""  # application id of another open or booked case
+    over: str = ""  # of a detached signature: digest (hex) of the file that its check found it to be over
 
     def is_signed_by(self, number: str) -> bool:
         """Whether an unrevoked signature of this identity number is on the paper."""

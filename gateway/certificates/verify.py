@@ -57,7 +57,7 @@ from ledger.proof import verify_inclusion
 from ledger.proof_file import write_proof_file
 from signing.pdf import check_pdf
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfProblem, PdfSignature, PdfVerdict
+from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
 CERTIFICATE_BYTES_MAX: Final = 4 << 20
 PAGES_MAX: Final = 100
@@ -135,7 +135,7 @@ class Examined:
     policy: Policy | None = None
     seals: Mapping[str, SealTerm] = field(default_factory=dict)
     pages: list[str] | None = None
-    seal: PdfSignature | None = None
+    seal: SignatureVerdict | None = None
     content_bytes: bytes = b""
     content: Any = None  # what `form.decode` gave
     proof: LedgerProof | None = None
@@ -293,7 +293,7 @@ def _check_seal_chain(file: Examined) -> None:
         _check_term(term, seal)
 
 
-def _check_term(term: SealTerm, seal: PdfSignature) -> None:
+def _check_term(term: SealTerm, seal: SignatureVerdict) -> None:
     """The key was the registry's alone, and in use, when it sealed. Against a thief only a proven time counts."""
     since, proven = term.compromised_since, seal.proven_at
     if since is not None and (proven is None or proven >= since):

@@ -28,6 +28,7 @@ from gateway.cli import (
     receipt,
     register,
     review,
+    signature,
     submit,
     watch,
     witness,
@@ -62,6 +63,7 @@ def build_app() -> typer.Typer:
     app.add_typer(review.app, name="review")
     app.add_typer(receipt.app, name="receipt")
     app.add_typer(certificate.app, name="certificate")
+    app.add_typer(signature.app, name="signature")
     app.add_typer(extract.app, name="extract")
     app.add_typer(payout.app, name="payout")
     app.add_typer(desk.app, name="desk")

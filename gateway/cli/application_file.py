@@ -7,7 +7,8 @@ relative to the file.
     {"header": {"clerk": {"name": "…", "employeeNumber": "…"}},
      "terms": {"version": 1, "units": […], "parties": […], "operations": […],
                "loanKind": "LOAN_KIND_COMMERCIAL"},
-     "files": [{"paperCode": "IDENTITY", "path": "id.pdf", "parties": ["buyer-1"]}],
+     "files": [{"paperCode": "IDENTITY", "path": "id.pdf", "parties": ["buyer-1"]},
+               {"paperCode": "MORTGAGE_CONTRACT", "path": "scan.tif", "signatures": ["scan.tif.p7s"]}],
      "sections": [{"name": "loan", "path": "loan.json", "readers": []}],
      "answers": [{"party": "buyer-1", "question": "TRUE_INTENT", "answer": "是"}],
      "papersToCome": [], "insist": false, "contacts": []}
@@ -37,13 +38,14 @@ _SHAPE: Final = ("an application file (docs/client.md shows one)", "申请文件
 
 @dataclass(frozen=True, slots=True)
 class PaperFile:
-    """A file to upload as a paper."""
+    """A file to upload as a paper. signatures: detached signatures over it, CMS or GB/T 35275."""
 
     paper_code: str
     path: Path
     readers: tuple[str, ...] = ()
     operations: tuple[int, ...] = ()
     parties: tuple[str, ...] = ()
+    signatures: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ def _paper(data: dict[str, Any], folder: Path) -> PaperFile:
         tuple(map(str, data.get("readers", ()))),
         tuple(map(int, data.get("operations", ()))),
         tuple(map(str, data.get("parties", ()))),
+        tuple(folder / str(one) for one in data.get("signatures", ())),
     )
 
 

@@ -63,6 +63,7 @@ KINDS: Final = {
     "seal.rotated": ("更换印章", "the seal went on to another key"),
     "seal.retired": ("停用印章", "a seal key was retired"),
     "trust.set": ("设置信任", "the trust was set"),
+    "revocation.noted": ("更新吊销信息", "revocation evidence was fetched"),
     "calendar.set": ("导入日历", "the calendar was set"),
     "evidence.erased": ("销毁材料", "evidence was erased"),
     "ledger.recovered": ("账本恢复", "the ledger went on under a new origin"),

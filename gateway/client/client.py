@@ -61,10 +61,15 @@ class DiyaClient:
     # -- papers --------------------------------------------------------------------------------
 
     async def upload_file(
-        self, path: Path, *, media_type: str = "", progress: ProgressCallback | None = None
+        self,
+        path: Path,
+        *,
+        media_type: str = "",
+        signs: bytes = b"",
+        progress: ProgressCallback | None = None,
     ) -> UploadedFile:
         """Upload a paper; see `FileTransfer.upload`."""
-        return await self.files.upload(path, media_type=media_type, progress=progress)
+        return await self.files.upload(path, media_type=media_type, signs=signs, progress=progress)
 
     async def download_file(self, sha256: bytes, to: Path, *, application: str = "") -> file_pb2.File:
         """Download a file of a case; see `FileTransfer.download`."""

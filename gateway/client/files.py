@@ -29,11 +29,17 @@ CHUNK_BYTES: Final = 256 * 1024
 """One message of an upload. The contract allows 1 MiB; smaller ones keep a gateway's memory
 flat.
 """
+SIGNATURE: Final = "application/pkcs7-signature"
 MEDIA_TYPES: Final = {
     ".pdf": "application/pdf",
     ".ofd": "application/ofd",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".xml": "application/xml",
+    ".p7s": SIGNATURE,
+    ".sig": SIGNATURE,
 }
 _BEGIN_AGAIN: Final = frozenset({"UPLOAD_STALLED", "UPLOAD_INCOMPLETE"})
 
@@ -43,11 +49,14 @@ ProgressCallback = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file that the gateway has, with the verdict of its check. sha256: 32 bytes."""
+    """A file that the gateway has, with the verdict of its check. sha256: 32 bytes. signs: the same of the file that
+    it is a detached signature over, empty for every other file.
+    """
 
     sha256: bytes
     size_bytes: int
     file: file_pb2.File
+    signs: bytes = b""
 
     @property
     def problems(self) -> tuple[file_pb2.FileProblem, ...]:
@@ -70,6 +79,7 @@ class UploadedFile:
             readers=readers,
             operations=operations,
             parties=parties,
+            signs=self.signs,
         )
 
 
@@ -81,9 +91,15 @@ class FileTransfer:
         self._stub = FileServiceStub(session.connection.channel)
 
     async def upload(
-        self, path: Path, *, media_type: str = "", progress: ProgressCallback | None = None
+        self,
+        path: Path,
+        *,
+        media_type: str = "",
+        signs: bytes = b"",
+        progress: ProgressCallback | None = None,
     ) -> UploadedFile:
-        """Upload one file, or find that it is there. media_type: by the suffix when empty.
+        """Upload one file, or find that it is there. media_type: by the suffix when empty. signs: of a detached
+        signature, SHA-256 of the file that it is over, uploaded before.
 
         Raises InputError (no such file, unknown kind), RequestError.
         """
@@ -96,12 +112,12 @@ class FileTransfer:
             )
         digest, size = await asyncio.to_thread(hash_file, path)
         present = await self._find(digest)
-        if present is not None:
+        if present is not None and present.verdict.signed_sha256 == signs:
             if progress:
                 progress(size, size)
-            return UploadedFile(digest, size, present)
+            return UploadedFile(digest, size, present, signs)
         metadata = file_service_pb2.UploadFileMetadata(
-            parent=self._session.parent, sha256=digest, size_bytes=size, media_type=media_type
+            parent=self._session.parent, sha256=digest, size_bytes=size, media_type=media_type, signs=signs
         )
 
         async def attempt() -> file_service_pb2.UploadFileResponse:
@@ -122,7 +138,7 @@ class FileTransfer:
                 raise
 
         response = await self._session.retrying(beginning_again)
-        return UploadedFile(digest, size, response.file)
+        return UploadedFile(digest, size, response.file, signs)
 
     async def get(self, sha256: bytes, application: str = "") -> file_pb2.File:
         """A file with its verdict. application: name of a case that names it, when somebody else

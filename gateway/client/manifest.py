@@ -145,11 +145,13 @@ def file_reference(
     readers: Sequence[str] = (),
     operations: Sequence[int] = (),
     parties: Sequence[str] = (),
+    signs: bytes = b"",
 ) -> envelope_pb2.FileReference:
     """An uploaded file as the paper `paper_code`. `UploadedFile.as_paper` makes one from an upload.
 
     readers: USCCs that may read it, none for every institution of the case. operations: positions
-    from 0, none for all. parties: ids of the persons it is about.
+    from 0, none for all. parties: ids of the persons it is about. signs: of a detached signature, SHA-256 of
+    the file that it is over, which the manifest names too.
     """
     return envelope_pb2.FileReference(
         sha256=sha256_digest,
@@ -158,6 +160,7 @@ def file_reference(
         readers=readers,
         operations=operations,
         parties=parties,
+        signs=signs,
     )
 
 

@@ -138,7 +138,7 @@ def _relies_on_agent(party: Party, case: Case) -> bool:
         not paper.is_signed_by(party.id_number)
         and paper.reference.paper_code != AUTHORISATION
         and any(paper.is_signed_by(number) for number in agents)
-        for paper in case.papers
+        for paper in case.signed_papers
     )
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from gateway.cases.effects import AnyEffect, CertificateEnded, RightBooked, RightEnded
 from gateway.cases.model import Application, ConsentGiven, Manifest, OpenCase, Paper, PartlyJoined
+from gateway.cases.papers import assembled
 from gateway.cases.terms import Terms
 from gateway.certificates.content import CertificateContent, CertificateKind, Issue
 from gateway.register.authority import Institution, Profile, RuleSet
@@ -89,9 +90,14 @@ class Case(Value, frozen=True, kw_only=True, dict=True):
         return self._papers_by_code.get(code, ())
 
     @cached_property
+    def signed_papers(self) -> tuple[Paper, ...]:
+        """The papers, each with the signers of the detached signatures over it."""
+        return assembled(self.papers)
+
+    @cached_property
     def _papers_by_code(self) -> dict[str, list[Paper]]:
         found: dict[str, list[Paper]] = {}
-        for paper in self.papers:
+        for paper in self.signed_papers:
             found.setdefault(paper.reference.paper_code, []).append(paper)
         return found
 

@@ -179,6 +179,8 @@ def _files(wire: Any, wrong: Violations) -> tuple[FileReference, ...]:
             wrong.add(path + ".sha256", "必须是 32 字节", "must be 32 bytes")
         if reference.size_bytes <= 0:
             wrong.add(path + ".size_bytes", "必须大于零", "must be greater than zero")
+        if len(reference.signs) not in (0, 32):
+            wrong.add(path + ".signs", "必须是 32 字节，或者为空", "must be 32 bytes, or empty")
         if not reference.paper_code:
             wrong.add(path + ".paper_code", "必填", "is required")
         found.append(
@@ -189,6 +191,7 @@ def _files(wire: Any, wrong: Violations) -> tuple[FileReference, ...]:
                 readers=tuple(reference.readers),
                 operations=tuple(dict.fromkeys(reference.operations)),
                 parties=tuple(dict.fromkeys(reference.parties)),
+                signs=reference.signs.hex(),
             )
         )
     return tuple(found)

@@ -234,6 +234,7 @@ def file_reference(value: FileReference) -> envelope_pb2.FileReference:
         readers=value.readers,
         operations=value.operations,
         parties=value.parties,
+        signs=bytes.fromhex(value.signs),
     )
 
 

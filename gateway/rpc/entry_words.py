@@ -33,6 +33,7 @@ from gateway.cases.effects import (
     QueryRecorded,
     RegistrarSet,
     RequestAnswered,
+    RevocationNoted,
     RightBooked,
     RightEnded,
     RuleSetSet,
@@ -226,6 +227,11 @@ def _of_setting(effect: AnyEffect) -> tuple[str, str] | None:
             )
         case SealTermsSet(keys=keys):
             return f"设置印章密钥：{len(keys)} 个", f"seal keys set: {len(keys)} with their times"
+        case RevocationNoted():
+            return (
+                f"更新吊销信息：{len(effect.crls)} 个吊销列表，{len(effect.ocsp)} 个在线状态应答",
+                f"revocation evidence fetched: {len(effect.crls)} lists, {len(effect.ocsp)} OCSP answers",
+            )
         case OperatorSet():
             auditors = len(effect.auditor_tls_key_ids)
             return (

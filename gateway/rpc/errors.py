@@ -20,12 +20,14 @@ from gateway.cases.errors import CommandRefused
 from gateway.commands import Overloaded, Unavailable
 from gateway.rpc.violations import MalformedRequest, Violation
 from ledger.errors import PartErasedError
-from signing.errors import SigningError
+from signing.errors import RevocationUnknown, SigningError
+from signing.indication import result_of
 
 log = logging.getLogger(__name__)
 
 DOMAIN = "diya.cn"
 VIOLATION_BYTES_MAX = 4 * 1024
+REVOCATION_RETRY_SECONDS = 30.0
 
 _C = grpc.StatusCode
 
@@ -177,10 +179,17 @@ def refusal_of(error: BaseException) -> Refusal:
 
 def _of_signing(error: SigningError) -> Refusal:
     """Signing's reasons are the contract's, word for word."""
-    metadata = {"check": error.reason}
+    result = result_of(error.reason)
+    metadata = {
+        "check": error.reason,
+        "indication": result.indication.value,
+        "subIndication": result.sub_indication,
+    }
     if error.signature_index is not None:
         metadata["signature"] = str(error.signature_index)
-    return Refusal(error.reason, error.zh, error.message, metadata)
+    # Evidence of revocation that is missing now is fetched beside the request: the same bytes may hold a little later.
+    retry_seconds = REVOCATION_RETRY_SECONDS if isinstance(error, RevocationUnknown) else None
+    return Refusal(error.reason, error.zh, error.message, metadata, retry_seconds=retry_seconds)
 
 
 def _bad_request(violations: list[Violation]) -> error_details_pb2.BadRequest:

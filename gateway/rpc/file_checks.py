@@ -10,15 +10,22 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from gateway.telemetry import metrics
+from signing.pdf_source import contains
 from signing.trust import TrustStore
 from signing.verdict import PdfProblem, PdfVerdict
 
 PDF: Final = "application/pdf"
 OFD: Final = "application/ofd"
 JPEG: Final = "image/jpeg"
+TIFF: Final = "image/tiff"
+XML: Final = "application/xml"
+SIGNATURE: Final = "application/pkcs7-signature"
+MEDIA_TYPES: Final = (PDF, OFD, JPEG, TIFF, XML, SIGNATURE)
 
 #: Problems that say nothing about the file: uploading it again has it checked again.
-NOT_THE_FILES_FAULT: Final = frozenset({"FILE_CHECK_LIMIT", "FILE_CHECK_FAILED"})
+NOT_THE_FILES_FAULT: Final = frozenset(
+    {"FILE_CHECK_LIMIT", "FILE_CHECK_FAILED", "CERTIFICATE_REVOCATION_UNKNOWN"}
+)
 
 #: Problems of a file that are a refused signature's.
 SIGNATURE_PROBLEMS: Final = frozenset(
@@ -30,14 +37,28 @@ SIGNATURE_PROBLEMS: Final = frozenset(
     }
 )
 
-_JPEG_START: Final = b"\xff\xd8\xff"
+_STARTS: Final = {
+    JPEG: ("FILE_NOT_JPEG", "JPEG 图像", "a JPEG image", (b"\xff\xd8\xff",)),
+    TIFF: ("FILE_NOT_TIFF", "TIFF 图像", "a TIFF image", (b"II*\0", b"MM\0*")),
+    OFD: ("FILE_NOT_OFD", "OFD 文件", "an OFD document", (b"PK\x03\x04",)),
+    XML: ("FILE_NOT_XML", "XML 文件", "an XML document", (b"<", b"\xef\xbb\xbf<")),
+}
+"""What is no document of ours is known by how it begins: code, names, beginnings."""
+
+_SIGNED_INSIDE: Final = {
+    OFD: b"Signatures.xml",  # GB/T 33190 section 18: the list of signatures in the package
+    XML: b"http://www.w3.org/2000/09/xmldsig#",
+}
+"""What a file holds that bears signatures of its own kind inside."""
 
 
 class Checker(Protocol):
     """What checks a PDF: `signing.checking.FileChecker`."""
 
-    async def check(self, path: Path, *, at: dt.datetime | None = None) -> PdfVerdict:
-        """The verdict on the file at `path`."""
+    async def check(
+        self, path: Path, *, at: dt.datetime | None = None, signed: Path | None = None
+    ) -> PdfVerdict:
+        """The verdict on the PDF at `path`, or on the detached signature there over the file at `signed`."""
         ...
 
     def set_trust(self, trust: TrustStore) -> None:
@@ -52,17 +73,23 @@ class FileChecks:
         self._checker = checker
         self._turn = _Turn(checker)
 
-    async def check(self, path: Path, media_type: str, trust: TrustStore, at: dt.datetime) -> PdfVerdict:
-        """The verdict on the file at `path`, by `trust` at `at`. Raises CheckerUnavailable."""
-        verdict = await self._verdict(path, media_type, trust, at)
+    async def check(
+        self, path: Path, media_type: str, trust: TrustStore, at: dt.datetime, signed: Path | None = None
+    ) -> PdfVerdict:
+        """The verdict on the file at `path`, by `trust` at `at`; of a detached signature, over the file at `signed`.
+        Raises CheckerUnavailable.
+        """
+        verdict = await self._verdict(path, media_type, trust, at, signed)
         _count(verdict)
         return verdict
 
-    async def _verdict(self, path: Path, media_type: str, trust: TrustStore, at: dt.datetime) -> PdfVerdict:
-        if media_type != PDF:
+    async def _verdict(
+        self, path: Path, media_type: str, trust: TrustStore, at: dt.datetime, signed: Path | None
+    ) -> PdfVerdict:
+        if media_type not in (PDF, SIGNATURE):
             return await asyncio.to_thread(_look_at, path, media_type, at)
         async with self._turn.by(trust):
-            return await self._checker.check(path, at=at)
+            return await self._checker.check(path, at=at, signed=signed)
 
 
 def _count(verdict: PdfVerdict) -> None:
@@ -70,15 +97,17 @@ def _count(verdict: PdfVerdict) -> None:
     codes = [problem.code for problem in verdict.problems]
     for code in dict.fromkeys(codes) or ("ok",):
         metrics.file_checked(code)
-    for _ in verdict.signatures:
+    for signature in verdict.signatures:
         metrics.signature("file", "ok")
+        if signature.in_grace:
+            metrics.decided_in_grace(signature.anchor[:16])
     for code in codes:
         if code in SIGNATURE_PROBLEMS or not code.startswith("FILE_"):  # the latter are SigningError reasons
             metrics.signature("file", code)
 
 
 def may_be_judged_again(verdict: PdfVerdict) -> bool:
-    """Whether the verdict tells of our limits rather than of the file."""
+    """Whether the verdict tells of us, our limits or what we could not learn, rather than of the file."""
     return any(problem.code in NOT_THE_FILES_FAULT for problem in verdict.problems)
 
 
@@ -116,20 +145,24 @@ class _Turn:
 
 
 def _look_at(path: Path, media_type: str, now: dt.datetime) -> PdfVerdict:
-    """The verdict on a file that is no PDF: an image is one, or not; OFD is kept and not judged."""
-    problems: tuple[PdfProblem, ...] = ()
+    """The verdict on a file that is no PDF: it begins as its kind does, and bears no signature that nobody verified.
+
+    Signatures inside OFD and XML are not verified in this version; beside them they are.
+    """
+    problems: list[PdfProblem] = []
+    code, zh, en, starts = _STARTS[media_type]
     with path.open("rb") as handle:
-        start = handle.read(len(_JPEG_START))
-    if media_type == JPEG and start != _JPEG_START:
-        problems = (PdfProblem("FILE_NOT_JPEG", "文件不是 JPEG 图像", "the file is not a JPEG image"),)
-    if media_type == OFD:
-        problems = (
-            PdfProblem(
-                "FILE_KIND_NOT_CHECKED",
-                "本版本不检验 OFD 文件的签名；请提交 PDF",
-                "this version does not check signatures in OFD: send a PDF",
-            ),
-        )
+        if not handle.read(8).startswith(starts):
+            problems.append(PdfProblem(code, f"文件不是 {zh}", f"the file is not {en}"))
+        elif media_type in _SIGNED_INSIDE and contains(handle, _SIGNED_INSIDE[media_type]):
+            problems.append(
+                PdfProblem(
+                    "FILE_KIND_NOT_CHECKED",
+                    "本版本不检验 OFD、XML 文件内的签名；请提交 PDF，或者不含内部签名的文件及其分离式签名",
+                    "this version does not check signatures inside OFD or XML: send a PDF, or the file without them "
+                    "and a detached signature",
+                )
+            )
     return PdfVerdict(
-        ok=not problems, problems=problems, sha256="", size_bytes=path.stat().st_size, checked_at=now
+        ok=not problems, problems=tuple(problems), sha256="", size_bytes=path.stat().st_size, checked_at=now
     )

@@ -27,7 +27,7 @@ from gateway.register.identifiers import mask
 from gateway.rpc.decode import decode_manifest
 from gateway.rpc.encode import timestamp
 from gateway.rpc.errors import Refusal
-from gateway.rpc.file_checks import JPEG, OFD, PDF, Checker, FileChecks, may_be_judged_again
+from gateway.rpc.file_checks import MEDIA_TYPES, SIGNATURE, Checker, FileChecks, may_be_judged_again
 from gateway.rpc.guard import caller_now
 from gateway.rpc.names import check_registry, malformed, registry_in, split_name
 from gateway.rpc.receiving import first_message, receive, to_the_end
@@ -41,8 +41,9 @@ from gateway.storage.working import Row, instant
 from ledger.errors import PartKeyMissingError
 from signing.envelope import split_pae
 from signing.errors import CheckerUnavailable
+from signing.indication import Result, result_of, result_of_all
 from signing.trust import TrustStore
-from signing.verdict import PdfSignature, PdfVerdict
+from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
 _pb = file_service_pb2
 
@@ -94,10 +95,12 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         registry = registry_in(metadata.parent, "metadata.parent")
         self._check_metadata(registry, metadata)
         sha256 = metadata.sha256.hex()
+        signed = await self._signed(registry, caller.id, metadata.signs)
         known = await self._own(registry, caller.id, sha256)
         if known is not None and self._files.has(sha256):
-            if may_be_judged_again(_decode_verdict(known["verdict"])):
-                verdict = await self._check(registry, self._files.path(sha256), known["media_type"])
+            judged = _decode_verdict(known["verdict"])
+            if may_be_judged_again(judged) or judged.over != metadata.signs.hex():
+                verdict = await self._check(registry, self._files.path(sha256), known["media_type"], signed)
                 known = {**known, "pages": verdict.pages, "verdict": _encode(verdict)}
                 await self._enter(known)
             return _pb.UploadFileResponse(file=self._own_message(known), already_present=True)
@@ -109,7 +112,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
                 sha256=sha256,
                 idle_seconds=self._limits.upload_idle_seconds_max,
             )
-            verdict = await self._check(registry, incoming.path, metadata.media_type)
+            verdict = await self._check(registry, incoming.path, metadata.media_type, signed)
             row = {
                 "registry": registry,
                 "institution": caller.id,
@@ -136,8 +139,14 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
             wrong.add("metadata.sha256", "必须是 32 字节", "must be 32 bytes")
         if metadata.size_bytes < 1:
             wrong.add("metadata.size_bytes", "必须大于零", "must be greater than zero")
-        if metadata.media_type not in (PDF, OFD, JPEG):
-            kinds = f"{PDF}, {OFD}, {JPEG}"
+        if (metadata.media_type == SIGNATURE) is not (len(metadata.signs) == _DIGEST_BYTES):
+            wrong.add(
+                "metadata.signs",
+                f"{SIGNATURE} 须为被签名文件的 32 字节摘要，其他类型须为空",
+                f"must be the 32 bytes of the signed file's digest for {SIGNATURE}, and empty for other types",
+            )
+        if metadata.media_type not in MEDIA_TYPES:
+            kinds = ", ".join(MEDIA_TYPES)
             wrong.add("metadata.media_type", f"须为 {kinds} 之一", f"must be one of {kinds}")
         wrong.refuse_if_any()
         limit = (settings.profile.max_file_bytes if settings.profile else 0) or self._limits.file_bytes_max
@@ -149,10 +158,26 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
                 {"bytes": str(metadata.size_bytes), "limit": str(limit)},
             )
 
-    async def _check(self, registry: str, path: Path, media_type: str) -> PdfVerdict:
-        """The verdict on a file that lies at `path`."""
+    async def _signed(self, registry: str, institution: str, sha256: bytes) -> Path | None:
+        """The file that a detached signature is over, which its sender uploaded before."""
+        if not sha256:
+            return None
+        digest = sha256.hex()
+        if await self._queries.file(registry, institution, digest) is None or not self._files.has(digest):
+            raise Refusal(
+                "FILE_NOT_FOUND",
+                "没有找到被签名的文件；请先上传该文件，再上传其签名",
+                "the file that the signature is over is not there: upload it first, then its signature",
+            )
+        return self._files.path(digest)
+
+    async def _check(
+        self, registry: str, path: Path, media_type: str, signed: Path | None = None
+    ) -> PdfVerdict:
+        """The verdict on a file that lies at `path`; `signed`: the file that it is a detached signature over."""
+        trust, now = self._trust_of(registry), self._clock()
         try:
-            return await self._checks.check(path, media_type, self._trust_of(registry), self._clock())
+            return await self._checks.check(path, media_type, trust, now, signed)
         except CheckerUnavailable as error:
             raise Refusal(
                 "OVERLOADED",
@@ -309,7 +334,7 @@ def file_message(row: Row, *, whole: bool) -> file_pb2.File:
         media_type=row["media_type"],
         verdict=file_pb2.FileVerdict(
             ok=verdict.ok,
-            problems=[file_pb2.FileProblem(code=p.code, zh=p.zh, en=p.en) for p in verdict.problems],
+            problems=[_problem(p) for p in verdict.problems],
             pages=verdict.pages,
             signatures=[_signature(s, whole=whole) for s in verdict.signatures],
             attachments=[
@@ -317,13 +342,29 @@ def file_message(row: Row, *, whole: bool) -> file_pb2.File:
                 for name, digest in verdict.attachments.items()
             ],
             checked_at=timestamp(verdict.checked_at),
+            signed_sha256=bytes.fromhex(verdict.over),
+            **_indicated(result_of_all(problem.code for problem in verdict.problems)),
         ),
     )
     wire.uploaded_at.FromJsonString(row["uploaded_at"])
     return wire
 
 
-def _signature(value: PdfSignature, *, whole: bool) -> file_pb2.FileSignature:
+def _problem(value: PdfProblem) -> file_pb2.FileProblem:
+    return file_pb2.FileProblem(
+        code=value.code,
+        zh=value.zh,
+        en=value.en,
+        signature_field=value.field,
+        **_indicated(result_of(value.code)),
+    )
+
+
+def _indicated(result: Result) -> dict[str, str]:
+    return {"indication": result.indication.value, "sub_indication": result.sub_indication}
+
+
+def _signature(value: SignatureVerdict, *, whole: bool) -> file_pb2.FileSignature:
     number = value.identity.number
     return file_pb2.FileSignature(
         id_kind=_ID_KINDS.get(value.identity.scheme[:3], codes_pb2.ID_KIND_OTHER),
@@ -334,4 +375,16 @@ def _signature(value: PdfSignature, *, whole: bool) -> file_pb2.FileSignature:
         proven_at=timestamp(value.proven_at),
         covers_whole_document=value.covers_whole_document,
         valid=True,
+        algorithm=value.algorithm,
+        form=value.form,
+        evidence=[
+            file_pb2.RevocationEvidence(
+                kind=one.kind,
+                sha256=bytes.fromhex(one.sha256),
+                this_update=timestamp(one.this_update),
+                until=timestamp(one.until),
+            )
+            for one in value.evidence
+        ],
+        in_grace=value.in_grace,
     )

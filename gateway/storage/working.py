@@ -613,6 +613,11 @@ class Working:
             self._insert(t.setting_version, (name, index), dict(row))
         self.settings = self.settings.with_setting(name, value)
 
+    def _revocation_noted(self, index: int, effect: fx.RevocationNoted) -> None:
+        if self.settings.trust is None:
+            raise ValueError("revocation evidence came before any trust")
+        self._setting(index, effect.onto(self.settings.trust))
+
 
 def instant(value: dt.datetime) -> str:
     """An instant as the views keep it: UTC, microseconds, sorts as text."""
@@ -646,6 +651,7 @@ _FOLDS: dict[type, Any] = {
     fx.RuleSetSet: Working._setting,
     fx.CalendarSet: Working._setting,
     fx.TrustSet: Working._setting,
+    fx.RevocationNoted: Working._revocation_noted,
     fx.OperatorSet: Working._setting,
     fx.SealTermsSet: Working._setting,
     fx.QueryRecorded: Working._query_recorded,

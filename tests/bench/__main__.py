@@ -48,6 +48,7 @@ from tests.bench.evidence import evidence_ratio
 from tests.bench.growth import growth
 from tests.bench.hostile import hostile_refused
 from tests.bench.papers import papers_per_second
+from tests.bench.signatures import signature_ratios
 from tests.support.wire import as_stream, upload_messages
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
@@ -464,7 +465,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as name:
         measures: tuple[tuple[str, Callable[[], None]], ...] = (
-            ("abcefo", lambda: against_server(Path(name) / "bench", RATE_CASES, measure, sealing=False)),
+            ("abcefop", lambda: against_server(Path(name) / "bench", RATE_CASES, measure, sealing=False)),
             ("d", lambda: append_ratio(Path(name), ROUNDS)),
             ("m", lambda: structure_ratio(Path(name), ROUNDS)),
             ("n", lambda: evidence_ratio(Path(name), ROUNDS)),
@@ -477,6 +478,7 @@ def main() -> None:
             ),
             ("h", papers_per_second),
             ("q", lambda: asyncio.run(hostile_refused())),
+            ("rst", signature_ratios),
             ("i", combined_case),
         )
         for letters, take in measures:

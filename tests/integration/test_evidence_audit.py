@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,16 +18,19 @@ import msgspec
 import pytest
 from sqlalchemy import Engine
 
-from gateway.cases.effects import TrustSet, encode_effects
+from gateway.app import utc_now
+from gateway.cases.effects import RevocationNoted, TrustSet, encode_effects
 from gateway.config import load_config
 from gateway.evidence_audit import SIGNED, UNSIGNED, EvidenceReport, audit_evidence
 from gateway.keys import read_key_encryption_key
+from gateway.revocation import Fetched, note
 from gateway.rpc.replay import Judged
 from gateway.rpc.submission import MANIFEST_TYPE
 from gateway.setup import GENESIS_TYPE
 from gateway.statements import signed as statements
 from gateway.storage.audit_readers import audit_readers
 from gateway.storage.engine import auditor_engine, writer_engine
+from gateway.storage.settings import load_settings
 from ledger.errors import PartKeyMissingError
 from ledger.readers import Readers
 from ledger.report import Report
@@ -34,6 +38,8 @@ from ledger.store import REGISTRY_KEY, EntryDraft, Ledger, PartDraft
 from ledger.vault import Vault
 from ledger.verify import verify_ledger
 from signing.envelope import pae, split_pae
+from signing.pki import DevelopmentPKI
+from signing.trust import Purpose
 from signing.verdict import PdfVerdict
 from tests.support.played import copied
 from tests.support.stage import REGISTRIES, town_of
@@ -228,6 +234,30 @@ def test_trust_that_went_still_judges_what_came_before_and_nothing_after(insider
     for since in (0, index):
         (found,) = insider.audited(since).divergences
         assert (found.row, found.reason) == (f"{index} evidence/verdicts", "TRUST_NOT_IN_FORCE")
+
+
+def test_fetched_evidence_is_derived_again(insider: Insider, played: Path) -> None:
+    """An insider's entry may add what is authentic and newer, and neither drop a list nor add a stranger's."""
+    pki = DevelopmentPKI.load(played / "pki", utc_now())
+    crl = pki.make_crl(Purpose.INSTITUTION, now=utc_now())
+    with insider.engine.begin() as connection:
+        trust = load_settings(connection, "jiangyin").trust
+    assert trust is not None
+    honest = note(trust, Fetched(crls=(crl,)), utc_now())
+    assert honest is not None
+    assert len(honest.superseded) == 1
+    insider.append(("effects", encode_effects((honest,))))
+    assert insider.audited().divergences == []
+    kept = hashlib.sha256(crl).hexdigest()
+    stranger = DevelopmentPKI.create(utc_now()).make_crl(Purpose.INSTITUTION)
+    for forged in (
+        RevocationNoted(superseded=(kept,)),
+        RevocationNoted(crls=(stranger,)),
+        RevocationNoted(crls=(pki.make_crl(Purpose.PERSON, now=utc_now()),), superseded=(kept,)),
+    ):
+        index = insider.append(("effects", encode_effects((forged,))))
+        (found,) = insider.audited(index).divergences
+        assert (found.row, found.reason) == (f"{index} effects", "REVOCATION_NOT_DERIVED")
 
 
 def test_other_processes_find_the_same(insider: Insider) -> None:

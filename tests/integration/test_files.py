@@ -28,7 +28,7 @@ from gateway.storage.files import Incoming
 from signing.certificates import Identity, IdentityKind
 from signing.problems import file_problem
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfSignature, PdfVerdict
+from signing.verdict import PdfVerdict, SignatureVerdict
 from tests.support.cases import BANK, OWNER, UNIT
 from tests.support.pki import BANK_USCC, SECOND_BANK_USCC
 from tests.support.spine import (
@@ -56,7 +56,9 @@ class FakeChecker:
         self.trusts: list[TrustStore] = []
         self.wait: Callable[[], Any] | None = None
 
-    async def check(self, path: Path, *, at: dt.datetime | None = None) -> PdfVerdict:
+    async def check(
+        self, path: Path, *, at: dt.datetime | None = None, signed: Path | None = None
+    ) -> PdfVerdict:
         """The verdict that the test wants."""
         self.checked.append(path.read_bytes())
         if self.wait is not None:
@@ -70,7 +72,7 @@ class FakeChecker:
             checked_at=at,
             pages=1,
             signatures=(
-                PdfSignature(
+                SignatureVerdict(
                     field="Signature1",
                     identity=Identity(IdentityKind.NATURAL, "IDCCN", OWNER.id_number),
                     name="张一",

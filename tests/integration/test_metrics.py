@@ -165,10 +165,11 @@ def _documented() -> set[str]:
 def _assert_labels_tell_nothing(found: Scrape, filing: Filing, application: str) -> None:
     """Every label value is of a closed set, and nothing of the case is in the whole answer.
 
-    A witness is told by its key id.
+    A witness is told by its key id, an anchor by the digest of its certificate.
     """
     labels = {label for family in found.families for s in family.samples for label in s.labels.items()}
-    values = {value for name, value in labels if name != "witness"}
+    values = {value for name, value in labels if name not in {"witness", "anchor"}}
+    assert all(re.fullmatch("[0-9a-f]{16}", value) for name, value in labels if name == "anchor")
     assert [value for value in sorted(values) if not LABEL.fullmatch(value)] == []
     witnesses = {value for name, value in labels if name == "witness"}
     assert [value for value in sorted(witnesses) if not re.fullmatch("[0-9a-f]{8}", value)] == []

@@ -26,7 +26,7 @@ from signing.certificates import Identity, IdentityKind
 from signing.pdf import check_pdf
 from signing.seal import append_signature
 from signing.trust import Purpose
-from signing.verdict import PdfSignature, PdfVerdict
+from signing.verdict import PdfVerdict, SignatureVerdict
 from tests.support.cases import OWNER, PROOF, SPOUSE, UNIT, mortgage_row, unit_state
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import BANK_USCC, NOW, SECOND_BANK_USCC, sample_pki
@@ -199,7 +199,7 @@ def authorise(
 ) -> None:
     """The first bank has uploaded an authorisation that embeds `text`, signed by `signer`."""
     now = spine.clock()
-    signature = PdfSignature(
+    signature = SignatureVerdict(
         field="Signature1",
         identity=Identity(IdentityKind.NATURAL, "IDCCN", signer.id_number),
         name=signer.name,

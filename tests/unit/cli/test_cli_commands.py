@@ -4,6 +4,7 @@ printed.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -23,7 +24,7 @@ from gateway.cli.app import build_app
 from gateway.cli.application_file import parse_file_option, read_application, terms_of
 from gateway.cli.settings import ClientSettings, load_settings
 from gateway.client.errors import InputError, ReceiptInvalid, RequestError
-from gateway.client.files import UploadedFile
+from gateway.client.files import SIGNATURE, UploadedFile
 from gateway.client.payloads import manifest_of
 from gateway.client.receipt_file import KeptAct, read_act, write_act
 from gateway.client.session import Answer
@@ -71,13 +72,16 @@ class FakeClient:
         self.sent: list[Envelope] = []
         self.uploaded: list[Path] = []
 
-    async def upload_file(self, path: Path, *, progress: Any = None) -> UploadedFile:
+    async def upload_file(
+        self, path: Path, *, media_type: str = "", signs: bytes = b"", progress: Any = None
+    ) -> UploadedFile:
         """Has everything at once."""
         self.uploaded.append(path)
+        assert (media_type == SIGNATURE) is bool(signs)
         progress(3, 3)
         problem = file_pb2.FileProblem(code="FILE_XFA", zh="含XFA", en="has XFA")
         file = file_pb2.File(verdict=file_pb2.FileVerdict(problems=[problem]))
-        return UploadedFile(bytes(32), 3, file)
+        return UploadedFile(hashlib.sha256(path.name.encode()).digest(), 3, file, signs)
 
     async def submit(self, envelope: Envelope, sections: Any = ()) -> Answer:
         """The answer, or the error."""
@@ -141,6 +145,25 @@ def write_application(path: Path, **changes: Any) -> None:
     }
     data.update(changes)
     path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+
+
+# -- papers ------------------------------------------------------------------------------------
+
+
+def test_signatures_beside_a_paper_are_uploaded_after_it_and_name_it(
+    app: typer.Typer, client: FakeClient, application: Path, tmp_path: Path
+) -> None:
+    """Any suffix will do for a signature; the manifest says over which file it is, under the same code."""
+    for name in ("scan.tif", "people.p7s", "bank.signed"):
+        (tmp_path / name).write_bytes(b"x")
+    scan = {"paperCode": "MORTGAGE_CONTRACT", "path": "scan.tif", "signatures": ["people.p7s", "bank.signed"]}
+    write_application(application, files=[scan])
+    runner.invoke(app, ["submit", "mortgage", str(application)])
+    assert [one.name for one in client.uploaded] == ["scan.tif", "people.p7s", "bank.signed"]
+    named = manifest_of(client.sent[0]).files
+    digest = hashlib.sha256(b"scan.tif").digest()
+    assert [one.signs for one in named] == [b"", digest, digest]
+    assert {one.paper_code for one in named} == {"MORTGAGE_CONTRACT"}
 
 
 # -- help --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from gateway.world import stands
 from signing.pdf import check_pdf
 from signing.seal import append_signature
 from signing.trust import TrustStore
-from signing.verdict import PdfSignature
+from signing.verdict import SignatureVerdict
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import NOW, sample_pki, timestamper
 
@@ -18,7 +18,7 @@ HOUR = dt.timedelta(hours=1)
 LATER = NOW + dt.timedelta(days=30)
 
 
-def signature(*, stamped: bool) -> PdfSignature:
+def signature(*, stamped: bool) -> SignatureVerdict:
     """The seller's signature on a file that was in order when it came."""
     pdf = append_signature(
         make_pdf(),

@@ -163,7 +163,7 @@ def _sha1(info: tsp.TSTInfo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "why"), [(_accuracy, "off by"), (_version, "version"), (_sha1, "other bytes")]
+    ("info", "why"), [(_accuracy, "off by"), (_version, "version"), (_sha1, "is not accepted")]
 )
 def test_token_that_says_what_is_of_no_use_is_refused(info: Any, why: str) -> None:
     """Signed by the authority itself, and still not taken."""

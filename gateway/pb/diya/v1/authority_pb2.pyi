@@ -1158,6 +1158,9 @@ class TrustSet(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     ANCHORS_FIELD_NUMBER: _builtins.int
     CRLS_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    OCSP_ANSWERS_FIELD_NUMBER: _builtins.int
+    INTERMEDIATES_FIELD_NUMBER: _builtins.int
     purpose: Global___TrustPurpose.ValueType
     """用途 · Purpose."""
     @_builtins.property
@@ -1168,17 +1171,90 @@ class TrustSet(_message.Message):
     def crls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """吊销列表 · Certificate revocation lists in DER, at most one in force per issuer."""
 
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnchorPolicy]:
+        """信任锚策略 · Policies of some of the anchors; an anchor without one is believed within its own dates."""
+
+    @_builtins.property
+    def ocsp_answers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """在线状态应答 · OCSP responses in DER (RFC 6960), of an authority here or of its delegate."""
+
+    @_builtins.property
+    def intermediates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """中间证书 · Further authorities in DER: they help to find paths and to authenticate lists, and are trusted for
+        nothing by themselves. They are added to those that are known.
+        """
+
     def __init__(
         self,
         *,
         purpose: Global___TrustPurpose.ValueType = ...,
         anchors: _abc.Iterable[_builtins.bytes] | None = ...,
         crls: _abc.Iterable[_builtins.bytes] | None = ...,
+        policies: _abc.Iterable[Global___AnchorPolicy] | None = ...,
+        ocsp_answers: _abc.Iterable[_builtins.bytes] | None = ...,
+        intermediates: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "crls", b"crls", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "crls", b"crls", "intermediates", b"intermediates", "ocsp_answers", b"ocsp_answers", "policies", b"policies", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrustSet: _TypeAlias = TrustSet  # noqa: Y015
+
+@_typing.final
+class AnchorPolicy(_message.Message):
+    """信任锚策略 · How far one anchor is believed for one purpose."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANCHOR_SHA256_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_FIELD_NUMBER: _builtins.int
+    REVOCATION_REQUIRED_FIELD_NUMBER: _builtins.int
+    GRACE_HOURS_FIELD_NUMBER: _builtins.int
+    CRL_URLS_FIELD_NUMBER: _builtins.int
+    OCSP_URLS_FIELD_NUMBER: _builtins.int
+    anchor_sha256: _builtins.bytes
+    """信任锚摘要 · SHA-256 (32 bytes) of the anchor's certificate in DER."""
+    revocation_required: _builtins.bool
+    """须可查吊销 · Refuse a certificate below it while no list or answer speaks for it. Not for OPERATOR and TLS: nobody
+    could mend it while a source is down.
+    """
+    grace_hours: _builtins.int
+    """宽限小时 · Hours after the newest evidence ended for which certificates are believed all the same; at most 720."""
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """起始 · Believed from this instant on, inclusive (UTC); absent means open."""
+
+    @_builtins.property
+    def not_after(self) -> _timestamp_pb2.Timestamp:
+        """截止 · Believed until before this instant, exclusive (UTC); absent means open."""
+
+    @_builtins.property
+    def crl_urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """吊销列表地址 · Plain http:// addresses at which the gateway fetches lists. It never asks one that a certificate names."""
+
+    @_builtins.property
+    def ocsp_urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """在线状态地址 · Plain http:// addresses of OCSP responders, asked in this order about each certificate in use."""
+
+    def __init__(
+        self,
+        *,
+        anchor_sha256: _builtins.bytes = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+        not_after: _timestamp_pb2.Timestamp | None = ...,
+        revocation_required: _builtins.bool = ...,
+        grace_hours: _builtins.int = ...,
+        crl_urls: _abc.Iterable[_builtins.str] | None = ...,
+        ocsp_urls: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_after", b"not_after", "not_before", b"not_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_sha256", b"anchor_sha256", "crl_urls", b"crl_urls", "grace_hours", b"grace_hours", "not_after", b"not_after", "not_before", b"not_before", "ocsp_urls", b"ocsp_urls", "revocation_required", b"revocation_required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnchorPolicy: _TypeAlias = AnchorPolicy  # noqa: Y015

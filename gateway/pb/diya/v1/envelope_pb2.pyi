@@ -475,6 +475,7 @@ class FileReference(_message.Message):
     READERS_FIELD_NUMBER: _builtins.int
     OPERATIONS_FIELD_NUMBER: _builtins.int
     PARTIES_FIELD_NUMBER: _builtins.int
+    SIGNS_FIELD_NUMBER: _builtins.int
     sha256: _builtins.bytes
     """摘要 · SHA-256 (32 bytes) of the whole file as uploaded. The file must have been uploaded by the sender."""
     size_bytes: _builtins.int
@@ -482,6 +483,11 @@ class FileReference(_message.Message):
     paper_code: _builtins.str
     """材料代码 · Code of the paper, such as "MORTGAGE_CONTRACT". A document that serves as two papers (a loan contract
     with a mortgage clause) is named twice, once with each code.
+    """
+    signs: _builtins.bytes
+    """被签名文件 · For a detached signature (CMS of RFC 5652 or SignedData of GB/T 35275, media type
+    "application/pkcs7-signature"): SHA-256 (32 bytes) of the file of this case that it is over. Its signers then
+    count as signers of that file, and it is no paper of its own. Empty for every other file.
     """
     @_builtins.property
     def readers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -510,10 +516,11 @@ class FileReference(_message.Message):
         readers: _abc.Iterable[_builtins.str] | None = ...,
         operations: _abc.Iterable[_builtins.int] | None = ...,
         parties: _abc.Iterable[_builtins.str] | None = ...,
+        signs: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operations", b"operations", "paper_code", b"paper_code", "parties", b"parties", "readers", b"readers", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operations", b"operations", "paper_code", b"paper_code", "parties", b"parties", "readers", b"readers", "sha256", b"sha256", "signs", b"signs", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -81,7 +81,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CERTIFICATE_CHAIN_INVALID: _ErrorReason.ValueType  # 22
     """证书链不合规 · UNAUTHENTICATED. A path was found, and it fails RFC 5280."""
     ERROR_REASON_CERTIFICATE_REVOCATION_UNKNOWN: _ErrorReason.ValueType  # 23
-    """吊销状态未知 · UNAUTHENTICATED. A current revocation list of the issuer is demanded, and there is none."""
+    """吊销状态未知 · UNAUTHENTICATED. Current revocation evidence about the certificate is demanded, and there is none; the
+    message names issuer and sources. Marked as worth another try (RetryInfo): it is fetched beside the request.
+    """
     ERROR_REASON_CERTIFICATE_WITHOUT_IDENTITY: _ErrorReason.ValueType  # 24
     """证书无证件号码 · UNAUTHENTICATED. The subject holds no single identity number (ETSI EN 319 412-1)."""
     ERROR_REASON_SIGNER_NOT_APPLICANT: _ErrorReason.ValueType  # 25
@@ -267,7 +269,9 @@ ERROR_REASON_KEY_ID_MISMATCH: ErrorReason.ValueType  # 21
 ERROR_REASON_CERTIFICATE_CHAIN_INVALID: ErrorReason.ValueType  # 22
 """证书链不合规 · UNAUTHENTICATED. A path was found, and it fails RFC 5280."""
 ERROR_REASON_CERTIFICATE_REVOCATION_UNKNOWN: ErrorReason.ValueType  # 23
-"""吊销状态未知 · UNAUTHENTICATED. A current revocation list of the issuer is demanded, and there is none."""
+"""吊销状态未知 · UNAUTHENTICATED. Current revocation evidence about the certificate is demanded, and there is none; the
+message names issuer and sources. Marked as worth another try (RetryInfo): it is fetched beside the request.
+"""
 ERROR_REASON_CERTIFICATE_WITHOUT_IDENTITY: ErrorReason.ValueType  # 24
 """证书无证件号码 · UNAUTHENTICATED. The subject holds no single identity number (ETSI EN 319 412-1)."""
 ERROR_REASON_SIGNER_NOT_APPLICANT: ErrorReason.ValueType  # 25

@@ -89,10 +89,19 @@ class FileVerdict(_message.Message):
     SIGNATURES_FIELD_NUMBER: _builtins.int
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
     CHECKED_AT_FIELD_NUMBER: _builtins.int
+    INDICATION_FIELD_NUMBER: _builtins.int
+    SUB_INDICATION_FIELD_NUMBER: _builtins.int
+    SIGNED_SHA256_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
     """通过 · No problems: a proper document whose signatures all hold."""
     pages: _builtins.int
     """页数 · Pages; 0 when not a document."""
+    indication: _builtins.str
+    """结论 · Indication of the whole by ETSI EN 319 102-1: "TOTAL_PASSED", "TOTAL_FAILED" or "INDETERMINATE"."""
+    sub_indication: _builtins.str
+    """子结论 · Sub-indication of the same standard, such as "REVOKED_NO_POE" or "TRY_LATER"; empty where it passed."""
+    signed_sha256: _builtins.bytes
+    """被签名文件 · Of a detached signature: SHA-256 (32 bytes) of the file that it is over. Empty for other files."""
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileProblem]:
         """问题 · Problems."""
@@ -118,10 +127,13 @@ class FileVerdict(_message.Message):
         signatures: _abc.Iterable[Global___FileSignature] | None = ...,
         attachments: _abc.Iterable[Global___FileAttachment] | None = ...,
         checked_at: _timestamp_pb2.Timestamp | None = ...,
+        indication: _builtins.str = ...,
+        sub_indication: _builtins.str = ...,
+        signed_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "checked_at", b"checked_at", "ok", b"ok", "pages", b"pages", "problems", b"problems", "signatures", b"signatures"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "checked_at", b"checked_at", "indication", b"indication", "ok", b"ok", "pages", b"pages", "problems", b"problems", "signatures", b"signatures", "signed_sha256", b"signed_sha256", "sub_indication", b"sub_indication"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,22 +148,34 @@ class FileProblem(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     ZH_FIELD_NUMBER: _builtins.int
     EN_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_FIELD_NUMBER: _builtins.int
+    INDICATION_FIELD_NUMBER: _builtins.int
+    SUB_INDICATION_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """代码 · Code, such as "FILE_ENCRYPTED", "FILE_ACTIVE_CONTENT", "FILE_XFA", "FILE_CHECK_LIMIT"."""
     zh: _builtins.str
     """中文说明 · Text in Chinese."""
     en: _builtins.str
     """英文说明 · The same in English."""
+    signature_field: _builtins.str
+    """签名域 · Name of the signature field that it is about; empty for the file as a whole."""
+    indication: _builtins.str
+    """结论 · Indication of this check by ETSI EN 319 102-1."""
+    sub_indication: _builtins.str
+    """子结论 · Sub-indication of the same standard."""
     def __init__(
         self,
         *,
         code: _builtins.str = ...,
         zh: _builtins.str = ...,
         en: _builtins.str = ...,
+        signature_field: _builtins.str = ...,
+        indication: _builtins.str = ...,
+        sub_indication: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "en", b"en", "zh", b"zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "en", b"en", "indication", b"indication", "signature_field", b"signature_field", "sub_indication", b"sub_indication", "zh", b"zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -171,6 +195,10 @@ class FileSignature(_message.Message):
     PROVEN_AT_FIELD_NUMBER: _builtins.int
     COVERS_WHOLE_DOCUMENT_FIELD_NUMBER: _builtins.int
     VALID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    IN_GRACE_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
     id_kind: _codes_pb2.IdKind.ValueType
     """证件种类 · Kind of identity in the certificate."""
     id_number: _builtins.str
@@ -183,6 +211,12 @@ class FileSignature(_message.Message):
     """覆盖全文 · It covers the whole document; otherwise only signatures were added after its revision."""
     valid: _builtins.bool
     """有效 · It holds: bytes unchanged, chain to an anchor for its purpose, not revoked."""
+    in_grace: _builtins.bool
+    """宽限期内 · All evidence about some certificate had ended by then, and policy believed it a while longer."""
+    algorithm: _builtins.str
+    """算法 · Algorithm, such as "ECDSA_P256_SHA256" or "SM2_SM3"."""
+    form: _builtins.str
+    """签名形式 · How it is made: "PAdES-B-B", "PAdES-B-T", "CAdES-B-B", "CAdES-B-T", "CMS" or "GB/T 35275"."""
     @_builtins.property
     def claimed_at(self) -> _timestamp_pb2.Timestamp:
         """声称签名时间 · Instant that the signer claims (UTC); proves nothing."""
@@ -190,6 +224,10 @@ class FileSignature(_message.Message):
     @_builtins.property
     def proven_at(self) -> _timestamp_pb2.Timestamp:
         """时间戳时间 · Instant proven by an RFC 3161 token over the signature value (UTC); absent without one."""
+
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevocationEvidence]:
+        """吊销依据 · Lists and OCSP answers that spoke about a certificate of its chain when it was judged."""
 
     def __init__(
         self,
@@ -202,14 +240,56 @@ class FileSignature(_message.Message):
         proven_at: _timestamp_pb2.Timestamp | None = ...,
         covers_whole_document: _builtins.bool = ...,
         valid: _builtins.bool = ...,
+        evidence: _abc.Iterable[Global___RevocationEvidence] | None = ...,
+        in_grace: _builtins.bool = ...,
+        algorithm: _builtins.str = ...,
+        form: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claimed_at", b"claimed_at", "proven_at", b"proven_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_sha256", b"certificate_sha256", "claimed_at", b"claimed_at", "covers_whole_document", b"covers_whole_document", "id_kind", b"id_kind", "id_number", b"id_number", "name", b"name", "proven_at", b"proven_at", "valid", b"valid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "certificate_sha256", b"certificate_sha256", "claimed_at", b"claimed_at", "covers_whole_document", b"covers_whole_document", "evidence", b"evidence", "form", b"form", "id_kind", b"id_kind", "id_number", b"id_number", "in_grace", b"in_grace", "name", b"name", "proven_at", b"proven_at", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FileSignature: _TypeAlias = FileSignature  # noqa: Y015
+
+@_typing.final
+class RevocationEvidence(_message.Message):
+    """吊销依据 · A revocation list or an OCSP answer, by digest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    THIS_UPDATE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """种类 · "CRL" (RFC 5280) or "OCSP" (RFC 6960)."""
+    sha256: _builtins.bytes
+    """摘要 · SHA-256 (32 bytes) of its DER."""
+    @_builtins.property
+    def this_update(self) -> _timestamp_pb2.Timestamp:
+        """签发时间 · Instant as of which it speaks (UTC)."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """有效至 · Instant until which it speaks (UTC); absent where it does not say."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        sha256: _builtins.bytes = ...,
+        this_update: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["this_update", b"this_update", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "sha256", b"sha256", "this_update", b"this_update", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevocationEvidence: _TypeAlias = RevocationEvidence  # noqa: Y015
 
 @_typing.final
 class FileAttachment(_message.Message):

@@ -26,7 +26,7 @@ from gateway.pb.diya.v1 import file_pb2 as diya_dot_v1_dot_file__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64iya/v1/file_service.proto\x12\x07\x64iya.v1\x1a\x12\x64iya/v1/file.proto\x1a\x1fgoogle/api/field_behavior.proto\"`\n\x11UploadFileRequest\x12/\n\x08metadata\x18\x01 \x01(\x0b\x32\x1b.diya.v1.UploadFileMetadataH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"t\n\x12UploadFileMetadata\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06sha256\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x18\n\nmedia_type\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"J\n\x12UploadFileResponse\x12\x1b\n\x04\x66ile\x18\x01 \x01(\x0b\x32\r.diya.v1.File\x12\x17\n\x0f\x61lready_present\x18\x02 \x01(\x08\"9\n\x0eGetFileRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0b\x61pplication\x18\x02 \x01(\t\".\n\x0fGetFileResponse\x12\x1b\n\x04\x66ile\x18\x01 \x01(\x0b\x32\r.diya.v1.File\"N\n\x13\x44ownloadFileRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0b\x61pplication\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"Q\n\x14\x44ownloadFileResponse\x12\x1d\n\x04\x66ile\x18\x01 \x01(\x0b\x32\r.diya.v1.FileH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message2\xe3\x01\n\x0b\x46ileService\x12G\n\nUploadFile\x12\x1a.diya.v1.UploadFileRequest\x1a\x1b.diya.v1.UploadFileResponse(\x01\x12<\n\x07GetFile\x12\x17.diya.v1.GetFileRequest\x1a\x18.diya.v1.GetFileResponse\x12M\n\x0c\x44ownloadFile\x12\x1c.diya.v1.DownloadFileRequest\x1a\x1d.diya.v1.DownloadFileResponse0\x01\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64iya/v1/file_service.proto\x12\x07\x64iya.v1\x1a\x12\x64iya/v1/file.proto\x1a\x1fgoogle/api/field_behavior.proto\"`\n\x11UploadFileRequest\x12/\n\x08metadata\x18\x01 \x01(\x0b\x32\x1b.diya.v1.UploadFileMetadataH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"\x83\x01\n\x12UploadFileMetadata\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06sha256\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x18\n\nmedia_type\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05signs\x18\x05 \x01(\x0c\"J\n\x12UploadFileResponse\x12\x1b\n\x04\x66ile\x18\x01 \x01(\x0b\x32\r.diya.v1.File\x12\x17\n\x0f\x61lready_present\x18\x02 \x01(\x08\"9\n\x0eGetFileRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0b\x61pplication\x18\x02 \x01(\t\".\n\x0fGetFileResponse\x12\x1b\n\x04\x66ile\x18\x01 \x01(\x0b\x32\r.diya.v1.File\"N\n\x13\x44ownloadFileRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0b\x61pplication\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"Q\n\x14\x44ownloadFileResponse\x12\x1d\n\x04\x66ile\x18\x01 \x01(\x0b\x32\r.diya.v1.FileH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message2\xe3\x01\n\x0b\x46ileService\x12G\n\nUploadFile\x12\x1a.diya.v1.UploadFileRequest\x1a\x1b.diya.v1.UploadFileResponse(\x01\x12<\n\x07GetFile\x12\x17.diya.v1.GetFileRequest\x1a\x18.diya.v1.GetFileResponse\x12M\n\x0c\x44ownloadFile\x12\x1c.diya.v1.DownloadFileRequest\x1a\x1d.diya.v1.DownloadFileResponse0\x01\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,18 +48,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNLOADFILEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_UPLOADFILEREQUEST']._serialized_start=92
   _globals['_UPLOADFILEREQUEST']._serialized_end=188
-  _globals['_UPLOADFILEMETADATA']._serialized_start=190
-  _globals['_UPLOADFILEMETADATA']._serialized_end=306
-  _globals['_UPLOADFILERESPONSE']._serialized_start=308
-  _globals['_UPLOADFILERESPONSE']._serialized_end=382
-  _globals['_GETFILEREQUEST']._serialized_start=384
-  _globals['_GETFILEREQUEST']._serialized_end=441
-  _globals['_GETFILERESPONSE']._serialized_start=443
-  _globals['_GETFILERESPONSE']._serialized_end=489
-  _globals['_DOWNLOADFILEREQUEST']._serialized_start=491
-  _globals['_DOWNLOADFILEREQUEST']._serialized_end=569
-  _globals['_DOWNLOADFILERESPONSE']._serialized_start=571
-  _globals['_DOWNLOADFILERESPONSE']._serialized_end=652
-  _globals['_FILESERVICE']._serialized_start=655
-  _globals['_FILESERVICE']._serialized_end=882
+  _globals['_UPLOADFILEMETADATA']._serialized_start=191
+  _globals['_UPLOADFILEMETADATA']._serialized_end=322
+  _globals['_UPLOADFILERESPONSE']._serialized_start=324
+  _globals['_UPLOADFILERESPONSE']._serialized_end=398
+  _globals['_GETFILEREQUEST']._serialized_start=400
+  _globals['_GETFILEREQUEST']._serialized_end=457
+  _globals['_GETFILERESPONSE']._serialized_start=459
+  _globals['_GETFILERESPONSE']._serialized_end=505
+  _globals['_DOWNLOADFILEREQUEST']._serialized_start=507
+  _globals['_DOWNLOADFILEREQUEST']._serialized_end=585
+  _globals['_DOWNLOADFILERESPONSE']._serialized_start=587
+  _globals['_DOWNLOADFILERESPONSE']._serialized_end=668
+  _globals['_FILESERVICE']._serialized_start=671
+  _globals['_FILESERVICE']._serialized_end=898
 # @@protoc_insertion_point(module_scope)

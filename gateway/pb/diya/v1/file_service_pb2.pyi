@@ -57,6 +57,7 @@ class UploadFileMetadata(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    SIGNS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """登记机构 · Parent, `registries/{registry}`."""
     sha256: _builtins.bytes
@@ -64,7 +65,14 @@ class UploadFileMetadata(_message.Message):
     size_bytes: _builtins.int
     """大小 · Size in bytes, at least 1, at most the limit of the place (20 MiB by default)."""
     media_type: _builtins.str
-    """媒体类型 · Media type: "application/pdf", "application/ofd" or "image/jpeg"."""
+    """媒体类型 · Media type: "application/pdf", "application/ofd", "image/jpeg", "image/tiff", "application/xml", or
+    "application/pkcs7-signature" for a detached signature over another file. In OFD and XML signatures inside are not
+    verified in this version, and a file that holds some has the problem FILE_KIND_NOT_CHECKED.
+    """
+    signs: _builtins.bytes
+    """被签名文件 · Of a detached signature, and only of one: SHA-256 (32 bytes) of the file that it is over, which this
+    institution uploaded before.
+    """
     def __init__(
         self,
         *,
@@ -72,10 +80,11 @@ class UploadFileMetadata(_message.Message):
         sha256: _builtins.bytes = ...,
         size_bytes: _builtins.int = ...,
         media_type: _builtins.str = ...,
+        signs: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_type", b"media_type", "parent", b"parent", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_type", b"media_type", "parent", b"parent", "sha256", b"sha256", "signs", b"signs", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,261 @@
+"""What kind of signed file lies there, what it says of itself, and whether it holds: for `diya signature`.
+
+Every kind comes to the same two things: what was seen, and a verdict on the signatures.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from gateway.cli.reading import read_file
+from gateway.client.errors import InputError
+from gateway.pb.diya.v1 import envelope_pb2
+from signing.certificates import certificates_from_pem, parse_certificate
+from signing.cms import looks_like_cms
+from signing.cms_file import check_cms, signer_field
+from signing.envelope import Envelope, envelope_from_json
+from signing.errors import CertificateUnknownIssuer, CertificateWrongPurpose, SigningError
+from signing.inspection import (
+    DETACHED,
+    SeenSignature,
+    seen_certificate,
+    seen_in_cms,
+    seen_in_envelope,
+    seen_in_pdf,
+)
+from signing.pdf import check_pdf
+from signing.problems import signature_problem
+from signing.raw_file import check_raw
+from signing.trust import ChainLink, Purpose, TrustStore
+from signing.verdict import PdfProblem, PdfVerdict
+from signing.verify import VerifiedEnvelope, verify_envelope
+
+ENVELOPE_PURPOSES: Final = (Purpose.INSTITUTION, Purpose.REGISTRAR, Purpose.OPERATOR, Purpose.PERSON)
+"""Who signs envelopes, in the order in which it is tried where none is asked for."""
+
+_PEM: Final = re.compile(rb"-----BEGIN (CMS|PKCS7)-----(.*?)-----END \1-----", re.DOTALL)
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/=\s]+\Z")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A signature that holds, whatever file it is in: what the command prints of it.
+
+    proven_at: by a time stamp; judged_at: that, or the time of the check. path: the certificates below the
+    anchor. anchor: its fingerprint, empty where only the path was kept.
+    """
+
+    field: str
+    signer: str
+    identity: str
+    purpose: str
+    algorithm: str
+    form: str
+    claimed_at: datetime | None
+    proven_at: datetime | None
+    judged_at: datetime
+    path: tuple[ChainLink, ...]
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A file with its signatures: those that hold, and what is wrong."""
+
+    kind: str
+    seen: tuple[SeenSignature, ...]
+    held: tuple[Held, ...]
+    problems: tuple[PdfProblem, ...]
+
+    @property
+    def holds(self) -> bool:
+        """There is a signature, each one holds, and nothing else is wrong."""
+        return bool(self.held) and not self.problems
+
+
+@dataclass(frozen=True)
+class SignedFile:
+    """A file of a kind that is known. seen: not yet verified. check: by trust, time and purposes."""
+
+    kind: str
+    seen: tuple[SeenSignature, ...]
+    check: Callable[
+        [TrustStore, datetime, Sequence[Purpose] | None], tuple[tuple[Held, ...], tuple[PdfProblem, ...]]
+    ]
+
+    def judged(self, trust: TrustStore, at: datetime, purposes: Sequence[Purpose] | None) -> Judged:
+        """Verify it."""
+        held, problems = self.check(trust, at, purposes)
+        return Judged(self.kind, self.seen, held, problems)
+
+
+def open_signed(file: Path, signature: Path | None = None, certificate: Path | None = None) -> SignedFile:
+    """The file, or the file with its signature beside it. Raises `InputError`, `SigningError`."""
+    data = read_file(file)
+    if signature is None:
+        if certificate is not None:
+            raise InputError(
+                "--certificate goes with --signature: a bare value has to be named",
+                "--certificate 须与 --signature 一起使用：请指定签名值文件",
+            )
+        return _alone(file, data)
+    value = _decoded(read_file(signature))
+    if looks_like_cms(value):
+        return _cms(value, data)
+    if certificate is None:
+        raise InputError(
+            f"{signature} is no CMS and no GB/T 35275 file; for a bare value give --certificate too",
+            f"{signature} 不是 CMS 或 GB/T 35275 签名文件；若为裸签名值，请同时用 --certificate 指定证书",
+        )
+    return _raw(value, data, _certificates(certificate))
+
+
+def _alone(file: Path, data: bytes) -> SignedFile:
+    if data.startswith(b"%PDF-"):
+        return SignedFile(
+            "PDF",
+            seen_in_pdf(data),
+            lambda trust, at, purposes: _of_verdict(check_pdf(data, trust, at, purposes=purposes)),
+        )
+    if data.lstrip()[:1] == b"{":
+        return _envelope(envelope_from_json(data))
+    decoded = _decoded(data)
+    if looks_like_cms(decoded):
+        return _cms(decoded, None, file)
+    envelope = _envelope_of_wire(data)
+    if envelope is not None:
+        return _envelope(envelope)
+    raise InputError(
+        f"{file} is no PDF, no CMS or GB/T 35275 file and no envelope; a signature beside it is named by --signature",
+        f"{file} 不是 PDF、CMS、GB/T 35275 签名文件或信封；分离式签名请用 --signature 指定",
+    )
+
+
+def _cms(data: bytes, content: bytes | None, alone: Path | None = None) -> SignedFile:
+    """alone: the file's name, where none lies beside it: what is detached can be inspected, not verified."""
+    seen = seen_in_cms(data)
+
+    def check(
+        trust: TrustStore, at: datetime, purposes: Sequence[Purpose] | None
+    ) -> tuple[tuple[Held, ...], tuple[PdfProblem, ...]]:
+        if alone is not None and seen[0].form.endswith(DETACHED):
+            raise InputError(
+                f"{alone} is a detached signature: diya signature verify FILE --signature {alone}",
+                f"{alone} 是分离式签名：请用 diya signature verify FILE --signature {alone} 核验",
+            )
+        return _of_verdict(check_cms(data, content, trust, at, purposes=purposes))
+
+    return SignedFile(seen[0].form, seen, check)
+
+
+def _raw(value: bytes, content: bytes, certificates: tuple[bytes, ...]) -> SignedFile:
+    return SignedFile(
+        "raw signature",
+        (seen_certificate(parse_certificate(certificates[0]), "raw"),),
+        lambda trust, at, purposes: _of_verdict(
+            check_raw(value, content, certificates, trust, at, purposes=purposes)
+        ),
+    )
+
+
+def _envelope(envelope: Envelope) -> SignedFile:
+    return SignedFile(
+        f"envelope {envelope.payload_type}",
+        seen_in_envelope(envelope),
+        lambda trust, at, purposes: _check_envelope(envelope, trust, at, purposes or ENVELOPE_PURPOSES),
+    )
+
+
+def _check_envelope(
+    envelope: Envelope, trust: TrustStore, at: datetime, purposes: Sequence[Purpose]
+) -> tuple[tuple[Held, ...], tuple[PdfProblem, ...]]:
+    """By the first purpose whose anchors know the signers; all signatures of an envelope are of one."""
+    refused: SigningError | None = None
+    for purpose in purposes:
+        try:
+            return _of_envelope(verify_envelope(envelope, purpose, trust, at), purpose, at), ()
+        except (CertificateUnknownIssuer, CertificateWrongPurpose) as error:
+            refused = refused or error
+        except SigningError as error:
+            refused = error
+            break
+    assert refused is not None
+    field = "" if refused.signature_index is None else signer_field(refused.signature_index)
+    return (), (signature_problem(refused, field),)
+
+
+def _of_envelope(verified: VerifiedEnvelope, purpose: Purpose, at: datetime) -> tuple[Held, ...]:
+    return tuple(
+        Held(
+            field=signer_field(number),
+            signer=one.name,
+            identity="" if one.identity is None else f"{one.identity.scheme}-{one.identity.number}",
+            purpose=purpose.value,
+            algorithm=one.algorithm,
+            form="envelope",
+            claimed_at=None,
+            proven_at=None,
+            judged_at=at,
+            path=one.chain,
+            anchor="",
+        )
+        for number, one in enumerate(verified.signers)
+    )
+
+
+def _of_verdict(verdict: PdfVerdict) -> tuple[tuple[Held, ...], tuple[PdfProblem, ...]]:
+    held = tuple(
+        Held(
+            field=one.field,
+            signer=one.name,
+            identity=f"{one.identity.scheme}-{one.identity.number}",
+            purpose=one.purpose.value,
+            algorithm=one.algorithm,
+            form=one.form,
+            claimed_at=one.signed_at,
+            proven_at=one.proven_at,
+            judged_at=one.judged_at,
+            path=one.chain,
+            anchor=one.anchor,
+        )
+        for one in verdict.signatures
+    )
+    return held, verdict.problems
+
+
+def _decoded(data: bytes) -> bytes:
+    """DER as it is, or out of PEM or the bare base64 that many signing services answer."""
+    pem = _PEM.search(data)
+    text = pem.group(2) if pem else data
+    if pem or _BASE64.match(text):
+        try:
+            return base64.b64decode(b"".join(text.split()), validate=True)
+        except binascii.Error:
+            return data
+    return data
+
+
+def _certificates(path: Path) -> tuple[bytes, ...]:
+    """PEM, the signer's own first, or one DER."""
+    data = read_file(path)
+    return certificates_from_pem(data) if b"-----BEGIN" in data else (data,)
+
+
+def _envelope_of_wire(data: bytes) -> Envelope | None:
+    # The reader of the wire belongs to the gateway's package; only this kind of file needs it.
+    from gateway.rpc.submission import envelope_of  # noqa: PLC0415
+
+    try:
+        wire = envelope_pb2.Envelope.FromString(data)
+    except DecodeError:
+        return None
+    return envelope_of(wire) if wire.payload_type and wire.signatures else None

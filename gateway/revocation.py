@@ -1,0 +1,112 @@
+"""Fetched revocation evidence on its way into the ledger: what of it is new, and the command that enters it.
+
+What a decision reads arrived as an entry (promise 1), so a list or an answer that the gateway fetched is believed from
+its entry on, and the trust of any instant can be had again from the ledger alone. Nobody of ours signs it: its
+authority has.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.cases.decision import Decision
+from gateway.cases.effects import RequestAnswered, RevocationNoted, TrustSet
+from gateway.cases.errors import CommandRefused
+from gateway.cases.model import Moment, Outcome, Result
+from gateway.commands import Command
+from gateway.storage.working import Wants, Working
+from signing.certificates import parse_certificate
+from signing.envelope import pae
+from signing.ocsp import Statement, read_answer
+from signing.revocation import RevocationIndex
+
+#: Payload type of the gateway's own word that it fetched something.
+REVOCATION_TYPE: Final = "application/vnd.diya.revocation.v1+json"
+
+#: An answer that ended so long ago is of no more use to anybody's grace.
+ANSWERS_KEPT: Final = dt.timedelta(days=31)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """What was fetched, DER: lists, OCSP answers, and authorities that signed them and may not be in the trust yet."""
+
+    crls: tuple[bytes, ...] = ()
+    ocsp: tuple[bytes, ...] = ()
+    authorities: tuple[bytes, ...] = ()
+
+
+class NothingNew(CommandRefused):
+    """All of it is known already, or older than what is known."""
+
+    reason = "NOTHING_NEW"
+
+
+def note(trust: TrustSet, fetched: Fetched, now: dt.datetime) -> RevocationNoted | None:
+    """What the trust gains; None where nothing of it is newer. Pure. Raises TrustStoreInvalid: not authentic.
+
+    The newest of each issuer and scope, and about each certificate, replaces what was known. An answer that ended
+    long ago goes as well, unless it names somebody revoked.
+    """
+    known = [der for ders in trust.anchors.values() for der in ders] + list(trust.intermediates)
+    between = tuple(der for der in dict.fromkeys(fetched.authorities) if der not in known)
+    authorities = tuple(dict.fromkeys(parse_certificate(der) for der in (*known, *between)))
+    # The old ones last: what is as old as what is known replaces nothing.
+    index = RevocationIndex((*fetched.crls, *trust.crls), authorities, (*fetched.ocsp, *trust.ocsp))
+    crls = tuple(der for der in index.crls if der not in trust.crls)
+    ocsp = tuple(der for der in index.ocsp if der not in trust.ocsp)
+    if not crls and not ocsp:
+        return None
+    gone = [der for der in trust.crls if der not in index.crls]
+    gone += [
+        der
+        for der in trust.ocsp
+        if der not in index.ocsp or all(_is_over(said, now) for said in read_answer(der, authorities))
+    ]
+    superseded = tuple(hashlib.sha256(der).hexdigest() for der in gone)
+    return RevocationNoted(crls=crls, ocsp=ocsp, intermediates=between, superseded=superseded)
+
+
+def _is_over(said: Statement, now: dt.datetime) -> bool:
+    return said.revoked_since is None and said.until + ANSWERS_KEPT < now
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """What the entry says: from where, and the hex SHA-256 of each piece, which the effects hold."""
+
+    sources: tuple[str, ...]
+    sha256: tuple[str, ...]
+
+
+def command_of(registry: str, fetched: Fetched, sources: Sequence[str]) -> Command:
+    """The command that enters it."""
+    digests = tuple(hashlib.sha256(der).hexdigest() for der in (*fetched.crls, *fetched.ocsp))
+    payload = pae(REVOCATION_TYPE, _encode(Sources(tuple(sources), digests)))
+    digest = hashlib.sha256(payload).hexdigest()
+    request_id = f"revocation/{digest[:32]}"
+
+    def decide(working: Working, moment: Moment) -> Decision:
+        trust = working.settings.trust
+        noted = None if trust is None else note(trust, fetched, moment.now)
+        if noted is None:
+            raise NothingNew("没有更新的吊销信息", "there is no newer evidence in it")
+        answered = RequestAnswered(institution="", request_id=request_id, payload_sha256=digest)
+        outcome = Outcome(result=Result.DONE, application="")
+        return Decision(kind="revocation.noted", outcome=outcome, effects=(answered, noted))
+
+    return Command(
+        registry=registry,
+        institution="",
+        request_id=request_id,
+        payload_sha256=digest,
+        payload=payload,
+        evidence=lambda: b"{}",
+        wants=Wants(requests={("", request_id)}),
+        decide=decide,
+    )

@@ -1,0 +1,188 @@
+"""Which digest and which signature a SignerInfo names, and whether they agree with each other and the key.
+
+CMS names digest and signature separately and lets a signer say the same thing in several ways. Here
+each combination is one `Scheme`, or is refused: the digest of the attributes is the digest of the
+content, RSA-PSS says its parameters in full, Ed25519 goes with SHA-512, SM2 with SM3. What the closed
+list of `signing.algorithms` has is verified there; the longer digests that other makers' files use
+with the same keys are verified below.
+
+Sources: RFC 5754 (SHA-2), RFC 4056 (RSA-PSS), RFC 5753 (ECDSA), RFC 8419 (Ed25519), GB/T 33560 and
+GB/T 35275 (SM2 with SM3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from signing import der
+from signing.algorithms import PSS_SALT_BYTES, Algorithm, check_key, verify_signature
+from signing.errors import AlgorithmRefused, SignatureInvalid
+
+DIGESTS: Final = {
+    "2.16.840.1.101.3.4.2.1": "sha256",
+    "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
+    "1.2.156.10197.1.401": "sm3",
+    "1.2.156.10197.1.401.1": "sm3",  # "SM3 without a key", as some makers of GB/T 35275 write
+}
+DIGEST_BYTES: Final = {"sha256": 32, "sha384": 48, "sha512": 64, "sm3": 32}
+
+SHA256_OID: Final = "2.16.840.1.101.3.4.2.1"
+SHA384_OID: Final = "2.16.840.1.101.3.4.2.2"
+SHA512_OID: Final = "2.16.840.1.101.3.4.2.3"
+SM3_OID: Final = "1.2.156.10197.1.401"
+RSA_OID: Final = "1.2.840.113549.1.1.1"
+PSS_OID: Final = "1.2.840.113549.1.1.10"
+MGF1_OID: Final = "1.2.840.113549.1.1.8"
+ECDSA_SHA256_OID: Final = "1.2.840.10045.4.3.2"
+ECDSA_SHA384_OID: Final = "1.2.840.10045.4.3.3"
+ED25519_OID: Final = "1.3.101.112"
+SM2_OID: Final = "1.2.156.10197.1.301.1"
+SM2_SM3_OID: Final = "1.2.156.10197.1.501"
+
+_RSA_PKCS1, _RSA_PSS, _ECDSA, _ED25519, _SM2 = "RSA_PKCS1", "RSA_PSS", "ECDSA", "ED25519", "SM2"
+
+_SIGNATURES: Final = {
+    RSA_OID: (_RSA_PKCS1, ""),
+    "1.2.840.113549.1.1.11": (_RSA_PKCS1, "sha256"),
+    "1.2.840.113549.1.1.12": (_RSA_PKCS1, "sha384"),
+    "1.2.840.113549.1.1.13": (_RSA_PKCS1, "sha512"),
+    PSS_OID: (_RSA_PSS, ""),
+    ECDSA_SHA256_OID: (_ECDSA, "sha256"),
+    ECDSA_SHA384_OID: (_ECDSA, "sha384"),
+    "1.2.840.10045.4.3.4": (_ECDSA, "sha512"),
+    ED25519_OID: (_ED25519, "sha512"),
+    SM2_OID: (_SM2, "sm3"),
+    SM2_SM3_OID: (_SM2, "sm3"),
+    "1.2.156.10197.1.301": (_SM2, "sm3"),
+}
+"""OID to family and the digest that the OID itself says; empty where the SignerInfo's digest counts."""
+
+_HASHES: Final = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A family of signatures with its digest (a name of hashlib). salt: bytes, of RSA-PSS only."""
+
+    family: str
+    digest: str
+    salt: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name in the manner of `signing.algorithms`, e.g. ECDSA_P256_SHA256, RSA_PKCS1_SHA512."""
+        return self.family if self.family == _ED25519 else f"{self.family}_{self.digest.upper()}"
+
+
+def digest_named(oid: str) -> str:
+    """The digest's name in hashlib. Raises `AlgorithmRefused`."""
+    try:
+        return DIGESTS[oid]
+    except KeyError:
+        raise AlgorithmRefused(
+            f"digest algorithm {oid} is not accepted: use SHA-256, SHA-384, SHA-512 or SM3"
+        ) from None
+
+
+def scheme_of(digest_oid: str, signature: der.Element) -> Scheme:
+    """The scheme that a SignerInfo's digest OID and signature AlgorithmIdentifier say together.
+
+    Raises `AlgorithmRefused` where they are unknown or disagree, `SignatureMalformed`.
+    """
+    digest = digest_named(digest_oid)
+    oid, parameters = algorithm_identifier(signature, "the signature algorithm")
+    try:
+        family, own = _SIGNATURES[oid]
+    except KeyError:
+        raise AlgorithmRefused(f"signature algorithm {oid} is not accepted") from None
+    salt = 0
+    if family == _RSA_PSS:
+        own, salt = _pss(parameters)
+    elif parameters is not None and parameters.tag != der.NULL:
+        raise AlgorithmRefused(f"signature algorithm {oid} has parameters that it does not take")
+    if (digest == "sm3") != (family == _SM2) or (own and own != digest):
+        raise AlgorithmRefused(f"signature algorithm {oid} does not go with the digest {digest}")
+    return Scheme(family, digest, salt)
+
+
+def verify(scheme: Scheme, public_key: object, signature: bytes, message: bytes) -> str:
+    """Return the algorithm's name if `signature` over `message` holds; raise as `verify_signature` does."""
+    closed = _closed(scheme, public_key)
+    if closed is not None:
+        verify_signature(public_key, closed, signature, message)
+        return closed.value
+    key = check_key(public_key)
+    try:
+        if scheme.family == _ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, message, ec.ECDSA(_HASHES[scheme.digest]))
+        elif scheme.family == _RSA_PKCS1 and isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, message, padding.PKCS1v15(), _HASHES[scheme.digest])
+        elif scheme.family == _RSA_PSS and isinstance(key, rsa.RSAPublicKey):
+            digest = _HASHES[scheme.digest]
+            key.verify(signature, message, padding.PSS(padding.MGF1(digest), scheme.salt), digest)
+        else:
+            raise AlgorithmRefused(f"{scheme.name} cannot be used with a key of type {type(key).__name__}")
+    except (InvalidSignature, ValueError, UnsupportedAlgorithm) as error:
+        raise SignatureInvalid(
+            f"the {scheme.name} signature does not verify over the signed bytes"
+        ) from error
+    return scheme.name
+
+
+def algorithm_identifier(one: der.Element, what: str) -> tuple[str, der.Element | None]:
+    """The OID and the parameters of an AlgorithmIdentifier (RFC 5280 section 4.1.1.2)."""
+    parts = der.children(der.expect(one, der.SEQUENCE, what), 2)
+    if not parts:
+        raise AlgorithmRefused(f"{what} is empty")
+    return der.oid_of(parts[0], what), parts[1] if len(parts) == 2 else None
+
+
+def _closed(scheme: Scheme, public_key: object) -> Algorithm | None:
+    """The algorithm of the closed list, where the scheme is one with this key."""
+    if scheme.family == _ECDSA and isinstance(public_key, ec.EllipticCurvePublicKey):
+        if (public_key.curve.key_size, scheme.digest) == (256, "sha256"):
+            return Algorithm.ECDSA_P256_SHA256
+        if (public_key.curve.key_size, scheme.digest) == (384, "sha384"):
+            return Algorithm.ECDSA_P384_SHA384
+        return None
+    return {
+        Scheme(_RSA_PKCS1, "sha256"): Algorithm.RSA_PKCS1_SHA256,
+        Scheme(_RSA_PSS, "sha256", PSS_SALT_BYTES): Algorithm.RSA_PSS_SHA256,
+        Scheme(_ED25519, "sha512"): Algorithm.ED25519,
+        Scheme(_SM2, "sm3"): Algorithm.SM2_SM3,
+    }.get(scheme)
+
+
+def _pss(parameters: der.Element | None) -> tuple[str, int]:
+    """Digest and salt of RSASSA-PSS-params (RFC 4055 section 3.1), which must say all but the trailer.
+
+    The defaults are SHA-1, so what is left out is refused. The mask's digest is the signature's, and
+    the salt at least as long as the digest.
+    """
+    if parameters is None:
+        raise AlgorithmRefused("RSA-PSS without parameters would mean SHA-1: say them")
+    parts = {
+        one.tag: der.children(one, 1) for one in der.children(der.expect(parameters, der.SEQUENCE, "PSS"), 4)
+    }
+    if not {0xA0, 0xA1, 0xA2} <= set(parts) or any(len(held) != 1 for held in parts.values()):
+        raise AlgorithmRefused("RSA-PSS parameters must name digest, mask and salt: the defaults are SHA-1")
+    digest = digest_named(algorithm_identifier(parts[0xA0][0], "the PSS digest")[0])
+    mask, of_mask = algorithm_identifier(parts[0xA1][0], "the PSS mask")
+    if mask != MGF1_OID or of_mask is None:
+        raise AlgorithmRefused(f"RSA-PSS mask {mask} is not MGF1 with a digest")
+    if digest_named(algorithm_identifier(of_mask, "the PSS mask's digest")[0]) != digest:
+        raise AlgorithmRefused("RSA-PSS with one digest for the message and another for the mask")
+    salt = der.integer_of(parts[0xA2][0], "the PSS salt length", bytes_max=2)
+    if salt < DIGEST_BYTES[digest]:
+        raise AlgorithmRefused(f"RSA-PSS salt of {salt} bytes is shorter than the digest")
+    if 0xA3 in parts and der.integer_of(parts[0xA3][0], "the PSS trailer", bytes_max=1) != 1:
+        raise AlgorithmRefused("RSA-PSS trailer field is not 1")
+    if set(parts) - {0xA0, 0xA1, 0xA2, 0xA3}:
+        raise AlgorithmRefused("RSA-PSS parameters hold something unknown")
+    return digest, salt

@@ -1,0 +1,91 @@
+"""Check a bare signature value over a file, with the certificate that is handed in beside both.
+
+The same verdict as a CMS file's. The value says nothing of itself, so algorithm and signer are the
+caller's word, and what can be wrong is found only by its not verifying.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from signing.algorithms import Algorithm, default_algorithm, verify_signature
+from signing.certificates import parse_certificate
+from signing.cms_file import signer_field
+from signing.errors import SignatureInvalid, SigningError
+from signing.problems import signature_problem
+from signing.signer_verdict import chain_of
+from signing.trust import Purpose, TrustStore
+from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
+
+
+def check_raw(
+    signature: bytes,
+    content: bytes,
+    certificates: Sequence[bytes],
+    trust: TrustStore,
+    at: datetime,
+    *,
+    purposes: Sequence[Purpose] | None = None,
+) -> PdfVerdict:
+    """The verdict on the value `signature` (for ECDSA and SM2: DER of r and s) over `content`.
+
+    certificates: DER, the signer's own first. An RSA key's value may be PSS or PKCS#1 v1.5. purposes: by
+    default those that the certificate's kind of identity may have.
+    """
+    problems: tuple[PdfProblem, ...] = ()
+    signatures: tuple[SignatureVerdict, ...] = ()
+    try:
+        leaf, *extra = [parse_certificate(one) for one in certificates]
+        algorithm = _verify(leaf.public_key, signature, content)
+        chain = chain_of(leaf, extra, trust, at, purposes)
+        assert leaf.identity is not None  # no purpose that signs files goes without one
+        signatures = (
+            SignatureVerdict(
+                field=signer_field(0),
+                identity=leaf.identity,
+                name=leaf.name,
+                fingerprint=leaf.fingerprint,
+                issuer_key_id=chain.links[0].issuer_key_id,
+                serial=chain.links[0].serial,
+                algorithm=algorithm.value,
+                signed_at=None,
+                proven_at=None,
+                judged_at=at,
+                covers_whole_document=True,
+                visible=False,
+                purpose=chain.purpose,
+                chain=chain.links,
+                anchor=chain.certificates[-1].fingerprint,
+                form="raw",
+                evidence=tuple(dict.fromkeys(one for link in chain.evidence for one in link)),
+                in_grace=chain.in_grace,
+            ),
+        )
+    except SigningError as error:
+        problems = (signature_problem(error, signer_field(0)),)
+    return PdfVerdict(
+        ok=not problems,
+        problems=problems,
+        sha256=hashlib.sha256(signature).hexdigest(),
+        size_bytes=len(signature),
+        checked_at=at,
+        signatures=signatures,
+        over=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _verify(public_key: object, signature: bytes, content: bytes) -> Algorithm:
+    """Which algorithm the value holds under. Raises a `SigningError`."""
+    algorithm = default_algorithm(public_key)
+    try:
+        verify_signature(public_key, algorithm, signature, content)
+    except SignatureInvalid:
+        if not isinstance(public_key, rsa.RSAPublicKey):
+            raise
+        algorithm = Algorithm.RSA_PKCS1_SHA256
+        verify_signature(public_key, algorithm, signature, content)
+    return algorithm

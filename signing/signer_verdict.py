@@ -1,0 +1,120 @@
+"""The verdict on one signer: the cryptography, the proven time, and whom the certificate leads to.
+
+PDF and CMS files share it. After the four checks of `cms_verify`:
+
+5. time stamps over the signature value hold: they prove a time, the claimed signing time none;
+6. the certificate chains to an anchor of a purpose that it may have, at the proven time or now.
+
+CAdES baseline (ETSI EN 319 122-1): B-B is 1 to 4 with the signing certificate named, B-T has a time stamp
+too. A file of higher levels is judged as B-T: what it holds beyond that proves nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from signing import cms
+from signing.certificates import Certificate, IdentityKind
+from signing.cms import SignedData, SignerInfo
+from signing.cms_verify import Content, Signed, check_signature
+from signing.errors import CertificateUnknownIssuer, CertificateWithoutIdentity, SignatureMalformed
+from signing.stapled import NOTHING_STAPLED, Stapled
+from signing.timestamp import verify_token
+from signing.trust import Chain, Purpose, TrustStore
+from signing.verdict import SignatureVerdict
+
+TIMESTAMPS_MAX: Final = 4
+
+CANDIDATES: Final = {
+    IdentityKind.LEGAL: (Purpose.INSTITUTION, Purpose.REGISTRY),
+    IdentityKind.NATURAL: (Purpose.PERSON, Purpose.REGISTRAR),
+}
+"""What somebody who signs a file may be, by the kind of identity, in the order in which it is tried."""
+
+
+def judge_signer(
+    signed: SignedData,
+    signer: SignerInfo,
+    content: Content,
+    trust: TrustStore,
+    at: datetime,
+    *,
+    field: str = "",
+    stamped_at: datetime | None = None,
+    purposes: Sequence[Purpose] | None = None,
+    stapled: Stapled = NOTHING_STAPLED,
+) -> SignatureVerdict:
+    """All six checks. stamped_at: a time that something outside this SignedData proves for it.
+
+    purposes: only these; by default those that the certificate's kind of identity may have. stapled:
+    revocation evidence that came along. Raises a `SigningError`.
+    """
+    held = check_signature(signed, signer, content)
+    proven = min([*_stamped(signer, trust, at), *([stamped_at] if stamped_at else [])], default=None)  # 5
+    chain = chain_of(held.leaf, held.extra, trust, proven or at, purposes, stapled)  # 6
+    assert held.leaf.identity is not None  # no purpose of check 6 goes without one
+    return SignatureVerdict(
+        field=field,
+        identity=held.leaf.identity,
+        name=held.leaf.name,
+        fingerprint=held.leaf.fingerprint,
+        key_id=held.leaf.key_id,
+        issuer_key_id=chain.links[0].issuer_key_id,
+        serial=chain.links[0].serial,
+        algorithm=held.algorithm,
+        signed_at=held.claimed,
+        proven_at=proven,
+        judged_at=proven or at,
+        covers_whole_document=True,
+        visible=False,
+        purpose=chain.purpose,
+        chain=chain.links,
+        anchor=chain.certificates[-1].fingerprint,
+        form=_form(signed, held, proven),
+        evidence=tuple(dict.fromkeys(one for link in chain.evidence for one in link)),
+        in_grace=chain.in_grace,
+    )
+
+
+def chain_of(
+    leaf: Certificate,
+    extra: Sequence[Certificate],
+    trust: TrustStore,
+    at: datetime,
+    purposes: Sequence[Purpose] | None = None,
+    stapled: Stapled = NOTHING_STAPLED,
+) -> Chain:
+    """The chain to an anchor of the first purpose that the identity allows and that has one."""
+    if leaf.identity is None:
+        raise CertificateWithoutIdentity(
+            f"{leaf.subject!r} holds no single identity number (ETSI EN 319 412-1)",
+            fingerprint=leaf.fingerprint,
+        )
+    unknown: CertificateUnknownIssuer | None = None
+    for purpose in CANDIDATES[leaf.identity.kind] if purposes is None else purposes:
+        try:
+            return trust.check_chain(leaf, extra, purpose, at, stapled)
+        except CertificateUnknownIssuer as error:
+            unknown = error
+    if unknown is None:
+        raise ValueError("no purpose was asked about")
+    raise unknown
+
+
+def _stamped(signer: SignerInfo, trust: TrustStore, at: datetime) -> list[datetime]:
+    """Times of the tokens over the signature value. One that does not hold refuses the signature."""
+    tokens = signer.unsigned.get(cms.STAMP, ())
+    if len(tokens) > TIMESTAMPS_MAX:
+        raise SignatureMalformed(f"more than {TIMESTAMPS_MAX} time stamps")
+    return [verify_token(one.whole, signer.signature, trust, at).time for one in tokens]
+
+
+def _form(signed: SignedData, held: Signed, proven: datetime | None) -> str:
+    """What the signature is called where such things have names."""
+    if signed.national:
+        return "GB/T 35275"
+    if not held.named:
+        return "CMS"
+    return "CAdES-B-T" if proven else "CAdES-B-B"

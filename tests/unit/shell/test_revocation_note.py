@@ -1,0 +1,209 @@
+"""What of fetched evidence becomes an entry, and when a source is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+from typing import Any, Self
+
+import pytest
+
+from gateway.cases.effects import RevocationNoted, TrustSet
+from gateway.config import Limits
+from gateway.revocation import ANSWERS_KEPT, Fetched, note
+from gateway.revocation_fetch import SourceDown
+from gateway.revocation_watch import RevocationWatch
+from signing.anchors import AnchorPolicy
+from signing.errors import TrustStoreInvalid
+from signing.trust import Purpose, TrustStore
+from tests.support.ocsp import DAY, answer
+from tests.support.pki import NOW, sample_pki
+
+PKI = sample_pki().pki
+ISSUER, ANCHOR = PKI.issuing[Purpose.INSTITUTION], PKI.anchors[Purpose.INSTITUTION]
+BANK, OTHER = sample_pki().bank, sample_pki().second_bank
+HOUR = dt.timedelta(hours=1)
+
+
+def trust(**changes: Any) -> TrustSet:
+    """A registry's trust."""
+    stated = {
+        "anchors": {"INSTITUTION": (ANCHOR.der,)},
+        "crls": (),
+        "intermediates": (ISSUER.der,),
+        **changes,
+    }
+    return TrustSet(**stated)
+
+
+def sha256(der: bytes) -> str:
+    """As an effect names it."""
+    return hashlib.sha256(der).hexdigest()
+
+
+def noted(before: TrustSet, now: dt.datetime = NOW, **fetched: Any) -> RevocationNoted | None:
+    """What the trust gains."""
+    return note(before, Fetched(**fetched), now)
+
+
+def test_newer_list_replaces_the_older_of_its_issuer() -> None:
+    """And an older or equal one nothing, whatever a source that was rolled back gives."""
+    old, new = ISSUER.make_crl(now=NOW), ISSUER.make_crl(now=NOW + HOUR)
+    anchors = ANCHOR.make_crl(now=NOW)
+    before = trust(crls=(old, anchors))
+    gained = noted(before, crls=(new,))
+    assert gained == RevocationNoted(crls=(new,), superseded=(sha256(old),))
+    after = gained.onto(before)
+    assert after.crls == (anchors, new)
+    assert noted(after, crls=(old,)) is None
+    assert noted(after, crls=(new,)) is None
+    same = ISSUER.make_crl(now=NOW + HOUR)  # of the same second, with another signature
+    assert same != new
+    assert noted(after, crls=(same,)) is None
+
+
+def test_answer_replaces_what_was_said_of_the_same_certificate_alone() -> None:
+    """An answer about another bank stays, until it is long over."""
+    old, other = answer(BANK, ISSUER), answer(OTHER, ISSUER)
+    new = answer(BANK, ISSUER, now=NOW + HOUR)
+    before = trust(ocsp=(old, other))
+    assert noted(before, ocsp=(new,)) == RevocationNoted(ocsp=(new,), superseded=(sha256(old),))
+    later = NOW + DAY + ANSWERS_KEPT + HOUR
+    gained = noted(before, later, ocsp=(new,))
+    assert gained is not None
+    assert set(gained.superseded) == {sha256(old), sha256(other)}
+
+
+def test_answer_that_revokes_is_kept_for_ever() -> None:
+    """However long it is over: nobody is forgotten."""
+    revoked = answer(OTHER, ISSUER, status="revoked")
+    gained = noted(trust(ocsp=(revoked,)), NOW + 900 * DAY, ocsp=(answer(BANK, ISSUER),))
+    assert gained is not None
+    assert gained.superseded == ()
+
+
+def test_authority_comes_along_and_must_be_one_that_signed() -> None:
+    """The issuer of an answer need not be in the trust; a stranger's answer enters nothing."""
+    der = answer(BANK, ISSUER)
+    gained = noted(trust(intermediates=()), ocsp=(der,), authorities=(ISSUER.der, ANCHOR.der))
+    assert gained == RevocationNoted(ocsp=(der,), intermediates=(ISSUER.der,))
+    with pytest.raises(TrustStoreInvalid):
+        noted(trust(intermediates=()), ocsp=(der,))
+
+
+# -- when a source is asked again --------------------------------------------------------------------------------------
+
+
+class Source:
+    """Gives what it has, and counts."""
+
+    def __init__(self) -> None:
+        self.gives: bytes | None = None
+        self.asked = 0
+
+    def __call__(self, url: str, question: bytes | None, seconds: float, bytes_max: int) -> bytes:
+        self.asked += 1
+        if self.gives is None:
+            raise SourceDown("nothing")
+        return self.gives
+
+
+class Entered:
+    """Stands where the sequencer stands: keeps the commands."""
+
+    def __init__(self) -> None:
+        self.commands: list[Any] = []
+
+    def ask(self, command: Any) -> Any:
+        self.commands.append(command)
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+class Watched:
+    """A registry whose one source is ours, at a time of ours."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.now, self.source, self.entered = NOW, Source(), Entered()
+        policy = AnchorPolicy(
+            anchor=ANCHOR.credential.certificate.fingerprint, crl_urls=("http://crl.example/a",)
+        )
+        store = TrustStore(
+            {Purpose.INSTITUTION: (ANCHOR.der,)}, (), (ISSUER.der,), policies={Purpose.INSTITUTION: (policy,)}
+        )
+        self.watch = RevocationWatch(
+            sequencer=self.entered,  # type: ignore[arg-type]
+            trust_of=lambda _: store,
+            limits=Limits(revocation_look_seconds=1e6, **limits),
+            clock=lambda: self.now,
+            fetch=self.source,
+            uniform=lambda low, _high: low,
+        )
+
+    async def round(self, after: dt.timedelta = dt.timedelta()) -> int:
+        """How often the source was asked in a round after so long."""
+        self.now += after
+        before = self.source.asked
+        await self.watch.round("r")
+        return self.source.asked - before
+
+    async def __aenter__(self) -> Self:
+        self.watch.start(["r"])
+        self.watch._tasks.pop().cancel()  # the rounds are ours
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.watch.stop()
+
+
+async def test_list_is_fetched_again_before_it_ends() -> None:
+    """At three quarters of its life, and where that is long at least as often as is set."""
+    async with Watched(revocation_refresh_seconds_max=12 * 3600) as own:
+        own.source.gives = ISSUER.make_crl(now=NOW, days=1)
+        assert await own.round() == 1
+        assert await own.round(9 * HOUR) == 0
+        assert await own.round(1 * HOUR) == 1  # 0.8 of twelve hours
+        own.source.gives = ISSUER.make_crl(now=NOW + 10 * HOUR, days=1)
+        assert await own.round(8 * HOUR) == 1  # three quarters of the first one's day
+        assert len(own.entered.commands) == 3
+
+
+async def test_source_that_is_down_is_tried_with_growing_distance() -> None:
+    """5 s, 10 s, 20 s, 40 s, to the most that is set; and as ever once it is back."""
+    async with Watched(revocation_retry_seconds=5, revocation_retry_seconds_max=30) as own:
+        waits = []
+        assert await own.round() == 1
+        for _ in range(5):
+            waited = 0
+            while not await own.round(dt.timedelta(seconds=1)):
+                waited += 1
+            waits.append(waited + 1)
+        assert waits == [5, 10, 20, 30, 30]
+        own.source.gives = ISSUER.make_crl(now=NOW, days=1)
+        assert await own.round(dt.timedelta(seconds=30)) == 1
+        assert await own.round(HOUR - 20 * dt.timedelta(minutes=1)) == 0
+
+
+async def test_list_that_ended_is_entered_and_its_source_is_down() -> None:
+    """It may name somebody whom no newer one does."""
+    async with Watched() as own:
+        own.source.gives = ISSUER.make_crl(now=NOW - 2 * DAY, days=1)
+        assert await own.round() == 1
+        assert len(own.entered.commands) == 1
+        assert "http://crl.example/a" in own.watch._watched["r"].down
+
+
+@pytest.mark.parametrize(
+    "der",
+    [ISSUER.make_crl(now=NOW + HOUR), PKI.make_crl(Purpose.PERSON), b"<html>"],
+    ids=["to_come", "foreign", "none"],
+)
+async def test_what_is_no_list_of_now_and_here_enters_nothing(der: bytes) -> None:
+    """One of an hour to come, a stranger's, and a web page."""
+    async with Watched() as own:
+        own.source.gives = der
+        assert await own.round() == 1
+        assert own.entered.commands == []
+        assert "http://crl.example/a" in own.watch._watched["r"].down
