@@ -3,6 +3,9 @@
 `<purpose>.pem` (lower case: institution.pem, person.pem, …) holds the anchors of a purpose,
 `intermediates.pem` helps to find paths, every `*.crl` is one DER revocation list, and every `*.ocsp` one DER OCSP
 answer.
+
+Where SM2 is not installed, authorities of the national suite are left out: whatever they would vouch for is refused as
+ALGORITHM_UNAVAILABLE, and the rest of the folder serves.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from signing.certificates import certificates_from_pem, certificates_to_pem
+from signing import sm2
+from signing.certificates import certificates_from_pem, certificates_to_pem, parse_certificate
 from signing.errors import CertificateMalformed, TrustStoreInvalid
 from signing.ocsp import OCSP_BYTES_MAX
 from signing.revocation import CRL_BYTES_MAX
@@ -65,6 +69,11 @@ def _read_pem(path: Path) -> tuple[bytes, ...]:
     if not path.exists():
         return ()
     try:
-        return certificates_from_pem(path.read_bytes())
+        ders = certificates_from_pem(path.read_bytes())
+        return tuple(der for der in ders if sm2.AVAILABLE or not _is_national(der))
     except CertificateMalformed as error:
         raise TrustStoreInvalid(f"{path.name}: {error.message}") from error
+
+
+def _is_national(der: bytes) -> bool:
+    return isinstance(parse_certificate(der).public_key, sm2.SM2PublicKey)
