@@ -10,6 +10,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from gateway.config import MIB, Config
+from gateway.keys import tls_key_pem
 from gateway.pb.diya.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
@@ -111,7 +112,7 @@ class RpcServer:
     async def start(self) -> None:
         """Bind both listeners and serve. Raises ConfigError when an address is taken."""
         server = self._config.server
-        pair = (server.key.read_bytes(), server.certificate.read_bytes())
+        pair = (tls_key_pem(server.key), server.certificate.read_bytes())
         mutual = grpc.ssl_server_credentials(
             [pair], root_certificates=server.client_anchors.read_bytes(), require_client_auth=True
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import re
 import socket
 import sqlite3
@@ -18,9 +19,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.app import Gateway
 from gateway.config import Config, ConfigError
+from gateway.key_notices import key_notices
+from gateway.seals import configured_seals
 from gateway.startup import LedgerRefused
 from gateway.storage.engine import SecondWriter, WriterLock
+from gateway.telemetry import metrics
 from ledger.checkpoint import open_checkpoint
+from signing.key_source import FileKey
 from tests.support.played import copied, database, opened
 from tests.support.stage import Town, configured, town_of
 
@@ -267,6 +272,7 @@ def _server(config: Config, **changes: Any) -> Config:
 def _file(config: Config, content: bytes) -> Path:
     path = Path(config.storage.files) / "some-file"
     path.write_bytes(content)
+    path.chmod(0o600)
     return path
 
 
@@ -290,11 +296,11 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     ),
     "no registry": (lambda c: c.model_copy(update={"registries": []}), r"registries: there is none"),
     "a ledger key that is none": (
-        lambda c: _swap(c, ledger_key=_file(c, b"-----BEGIN")),
+        lambda c: _swap(c, ledger_key=FileKey(_file(c, b"-----BEGIN"))),
         r"\(jiangyin\) ledger_key: .*some-file: not a private key",
     ),
     "a ledger key that is not there": (
-        lambda c: _swap(c, ledger_key=Path("/nowhere/key.pem")),
+        lambda c: _swap(c, ledger_key=FileKey(Path("/nowhere/key.pem"))),
         r"\(jiangyin\) ledger_key: /nowhere/key\.pem: No such file",
     ),
     "a TLS key of another certificate": (
@@ -315,7 +321,7 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     ),
     "a seal key of another certificate": (
         lambda c: _swap(c.model_copy(update={"sealing": True}), seal_key=c.registries[1].seal_key),
-        r"\(jiangyin\) seal_key: .* is not the key of registries \(jiangyin\) seal_certificate",
+        r"\(jiangyin\) seal_key: .*seal-taizhou\.key\.pem: the private key is not that of the certificate",
     ),
     "a port that there is not": (
         lambda c: _server(c, listen="127.0.0.1:99999"),
@@ -342,6 +348,32 @@ async def test_setting_that_does_not_fit_is_named(played: Path, tmp_path: Path, 
     assert not isinstance(refused, LedgerRefused)
     assert re.search(pattern, str(refused)), refused
     assert "\n" not in str(refused)
+
+
+async def test_keys_in_the_clear_are_told_in_production_and_certificates_that_end_soon(
+    played: Path, tmp_path: Path
+) -> None:
+    """Never in development; with each its setting; and the metric says until when, whoever asks."""
+    config = configured(copied(played, tmp_path), sealing=True)
+    seals = {registry.id: configured_seals(registry)[0] for registry in config.registries}
+    ends = seals["jiangyin"].certificate.not_after
+
+    def told(production: str, days_left: float) -> list[str]:
+        at = ends - dt.timedelta(days=days_left)
+        return list(key_notices(config, seals.get, lambda registry: registry == production, at))
+
+    assert told("", 31) == []
+    clear = [notice.partition(": ")[0] for notice in told("jiangyin", 31)]
+    assert clear == [
+        "server.key",
+        "storage.key_encryption_key",
+        "registries (jiangyin) ledger_key",
+        "registries (jiangyin) seal_key",
+    ]
+    assert any("seal_key's certificate: is valid until" in notice for notice in told("", 29))
+    assert any("seal_key's certificate: has not been valid since" in notice for notice in told("", -1))
+    labels = {"registry": "jiangyin", "use": "seal"}
+    assert metrics.collectors.get_sample_value("diya_key_not_after_seconds", labels) == ends.timestamp()
 
 
 @pytest.mark.parametrize("name", ["listen", "public", "metrics", "tiles"])
