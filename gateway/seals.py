@@ -143,6 +143,7 @@ class Seals:
         """`reread` gives the settings as they are now; `terms_of` a registry's terms as of the last commit."""
         self._registries = {registry.id: registry for registry in config.registries}
         self._added: dict[str, dict[str, ConfiguredSeal]] = {}  # registry -> key id -> what an act went on to
+        self._national: dict[str, ConfiguredSeal | None] = {}
         self._reread = reread
         self._terms_of = terms_of
 
@@ -152,10 +153,16 @@ class Seals:
         return {name: tuple(seal.for_worker() for seal in seals) for name, seals in found.items() if seals}
 
     def all_in_use(self, registry: str) -> list[ConfiguredSeal]:
-        """The seal of a registry, and the national one beside it; none while it has none. Raises ConfigError."""
+        """The seal of a registry, and the national one beside it as it was at the first call; none while it has none.
+        Raises ConfigError.
+        """
         seal = self.in_use(registry)
-        beside = national_seal(self._registries[registry], seal) if seal is not None else None
-        return [one for one in (seal, beside) if one is not None]
+        if seal is None:
+            return []
+        if registry not in self._national:
+            self._national[registry] = national_seal(self._registries[registry], seal)
+        beside = self._national[registry]
+        return [seal] if beside is None else [seal, beside]
 
     def in_use(self, registry: str) -> ConfiguredSeal | None:
         """The seal of a registry, None while it has none. Raises ConfigError."""
