@@ -18,7 +18,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.app import Gateway
-from gateway.config import Config, ConfigError
+from gateway.config import Config, ConfigError, ProxyConfig
 from gateway.key_notices import key_notices
 from gateway.seals import configured_seals
 from gateway.startup import LedgerRefused
@@ -276,6 +276,10 @@ def _file(config: Config, content: bytes) -> Path:
     return path
 
 
+def _proxy(name: str) -> ProxyConfig:
+    return ProxyConfig(name=name, key_id="0" * 64, addresses=["10.0.3.7"])
+
+
 SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     "another registry's ledger key": (
         lambda c: _swap(c, ledger_key=c.registries[1].ledger_key),
@@ -334,6 +338,18 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     "a tiles port that is none": (
         lambda c: _server(c, tiles="127.0.0.1:"),
         r"server\.tiles: 127\.0\.0\.1: is not HOST:PORT",
+    ),
+    "a listener for proxies and no proxy": (
+        lambda c: _server(c, proxy_listen="127.0.0.1:0"),
+        r"server\.proxies: not set, though server\.proxy_listen is",
+    ),
+    "a proxy and no listener": (
+        lambda c: _server(c, proxies=[_proxy("one")]),
+        r"server\.proxy_listen: not set, though server\.proxies is",
+    ),
+    "two proxies of one key": (
+        lambda c: _server(c, proxy_listen="127.0.0.1:0", proxies=[_proxy("one"), _proxy("two")]),
+        r"server\.proxies: 2 of them have the key_id 0000",
     ),
     "no host": (lambda c: _server(c, public="7444"), r"server\.public: 7444 is not HOST:PORT"),
 }
