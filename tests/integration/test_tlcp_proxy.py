@@ -194,7 +194,7 @@ async def test_callers_own_entry_does_not_pass_the_proxy(tlcp: Tlcp) -> None:
 
 
 async def test_entry_that_is_not_as_it_must_be_is_refused(tlcp: Tlcp) -> None:
-    """None, two, joined on the way, no base64url, no certificate, something behind it, too long, too many."""
+    """None, two, joined on the way, no base64url, no certificate, something in it or behind it, too many."""
     good, (der, *_) = tlcp.entry, tlcp.bank.certificates
     wrong: list[tuple[str, ...]] = [
         (good, good),
@@ -206,9 +206,9 @@ async def test_entry_that_is_not_as_it_must_be_is_refused(tlcp: Tlcp) -> None:
         (entry_of(der[:-1]),),
         (entry_of(der + b"\0"),),
         (entry_of(b"certificate"),),
-        (good.replace("-", "+").replace("_", "/") + "+",),
+        (good.replace("-", "+").replace("_", "/"),),
+        (f"{good[:8]} {good[8:]}",),
         (tlcp.bank.chain_pem().decode().replace("\n", " "),),
-        ("A" * 8193,),
         (".".join([good.split(".")[0]] * 7),),
     ]
     for entries in wrong:
@@ -219,6 +219,14 @@ async def test_entry_that_is_not_as_it_must_be_is_refused(tlcp: Tlcp) -> None:
         assert refused.metadata["field"] == FORWARDED
     async with tlcp.dial(GOOD) as channel:
         await tlcp.town.refusal(lambda: checkpoint(channel), "FORWARDED_CERTIFICATE_INVALID")
+
+
+async def test_entry_that_is_too_long_is_refused_unread(tlcp: Tlcp) -> None:
+    """The answer names its length and the limit of the settings."""
+    async with tlcp.through("A" * 8193) as channel:
+        refused = await tlcp.town.refusal(lambda: checkpoint(channel), "FORWARDED_CERTIFICATE_INVALID")
+    assert "8193" in refused.message
+    assert "8192" in refused.message
 
 
 async def test_key_of_another_kind_is_not_forwarded(tlcp: Tlcp) -> None:
