@@ -157,13 +157,13 @@ async def _register(tlcp: Tlcp) -> None:
 
 
 @asynccontextmanager
-async def tlcp_of(folder: Path) -> AsyncIterator[Tlcp]:
-    """A founded folder's gateway with proxies, for as long as the block lasts."""
+async def tlcp_of(folder: Path, **how: Any) -> AsyncIterator[Tlcp]:
+    """A founded folder's gateway with proxies, for as long as the block lasts; `how`: arguments of `town_of`."""
     _write_settings(folder)
     national = national_tls()
     bank = INSTITUTIONS["bank-b"]
     credential = national.issue_tls_client(bank.id_number, bank.name, key=make_key(KeyKind.SM2))
-    async with town_of(folder) as town:
+    async with town_of(folder, **how) as town:
         tlcp = Tlcp(town, national, credential)
         await _register(tlcp)
         yield tlcp
