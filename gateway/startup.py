@@ -216,7 +216,9 @@ def _check_proxies(server: ServerConfig) -> None:
     if count > 1:
         raise ConfigError(f"server.proxies: {count} of them have the key_id {key_id}; each has its own")
     if not sm2.AVAILABLE:
-        raise ConfigError(f"server.proxies: callers behind TLCP have SM2 keys. {sm2.NOT_INSTALLED}")
+        raise ConfigError(
+            f"server.proxies: callers over TLCP have SM2 keys. {sm2.NOT_INSTALLED} / {sm2.NOT_INSTALLED_ZH}"
+        )
 
 
 def _check_ids(registries: list[RegistryConfig]) -> None:
