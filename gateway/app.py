@@ -244,7 +244,7 @@ class Gateway:
 
     @property
     def ports(self) -> dict[str, int]:
-        """The bound ports: `listen` and `public`."""
+        """The bound ports: `listen`, `public` and, where there are proxies, `proxy_listen`."""
         return self._server.ports
 
     @property

@@ -6,6 +6,7 @@ Paths in the file are relative to the file's own folder.
 from __future__ import annotations
 
 import tomllib
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -58,16 +59,31 @@ def _wrapping(value: Any) -> Any:
 WrappingSetting: TypeAlias = Annotated[PinSource | TokenKey, BeforeValidator(_wrapping)]
 
 
+class ProxyConfig(BaseModel):
+    """A proxy that ends TLCP connections (GB/T 38636) before this gateway and tells who the callers are.
+
+    It is known by the key of its own TLS client certificate and by where it calls from; both must fit.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")  # for the log
+    key_id: str = Field(pattern=r"^[0-9a-f]{64}$")  # SHA-256 of its DER SubjectPublicKeyInfo
+    addresses: list[IPv4Network | IPv6Network] = Field(min_length=1)
+    suspended: bool = False
+
+
 class ServerConfig(BaseModel):
     """Listeners. Banks, registrars and operators call `listen` with a client certificate; anyone calls `public`.
 
-    `tiles` serves the public ledgers over plain HTTP (C2SP tlog-tiles), `metrics` Prometheus; empty switches one off.
+    `tiles` serves the public ledgers over plain HTTP (C2SP tlog-tiles), `metrics` Prometheus, `proxy_listen` those of
+    `proxies` by mutual TLS; empty switches one off.
     """
 
     listen: str = "127.0.0.1:7443"
     public: str = "127.0.0.1:7444"
     metrics: str = "127.0.0.1:7445"
     tiles: str = ""
+    proxy_listen: str = ""
+    proxies: list[ProxyConfig] = Field(default_factory=list)
     certificate: Path
     key: KeySetting  # a file: gRPC takes the bytes of a key, and none from a token
     client_anchors: Path
@@ -130,6 +146,7 @@ class Limits(BaseModel):
     upload_idle_seconds_max: float = 20.0
     call_seconds_max: float = 30.0
     metadata_bytes_max: int = 8 * 1024
+    forwarded_certificate_bytes_max: int = 8 * 1024  # as text: a certificate with what leads to its anchor
     concurrent_calls_max: int = 1024
     streams_per_connection_max: int = 256
     stream_unanswered_max: int = 64

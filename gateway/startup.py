@@ -18,7 +18,7 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DatabaseError
 
-from gateway.config import Config, ConfigError, RegistryConfig
+from gateway.config import Config, ConfigError, RegistryConfig, ServerConfig
 from gateway.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
 from gateway.seals import national_seal, seal_in_use
 from gateway.storage import tables
@@ -65,6 +65,7 @@ def check_settings(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
         _check_address("server.metrics", server.metrics)
     if server.tiles:
         _check_address("server.tiles", server.tiles)
+    _check_proxies(server)
     chain = _certificates("server.certificate", server.certificate)
     with _named("server.key", server.key.place):
         public = load_pem_private_key(tls_key_pem(server.key), password=None).public_key()
@@ -199,6 +200,25 @@ def _check_address(setting: str, address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not (colon and host and port.isascii() and port.isdigit() and int(port) <= PORT_MAX):
         raise ConfigError(f"{setting}: {address} is not HOST:PORT with a port of 0 to {PORT_MAX}")
+
+
+def _check_proxies(server: ServerConfig) -> None:
+    """A listener for proxies and the proxies that may use it stand together, and each key is one proxy's."""
+    if bool(server.proxy_listen) != bool(server.proxies):
+        there, missing = ("proxy_listen", "proxies") if server.proxy_listen else ("proxies", "proxy_listen")
+        raise ConfigError(
+            f"server.{missing}: not set, though server.{there} is: set both or take that one out"
+        )
+    if not server.proxies:
+        return
+    _check_address("server.proxy_listen", server.proxy_listen)
+    key_id, count = Counter(proxy.key_id for proxy in server.proxies).most_common(1)[0]
+    if count > 1:
+        raise ConfigError(f"server.proxies: {count} of them have the key_id {key_id}; each has its own")
+    if not sm2.AVAILABLE:
+        raise ConfigError(
+            f"server.proxies: callers over TLCP have SM2 keys. {sm2.NOT_INSTALLED} / {sm2.NOT_INSTALLED_ZH}"
+        )
 
 
 def _check_ids(registries: list[RegistryConfig]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import re
 import socket
 import sqlite3
@@ -18,7 +19,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.app import Gateway
-from gateway.config import Config, ConfigError
+from gateway.config import Config, ConfigError, ProxyConfig
 from gateway.key_notices import key_notices
 from gateway.seals import configured_seals
 from gateway.startup import LedgerRefused
@@ -294,6 +295,10 @@ def _file(config: Config, content: bytes) -> Path:
     return path
 
 
+def _proxy(name: str) -> ProxyConfig:
+    return ProxyConfig(name=name, key_id="0" * 64, addresses=["10.0.3.7"])
+
+
 SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     "another registry's ledger key": (
         lambda c: _swap(c, ledger_key=c.registries[1].ledger_key),
@@ -380,6 +385,18 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
         lambda c: _server(c, tiles="127.0.0.1:"),
         r"server\.tiles: 127\.0\.0\.1: is not HOST:PORT",
     ),
+    "a listener for proxies and no proxy": (
+        lambda c: _server(c, proxy_listen="127.0.0.1:0"),
+        r"server\.proxies: not set, though server\.proxy_listen is",
+    ),
+    "a proxy and no listener": (
+        lambda c: _server(c, proxies=[_proxy("one")]),
+        r"server\.proxy_listen: not set, though server\.proxies is",
+    ),
+    "two proxies of one key": (
+        lambda c: _server(c, proxy_listen="127.0.0.1:0", proxies=[_proxy("one"), _proxy("two")]),
+        r"server\.proxies: 2 of them have the key_id 0000",
+    ),
     "no host": (lambda c: _server(c, public="7444"), r"server\.public: 7444 is not HOST:PORT"),
 }
 
@@ -435,11 +452,26 @@ async def test_port_that_is_taken_is_named(played: Path, tmp_path: Path, name: s
     assert str(refused).startswith(f"server.{name}: cannot listen on {address}")
 
 
-async def test_ledger_that_trusts_sm2_is_not_served_without_the_national_suite(
-    played: Path, tmp_path: Path
+#: What in a folder needs the national suite: settings besides the folder's own, and what is told.
+NATIONAL: dict[str, tuple[dict[str, str], str]] = {
+    "a ledger": ({}, "its ledger trusts the SM2 authority Development anchor: SM2 "),
+    "proxies": (
+        {
+            "DIYA_SERVER__PROXY_LISTEN": "127.0.0.1:0",
+            "DIYA_SERVER__PROXIES": f'[{{"name": "one", "key_id": "{"0" * 64}", "addresses": ["10.0.3.7"]}}]',
+        },
+        "server.proxies: callers over TLCP have SM2 keys. ",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NATIONAL)
+async def test_what_needs_the_national_suite_is_not_served_without_it(
+    played: Path, tmp_path: Path, what: str
 ) -> None:
-    """One line with the authority and the command; in a process that cannot import the suite."""
+    """One line with the authority or the setting, and the command; in a process that cannot import the suite."""
     folder = copied(played, tmp_path)
+    settings, line = NATIONAL[what]
     program = (
         "import sys; sys.modules['tongsuopy'] = None\n"
         "from gateway.cli import main\n"
@@ -447,11 +479,17 @@ async def test_ledger_that_trusts_sm2_is_not_served_without_the_national_suite(
         "main()"
     )
     serving = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        sys.executable,
+        "-c",
+        program,
+        cwd=folder,
+        env=os.environ | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     printed, _ = await serving.communicate()
     told = " ".join(printed.decode().split())
     assert serving.returncode not in (0, None), told
     assert "Traceback" not in told
-    assert "its ledger trusts the SM2 authority Development anchor: SM2 " in told
+    assert line in told
     assert told.count("pip install 'diya[sm]'") == 2
