@@ -75,10 +75,10 @@ def read_answer(der: bytes, issuers: Sequence[Certificate]) -> tuple[Statement, 
         raise TrustStoreInvalid(f"an OCSP answer of {len(der)} bytes; the limit is {OCSP_BYTES_MAX}")
     try:
         return _read(der, issuers)
-    except SigningError:
+    except TrustStoreInvalid:
         raise
     except Exception as error:  # a parser of foreign bytes, and lazy, may raise nearly anything
-        raise TrustStoreInvalid(f"an OCSP answer cannot be read: {error}") from error
+        raise _unreadable(error) from None
 
 
 def make_question(subject_serial: int, issuer: Certificate, nonce: bytes) -> bytes:
@@ -111,9 +111,14 @@ def check_nonce(der: bytes, nonce: bytes) -> None:
     except SigningError:
         raise
     except Exception as error:  # as in read_answer
-        raise TrustStoreInvalid(f"an OCSP answer cannot be read: {error}") from error
+        raise _unreadable(error) from None
     if found and found != [nonce]:
         raise TrustStoreInvalid("the OCSP answer is to another question: its nonce is not ours")
+
+
+def _unreadable(error: Exception) -> TrustStoreInvalid:
+    """By the kind of the error alone: some of the library's cannot even be written out, of a number without end."""
+    return TrustStoreInvalid(f"an OCSP answer cannot be read ({type(error).__name__})")
 
 
 def _response_data(der: bytes) -> Any:

@@ -28,6 +28,7 @@ from signing.errors import (
     SigningError,
     TrustStoreInvalid,
 )
+from signing.ocsp import check_nonce, read_answer
 from signing.pdf import check_pdf
 from signing.pki import Revocation, make_authority
 from signing.revocation import CRL_BYTES_MAX
@@ -37,6 +38,7 @@ from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
 from tests.support.asn1 import Node, nested, spoil
 from tests.support.long_list import FIRST_SERIAL, long_list
+from tests.support.ocsp import answer, responder
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import BANK_USCC, NOW, sample_pki
 
@@ -107,6 +109,26 @@ def test_spoilt_revocation_list_is_refused(seed: int) -> None:
 
 def _signed_part(der: bytes) -> bytes:
     return Node.read(der).children[0].write()
+
+
+@cache
+def _answer() -> bytes:
+    issuer = sample_pki().pki.issuing[Purpose.INSTITUTION]
+    return answer(sample_pki().bank, issuer, by=responder(issuer), status="revoked", nonce=b"n" * 32)
+
+
+@FUZZ
+@given(SEEDS)
+def test_spoilt_ocsp_answer_is_refused_or_says_the_same(seed: int) -> None:
+    """What nobody signs may change, such as the order of certificates; never what is said, and it is never a defect."""
+    issuers = (sample_pki().pki.issuing[Purpose.INSTITUTION].credential.certificate,)
+    changed = spoil(_answer(), seed)
+    try:
+        check_nonce(changed, b"n" * 32)
+        said = read_answer(changed, issuers)
+    except TrustStoreInvalid:
+        return
+    assert said == read_answer(_answer(), issuers)
 
 
 @cache
