@@ -166,10 +166,17 @@ def test_certificate_of_the_same_key_under_the_same_name_is_found() -> None:
     """Substituted in the file, with serial number and all: the attribute names the first."""
     credential = _bank(Algorithm.ECDSA_P256_SHA256)
     issue = partial(sample_pki().pki.issue_institution, BANK_USCC, "澄江测试银行", key=credential.private_key)
-    length = len(credential.certificates[0])  # serial and signature take a byte more or less
-    second = next(one for one in iter(issue, None) if len(one.certificates[0]) == length)
-    made = sign_cms(CONTENT, [credential.signer()], NOW)
     first_serial = der.encode_integer(credential.certificate.serial)
+    wanted = (
+        len(credential.certificates[0]),
+        len(first_serial),
+    )  # serial and signature take a byte more or less
+    second = next(
+        one
+        for one in iter(issue, None)
+        if (len(one.certificates[0]), len(der.encode_integer(one.certificate.serial))) == wanted
+    )
+    made = sign_cms(CONTENT, [credential.signer()], NOW)
     head, tail = made.split(credential.certificates[0])
     swapped = (
         head
