@@ -306,7 +306,7 @@ class TrustStore:
         if not known.chain.not_before <= at <= known.chain.not_after:
             _check_validity(known.chain.certificates, at)
         if stapled:
-            known = known.with_stapled(stapled.index(known.chain.certificates[1:]))
+            known = known.with_stapled(stapled.index(known.chain.certificates[1:], self._revocation))
         if known.revoked is not None and known.revoked[0] <= at:
             since, fingerprint = known.revoked
             raise CertificateRevoked(
