@@ -200,3 +200,13 @@ async def test_kinds_of_files_are_known_by_how_they_begin(
     """And what bears signatures inside that nobody verified is no proper file."""
     uploaded = await desk.upload(name, data + str(uuid.uuid4()).encode())
     assert [one.code for one in uploaded.problems] == ([code] if code else [])
+
+
+async def test_same_bytes_are_judged_as_what_they_are_said_to_be_now(desk: Desk) -> None:
+    """Uploaded under a wrong suffix first: the right one is looked at anew, and is what the file is from then on."""
+    data = scan()
+    wrong = await desk.upload("contract.jpg", data)
+    assert [one.code for one in wrong.problems] == ["FILE_NOT_JPEG"]
+    right = await desk.upload("contract.tif", data)
+    assert right.file.verdict.ok
+    assert right.file.media_type == "image/tiff"
