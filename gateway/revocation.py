@@ -57,11 +57,11 @@ def note(trust: TrustSet, fetched: Fetched, now: dt.datetime) -> RevocationNoted
     known = [der for ders in trust.anchors.values() for der in ders] + list(trust.intermediates)
     between = tuple(der for der in dict.fromkeys(fetched.authorities) if der not in known)
     authorities = tuple(dict.fromkeys(parse_certificate(der) for der in (*known, *between)))
-    # The old ones last: what is as old as what is known replaces nothing.
-    kept = _with_room(trust.ocsp, len(fetched.ocsp), authorities)
-    index = RevocationIndex((*fetched.crls, *trust.crls), authorities, (*fetched.ocsp, *kept))
+    # Of what is of one age what is known stays: that is why it is beside, and last.
+    ocsp = RevocationIndex((), authorities, fetched.ocsp, RevocationIndex((), authorities, trust.ocsp)).ocsp
+    kept = _with_room(trust.ocsp, len(ocsp), authorities)  # what is not new takes none
+    index = RevocationIndex((*fetched.crls, *trust.crls), authorities, (*ocsp, *kept))
     crls = tuple(der for der in index.crls if der not in trust.crls)
-    ocsp = tuple(der for der in index.ocsp if der not in trust.ocsp)
     if not crls and not ocsp:
         return None
     gone = [der for der in trust.crls if der not in index.crls]

@@ -89,7 +89,7 @@ class RevocationIndex:
     ) -> None:
         """Read and authenticate each DER list and answer. Raises `TrustStoreInvalid` naming it by its position.
 
-        beside: another index: its lists are asked about responders too, and its answers may be newer than these.
+        beside: another index: its lists are asked about responders too, and of its answers and these the newer decides.
         """
         known = tuple(issuers)
         self._beside = beside
@@ -103,8 +103,9 @@ class RevocationIndex:
 
     @property
     def ocsp(self) -> tuple[bytes, ...]:
-        """The answers that decide: each the newest about some certificate."""
-        return tuple(dict.fromkeys(der for der, _ in self._answers.values()))
+        """The answers that decide: each the newest about some certificate, and newer than those beside."""
+        newest = (self.newest_answer(*key) for key in self._answers)
+        return tuple(dict.fromkeys(one[0] for one in newest if one is not None))
 
     def revoked_since(self, issuer_key_id: str, serial: int) -> datetime | None:
         """From when the certificate counts as revoked, or None where nothing names it."""
@@ -138,10 +139,10 @@ class RevocationIndex:
         return [*self._lists.get(issuer_key_id, ()), *known]
 
     def newest_answer(self, issuer_key_id: str, serial: int) -> tuple[bytes, Statement] | None:
-        """The newest answer about a certificate, whoever gave it; none where a newer one is beside."""
+        """The newest answer about a certificate, whoever gave it; none where one as new is beside."""
         found = self._answers.get((issuer_key_id, serial))
         newer = None if self._beside is None else self._beside.newest_answer(issuer_key_id, serial)
-        if found is not None and newer is not None and _age(found[1]) < _age(newer[1]):
+        if found is not None and newer is not None and _age(found[1]) <= _age(newer[1]):
             return None
         return found
 

@@ -100,6 +100,9 @@ def test_where_there_are_too_many_the_answers_that_end_first_make_room(
     gained = noted(before, ocsp=(new,))
     assert gained == RevocationNoted(ocsp=(new,), superseded=(sha256(first),))
     assert gained.onto(before).ocsp == (revoked, last, new)
+    # What is not new takes no room: from what was gained alone the auditor derives the same.
+    stale = answer(others[2], ISSUER, now=NOW - HOUR)
+    assert noted(before, ocsp=(stale, new)) == gained
 
 
 def test_authority_comes_along_and_must_be_one_that_signed() -> None:
