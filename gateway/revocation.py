@@ -20,10 +20,10 @@ from gateway.cases.errors import CommandRefused
 from gateway.cases.model import Moment, Outcome, Result
 from gateway.commands import Command
 from gateway.storage.working import Wants, Working
-from signing.certificates import parse_certificate
+from signing.certificates import Certificate, parse_certificate
 from signing.envelope import pae
 from signing.ocsp import Statement, read_answer
-from signing.revocation import RevocationIndex
+from signing.revocation import ANSWERS_MAX, RevocationIndex
 
 #: Payload type of the gateway's own word that it fetched something.
 REVOCATION_TYPE: Final = "application/vnd.diya.revocation.v1+json"
@@ -52,15 +52,16 @@ def note(trust: TrustSet, fetched: Fetched, now: dt.datetime) -> RevocationNoted
     """What the trust gains; None where nothing of it is newer. Pure. Raises TrustStoreInvalid: not authentic.
 
     The newest of each issuer and scope, and about each certificate, replaces what was known. An answer that ended
-    long ago goes as well, unless it names somebody revoked.
+    long ago goes as well, and where there are too many those that end first, unless they name somebody revoked.
     """
     known = [der for ders in trust.anchors.values() for der in ders] + list(trust.intermediates)
     between = tuple(der for der in dict.fromkeys(fetched.authorities) if der not in known)
     authorities = tuple(dict.fromkeys(parse_certificate(der) for der in (*known, *between)))
-    # The old ones last: what is as old as what is known replaces nothing.
-    index = RevocationIndex((*fetched.crls, *trust.crls), authorities, (*fetched.ocsp, *trust.ocsp))
+    # Of what is of one age what is known stays: that is why it is beside, and last.
+    ocsp = RevocationIndex((), authorities, fetched.ocsp, RevocationIndex((), authorities, trust.ocsp)).ocsp
+    kept = _with_room(trust.ocsp, len(ocsp), authorities)  # what is not new takes none
+    index = RevocationIndex((*fetched.crls, *trust.crls), authorities, (*ocsp, *kept))
     crls = tuple(der for der in index.crls if der not in trust.crls)
-    ocsp = tuple(der for der in index.ocsp if der not in trust.ocsp)
     if not crls and not ocsp:
         return None
     gone = [der for der in trust.crls if der not in index.crls]
@@ -71,6 +72,22 @@ def note(trust: TrustSet, fetched: Fetched, now: dt.datetime) -> RevocationNoted
     ]
     superseded = tuple(hashlib.sha256(der).hexdigest() for der in gone)
     return RevocationNoted(crls=crls, ocsp=ocsp, intermediates=between, superseded=superseded)
+
+
+def _with_room(
+    known: tuple[bytes, ...], coming: int, authorities: tuple[Certificate, ...]
+) -> tuple[bytes, ...]:
+    """The known answers without so many of those that end first that as many as come have room beside them."""
+    much = len(known) + coming - ANSWERS_MAX
+    if much <= 0:
+        return known
+    ends = []
+    for der in known:
+        statements = read_answer(der, authorities)
+        if all(said.revoked_since is None for said in statements):
+            ends.append((max(said.until for said in statements), der))
+    gone = {der for _, der in sorted(ends)[:much]}
+    return tuple(der for der in known if der not in gone)
 
 
 def _is_over(said: Statement, now: dt.datetime) -> bool:
@@ -84,12 +101,14 @@ class Sources(msgspec.Struct, frozen=True):
     sha256: tuple[str, ...]
 
 
-def command_of(registry: str, fetched: Fetched, sources: Sequence[str]) -> Command:
-    """The command that enters it."""
+def command_of(registry: str, fetched: Fetched, sources: Sequence[str], fetching: str) -> Command:
+    """The command that enters it. fetching: hex, of its own each time, for the same list is new again where an operator
+    had taken its authority away and brought it back: what is known already, the decision sees.
+    """
     digests = tuple(hashlib.sha256(der).hexdigest() for der in (*fetched.crls, *fetched.ocsp))
     payload = pae(REVOCATION_TYPE, _encode(Sources(tuple(sources), digests)))
     digest = hashlib.sha256(payload).hexdigest()
-    request_id = f"revocation/{digest[:32]}"
+    request_id = f"revocation/{fetching}"
 
     def decide(working: Working, moment: Moment) -> Decision:
         trust = working.settings.trust

@@ -40,6 +40,7 @@ CLOCK_SKEW: Final = dt.timedelta(minutes=5)
 """Evidence may be this much ahead of our clock."""
 LEAD: Final = 0.25
 """Share of its life before whose end evidence is fetched again."""
+ANSWERS_AN_ENTRY: Final = 64
 UNUSED_MAX: Final = dt.timedelta(days=7)
 """A certificate that nobody used for so long is not asked about any more, until somebody does."""
 
@@ -119,9 +120,12 @@ class RevocationWatch:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def committed(self, registry: str, effects: Iterable[AnyEffect]) -> None:
-        """An operator may have set other sources, or loaded what these did not give."""
+        """An operator may have set other sources, or loaded what these did not give, or let go of what they gave."""
         if any(isinstance(effect, TrustSet) for effect in effects) and registry in self._watched:
             self._graced.clear()
+            for errand in self._watched[registry].errands.values():
+                if errand.link is None:
+                    errand.next_at = self._clock()
             self._watched[registry].poked.set()
 
     def judged(self, links: Sequence[WatchedLink]) -> None:
@@ -167,16 +171,18 @@ class RevocationWatch:
         due = [one for one in watched.errands.values() if one.next_at <= self._clock()]
         results = await asyncio.gather(*(self._run_errand(registry, one, store) for one in due))
         got = [(errand, one) for errand, one in zip(due, results, strict=True) if one is not None]
+        answers: dict[bytes, list[tuple[_Errand, _Got]]] = {}
         for errand, one in got:
             if errand.link is None:  # lists may be large: one an entry
-                await self._enter(registry, Fetched(crls=(one.der,)), [one.url])
-        answers = [(errand.link, one) for errand, one in got if errand.link is not None]
-        if answers:
-            fetched = Fetched(
-                ocsp=tuple(one.der for _, one in answers),
-                authorities=tuple(dict.fromkeys(link.issuer.der for link, _ in answers)),
-            )
-            await self._enter(registry, fetched, sorted({one.url for _, one in answers}))
+                await self._enter(registry, Fetched(crls=(one.der,)), [(errand, one)])
+            else:
+                answers.setdefault(errand.link.issuer.der, []).append((errand, one))
+        # Those of one authority together: what another answers must not stop them.
+        for issuer, several in answers.items():
+            for start in range(0, len(several), ANSWERS_AN_ENTRY):
+                some = several[start : start + ANSWERS_AN_ENTRY]
+                fetched = Fetched(ocsp=tuple(one.der for _, one in some), authorities=(issuer,))
+                await self._enter(registry, fetched, some)
 
     def _note_errands(self, watched: _Watched, store: TrustStore) -> None:
         """One for each address of a list and each certificate that was judged, as the policies are now."""
@@ -233,15 +239,20 @@ class RevocationWatch:
                 self._failed(registry, url, errand.policy, f"what it gives ended at {got.until}")
             except (SourceDown, SigningError) as error:
                 self._failed(registry, url, errand.policy, str(error))
-        now = self._clock()
         if got is not None and is_current:
+            now = self._clock()
             errand.failures = 0
             errand.next_at = self._before_end(got.begin, got.until or now, now)
         else:
-            wait = self._limits.revocation_retry_seconds * 2**errand.failures
-            errand.failures = min(errand.failures + 1, 30)
-            errand.next_at = now + dt.timedelta(seconds=min(wait, self._limits.revocation_retry_seconds_max))
+            self._later(errand)
         return got
+
+    def _later(self, errand: _Errand) -> None:
+        """It failed: again with growing distance."""
+        wait = self._limits.revocation_retry_seconds * 2**errand.failures
+        errand.failures = min(errand.failures + 1, 30)
+        wait = min(wait, self._limits.revocation_retry_seconds_max)
+        errand.next_at = self._clock() + dt.timedelta(seconds=wait)
 
     def _ask(self, url: str, link: WatchedLink | None, store: TrustStore) -> _Got:
         """Fetch and authenticate, in a thread. Raises SourceDown, or SigningError where it is not authentic."""
@@ -254,7 +265,13 @@ class RevocationWatch:
             question = make_question(link.subject.serial, link.issuer, nonce)
             der = self._fetch(url, question, seconds, OCSP_BYTES_MAX)
             check_nonce(der, nonce)
-            about = [one for one in read_answer(der, (link.issuer,)) if one.serial == link.subject.serial]
+            # Whatever else it says of any authority that is known has to be authentic too, or it enters nothing.
+            known = tuple(dict.fromkeys((link.issuer, *store.authorities)))
+            about = [
+                one
+                for one in read_answer(der, known)
+                if (one.issuer_key_id, one.serial) == (link.issuer.key_id, link.subject.serial)
+            ]
             if not about:
                 raise SourceDown("its answer is about another certificate")
             begin, until = about[0].this_update, about[0].until
@@ -269,14 +286,17 @@ class RevocationWatch:
         least = max(dt.timedelta(seconds=self._limits.revocation_retry_seconds), (until - now) * LEAD)
         return min(max(until - lead, now + least), now + max(most, dt.timedelta(seconds=1)))
 
-    async def _enter(self, registry: str, fetched: Fetched, sources: Sequence[str]) -> None:
+    async def _enter(self, registry: str, fetched: Fetched, got: Sequence[tuple[_Errand, _Got]]) -> None:
+        sources = sorted({one.url for _, one in got})
         try:
-            await self._sequencer.ask(command_of(registry, fetched, sources))
+            await self._sequencer.ask(command_of(registry, fetched, sources, self._entropy(16).hex()))
         except NothingNew:
             pass
         except Exception:
-            # It is fetched again when its errand is due; until then what is known stands.
+            # It is fetched again soon; until then what is known stands.
             log.exception("revocation evidence not entered", extra={"registry": registry})
+            for errand, _ in got:
+                self._later(errand)
 
     # -- what is known of it -------------------------------------------------------------------------------------
 

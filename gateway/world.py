@@ -167,7 +167,7 @@ def read_paper(
             for s in verdict.signatures
         ),
         terms_sha256=verdict.attachments.get("terms.bin", ""),
-        over=verdict.over if reference.signs else "",
+        over=verdict.over,
     )
 
 

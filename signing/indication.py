@@ -91,7 +91,17 @@ RESULTS: Final[Mapping[str, Result]] = MappingProxyType(
     }
 )
 
-MAKING: Final = frozenset({"SIGNER_UNUSABLE", "SEAL_FAILED", "TIMESTAMP_REFUSED", "TIMESTAMP_UNAVAILABLE"})
+MAKING: Final = frozenset(
+    {
+        "SEAL_FAILED",
+        "SEAL_UNKNOWN",
+        "SIGNER_PIN_REFUSED",
+        "SIGNER_UNAVAILABLE",
+        "SIGNER_UNUSABLE",
+        "TIMESTAMP_REFUSED",
+        "TIMESTAMP_UNAVAILABLE",
+    }
+)
 """Reasons why we could not sign: of no validation, so they have no place in the table."""
 
 

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from asn1crypto import core, ocsp
@@ -28,6 +29,7 @@ OCSP_BYTES_MAX: Final = 128 * 1024
 STATEMENTS_MAX: Final = 64
 """Of one answer; a responder that was asked about one certificate may add a few others."""
 CERTIFICATES_MAX: Final = 8
+ANSWERS_KEPT_READ: Final = 8192
 FRESH_WITHOUT_NEXT: Final = timedelta(hours=1)
 """How long an answer without nextUpdate is believed: it says that a newer one can be had at any time."""
 
@@ -53,8 +55,9 @@ class Delegate:
 class Statement:
     """What an answer says of one certificate.
 
-    until: to when it speaks. revoked_since: None unless revoked; the earlier of revocation and invalidity date. known:
-    False where the responder does not know the certificate.
+    until: to when it speaks, at most as long as its delegate's certificate is valid. revoked_since: None unless
+    revoked; the earlier of revocation and invalidity date. known: False where the responder does not know the
+    certificate.
     """
 
     issuer_key_id: str
@@ -71,6 +74,12 @@ def read_answer(der: bytes, issuers: Sequence[Certificate]) -> tuple[Statement, 
 
     Raises `TrustStoreInvalid`: unreadable, not successful, about nobody known, or signed by no responder of theirs.
     """
+    return _read_once(der, tuple(issuers))
+
+
+@lru_cache(maxsize=ANSWERS_KEPT_READ)
+def _read_once(der: bytes, issuers: tuple[Certificate, ...]) -> tuple[Statement, ...]:
+    """Kept, for a trust store is made anew whenever one of its answers is."""
     if len(der) > OCSP_BYTES_MAX:
         raise TrustStoreInvalid(f"an OCSP answer of {len(der)} bytes; the limit is {OCSP_BYTES_MAX}")
     try:
@@ -161,14 +170,18 @@ def _statement(single: Any, issuer: Certificate, delegate: Delegate | None) -> S
         if invalid is not None:
             since = min(since, invalid.native)
     begin: datetime = single["this_update"].native
-    end: datetime | None = single["next_update"].native
-    if end is not None and end < begin:
-        raise TrustStoreInvalid("an OCSP statement ends before it begins")
+    until: datetime = single["next_update"].native or begin + FRESH_WITHOUT_NEXT
+    if (
+        delegate is not None
+    ):  # when the answer was made its own responder says, and so could whoever has an old key
+        until = min(until, delegate.certificate.not_after)
+    if until < begin:
+        raise TrustStoreInvalid("an OCSP statement ends, or its responder's certificate, before it begins")
     return Statement(
         issuer_key_id=issuer.key_id,
         serial=single["cert_id"]["serial_number"].native,
         this_update=begin,
-        until=end or begin + FRESH_WITHOUT_NEXT,
+        until=until,
         revoked_since=since,
         known=status.name != "unknown",
         delegate=delegate,

@@ -81,10 +81,18 @@ class RevocationIndex:
     """Who is revoked, by the key id of the issuer and the serial number. Immutable once made."""
 
     def __init__(
-        self, crls: Iterable[bytes], issuers: Iterable[Certificate], ocsp: Iterable[bytes] = ()
+        self,
+        crls: Iterable[bytes],
+        issuers: Iterable[Certificate],
+        ocsp: Iterable[bytes] = (),
+        beside: RevocationIndex | None = None,
     ) -> None:
-        """Read and authenticate each DER list and answer. Raises `TrustStoreInvalid` naming it by its position."""
+        """Read and authenticate each DER list and answer. Raises `TrustStoreInvalid` naming it by its position.
+
+        beside: another index: its lists are asked about responders too, and of its answers and these the newer decides.
+        """
         known = tuple(issuers)
+        self._beside = beside
         self._lists = _newest_lists(crls, known)
         self._answers = _newest_answers(ocsp, known)
 
@@ -95,8 +103,9 @@ class RevocationIndex:
 
     @property
     def ocsp(self) -> tuple[bytes, ...]:
-        """The answers that decide: each the newest about some certificate."""
-        return tuple(dict.fromkeys(der for der, _ in self._answers.values()))
+        """The answers that decide: each the newest about some certificate, and newer than those beside."""
+        newest = (self.newest_answer(*key) for key in self._answers)
+        return tuple(dict.fromkeys(one[0] for one in newest if one is not None))
 
     def revoked_since(self, issuer_key_id: str, serial: int) -> datetime | None:
         """From when the certificate counts as revoked, or None where nothing names it."""
@@ -124,16 +133,29 @@ class RevocationIndex:
             found.append(Evidence("OCSP", hashlib.sha256(der).hexdigest(), said.this_update, said.until))
         return tuple(found)
 
+    def lists_of(self, issuer_key_id: str) -> list[_RevocationList]:
+        """The lists of an issuer, those beside too."""
+        known = [] if self._beside is None else self._beside.lists_of(issuer_key_id)
+        return [*self._lists.get(issuer_key_id, ()), *known]
+
+    def newest_answer(self, issuer_key_id: str, serial: int) -> tuple[bytes, Statement] | None:
+        """The newest answer about a certificate, whoever gave it; none where one as new is beside."""
+        found = self._answers.get((issuer_key_id, serial))
+        newer = None if self._beside is None else self._beside.newest_answer(issuer_key_id, serial)
+        if found is not None and newer is not None and _age(found[1]) <= _age(newer[1]):
+            return None
+        return found
+
     def _answer(self, issuer_key_id: str, serial: int) -> tuple[bytes, Statement] | None:
         """The newest answer about a certificate, unless its responder is itself not to be believed.
 
         A delegate that carries no id-pkix-ocsp-nocheck needs a list that speaks for it (RFC 6960 section 4.2.2.2.1).
         """
-        found = self._answers.get((issuer_key_id, serial))
+        found = self.newest_answer(issuer_key_id, serial)
         if found is None or found[1].delegate is None:
             return found
         delegate = found[1].delegate
-        lists = [one for one in self._lists.get(issuer_key_id, ()) if one.is_about(delegate.certificate)]
+        lists = [one for one in self.lists_of(issuer_key_id) if one.is_about(delegate.certificate)]
         if any(delegate.certificate.serial in one.revoked for one in lists):
             return None
         spoken_for = any(one.next_update and found[1].this_update <= one.next_update for one in lists)

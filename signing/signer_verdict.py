@@ -20,9 +20,10 @@ from signing.certificates import Certificate, IdentityKind
 from signing.cms import SignedData, SignerInfo
 from signing.cms_verify import Content, Signed, check_signature
 from signing.errors import CertificateUnknownIssuer, CertificateWithoutIdentity, SignatureMalformed
+from signing.known_chain import Chain
 from signing.stapled import NOTHING_STAPLED, Stapled
 from signing.timestamp import verify_token
-from signing.trust import Chain, Purpose, TrustStore
+from signing.trust import Purpose, TrustStore
 from signing.verdict import SignatureVerdict
 
 TIMESTAMPS_MAX: Final = 4

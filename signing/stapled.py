@@ -35,11 +35,15 @@ class Stapled:
     def __bool__(self) -> bool:
         return bool(self.crls or self.ocsp)
 
-    def index(self, authorities: Sequence[Certificate]) -> RevocationIndex:
-        """What of it is authentic: signed by one of these, or by a delegate of theirs."""
+    def index(
+        self, authorities: Sequence[Certificate], beside: RevocationIndex | None = None
+    ) -> RevocationIndex:
+        """What of it is authentic: signed by one of these, or by a delegate of theirs; `beside` may know the delegate
+        as revoked, or a newer answer.
+        """
         crls = tuple(der for der in self.crls if is_authentic((der,), (), authorities))
         ocsp = tuple(der for der in self.ocsp if is_authentic((), (der,), authorities))
-        return RevocationIndex(crls, authorities, ocsp)
+        return RevocationIndex(crls, authorities, ocsp, beside)
 
     def __or__(self, other: Stapled) -> Stapled:
         """Both, as much as is looked at, the first ones first."""

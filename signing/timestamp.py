@@ -26,7 +26,8 @@ from signing.cms import SignedData, read_signed_data
 from signing.cms_algorithms import digest_named
 from signing.cms_verify import Content, check_signature
 from signing.errors import SigningError, TimestampInvalid, TimestampRefused, TimestampUnavailable
-from signing.trust import Chain, Purpose, TrustStore
+from signing.known_chain import Chain
+from signing.trust import Purpose, TrustStore
 
 TOKEN_BYTES_MAX: Final = 12 * 1024
 """With the authority's certificates; a seal leaves room for so many."""

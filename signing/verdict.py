@@ -12,8 +12,9 @@ from datetime import datetime
 import msgspec
 
 from signing.certificates import Identity
+from signing.known_chain import ChainLink
+from signing.purpose import Purpose
 from signing.revocation import Evidence
-from signing.trust import ChainLink, Purpose
 
 
 class PdfProblem(msgspec.Struct, frozen=True):

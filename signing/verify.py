@@ -18,7 +18,8 @@ from signing.algorithms import Algorithm, parse_algorithm, verify_signature
 from signing.certificates import Certificate, Identity, parse_certificate
 from signing.envelope import Envelope, EnvelopeSignature, check_shape, pae, signed_message
 from signing.errors import AlgorithmUnavailable, KeyIdMismatch, SignatureDuplicate, SigningError
-from signing.trust import ChainLink, Purpose, TrustStore
+from signing.known_chain import ChainLink
+from signing.trust import Purpose, TrustStore
 
 BATCHES_REMEMBERED: Final = 4096
 NOT_FOR_ENVELOPES: Final = frozenset({Purpose.TLS, Purpose.TSA})

@@ -73,21 +73,24 @@ def _check_keys(
     wanted: Collection[KeyRole],
     at: dt.datetime,
 ) -> None:
-    """One key that may is enough, from the institution's own sum on two of them."""
+    """One key that may is enough, the channel's too; from the applicant's own sum on two of the applicant's."""
     known = {
-        key.key_id: key
+        institution.uscc: [
+            key
+            for key in institution.keys
+            if key.key_id in key_ids and key.is_usable(at) and set(key.roles) & set(wanted)
+        ]
         for institution in institutions
-        for key in institution.keys
-        if key.key_id in key_ids and key.is_usable(at) and set(key.roles) & set(wanted)
     }
-    able = [key for key in known.values() if not _excess(key.mandate, terms)]
-    if known and not able:
-        key = next(iter(known.values()))
+    able = {uscc: [key for key in keys if not _excess(key.mandate, terms)] for uscc, keys in known.items()}
+    signed = [key for keys in known.values() for key in keys]
+    if signed and not any(able.values()):
+        key = signed[0]
         short = key.key_id[:16]
         _check(key.mandate, terms, f"签名密钥 {short}…", f"the signing key {short}…")
     second_from = institutions[0].second_key_from_fen
     claim = max(map(claim_of, terms.operations), default=0)
-    if second_from and claim >= second_from and len(able) < 2:
+    if second_from and claim >= second_from and len(able[institutions[0].uscc]) < 2:
         raise SecondSignatureRequired(
             f"机构 {institutions[0].uscc} 规定债权数额达 {second_from} 分的申请须由两个登记密钥签名；"
             "请由另一有权密钥加签后提交",

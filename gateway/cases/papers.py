@@ -19,16 +19,16 @@ def assembled(papers: Iterable[Paper]) -> tuple[Paper, ...]:
     by whom, unchanged).
 
     A detached signature over a file of the case is no paper of its own: what its check found, good or bad, is that
-    file's. One whose file is not there, or that was checked over another or over none, stays a paper, signed by
-    nobody, and says so.
+    file's. One whose file is not there, that was checked over another or over none, or that is filed as if it were
+    itself what somebody signed, stays a paper, signed by nobody, and says so.
     """
     filed = tuple(papers)
-    files = {one.reference.sha256 for one in filed if not one.reference.signs}
+    files = {one.reference.sha256 for one in filed if not one.reference.signs and not one.over}
     beside: dict[str, list[Paper]] = {}
     found = []
     for one in filed:
         signs = one.reference.signs
-        if not signs or not one.found:
+        if not one.found or not (signs or one.over):
             found.append(one)
         elif signs in files and one.over == signs:
             beside.setdefault(signs, []).append(one)

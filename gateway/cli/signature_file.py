@@ -32,10 +32,11 @@ from signing.inspection import (
     seen_in_envelope,
     seen_in_pdf,
 )
+from signing.known_chain import ChainLink
 from signing.pdf import check_pdf
 from signing.problems import signature_problem
 from signing.raw_file import check_raw
-from signing.trust import ChainLink, Purpose, TrustStore
+from signing.trust import Purpose, TrustStore
 from signing.verdict import PdfProblem, PdfVerdict
 from signing.verify import VerifiedEnvelope, verify_envelope
 

@@ -112,7 +112,8 @@ class FileTransfer:
             )
         digest, size = await asyncio.to_thread(hash_file, path)
         present = await self._find(digest)
-        if present is not None and present.verdict.signed_sha256 == signs:
+        # What has a problem is sent again: the gateway says whether it is to be judged anew.
+        if present is not None and present.verdict.ok and _said_of(present) == (media_type, signs):
             if progress:
                 progress(size, size)
             return UploadedFile(digest, size, present, signs)
@@ -264,6 +265,11 @@ async def receive(
     except OSError as error:  # a folder of that name
         part.unlink(missing_ok=True)
         raise not_written(to, error) from error
+
+
+def _said_of(file: file_pb2.File) -> tuple[str, bytes]:
+    """What a file was uploaded as: its kind, and the file that it is a signature over."""
+    return file.media_type, file.verdict.signed_sha256
 
 
 async def _messages(

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from gateway.cases.model import Manifest
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Case
@@ -97,6 +99,10 @@ def _staff(case: Case) -> Iterator[RegisteredClerk]:
 
 
 def _parties(manifest: Manifest) -> set[str]:
-    """Identity numbers of the natural persons whose case it is; agents have a rule of their own."""
-    agents = {power.agent.id_number for power in manifest.terms.powers_of_attorney}
-    return {party.id_number for party in manifest.terms.everybody if not party.is_institution} - agents
+    """Identity numbers of the natural persons whose case it is. Whoever is there as an agent alone is none of them and
+    has a rule of his own; a party who is another's agent as well is still a party.
+    """
+    terms = manifest.terms
+    principals = tuple(power.principal for power in terms.powers_of_attorney)
+    everybody = (*replace(terms, powers_of_attorney=()).everybody, *principals)
+    return {party.id_number for party in everybody if not party.is_institution}

@@ -99,9 +99,15 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         known = await self._own(registry, caller.id, sha256)
         if known is not None and self._files.has(sha256):
             judged = _decode_verdict(known["verdict"])
-            if may_be_judged_again(judged) or judged.over != metadata.signs.hex():
-                verdict = await self._check(registry, self._files.path(sha256), known["media_type"], signed)
-                known = {**known, "pages": verdict.pages, "verdict": _encode(verdict)}
+            said = (known["media_type"], judged.over)
+            if may_be_judged_again(judged) or said != (metadata.media_type, metadata.signs.hex()):
+                verdict = await self._check(registry, self._files.path(sha256), metadata.media_type, signed)
+                known = {
+                    **known,
+                    "media_type": metadata.media_type,
+                    "pages": verdict.pages,
+                    "verdict": _encode(verdict),
+                }
                 await self._enter(known)
             return _pb.UploadFileResponse(file=self._own_message(known), already_present=True)
         with self._files.write() as incoming:

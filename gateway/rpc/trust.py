@@ -27,6 +27,7 @@ from signing.trust import Purpose, TrustStore
 ANCHORS_MAX: Final = 256
 URLS_MAX: Final = 8
 GRACE_HOURS_MAX: Final = 720
+EVIDENCE_TOLD_BYTES_MAX: Final = 2 * 1024 * 1024
 
 #: Whoever could load a newer list must not be shut out for want of one.
 _MENDERS: Final = frozenset({Purpose.OPERATOR.value, Purpose.TLS.value})
@@ -186,11 +187,15 @@ def _unusable(error: SigningError) -> TrustUnusable:
     )
 
 
-def encode_trust(trust: TrustSet) -> list[authority_pb2.TrustSet]:
+def encode_trust(
+    trust: TrustSet, evidence_bytes_max: int = EVIDENCE_TOLD_BYTES_MAX
+) -> list[authority_pb2.TrustSet]:
     """Each purpose with its anchors and the lists that these issue; a list is shown once. What belongs to no purpose by
-    itself, intermediates and OCSP answers, comes with the first.
+    itself, intermediates with their lists and OCSP answers, comes with the first. Evidence over the limit is left out:
+    a message that cannot be sent would be the answer to an act that was done.
     """
-    left = {der: x509.load_der_x509_crl(der).issuer.public_bytes() for der in trust.crls}
+    crls, ocsp = _told(trust, evidence_bytes_max)
+    left = {der: x509.load_der_x509_crl(der).issuer.public_bytes() for der in crls}
     wires = []
     for purpose, anchors in trust.anchors.items():
         names = {parse_certificate(der).subject_name for der in anchors}
@@ -201,9 +206,22 @@ def encode_trust(trust: TrustSet) -> list[authority_pb2.TrustSet]:
         policies = [_encode_policy(one) for one in trust.policies.get(purpose, ())]
         wires.append(authority_pb2.TrustSet(purpose=number, anchors=anchors, crls=own, policies=policies))
     if wires:
-        wires[0].ocsp_answers.extend(trust.ocsp)
+        wires[0].crls.extend(left)
+        wires[0].ocsp_answers.extend(ocsp)
         wires[0].intermediates.extend(trust.intermediates)
     return wires
+
+
+def _told(trust: TrustSet, bytes_max: int) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Lists and answers, without those that find no room beside the ones before."""
+    left = bytes_max
+    told: tuple[list[bytes], list[bytes]] = ([], [])
+    for some, ders in zip(told, (trust.crls, trust.ocsp), strict=True):
+        for der in ders:
+            if len(der) <= left:
+                left -= len(der)
+                some.append(der)
+    return tuple(told[0]), tuple(told[1])
 
 
 def _encode_policy(policy: AnchorPolicy) -> authority_pb2.AnchorPolicy:

@@ -7,19 +7,20 @@ the witness's own word; a cosignature that comes back is checked by the caller.
 from __future__ import annotations
 
 import http.client
-import socket
-import threading
-from contextlib import suppress
 from errno import errorcode
 from typing import Final
 from urllib.parse import urlsplit
 
+from gateway.http_exchange import Answer, ExchangeFailed, connection_to, exchange, is_server
 from ledger.checkpoint import parse_size
 from ledger.errors import CheckpointError
 from ledger.witness import SIZE_TYPE, AddCheckpoint, WitnessRefusal, checkpoint_path, write_request
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
 SAID_CHARACTERS_MAX: Final = 200
+
+#: What the end of a connection that the other side had closed looks like.
+_CLOSED: Final = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 
 class WitnessDown(Exception):
@@ -32,10 +33,9 @@ class AskedWitness:
     def __init__(self, url: str, timeout_seconds: float) -> None:
         """Take the submission prefix. Raises ValueError unless it is an http(s) URL without query."""
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        if not is_server(parts) or parts.query:
             raise ValueError(f"{url} is not the URL of a witness: http(s)://HOST[:PORT][/PREFIX]")
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=timeout_seconds)
+        self._connection = connection_to(parts, timeout_seconds)
         self._seconds = timeout_seconds
         self._is_closed = False
         self._prefix = parts.path.rstrip("/")
@@ -65,43 +65,28 @@ class AskedWitness:
         kept_open = self._connection.sock is not None
         try:
             return self._once(method, path, body)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
+        except ExchangeFailed as error:
             # A connection that lay idle may have been closed by the other end: once more, on a new one.
-            if not kept_open:
+            if not kept_open or not isinstance(error.__cause__, _CLOSED):
                 raise WitnessDown(_why(error)) from error
-        except (OSError, UnicodeError, http.client.HTTPException) as error:
-            raise WitnessDown(_why(error)) from error
         try:
             return self._once(method, path, body)
-        except (OSError, UnicodeError, http.client.HTTPException) as error:
+        except ExchangeFailed as error:
             raise WitnessDown(_why(error)) from error
 
-    def _cut(self) -> None:
-        """The whole answer is late, though its bytes drip in time: whoever reads it is woken with an error."""
-        sock = self._connection.sock
-        if sock is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def _once(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
-        late = threading.Timer(self._seconds, self._cut)
-        late.daemon = True
-        late.start()
+    def _once(self, method: str, path: str, body: bytes | None) -> Answer:
         try:
-            self._connection.request(method, f"{self._prefix}/{path}", body)
-            answer = self._connection.getresponse()
-            data = answer.read(ANSWER_BYTES_MAX + 1)
-        except BaseException:
-            self._connection.close()
-            raise
+            return exchange(
+                self._connection,
+                method,
+                f"{self._prefix}/{path}",
+                body,
+                seconds=self._seconds,
+                bytes_max=ANSWER_BYTES_MAX,
+            )
         finally:
-            late.cancel()
             if self._is_closed:
                 self._connection.close()
-        if len(data) > ANSWER_BYTES_MAX:
-            self._connection.close()
-            raise WitnessDown("an answer without end")
-        return answer.status, answer.headers.get_content_type(), data
 
 
 def conflicting_size(refusal: WitnessRefusal) -> int:
@@ -117,7 +102,10 @@ def _first_line(body: bytes) -> str:
     return body.decode(errors="replace").strip().partition("\n")[0][:SAID_CHARACTERS_MAX]
 
 
-def _why(error: Exception) -> str:
-    """The kind of error: its text may hold the name of the host, and so of the institution."""
-    number = errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
-    return f"{type(error).__name__} {number}".rstrip()
+def _why(error: ExchangeFailed) -> str:
+    """The kind of error: what a connection says of it may hold the name of the host, and so of the institution."""
+    cause = error.__cause__
+    if cause is None:
+        return str(error)
+    number = errorcode.get(cause.errno or 0, "") if isinstance(cause, OSError) else ""
+    return f"{type(cause).__name__} {number}".rstrip()

@@ -159,6 +159,18 @@ async def test_signed_pdf_named_as_a_signature_signs_nothing(desk: Desk) -> None
     assert set(codes) == {"C-FILE", "C-SIGNATURE"}
 
 
+async def test_signature_is_not_the_paper_that_it_signs(desk: Desk) -> None:
+    """Filed as the contract itself, the file of a signature over something else is a paper that nobody signed."""
+    data = scan()
+    other = await desk.upload("other.tif", data)
+    beside = await desk.upload("all.p7s", signature(data, *desk.people, desk.bank), other.sha256)
+    assert beside.file.verdict.ok
+    desk.filing.references.append(build.file_reference(CONTRACT, beside.sha256, beside.size_bytes))
+    name, codes = await desk.answer()
+    assert name == "NOT_ACCEPTED"
+    assert set(codes) == {"C-FILE", "C-SIGNATURE"}
+
+
 async def test_file_that_is_signed_comes_first(desk: Desk) -> None:
     """A signature over a file that is not there cannot be checked, and is not kept; nor is one without its file."""
     for signs, reason in ((bytes(32), "FILE_NOT_FOUND"), (b"", "FIELD_INVALID")):
@@ -188,3 +200,13 @@ async def test_kinds_of_files_are_known_by_how_they_begin(
     """And what bears signatures inside that nobody verified is no proper file."""
     uploaded = await desk.upload(name, data + str(uuid.uuid4()).encode())
     assert [one.code for one in uploaded.problems] == ([code] if code else [])
+
+
+async def test_same_bytes_are_judged_as_what_they_are_said_to_be_now(desk: Desk) -> None:
+    """Uploaded under a wrong suffix first: the right one is looked at anew, and is what the file is from then on."""
+    data = scan()
+    wrong = await desk.upload("contract.jpg", data)
+    assert [one.code for one in wrong.problems] == ["FILE_NOT_JPEG"]
+    right = await desk.upload("contract.tif", data)
+    assert right.file.verdict.ok
+    assert right.file.media_type == "image/tiff"

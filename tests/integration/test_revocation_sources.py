@@ -264,6 +264,30 @@ async def test_revoked_later_and_judged_as_of_then(own_folder: Path, tmp_path: P
         assert audited(town).divergences == []
 
 
+async def test_list_comes_again_with_its_anchor(own_folder: Path, tmp_path: Path) -> None:
+    """An authority that is taken away and brought back has its revocations back, though its list is the same."""
+    lists = Lists()
+    async with town_of(own_folder, **QUICK) as town:
+        below = Below(town, tmp_path)
+        lists.files["anchor.crl"] = below.lister.make_crl("-crldays", "30")
+
+        def is_there() -> bool:
+            return lists.files["anchor.crl"] in town.gateway.trust("jiangyin").crls
+
+        with lists.serving():
+            await below.set(town, lists)
+            await until(is_there)
+            known = town.gateway.sequencer.settings("jiangyin").trust
+            assert known is not None
+            others = [der for der in known.anchors["INSTITUTION"] if der != below.anchor.der]
+            without = authority_pb2.TrustSet(purpose=authority_pb2.TRUST_PURPOSE_INSTITUTION, anchors=others)
+            await (await town.operator()).set_trust([without])
+            assert not is_there()
+            await below.set(town, lists)
+            await until(is_there)
+        assert audited(town).divergences == []
+
+
 def _holds(town: Town, below: Below) -> bool:
     key_id = below.issuer.credential.certificate.key_id
     return not town.gateway.trust("jiangyin").is_revoked(key_id, below.bank.certificate.serial, town.clock())

@@ -55,18 +55,26 @@ def answer(
     carries: Sequence[bytes] | None = None,
     critical: bool = False,
     named: Credential | None = None,
+    produced: datetime | None = None,
+    also: Sequence[tuple[Credential, Authority]] = (),
 ) -> bytes:
-    """An answer about `subject` (status good, revoked or unknown), signed by its issuer or by the delegate `by`."""
+    """An answer about `subject` (status good, revoked or unknown), signed by its issuer or by the delegate `by`.
+
+    also: others, with their issuers, that it says to be good.
+    """
     signer = by or issuer.credential
     own = asn1_x509.Certificate.load((named or signer).certificates[0])
-    above = asn1_x509.Certificate.load(issuer.der)
+    others = [
+        {
+            "cert_id": _cert_id(one, of, names_by),
+            "cert_status": ocsp.CertStatus("good", core.Null()),
+            "this_update": now,
+            "next_update": until,
+        }
+        for one, of in also
+    ]
     single: dict[str, Any] = {
-        "cert_id": {
-            "hash_algorithm": {"algorithm": names_by},
-            "issuer_name_hash": getattr(above.subject, names_by),
-            "issuer_key_hash": getattr(above.public_key, names_by),
-            "serial_number": subject.certificate.serial,
-        },
+        "cert_id": _cert_id(subject, issuer, names_by),
         "cert_status": ocsp.CertStatus(status, _said(status, since or now)),
         "this_update": now,
         "next_update": until,
@@ -79,8 +87,8 @@ def answer(
     data = ocsp.ResponseData(
         {
             "responder_id": ocsp.ResponderId(name, value),
-            "produced_at": now,
-            "responses": [single],
+            "produced_at": produced or now,
+            "responses": [single, *others],
             "response_extensions": None
             if nonce is None
             else [{"extn_id": "nonce", "extn_value": core.OctetString(nonce)}],
@@ -95,6 +103,16 @@ def answer(
         "certs": [asn1_x509.Certificate.load(one) for one in ders] or None,
     }
     return made(ocsp.BasicOCSPResponse(basic))
+
+
+def _cert_id(subject: Credential, issuer: Authority, names_by: str) -> dict[str, Any]:
+    above = asn1_x509.Certificate.load(issuer.der)
+    return {
+        "hash_algorithm": {"algorithm": names_by},
+        "issuer_name_hash": getattr(above.subject, names_by),
+        "issuer_key_hash": getattr(above.public_key, names_by),
+        "serial_number": subject.certificate.serial,
+    }
 
 
 def _signed(signer: Credential, data: bytes, *, weak: bool) -> tuple[str, bytes]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -162,6 +165,28 @@ def test_asking_tells_a_witness_that_is_down(watching: Watching) -> None:
     for url in ("ftp://x", "x", "", "http://", "http://x/?a=b"):
         with pytest.raises(ValueError, match="URL"):
             AskedWitness(url, 1.0)
+
+
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 100\r\n"], ids=["without-length", "length"])
+def test_asking_waits_for_no_witness_that_drips(length: bytes) -> None:
+    """Byte after byte, each of them in time: the whole answer has one limit."""
+
+    def drip() -> None:
+        connection, _ = listening.accept()
+        with suppress(OSError), connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n")
+            for _ in range(150):
+                threading.Event().wait(0.01)
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        asked = AskedWitness(f"http://127.0.0.1:{listening.getsockname()[1]}", 0.5)
+        with pytest.raises(WitnessDown, match=r"within 0.5 s"):
+            asked.add_checkpoint(request(0, 5))
+        asked.close()
+        thread.join()
 
 
 # -- the commands ------------------------------------------------------------------------------------------------------

@@ -134,6 +134,15 @@ def test_from_the_institutions_sum_on_two_able_keys_sign() -> None:
     check(replace(two, second_key_from_fen=CLAIM + 1), signed="a")
 
 
+def test_second_key_is_the_institutions_own() -> None:
+    """The system that files for it does not sign as its second person, though its key may sign the application."""
+    applicant = bank(key("a"), second_key_from_fen=CLAIM)
+    channel = replace(c.institution(c.OTHER_BANK), keys=(key("b"),))
+    with pytest.raises(SecondSignatureRequired):
+        check(applicant, signed="ab", channel=channel)
+    check(replace(applicant, keys=(key("a"), key("c"))), signed="abc", channel=channel)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -192,6 +192,7 @@ class FakeFiles(file_service_pb2_grpc.FileServiceServicer):
         self.cut_downloads = 0
         self.offsets: list[int] = []
         self.lies = False
+        self.finds_good = True
 
     async def GetFile(self, request: Any, context: Any) -> Any:
         """A file that is there."""
@@ -235,7 +236,13 @@ class FakeFiles(file_service_pb2_grpc.FileServiceServicer):
                 yield file_service_pb2.DownloadFileResponse(chunk=sent)
 
     def _file(self, name: str, data: bytes) -> file_pb2.File:
-        return file_pb2.File(name=name, sha256=hashlib.sha256(data).digest(), size_bytes=len(data))
+        return file_pb2.File(
+            name=name,
+            sha256=hashlib.sha256(data).digest(),
+            size_bytes=len(data),
+            media_type="application/pdf",
+            verdict=file_pb2.FileVerdict(ok=self.finds_good),
+        )
 
 
 class FakeLedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):

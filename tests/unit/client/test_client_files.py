@@ -66,6 +66,21 @@ async def test_upload_of_a_known_file_sends_nothing(files: FakeFiles, paper: Pat
     assert again.size_bytes == len(DATA)
 
 
+async def test_upload_of_a_known_file_is_sent_again_where_it_may_be_judged_anew(
+    files: FakeFiles, paper: Path
+) -> None:
+    """One with a problem, which may have been the gateway's; one that is said to be something else now."""
+    async with serve(files) as connection:
+        client = DiyaClient(session_on(connection, LedgerTrust({})))
+        files.finds_good = False
+        await client.upload_file(paper)
+        await client.upload_file(paper)
+        assert files.uploads == 2
+        files.finds_good = True
+        await client.upload_file(paper, media_type="application/ofd")
+    assert files.uploads == 3
+
+
 async def test_upload_cut_short_begins_again(files: FakeFiles, paper: Path) -> None:
     """A stalled upload is started again under its digest, from the first byte."""
     files.failures = [STALLED, refusal(code_pb2.ABORTED, "UPLOAD_INCOMPLETE")]

@@ -64,6 +64,17 @@ def test_staff_among_the_parties() -> None:
     assert risks("STAFF_IS_PARTY", clerk(c.SPOUSE.id_number)) == []
 
 
+def test_party_who_is_another_partys_agent_is_a_party() -> None:
+    """A power of attorney hides nobody; who is an agent alone is no party."""
+    power = PowerOfAttorney(
+        principal=c.SPOUSE, agent=c.OWNER, acts=("MORTGAGE_FIRST",), form=PowerForm.NOTARISED
+    )
+    assert risks("STAFF_IS_PARTY", clerk(c.OWNER.id_number, "other"), powers=(power,))
+    assert risks("CLERK_IS_PARTY", clerk(c.OWNER.id_number), powers=(power,))
+    turned = replace(power, principal=c.OWNER, agent=c.SPOUSE)
+    assert not risks("STAFF_IS_PARTY", clerk(c.SPOUSE.id_number, "other"), powers=(turned,))
+
+
 def test_staff_as_agent() -> None:
     """A clerk who signs for the customer."""
     power = PowerOfAttorney(

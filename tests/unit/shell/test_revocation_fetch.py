@@ -48,12 +48,17 @@ def without_end(connection: socket.socket) -> None:
         connection.sendall(bytes(65536))
 
 
-def dripping(connection: socket.socket) -> None:
-    """Byte after byte, each of them in time."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-    gone = threading.Event()
-    while not gone.wait(0.01):
-        connection.sendall(b"x")
+def dripping(head: bytes) -> Serve:
+    """Byte after byte, each of them in time, for thrice as long as anybody waits here."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(head)
+        gone = threading.Event()
+        for _ in range(150):
+            if not gone.wait(0.01):
+                connection.sendall(b"x")
+
+    return drip
 
 
 HOSTILE: dict[str, Serve] = {
@@ -78,10 +83,20 @@ def test_source_that_gives_nothing_is_down(what: str) -> None:
         fetch(url, None, 10.0, 1000)
 
 
-def test_source_that_drips_is_cut_off() -> None:
-    """The whole answer has one limit of time, not each byte of it."""
-    with source(dripping) as url, pytest.raises(SourceDown):
-        fetch(url, b"question", 1.0, 10_000_000)
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: ",
+    ],
+    ids=["status", "body", "body-without-length", "head"],
+)
+def test_source_that_drips_is_cut_off(head: bytes) -> None:
+    """The whole answer has one limit of time, not each byte of it; what came until then is no answer."""
+    with source(dripping(head)) as url, pytest.raises(SourceDown, match=r"within 0.5 s"):
+        fetch(url, b"question", 0.5, 10_000_000)
 
 
 def test_source_that_is_not_there_is_down() -> None:

@@ -9,14 +9,17 @@ from typing import Any, Self
 
 import pytest
 
+import gateway.revocation
+import signing.revocation
 from gateway.cases.effects import RevocationNoted, TrustSet
+from gateway.commands import Overloaded
 from gateway.config import Limits
 from gateway.revocation import ANSWERS_KEPT, Fetched, note
 from gateway.revocation_fetch import SourceDown
 from gateway.revocation_watch import RevocationWatch
 from signing.anchors import AnchorPolicy
 from signing.errors import TrustStoreInvalid
-from signing.trust import Purpose, TrustStore
+from signing.trust import Purpose, TrustStore, WatchedLink
 from tests.support.ocsp import DAY, answer
 from tests.support.pki import NOW, sample_pki
 
@@ -83,6 +86,25 @@ def test_answer_that_revokes_is_kept_for_ever() -> None:
     assert gained.superseded == ()
 
 
+def test_where_there_are_too_many_the_answers_that_end_first_make_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A city's signers are many: what is new is entered all the same, and nobody who is revoked is forgotten."""
+    for module in (signing.revocation, gateway.revocation):
+        monkeypatch.setattr(module, "ANSWERS_MAX", 3)
+    others = [PKI.issue_institution(f"{n}" * 18, "x") for n in range(3)]
+    revoked = answer(others[0], ISSUER, status="revoked", until=NOW + HOUR)
+    first, last = (answer(one, ISSUER, until=NOW + n * DAY) for n, one in enumerate(others[1:], start=1))
+    before = trust(ocsp=(revoked, last, first))
+    new = answer(BANK, ISSUER)
+    gained = noted(before, ocsp=(new,))
+    assert gained == RevocationNoted(ocsp=(new,), superseded=(sha256(first),))
+    assert gained.onto(before).ocsp == (revoked, last, new)
+    # What is not new takes no room: from what was gained alone the auditor derives the same.
+    stale = answer(others[2], ISSUER, now=NOW - HOUR)
+    assert noted(before, ocsp=(stale, new)) == gained
+
+
 def test_authority_comes_along_and_must_be_one_that_signed() -> None:
     """The issuer of an answer need not be in the trust; a stranger's answer enters nothing."""
     der = answer(BANK, ISSUER)
@@ -100,13 +122,15 @@ class Source:
 
     def __init__(self) -> None:
         self.gives: bytes | None = None
+        self.gives_at: dict[str, bytes] = {}
         self.asked = 0
 
     def __call__(self, url: str, question: bytes | None, seconds: float, bytes_max: int) -> bytes:
         self.asked += 1
-        if self.gives is None:
+        gives = self.gives_at.get(url, self.gives)
+        if gives is None:
             raise SourceDown("nothing")
-        return self.gives
+        return gives
 
 
 class Entered:
@@ -114,8 +138,11 @@ class Entered:
 
     def __init__(self) -> None:
         self.commands: list[Any] = []
+        self.is_full = False
 
     def ask(self, command: Any) -> Any:
+        if self.is_full:
+            raise Overloaded
         self.commands.append(command)
         done = asyncio.get_running_loop().create_future()
         done.set_result(None)
@@ -125,12 +152,12 @@ class Entered:
 class Watched:
     """A registry whose one source is ours, at a time of ours."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, store: TrustStore | None = None, **limits: Any) -> None:
         self.now, self.source, self.entered = NOW, Source(), Entered()
         policy = AnchorPolicy(
             anchor=ANCHOR.credential.certificate.fingerprint, crl_urls=("http://crl.example/a",)
         )
-        store = TrustStore(
+        store = store or TrustStore(
             {Purpose.INSTITUTION: (ANCHOR.der,)}, (), (ISSUER.der,), policies={Purpose.INSTITUTION: (policy,)}
         )
         self.watch = RevocationWatch(
@@ -207,3 +234,60 @@ async def test_what_is_no_list_of_now_and_here_enters_nothing(der: bytes) -> Non
         assert await own.round() == 1
         assert own.entered.commands == []
         assert "http://crl.example/a" in own.watch._watched["r"].down
+
+
+async def test_what_could_not_be_entered_is_fetched_again_soon() -> None:
+    """The queue was full just then; an hour later the list that is known may have ended."""
+    async with Watched(revocation_retry_seconds=5) as own:
+        own.source.gives = ISSUER.make_crl(now=NOW, days=1)
+        own.entered.is_full = True
+        assert await own.round() == 1
+        own.entered.is_full = False
+        assert await own.round(dt.timedelta(seconds=5)) == 1
+        assert len(own.entered.commands) == 1
+
+
+async def test_list_is_fetched_again_when_the_trust_was_set() -> None:
+    """It may have gone with its authority; the same bytes are another request then."""
+    async with Watched() as own:
+        own.source.gives = ISSUER.make_crl(now=NOW, days=1)
+        assert await own.round() == 1
+        assert await own.round() == 0
+        own.watch.committed("r", [trust()])
+        assert await own.round() == 1
+        first, second = own.entered.commands
+        assert first.payload == second.payload
+        assert first.request_id != second.request_id
+
+
+async def test_responder_that_speaks_for_anothers_authority_is_down_and_stops_nobody() -> None:
+    """The honest one's answer is entered alone."""
+    person = PKI.issuing[Purpose.PERSON]
+    citizen = sample_pki().buyer
+    anchors = {purpose: (PKI.anchors[purpose].der,) for purpose in (Purpose.INSTITUTION, Purpose.PERSON)}
+    urls = {purpose: f"http://ocsp.example/{purpose.value}" for purpose in anchors}
+    prints = {purpose: PKI.anchors[purpose].credential.certificate.fingerprint for purpose in anchors}
+    policies = {
+        purpose: (AnchorPolicy(anchor=prints[purpose], ocsp_urls=(urls[purpose],)),) for purpose in anchors
+    }
+    store = TrustStore(anchors, (), (ISSUER.der, person.der), policies=policies)
+    async with Watched(store) as own:
+        good = answer(BANK, ISSUER)
+        own.source.gives_at = {
+            urls[Purpose.INSTITUTION]: good,
+            urls[Purpose.PERSON]: answer(citizen, person, also=[(BANK, ISSUER)]),
+        }
+        own.watch.judged(
+            [
+                WatchedLink(purpose, prints[purpose], one.certificate, of.credential.certificate)
+                for purpose, one, of in (
+                    (Purpose.INSTITUTION, BANK, ISSUER),
+                    (Purpose.PERSON, citizen, person),
+                )
+            ]
+        )
+        assert await own.round() == 2
+        assert list(own.watch._watched["r"].down) == [urls[Purpose.PERSON]]
+        (command,) = own.entered.commands
+        assert sha256(good).encode() in command.payload
+        assert command.payload.count(b"http://") == 1

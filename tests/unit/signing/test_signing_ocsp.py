@@ -79,6 +79,12 @@ def test_answer_of_the_authority_or_its_delegate_is_read(algorithm: str, *, by_n
         assert (said.this_update, said.until) == (NOW, NOW + DAY)
 
 
+def test_answer_of_a_delegate_speaks_no_longer_than_its_certificate() -> None:
+    """Whoever finds a key that was in use once makes no evidence for ever with it."""
+    der = answer(BANK, ISSUER, by=responder(ISSUER), until=NOW + 900 * DAY)
+    assert read_answer(der, AUTHORITIES)[0].until == NOW + 30 * DAY
+
+
 STRANGER = DevelopmentPKI.create(NOW).issuing[Purpose.INSTITUTION]
 
 
@@ -104,6 +110,9 @@ REFUSED: dict[str, Callable[[], bytes]] = {
         BANK, ISSUER, by=responder(ISSUER, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION)
     ),
     "delegate_that_had_not_begun": lambda: answer(BANK, ISSUER, by=responder(ISSUER, begins=NOW + DAY)),
+    "delegate_that_had_ended_and_dates_its_answer_back": lambda: answer(
+        BANK, ISSUER, by=responder(ISSUER, begins=NOW - 40 * DAY), produced=NOW - 20 * DAY
+    ),
     "a_certificate_of_the_same_authority": lambda: answer(
         BANK, ISSUER, by=PKI.issue_institution("X" * 18, "x")
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes, SimpleSigner
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from signing.authority import Revocation
 from signing.pdf import check_pdf
 from signing.stapled import NOTHING_STAPLED, STAPLED_MAX, Stapled, stapled_in_cms
 from signing.verdict import PdfVerdict
-from tests.support.ocsp import DAY, answer
+from tests.support.ocsp import DAY, answer, responder
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import NOW
 from tests.unit.signing.test_signing_ocsp import ANCHOR, BANK, ISSUER, PKI, STRANGER, store
@@ -163,6 +165,26 @@ def test_stapled_revocation_counts_and_stapled_good_does_not_outweigh_the_stores
     named = PKI.make_crl(next(p for p in PKI.issuing if PKI.issuing[p] is ISSUER), [BANK], now=NOW)
     (problem,) = verdict("cades", Stapled(ocsp=(ANSWER,)), crls=(named,)).problems
     assert problem.code == "CERTIFICATE_REVOKED"
+
+
+def test_stapled_answer_of_a_delegate_whom_the_store_knows_as_revoked_says_nothing() -> None:
+    """The thief of a responder's key signs himself good, and staples a list from before it was revoked."""
+    by = responder(ISSUER)
+    old, own = ISSUER.make_crl(now=NOW - 3 * DAY, days=1), answer(BANK, ISSUER, by=by)
+    gone = Revocation(by.certificate.serial, NOW - 2 * DAY)
+    ended = ISSUER.make_crl((gone,), now=NOW - 2 * DAY, days=1)
+    (problem,) = verdict("cades", Stapled((old,), (own,)), crls=(ended,)).problems
+    assert problem.code == "CERTIFICATE_REVOCATION_UNKNOWN"
+    assert not verdict("cades", Stapled((old,), (own,))).problems
+
+
+def test_stapled_answer_that_the_responder_took_back_says_nothing() -> None:
+    """The store's newer one says that the certificate is unknown; or that it is good, which an older one is too."""
+    later = NOW + timedelta(minutes=1)
+    for status, codes in (("unknown", ["CERTIFICATE_REVOCATION_UNKNOWN"]), ("good", [])):
+        newer = answer(BANK, ISSUER, status=status, now=later)
+        found = check_pdf(signed("cades", Stapled(ocsp=(ANSWER,))), store(newer), later)
+        assert [one.code for one in found.problems] == codes
 
 
 def test_only_so_much_is_looked_at() -> None:

@@ -727,7 +727,9 @@ class SetTrustResponse(_message.Message):
     RECEIPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def trust(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.TrustSet]:
-        """信任设置 · As it stands after this act."""
+        """信任设置 · As it stands after this act. Of lists and OCSP answers as many as 2 MiB hold; those that were fetched may
+        be larger than any message, and each is kept with the entry by which it came.
+        """
 
     @_builtins.property
     def receipt(self) -> _outcome_pb2.Receipt:
