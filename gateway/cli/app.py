@@ -29,6 +29,7 @@ from gateway.cli import (
     review,
     signature,
     submit,
+    trust,
     watch,
     witness,
 )
@@ -71,6 +72,7 @@ def build_app() -> typer.Typer:
     mandate.register(institution.app)
     app.add_typer(institution.app, name="institution")
     app.add_typer(feed.app, name="feed")
+    app.add_typer(trust.app, name="trust")
     app.add_typer(auditor.app, name="auditor")
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(witness.app, name="witness")

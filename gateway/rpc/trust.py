@@ -15,6 +15,7 @@ from cryptography import x509
 
 from gateway.cases.effects import TrustSet
 from gateway.cases.errors import CommandRefused
+from gateway.client.trust_sets import policy_to_wire
 from gateway.pb.diya.v1 import authority_pb2
 from gateway.rpc.act_fields import enum_name, instant_of, limit
 from gateway.rpc.violations import Violations
@@ -198,24 +199,9 @@ def encode_trust(trust: TrustSet) -> list[authority_pb2.TrustSet]:
         for der in own:
             del left[der]
         number = authority_pb2.TrustPurpose.Value(_PREFIX + purpose)
-        policies = [_encode_policy(one) for one in trust.policies.get(purpose, ())]
+        policies = [policy_to_wire(one) for one in trust.policies.get(purpose, ())]
         wires.append(authority_pb2.TrustSet(purpose=number, anchors=anchors, crls=own, policies=policies))
     if wires:
         wires[0].ocsp_answers.extend(trust.ocsp)
         wires[0].intermediates.extend(trust.intermediates)
     return wires
-
-
-def _encode_policy(policy: AnchorPolicy) -> authority_pb2.AnchorPolicy:
-    wire = authority_pb2.AnchorPolicy(
-        anchor_sha256=bytes.fromhex(policy.anchor),
-        revocation_required=policy.revocation_required,
-        grace_hours=policy.grace_hours,
-        crl_urls=policy.crl_urls,
-        ocsp_urls=policy.ocsp_urls,
-    )
-    if policy.not_before is not None:
-        wire.not_before.FromDatetime(policy.not_before)
-    if policy.not_after is not None:
-        wire.not_after.FromDatetime(policy.not_after)
-    return wire
