@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TEST_TOOLS := poppler-utils libnss3-tools softhsm2 opensc
 SUDO_APT = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
 .DEFAULT_GOAL := help
@@ -26,9 +27,9 @@ demo: $(STAMP) ## Do the whole job for real and leave it in demo-out/
 	$(BIN)/diya demo --out demo-out
 
 test: $(STAMP) ## Run every test
-	@{ command -v pdfsig && command -v certutil; } >/dev/null || { \
-	  [ -n "$(SUDO_APT)" ] && apt-get update -qq && apt-get install -y -qq poppler-utils libnss3-tools; } || \
-	  echo 'pdfsig or certutil is missing, and what needs them will be skipped. Run as root: apt-get install poppler-utils libnss3-tools' >&2
+	@{ command -v pdfsig && command -v certutil && command -v softhsm2-util && command -v pkcs11-tool; } >/dev/null || { \
+	  [ -n "$(SUDO_APT)" ] && apt-get update -qq && apt-get install -y -qq $(TEST_TOOLS); } || \
+	  echo 'A tool is missing, and what needs it will be skipped. Run as root: apt-get install $(TEST_TOOLS)' >&2
 	$(BIN)/python -m pytest -q
 
 test-long: $(STAMP) ## Simulate 20,000 cities against the oracle of the law (tens of minutes)

@@ -6,21 +6,22 @@ import asyncio
 import datetime as dt
 import gc
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
 from gateway import startup
-from gateway.cases.effects import AnyEffect, TrustSet
+from gateway.cases.effects import AnyEffect, SealTermsSet, TrustSet
 from gateway.certificates.seal import CertificateSealer
-from gateway.certificates.seal_protocol import SealKey
 from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
 from gateway.eraser import Eraser
 from gateway.feed_watch import FeedWatch
+from gateway.key_notices import key_notices, tell_seal
 from gateway.readings import Readings, served
 from gateway.revocation_watch import RevocationWatch
 from gateway.rpc.admin import AdminService
@@ -29,6 +30,7 @@ from gateway.rpc.certificates import CertificateService
 from gateway.rpc.desk import DeskService
 from gateway.rpc.feed import FeedService
 from gateway.rpc.files import FileService
+from gateway.rpc.keys import RegistryKeys
 from gateway.rpc.ledger import LedgerService
 from gateway.rpc.party import PartyService
 from gateway.rpc.quota import DailyQuota, read_counts
@@ -39,6 +41,7 @@ from gateway.rpc.server import RpcServer
 from gateway.rpc.trust import trust_store
 from gateway.rpc.verifier import Verifier
 from gateway.sealing import Sealing
+from gateway.seals import Seals
 from gateway.sequencer import Sequencer
 from gateway.storage import tables
 from gateway.storage.engine import WriterLock, database_file, file_watch, reader_engine, writer_engine
@@ -67,8 +70,16 @@ def utc_now() -> dt.datetime:
 class Gateway:
     """A running gateway. `start`, serve, `stop`; everything it opened is closed again."""
 
-    def __init__(self, config: Config, *, clock: Callable[[], dt.datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Callable[[], dt.datetime] = utc_now,
+        reread: Callable[[], Config] | None = None,
+    ) -> None:
+        """`reread` gives the settings as they are now; only the keys of a rotation are taken from them."""
         self.config = config
+        self._reread = reread or (lambda: config)
         self._clock = clock
         self._lock: WriterLock | None = None
         self._trust: dict[str, tuple[TrustSet | None, TrustStore]] = {}
@@ -101,6 +112,11 @@ class Gateway:
         for registry in registries:
             self.sequencer.load(registry)
         self.sequencer.start()
+        self._own_seals = Seals(
+            config, self._reread, lambda registry: self.sequencer.settings(registry).seals
+        )
+        for notice in key_notices(config, self._own_seals.in_use, self._is_production, self._clock()):
+            log.warning(notice)
         self.eraser = Eraser(
             sequencer=self.sequencer, ledger=self.ledger, files=self.files, clock=self._clock
         )
@@ -133,7 +149,7 @@ class Gateway:
         )
         self._readings = Readings(sequencer=self.sequencer, queries=self.queries, clock=self._clock)
         await self._readings.start(registries)
-        await self._start_sealing(registries, {s.name: s.vkey for s in signers.values()})
+        await self._start_sealing(registries)
         await self.clockwork.start(registries)
         self._rehearsals = DailyQuota(self.sequencer.run, await self.queries.read(read_counts))
         self.callers = Callers(self.sequencer.settings, self.trust, self._clock)
@@ -163,25 +179,15 @@ class Gateway:
         self.sequencer.is_held = self._witnessing.is_held
         await self._witnessing.start()
 
-    async def _start_sealing(self, registries: Sequence[str], vkeys: Mapping[str, str]) -> None:
+    async def _start_sealing(self, registries: Sequence[str]) -> None:
         """Processes that render and seal, and the queue before them; off where the configuration says so."""
         self.sealing: Sealing | None = None
-        self._seal_settings: dict[str, Any]
         self._seals: CertificateSealer | None = None
         if not self.config.sealing:
             return
-        seals = {
-            r.id: SealKey(key_path=str(r.seal_key), chain_path=str(r.seal_certificate))
-            for r in self.config.registries
-        }
         workers = self.config.limits.seal_workers
-        self._seal_settings = {
-            "seals": seals,
-            "vkeys": vkeys,
-            "verification_url": self.config.server.verification_url,
-        }
         self._sealer = CertificateSealer(
-            **self._seal_settings, trust=self._seal_trust(registries), workers=workers
+            self._own_seals.for_workers(), **self._seal_settings(), workers=workers
         )
         await self._sealer.start()
         self._seals = self._sealer
@@ -238,7 +244,7 @@ class Gateway:
 
     @property
     def ports(self) -> dict[str, int]:
-        """The bound ports: `listen` and `public`."""
+        """The bound ports: `listen`, `public` and, where there are proxies, `proxy_listen`."""
         return self._server.ports
 
     @property
@@ -256,6 +262,18 @@ class Gateway:
             known = self._trust[registry] = (trust_set, trust_store(trust_set))
             known[1].on_grace = self._revocation.graced
         return known[1]
+
+    def _is_production(self, registry: str) -> bool:
+        profile = self.sequencer.settings(registry).profile
+        return profile is not None and profile.production
+
+    def _seal_settings(self) -> dict[str, Any]:
+        """What the sealer works with besides the seals, as of now."""
+        return {
+            "trust": self._seal_trust([registry.id for registry in self.config.registries]),
+            "vkeys": {signer.name: signer.vkey for signer in self._signers.values()},
+            "verification_url": self.config.server.verification_url,
+        }
 
     def _seal_trust(self, registries: Sequence[str]) -> TrustStore:
         """What the sealer's self-check believes: the anchors of seals and their time stamps of every registry here."""
@@ -299,7 +317,20 @@ class Gateway:
                 vkey_of=self._vkeys.__getitem__,
             ),
             "RegisterFeedService": FeedService(**shared, **verifying, signer_of=self._signers.__getitem__),
-            "AdminService": AdminService(**shared, **verifying, files=self.files),
+            "AdminService": AdminService(
+                **shared,
+                **verifying,
+                files=self.files,
+                keys=partial(
+                    RegistryKeys,
+                    config=self.config,
+                    seals=self._own_seals,
+                    vkeys=self._vkeys.__getitem__,
+                    queries=self.queries,
+                    trust_of=self.trust,
+                    clock=self._clock,
+                ),
+            ),
         }
 
     def _on_commit(self, registry: str, effects: Sequence[AnyEffect]) -> None:
@@ -316,10 +347,18 @@ class Gateway:
         self.feed_watch.look(registry)
         self._revocation.committed(registry, effects)
         if self.sealing is not None:
-            if any(isinstance(effect, TrustSet) for effect in effects):
-                trust = self._seal_trust([r.id for r in self.config.registries])
-                self._sealer.configure(**self._seal_settings, trust=trust)
+            if any(isinstance(effect, SealTermsSet | TrustSet) for effect in effects):
+                self._change_seals(registry)
             self.sealing.committed(registry, effects)
+
+    def _change_seals(self, registry: str) -> None:
+        """Another seal or another trust: the sealing processes work with it from the next order on."""
+        assert self.sealing is not None
+        self._sealer.configure(self._own_seals.for_workers(), **self._seal_settings())
+        seal = self._own_seals.in_use(registry)
+        for notice in tell_seal(registry, seal, self._clock()) if seal is not None else ():
+            log.warning(notice)
+        self.sealing.go_on(registry)
 
     def _on_damage(self) -> None:
         """A ledger was found damaged, on the sequencer's thread: whoever asks after our health is told."""
@@ -349,6 +388,7 @@ class Gateway:
             startup.check_tables(self._writer, config.storage.database)
             startup.take_over(config, self._writer, self.ledger, self._publisher)
             startup.check_suites(config, self._writer)
+            startup.check_seals(config, self._writer)
         except BaseException:
             self._close_store()
             raise

@@ -6,13 +6,25 @@ Paths in the file are relative to the file's own folder.
 from __future__ import annotations
 
 import tomllib
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ledger.vault import PartCipher
+from signing.errors import SigningError
+from signing.key_source import (
+    FileKey,
+    KeySource,
+    PinSource,
+    TokenKey,
+    parse_key_source,
+    parse_pin_source,
+    pin_under,
+    under,
+)
 
 MIB = 1024 * 1024
 
@@ -21,18 +33,59 @@ class ConfigError(Exception):
     """The configuration cannot be used; the message names the file, the setting and the way out."""
 
 
+def _key_source(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_key_source(value)
+    except SigningError as error:
+        raise ValueError(error.message) from error
+
+
+#: A private key: a path, a path with where its passphrase stands, or a PKCS#11 URI (`signing/key_source.py`).
+KeySetting: TypeAlias = Annotated[KeySource, BeforeValidator(_key_source)]
+
+
+def _wrapping(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_key_source(value) if value.startswith("pkcs11:") else parse_pin_source(value)
+    except SigningError as error:
+        raise ValueError(error.message) from error
+
+
+#: What a secret in a file is wrapped with: a passphrase, by where it stands, or an AES key in a token.
+WrappingSetting: TypeAlias = Annotated[PinSource | TokenKey, BeforeValidator(_wrapping)]
+
+
+class ProxyConfig(BaseModel):
+    """A proxy that ends TLCP connections (GB/T 38636) before this gateway and tells who the callers are.
+
+    It is known by the key of its own TLS client certificate and by where it calls from; both must fit.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")  # for the log
+    key_id: str = Field(pattern=r"^[0-9a-f]{64}$")  # SHA-256 of its DER SubjectPublicKeyInfo
+    addresses: list[IPv4Network | IPv6Network] = Field(min_length=1)
+    suspended: bool = False
+
+
 class ServerConfig(BaseModel):
     """Listeners. Banks, registrars and operators call `listen` with a client certificate; anyone calls `public`.
 
-    `tiles` serves the public ledgers over plain HTTP (C2SP tlog-tiles), `metrics` Prometheus; empty switches one off.
+    `tiles` serves the public ledgers over plain HTTP (C2SP tlog-tiles), `metrics` Prometheus, `proxy_listen` those of
+    `proxies` by mutual TLS; empty switches one off.
     """
 
     listen: str = "127.0.0.1:7443"
     public: str = "127.0.0.1:7444"
     metrics: str = "127.0.0.1:7445"
     tiles: str = ""
+    proxy_listen: str = ""
+    proxies: list[ProxyConfig] = Field(default_factory=list)
     certificate: Path
-    key: Path
+    key: KeySetting  # a file: gRPC takes the bytes of a key, and none from a token
     client_anchors: Path
     verification_url: str  # printed on certificates as QR code, with identifier and code behind it
     grace_seconds: float = 10.0
@@ -44,6 +97,7 @@ class StorageConfig(BaseModel):
     database: str
     files: Path
     key_encryption_key: Path
+    key_encryption_key_wrapping: WrappingSetting | None = None  # in the clear without: for development only
     key_encryption_key_backup: Path | None = None  # a copy on another medium; compared at every start
 
 
@@ -67,9 +121,11 @@ class RegistryConfig(BaseModel):
 
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")
     origin: str
-    ledger_key: Path
+    ledger_key: KeySetting
     seal_certificate: Path
-    seal_key: Path
+    seal_key: KeySetting
+    next_seal_certificate: Path | None = None  # what `diya keys rotate` goes on to; read when it is asked
+    next_seal_key: KeySetting | None = None
     part_cipher: PartCipher = PartCipher.AES_256_GCM  # of part keys that are made from now on
     witness_policy: Path | None = None  # C2SP tlog-policy: witnesses with their URLs, and the quorum
     witness_stop_seconds: float | None = Field(default=None, gt=0)  # None: a missing quorum stops nothing
@@ -88,6 +144,7 @@ class Limits(BaseModel):
     upload_idle_seconds_max: float = 20.0
     call_seconds_max: float = 30.0
     metadata_bytes_max: int = 8 * 1024
+    forwarded_certificate_bytes_max: int = 8 * 1024  # as text: a certificate with what leads to its anchor
     concurrent_calls_max: int = 1024
     streams_per_connection_max: int = 256
     stream_unanswered_max: int = 64
@@ -159,6 +216,10 @@ def _resolved(config: Config, base: Path) -> Config:
     def absolute(value: Any) -> Any:
         if isinstance(value, Path):
             return value if value.is_absolute() else base / value
+        if isinstance(value, PinSource):
+            return pin_under(value, base)
+        if isinstance(value, FileKey | TokenKey):
+            return under(value, base)
         if isinstance(value, BaseModel):
             return value.model_copy(update={k: absolute(v) for k, v in value.__dict__.items()})
         if isinstance(value, list):

@@ -18,13 +18,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 
 from gateway.applications.events import counter_name
-from gateway.applications.sealing import Seal, decide_sealed, request_id
+from gateway.applications.seal_keys import may_seal
+from gateway.applications.sealing import Seal, SealRetired, decide_sealed, request_id
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, CertificateNumbered
 from gateway.cases.model import Moment
 from gateway.certificates.content import decode_content
 from gateway.certificates.proof import LedgerProof
-from gateway.certificates.seal import CertificateSealer
+from gateway.certificates.seal import CertificateSealer, SealingRefusedError
 from gateway.commands import Command
 from gateway.kinds.funds_due import due_now
 from gateway.sequencer import Sequencer
@@ -36,7 +37,7 @@ from gateway.telemetry import metrics
 from gateway.timestamping import Authority
 from ledger.entry import parse_entry
 from signing.envelope import pae
-from signing.errors import SigningError
+from signing.errors import PinRefused, SealUnknown, SignerUnavailable, SigningError
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,20 @@ SEALED_TYPE = "application/vnd.diya.sealed.v1+json"
 RETRY_SECONDS = (1.0, 5.0, 30.0, 120.0)
 
 
+#: What a seal that cannot be used now is told by: nothing is wrong with the certificate, so the others wait too.
+SEAL_DOWN = frozenset({SignerUnavailable.reason, PinRefused.reason, SealUnknown.reason})
+
+
 class _Waits(Exception):
     """A certificate waits for its time stamp: no failure of its own."""
 
 
 class Sealing:
-    """A queue of certificates to seal and the tasks that work on it."""
+    """A queue of certificates to seal and the tasks that work on it.
+
+    While a registry's seal does not answer, its certificates stay NUMBERED and wait; one of them is tried again and
+    again, and when it is sealed the others follow.
+    """
 
     def __init__(
         self,
@@ -80,6 +89,9 @@ class Sealing:
         self._awaiting_stamp: set[tuple[str, str]] = set()
         self._queue: asyncio.Queue[tuple[str, str, int]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._waiting: dict[
+            str, list[str]
+        ] = {}  # registry whose seal is down -> certificates that wait for it
 
     async def start(self, registries: Sequence[str]) -> None:
         """Find what a crash left, then work."""
@@ -110,7 +122,9 @@ class Sealing:
         while True:
             registry, identifier, tried = await self._queue.get()
             try:
-                if await self._is_sealed(registry, identifier):
+                if registry in self._waiting and not tried:
+                    self._waiting[registry].append(identifier)
+                elif await self._is_sealed(registry, identifier):
                     self._awaiting_stamp.discard((registry, identifier))
                 else:
                     metrics.certificate("failed")
@@ -138,19 +152,43 @@ class Sealing:
             if row is not None and not row["pdf_sha256"]:
                 entry = row["entry_index"]
                 await self._seal(registry, identifier, row)
+                self.go_on(registry)
         except _Waits:
             raise
+        except SealRetired:
+            log.info("certificate is sealed once more, its seal's key was retired meanwhile")
+            return False
+        except SealingRefusedError as error:
+            if error.cause not in SEAL_DOWN:
+                log.exception("certificate not sealed", extra={"registry": registry, "entry": entry})
+            elif registry not in self._waiting:
+                self._waiting[registry] = []
+                metrics.signer(registry, "seal", down=True)
+                log.error(
+                    "the seal does not answer, certificates wait: %s", error, extra={"registry": registry}
+                )
+            return False
         except Exception:
             log.exception("certificate not sealed", extra={"registry": registry, "entry": entry})
             return False
         return True
+
+    def go_on(self, registry: str) -> None:
+        """The registry's seal answers again, or is another: whatever waits for it is sealed now."""
+        waiting = self._waiting.pop(registry, None)
+        if waiting is None:
+            return
+        metrics.signer(registry, "seal", down=False)
+        log.info("the seal answers again, %d certificates waited", len(waiting), extra={"registry": registry})
+        for identifier in waiting:
+            self._queue.put_nowait((registry, identifier, 0))
 
     async def _seal(self, registry: str, identifier: str, row: Row) -> None:
         """One certificate: from its content and its entry's proof to a logged, sealed PDF."""
         await self._until_cosigned(registry, row["entry_index"])
         proof: LedgerProof = await self._queries.certificate_proof(registry, row["entry_index"], row["part"])
         content = await self._queries.part(registry, row["entry_index"], row["part"])
-        pdf = await self._made(registry, content, proof)
+        pdf, key_id = await self._made(registry, content, proof)
         sha256 = await asyncio.to_thread(self._files.put, pdf)
         seal = Seal(
             registry=registry,
@@ -160,26 +198,28 @@ class Sealing:
             institutions=tuple(row["institutions"].split(",")),
             pdf_sha256=sha256,
             size_bytes=len(pdf),
+            seal_key_id=key_id,
         )
         await self._sequencer.ask(_command(seal))
 
-    async def _made(self, registry: str, content: bytes, proof: LedgerProof) -> bytes:
-        """The sealed PDF, with a time stamp as the registry's settings say. Raises _Waits."""
+    async def _made(self, registry: str, content: bytes, proof: LedgerProof) -> tuple[bytes, str]:
+        """The sealed PDF, with a time stamp as the registry's settings say, and its key's id. Raises _Waits."""
         authority = self._authorities.get(registry)
         if authority is None:
-            return await self._sealer.make(content, proof, at=self._clock())
+            plain = await self._sealer.seal(content, proof, at=self._clock())
+            return plain.pdf, plain.key_id
         may_be_missing = authority.may_be_missing(self._clock() - parse_entry(proof.entry).time)
         if authority.rest_seconds and not may_be_missing:
             raise _Waits
-        made = await self._sealer.make_with_room(content, proof, at=self._clock())
+        made = await self._sealer.seal(content, proof, at=self._clock(), stamp_room=True)
         try:
             token = await authority.stamp(made.signature, "seal")
         except SigningError as error:  # told by the authority's own line
             if not may_be_missing:
                 raise _Waits from error
             metrics.certificate("unstamped")
-            return made.pdf
-        return await self._sealer.stamp(made.pdf, token, at=self._clock())
+            return made.pdf, made.key_id
+        return await self._sealer.stamp(made.pdf, token, at=self._clock()), made.key_id
 
 
 def _command(seal: Seal) -> Command:
@@ -187,6 +227,8 @@ def _command(seal: Seal) -> Command:
     digest = hashlib.sha256(payload).hexdigest()
 
     def decide(working: Working, moment: Moment) -> Decision:
+        if not may_seal(working.settings.seals, seal.seal_key_id):
+            raise SealRetired("印章密钥已停用，重新签章", "the seal key was retired: it is sealed once more")
         known = [u for u in seal.institutions if u in working.settings.institutions]
         counters = {counter_name(u): working.counter(counter_name(u)) for u in known}
         return decide_sealed(seal, counters, digest, moment.now, leg_due=_is_leg_due(working, seal))

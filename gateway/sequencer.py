@@ -61,6 +61,7 @@ from ledger.errors import (
 )
 from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Appended, EntryDraft, Head, Ledger, PartDraft
+from signing.errors import SignerUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,9 @@ QUEUE_COMMANDS_MAX = 4096
 
 #: Our clock may be behind the ledger's newest entry by this much before we refuse to write.
 CLOCK_BEHIND_SECONDS_MAX = 2.0
+
+#: Checkpoints that could not be signed are tried again when nothing else has come for so long.
+PUBLISH_RETRY_SECONDS = 2.0
 
 #: Bytes of randomness handed to each decision (certificate codes).
 ENTROPY_BYTES = 128
@@ -156,6 +160,7 @@ class Sequencer:
         self._queue: queue.SimpleQueue[Command | Work | None] = queue.SimpleQueue()
         self._arrivals: deque[float] = deque()  # when each item that is not yet answered came, oldest first
         self._settings: dict[str, Settings] = {}
+        self._late: set[str] = set()  # registries whose last checkpoint could not be signed
         self._unsure: set[str] = set()  # registries whose last commit failed: read their settings again
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
         self._stopping = False
@@ -264,7 +269,11 @@ class Sequencer:
         While more is on its way (being verified), it waits for it, but never long: on few cores verification and this
         thread take turns, and without the wait every batch would be small and pay its fixed cost for little.
         """
-        first = self._queue.get()
+        try:
+            first = self._queue.get(timeout=PUBLISH_RETRY_SECONDS if self._late else None)
+        except queue.Empty:
+            self._publish_late()
+            return []
         if first is None:
             return None
         items = [first]
@@ -465,13 +474,35 @@ class Sequencer:
                 proofs = self._publisher.prove_inclusions(connection, registry, indexes, signed.size)
         except Exception as error:
             # The entries are durable; only their checkpoint is late. GetReceipt gives it when publishing works again.
-            log.exception("checkpoint not published")
             metrics.publish_failed(registry)
+            if registry not in self._late:
+                log.exception("checkpoint not published", extra={"registry": registry})
+            self._late.add(registry)
+            if isinstance(error, SignerUnavailable):
+                metrics.signer(registry, "checkpoint", down=True)
             if isinstance(error, DAMAGE):
+                self._late.discard(registry)
                 self.stop_registry(registry, error)
             return None, {}
         metrics.published(registry, signed.size)
+        if registry in self._late:
+            self._late.discard(registry)
+            metrics.signer(registry, "checkpoint", down=False)
+            log.info("checkpoints are signed again", extra={"registry": registry})
         return signed, proofs
+
+    def _publish_late(self) -> None:
+        """Checkpoints that are still to be signed, where nobody's act brings them about."""
+        for registry in sorted(self._late):
+            try:
+                with self._engine.connect() as connection:
+                    newest = self._ledger.head(connection, registry, for_update=False).size - 1
+            except Exception:
+                log.exception("checkpoint not published", extra={"registry": registry})
+                continue
+            signed, _ = self._publish(registry, [newest])
+            if signed is not None and self._on_commit is not None:
+                self._on_commit(registry, ())  # witnesses, and whoever waits for a receipt
 
     def stop_registry(self, registry: str, error: Exception) -> None:
         """Enter nothing more for a registry, from any thread: what would be answered could perhaps never be proven."""

@@ -39,6 +39,7 @@ from ledger.publish import Publisher
 from ledger.store import Ledger
 from ledger.vault import PartCipher, Vault
 from signing.envelope import pae
+from signing.key_source import FileKey
 from signing.pki import Credential, DevelopmentPKI
 from signing.trust import Purpose
 from signing.trust_directory import write_trust
@@ -190,9 +191,10 @@ def _registry_toml(registry: RegistryConfig) -> str:
             "[[registries]]",
             f'id = "{registry.id}"',
             f'origin = "{registry.origin}"  # the ledger\'s name in its checkpoints; never change it',
-            f'ledger_key = "{registry.ledger_key}"  # Ed25519, signs checkpoints',
+            f'ledger_key = "{registry.ledger_key}"  # Ed25519, signs checkpoints; may be in a token, as the seal',
             f'seal_certificate = "{registry.seal_certificate}"',
-            f'seal_key = "{registry.seal_key}"',
+            f'seal_key = "{registry.seal_key}"  # or PATH?pin-source=file:PIN, or pkcs11:…, see docs/operating.md',
+            '# next_seal_certificate = "next.pem"  # with next_seal_key: what `diya keys rotate` goes on to',
             f'part_cipher = "{registry.part_cipher}"  # AES-256-GCM or SM4-GCM, of part keys made from now on',
             '# witness_policy = "policy.txt"  # witnesses that cosign its checkpoints, see docs/operating.md',
             "# witness_stop_seconds = 300.0    # acts stop while a quorum is missing so long; without it, never",
@@ -209,9 +211,9 @@ def _toml(seeds: Sequence[RegistrySeed], part_cipher: PartCipher) -> str:
         RegistryConfig(
             id=seed.id,
             origin=f"ledger.example.org/{seed.id}",
-            ledger_key=Path(f"keys/ledger-{seed.id}.pem"),
+            ledger_key=FileKey(Path(f"keys/ledger-{seed.id}.pem")),
             seal_certificate=Path(f"keys/seal-{seed.id}.pem"),
-            seal_key=Path(f"keys/seal-{seed.id}.key.pem"),
+            seal_key=FileKey(Path(f"keys/seal-{seed.id}.key.pem")),
             part_cipher=part_cipher,
         )
         for seed in seeds
@@ -242,6 +244,7 @@ grace_seconds = 10.0         # time that calls in hand get at a stop
 database = "sqlite:///data/diya.db"
 files = "data/files"
 key_encryption_key = "keys/kek"  # wraps every part key; without it evidence and register cannot be read any more
+# key_encryption_key_wrapping = "file:kek.pin"  # or pkcs11:…; then `diya keys wrap-kek`
 # key_encryption_key_backup = "/another/medium/kek"  # a copy of it, compared with it at every start
 
 [limits]

@@ -18,8 +18,9 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DatabaseError
 
-from gateway.config import Config, ConfigError, RegistryConfig
-from gateway.keys import new_key_path, note_signer, read_key_encryption_key
+from gateway.config import Config, ConfigError, RegistryConfig, ServerConfig
+from gateway.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
+from gateway.seals import seal_in_use
 from gateway.storage import tables
 from gateway.storage.engine import database_file
 from gateway.storage.later import add_missing_tables
@@ -64,17 +65,17 @@ def check_settings(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
         _check_address("server.metrics", server.metrics)
     if server.tiles:
         _check_address("server.tiles", server.tiles)
-    _check_pair("server.certificate", server.certificate, "server.key", server.key)
+    _check_proxies(server)
+    chain = _certificates("server.certificate", server.certificate)
+    with _named("server.key", server.key.place):
+        public = load_pem_private_key(tls_key_pem(server.key), password=None).public_key()
+    if _spki(public) != _spki(chain[0].public_key()):
+        raise ConfigError(
+            f"server.key: {server.key.place} is not the key of server.certificate {server.certificate}"
+        )
     _certificates("server.client_anchors", server.client_anchors)
     for registry in config.registries:
         _check_authority(registry)
-        if config.sealing:
-            _check_pair(
-                _setting(registry, "seal_certificate"),
-                registry.seal_certificate,
-                _setting(registry, "seal_key"),
-                registry.seal_key,
-            )
     return check_ledger_keys(config)
 
 
@@ -83,11 +84,11 @@ def check_ledger_keys(config: Config) -> tuple[bytes, dict[str, NoteSigner]]:
     _check_ids(config.registries)
     storage = config.storage
     with _named("storage.key_encryption_key", storage.key_encryption_key):
-        key = read_key_encryption_key(storage.key_encryption_key)
+        key = read_key_encryption_key(storage.key_encryption_key, storage.key_encryption_key_wrapping)
         _check_not_changing(storage.key_encryption_key)
     signers: dict[str, NoteSigner] = {}
     for registry in config.registries:
-        with _named(_setting(registry, "ledger_key"), registry.ledger_key):
+        with _named(_setting(registry, "ledger_key"), registry.ledger_key.place):
             signers[registry.id] = note_signer(registry.origin, registry.ledger_key)
     return key, signers
 
@@ -166,7 +167,9 @@ def backup_problem(config: Config) -> str:
         return f"{setting}: not set, no backup of {storage.key_encryption_key} is known; without the key all is lost"
     try:
         with _named(setting, backup):
-            same = read_key_encryption_key(backup) == read_key_encryption_key(storage.key_encryption_key)
+            wrapping = storage.key_encryption_key_wrapping
+            here = read_key_encryption_key(storage.key_encryption_key, wrapping)
+            same = read_key_encryption_key(backup, wrapping) == here
     except ConfigError as error:
         return f"{error}; copy {storage.key_encryption_key} there"
     if not same:
@@ -181,7 +184,7 @@ def _setting(registry: RegistryConfig, name: str) -> str:
 
 
 @contextmanager
-def _named(setting: str, path: Path) -> Iterator[None]:
+def _named(setting: str, path: Path | str) -> Iterator[None]:
     """Whatever goes wrong with a file, under the name of the setting that names it."""
     try:
         yield
@@ -199,6 +202,25 @@ def _check_address(setting: str, address: str) -> None:
         raise ConfigError(f"{setting}: {address} is not HOST:PORT with a port of 0 to {PORT_MAX}")
 
 
+def _check_proxies(server: ServerConfig) -> None:
+    """A listener for proxies and the proxies that may use it stand together, and each key is one proxy's."""
+    if bool(server.proxy_listen) != bool(server.proxies):
+        there, missing = ("proxy_listen", "proxies") if server.proxy_listen else ("proxies", "proxy_listen")
+        raise ConfigError(
+            f"server.{missing}: not set, though server.{there} is: set both or take that one out"
+        )
+    if not server.proxies:
+        return
+    _check_address("server.proxy_listen", server.proxy_listen)
+    key_id, count = Counter(proxy.key_id for proxy in server.proxies).most_common(1)[0]
+    if count > 1:
+        raise ConfigError(f"server.proxies: {count} of them have the key_id {key_id}; each has its own")
+    if not sm2.AVAILABLE:
+        raise ConfigError(
+            f"server.proxies: callers over TLCP have SM2 keys. {sm2.NOT_INSTALLED} / {sm2.NOT_INSTALLED_ZH}"
+        )
+
+
 def _check_ids(registries: list[RegistryConfig]) -> None:
     if not registries:
         raise ConfigError("registries: there is none; a gateway serves one at least")
@@ -210,15 +232,6 @@ def _check_ids(registries: list[RegistryConfig]) -> None:
 def _certificates(setting: str, path: Path) -> list[Certificate]:
     with _named(setting, path):
         return load_pem_x509_certificates(path.read_bytes())
-
-
-def _check_pair(certificate_setting: str, certificate: Path, key_setting: str, key: Path) -> None:
-    """The key must be that of the first certificate, or every handshake and every seal would fail."""
-    chain = _certificates(certificate_setting, certificate)
-    with _named(key_setting, key):
-        public = load_pem_private_key(key.read_bytes(), password=None).public_key()
-    if _spki(public) != _spki(chain[0].public_key()):
-        raise ConfigError(f"{key_setting}: {key} is not the key of {certificate_setting} {certificate}")
 
 
 @contextmanager
@@ -319,6 +332,16 @@ def _check_origin(connection: Connection, ledger: Ledger, registry: RegistryConf
         )
 
 
+def check_seals(config: Config, engine: Engine) -> None:
+    """Open the seal that each ledger says is in use, and make a signature with it. Raises ConfigError."""
+    for registry in config.registries if config.sealing else ():
+        with engine.connect() as connection:
+            terms = load_settings(connection, registry.id).seals
+        seal = seal_in_use(registry, terms)
+        if seal is not None:
+            seal.open()
+
+
 @contextmanager
 def _judged(config: Config, registry: RegistryConfig) -> Iterator[None]:
     """What the ledger says of itself, as what an operator can do about it."""
@@ -331,7 +354,7 @@ def _judged(config: Config, registry: RegistryConfig) -> Iterator[None]:
         raise ConfigError(f"{_setting(registry, 'id')}: {error}") from error
     except SignerMismatchError as error:
         raise ConfigError(
-            f"{_setting(registry, 'ledger_key')}: {registry.ledger_key}: {error.rule}. Either this is the key of "
+            f"{_setting(registry, 'ledger_key')}: {registry.ledger_key.place}: {error.rule}. Either this is the key of "
             f"another ledger: put the right one back; or that checkpoint was changed: "
             f"run `diya ledger verify --registry {registry.id}`"
         ) from error

@@ -7,6 +7,7 @@ the oldest case has waited, is in `gateway/readings.py`.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import sys
 import time
@@ -142,6 +143,18 @@ class Metrics:
         self._stamped = gauge(
             "diya_stamped_entries", "Entries under the newest checkpoint with a time stamp", "registry"
         )
+        self._signer_down = gauge(
+            "diya_signer_down",
+            "1 while a key does not sign: seal (certificates wait) or checkpoint (receipts are pending)",
+            "registry",
+            "use",
+        )
+        self._not_after = gauge(
+            "diya_key_not_after_seconds",
+            "Unix time until which the certificate in use is valid; registry is all for the connection's",
+            "registry",
+            "use",
+        )
         self._uploads = counter("diya_upload_bytes_total", "Bytes of files received")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -251,6 +264,14 @@ class Metrics:
     def certificate(self, step: str) -> None:
         """A certificate was numbered, sealed, sealed without its stamp (`unstamped` too), or failed to be."""
         self._certificates.labels(step).inc()
+
+    def signer(self, registry: str, use: str, *, down: bool) -> None:
+        """A registry's key, of use `seal` or `checkpoint`, stopped answering or answers again."""
+        self._signer_down.labels(registry, use).set(int(down))
+
+    def key_not_after(self, registry: str, use: str, until: dt.datetime) -> None:
+        """Until when the certificate of a key in use, `seal` or `connection`, is valid."""
+        self._not_after.labels(registry, use).set(until.timestamp())
 
     def timestamp(self, registry: str, subject: str, result: str) -> None:
         """A time stamp was asked for: subject `seal` or `checkpoint`, result `ok` or a reason."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.errors import CheckpointError, OriginError
 from ledger.hashing import HASH_BYTES
@@ -34,6 +34,7 @@ __all__ = [
     "NOTE_BYTES_MAX",
     "NOTE_SIGNATURES_MAX",
     "Checkpoint",
+    "NoteKey",
     "NoteSigner",
     "check_vkey",
     "open_checkpoint",
@@ -76,12 +77,24 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n".encode()
 
 
+class NoteKey(Protocol):
+    """An Ed25519 private key in memory (`Ed25519PrivateKey`), or what stands for one that is kept elsewhere."""
+
+    def public_key(self) -> Ed25519PublicKey:
+        """The public key."""
+        ...
+
+    def sign(self, data: bytes, /) -> bytes:
+        """64 bytes, pure Ed25519 (RFC 8032). May raise what a key elsewhere raises when it does not answer."""
+        ...
+
+
 class NoteSigner:
     """An Ed25519 key with the name that it signs under."""
 
     __slots__ = ("_key_id", "_private_key", "name", "vkey")
 
-    def __init__(self, name: str, private_key: Ed25519PrivateKey) -> None:
+    def __init__(self, name: str, private_key: NoteKey) -> None:
         """Take the key's `name`, which for a log is its origin, and the key.
 
         Raises CheckpointError for a name that a signed note cannot carry.

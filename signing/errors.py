@@ -197,6 +197,29 @@ class SignerUnusable(SigningError):
     zh = "签名密钥不可用"
 
 
+class SignerUnavailable(SigningError):
+    """The key is in a token or service that does not answer now. Nothing was signed; it may be asked again."""
+
+    reason = "SIGNER_UNAVAILABLE"
+    zh = "签名设备暂不可用"
+
+
+class PinRefused(SignerUnavailable):
+    """A token refused the PIN, or says that it is locked or that one more wrong one may lock it. The same PIN is
+    not tried again.
+    """
+
+    reason = "SIGNER_PIN_REFUSED"
+    zh = "签名设备的口令被拒绝，为免锁定不再重试"
+
+
+class SealUnknown(SigningError):
+    """There is no seal to sign with: none was given, or it is not in use any more."""
+
+    reason = "SEAL_UNKNOWN"
+    zh = "没有可用的电子印章"
+
+
 class SealFailed(SigningError):
     """A PDF could not be signed: unreadable, encrypted, field name taken, or signing is forbidden
     in it.

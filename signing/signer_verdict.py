@@ -60,6 +60,7 @@ def judge_signer(
         identity=held.leaf.identity,
         name=held.leaf.name,
         fingerprint=held.leaf.fingerprint,
+        key_id=held.leaf.key_id,
         issuer_key_id=chain.links[0].issuer_key_id,
         serial=chain.links[0].serial,
         algorithm=held.algorithm,

@@ -64,6 +64,7 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
     form: str = ""
     evidence: tuple[Evidence, ...] = ()
     in_grace: bool = False
+    key_id: str = ""  # of the signer's key; empty in verdicts that were kept before it was told
 
 
 class PdfVerdict(msgspec.Struct, frozen=True):

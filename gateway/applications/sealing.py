@@ -14,6 +14,7 @@ from gateway.cases.effects import (
     EventRecorded,
     RequestAnswered,
 )
+from gateway.cases.errors import CommandRefused
 from gateway.cases.model import Outcome, Result
 from gateway.register.model import Value
 
@@ -28,6 +29,13 @@ class Seal(Value, frozen=True, kw_only=True):
     institutions: tuple[str, ...]
     pdf_sha256: str
     size_bytes: int
+    seal_key_id: str = ""
+
+
+class SealRetired(CommandRefused):
+    """The key that made a seal was retired meanwhile: the certificate is sealed once more, with the one in use."""
+
+    reason = "CERTIFICATE_NOT_SEALED"
 
 
 def decide_sealed(
@@ -47,7 +55,11 @@ def decide_sealed(
             institution="", request_id=request_id(seal.identifier), payload_sha256=payload_sha256
         ),
         CertificateSealed(
-            identifier=seal.identifier, pdf_sha256=seal.pdf_sha256, size_bytes=seal.size_bytes, sealed_at=now
+            identifier=seal.identifier,
+            pdf_sha256=seal.pdf_sha256,
+            size_bytes=seal.size_bytes,
+            sealed_at=now,
+            seal_key_id=seal.seal_key_id,
         ),
     ]
     for uscc in seal.institutions:

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application
-from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet
+from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet, SealTerm
 from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
 from signing.anchors import AnchorPolicy
@@ -122,6 +122,7 @@ class CertificateSealed(Effect, tag="certificate.sealed.v1", frozen=True, kw_onl
     pdf_sha256: str
     size_bytes: int
     sealed_at: dt.datetime
+    seal_key_id: str = ""  # empty in entries made before a registry had more than one
 
 
 class CertificateEnded(Effect, tag="certificate.ended.v1", frozen=True, kw_only=True):
@@ -218,6 +219,12 @@ class RevocationNoted(Effect, tag="revocation.noted.v1", frozen=True, kw_only=Tr
             ocsp=left(trust.ocsp) + self.ocsp,
             intermediates=trust.intermediates + self.intermediates,
         )
+
+
+class SealTermsSet(Effect, tag="seal-terms.set.v1", frozen=True, kw_only=True):
+    """Every key that ever sealed for the registry and is known by an act, with its time, in order of use."""
+
+    keys: tuple[SealTerm, ...]
 
 
 class OperatorSet(Effect, tag="operator.set.v1", frozen=True, kw_only=True):
@@ -317,6 +324,7 @@ AnyEffect: TypeAlias = (
     | RuleSetSet
     | CalendarSet
     | TrustSet
+    | SealTermsSet
     | RevocationNoted
     | OperatorSet
     | QueryRecorded

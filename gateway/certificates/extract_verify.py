@@ -23,6 +23,7 @@ from gateway.certificates.extract_layout import lay_out_extract
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.verdict import Check, Result, Step
 from gateway.certificates.verify import Form, make_checks
+from gateway.register.authority import SealTerm
 from signing.trust import TrustStore
 
 FORM: Final = Form(
@@ -62,10 +63,17 @@ class ExtractVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify_extract(
-    pdf: bytes, *, trust: TrustStore, vkeys: Mapping[str, str], at: dt.datetime
+    pdf: bytes,
+    *,
+    trust: TrustStore,
+    vkeys: Mapping[str, str],
+    at: dt.datetime,
+    seals: Mapping[str, SealTerm] | None = None,
 ) -> ExtractVerdict:
-    """Make all checks on `pdf` at `at` (aware); `vkeys` are the logs' verifier keys by origin."""
-    file = make_checks(pdf, FORM, trust=trust, vkeys=vkeys, at=at)
+    """Make all checks on `pdf` at `at` (aware). `vkeys`: the logs' verifier keys by origin; `seals`: the times of seal
+    keys by key id.
+    """
+    file = make_checks(pdf, FORM, trust=trust, vkeys=vkeys, at=at, seals=seals)
     assert file.content is None or isinstance(file.content, ExtractContent)
     return ExtractVerdict(
         checks=tuple(file.checks),

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
@@ -38,6 +38,7 @@ from gateway.certificates.seal_protocol import (
     Stamp,
     frame,
 )
+from signing.key_source import TokenKey, parse_key_source
 from signing.trust import TrustStore
 
 START_SECONDS_MAX: Final = 60.0
@@ -88,6 +89,7 @@ class CertificateSealer:
     ) -> None:
         """`seals` by registry id; `vkeys` by origin of the log; `verification_url` goes into the QR code."""
         self._settings = _settings(seals, trust, vkeys, verification_url)
+        self._environment = _environment(seals.values())
         self._version = 0
         self._size = workers
         self._idle: asyncio.Queue[_Worker | None] = asyncio.Queue()
@@ -131,6 +133,7 @@ class CertificateSealer:
     ) -> None:
         """Work with these settings from the next order on: a new registry, seal or revocation list."""
         self._settings = _settings(seals, trust, vkeys, verification_url)
+        self._environment = _environment(seals.values())
         self._version += 1
 
     async def make(self, content: bytes, proof: LedgerProof, *, at: dt.datetime) -> bytes:
@@ -138,14 +141,16 @@ class CertificateSealer:
 
         Raises SealingRefusedError with the worker's reason; SealerError where two workers in a row failed.
         """
-        return (await self._sealed(Make(content=content, proof=proof, at=at))).pdf
+        return (await self.seal(content, proof, at=at)).pdf
 
-    async def make_with_room(self, content: bytes, proof: LedgerProof, *, at: dt.datetime) -> Sealed:
-        """As `make`, with room for a time stamp over the `signature` that comes with it."""
-        return await self._sealed(Make(content=content, proof=proof, at=at, stamp_room=True))
+    async def seal(
+        self, content: bytes, proof: LedgerProof, *, at: dt.datetime, stamp_room: bool = False
+    ) -> Sealed:
+        """As `make`, with the key that sealed; if asked, with room for a time stamp over the `signature` given."""
+        return await self._sealed(Make(content=content, proof=proof, at=at, stamp_room=stamp_room))
 
     async def stamp(self, pdf: bytes, token: bytes, *, at: dt.datetime) -> bytes:
-        """What `make_with_room` made, with its time stamp, checked by the worker at `at`. Raises as `make`."""
+        """What `seal` made with room, with its time stamp, checked by the worker at `at`. Raises as `make`."""
         return (await self._sealed(Stamp(pdf=pdf, token=token, at=at))).pdf
 
     async def _sealed(self, order: Make | Stamp) -> Sealed:
@@ -200,7 +205,7 @@ class CertificateSealer:
         if not self._running:
             self._idle.put_nowait(None)  # the next who waits
         self._check_running()
-        if worker is not None and not worker.is_alive():
+        if worker is not None and not (worker.is_alive() and worker.environment == self._environment):
             self._retire(worker)
             worker = None
         try:
@@ -220,7 +225,7 @@ class CertificateSealer:
             raise SealerError("the sealer is not running: call start first, and not after close")
 
     async def _start_worker(self) -> _Worker:
-        worker = await _Worker.start()
+        worker = await _Worker.start(self._environment)
         self._alive.add(worker)
         try:
             await self._configure(worker)
@@ -259,13 +264,14 @@ class CertificateSealer:
 class _Worker:
     """One process and its pipes."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, environment: Mapping[str, str]) -> None:
         self._process = process
+        self.environment = environment
         self.version = -1
         self.made = 0
 
     @classmethod
-    async def start(cls) -> _Worker:
+    async def start(cls, environment: Mapping[str, str]) -> _Worker:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -274,12 +280,12 @@ class _Worker:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=DEVNULL,
-                env=_environment(),
+                env=environment,
                 start_new_session=True,  # a terminal's interrupt is for the service alone
             )
         except OSError as error:
             raise SealerError(f"cannot start a sealing process: {error}") from error
-        return cls(process)
+        return cls(process, environment)
 
     def is_alive(self) -> bool:
         return self._process.returncode is None
@@ -322,8 +328,15 @@ def _settings(
     )
 
 
-def _environment() -> dict[str, str]:
-    """No more than the interpreter needs; the service's settings and secrets stay here."""
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+def _environment(seals: Iterable[SealKey]) -> dict[str, str]:
+    """What the interpreter needs, and what opens the seals' keys; settings and other secrets stay here."""
+    names = {"PATH", "LD_LIBRARY_PATH"}
+    for seal in seals:
+        source = parse_key_source(seal.key)
+        if source.pin is not None and source.pin.kind != "file":
+            names.add(source.pin.name if source.pin.kind == "env" else "CREDENTIALS_DIRECTORY")
+        if isinstance(source, TokenKey):  # each maker's module reads variables of its own
+            names |= {name for name in os.environ if not name.startswith("DIYA_")}
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     paths = [_PACKAGE_ROOT, *[one for one in sys.path if one]]
     return {**kept, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "LC_ALL": "C.UTF-8"}

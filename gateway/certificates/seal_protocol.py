@@ -1,6 +1,6 @@
 """What a certificate sealer and its worker processes say to each other: msgpack behind a four-byte length.
 
-Keys never travel: the worker reads them from the paths that `Configure` names.
+Keys never travel: the worker opens them where `Configure` says.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ MESSAGE_BYTES_MAX: Final = 256 << 20
 
 
 class SealKey(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a registry's seal lies: PEM private key, and PEM certificates, own first."""
+    """Where a registry's seal lies: its key as a setting (`signing/key_source.py`), and PEM certificates, own first."""
 
-    key_path: str
+    key: str
     chain_path: str
 
 
@@ -81,6 +81,7 @@ class Sealed(msgspec.Struct, frozen=True, tag="sealed"):
 
     pdf: bytes
     signature: bytes = b""
+    key_id: str = ""  # of the seal
 
 
 class Signed(msgspec.Struct, frozen=True, tag="signed"):

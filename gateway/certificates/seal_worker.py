@@ -1,13 +1,14 @@
 """The process that prints and seals: `python -m gateway.certificates.seal_worker`, spoken to over its pipes.
 
 Rendering, sealing and checking take some 100 ms of processor time that the server's loop must not spend. The
-seal keys are read here, from the paths of the configuration, and live nowhere else. Every certificate is
+seal keys are opened here, where the configuration says, and live nowhere else. Every certificate is
 verified by the code that banks use before it leaves, and so is every statement that is signed here (a payout check, a
 day's statement): one that does not hold is never handed out. Nothing is logged, for what passes here is personal.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import os
@@ -45,11 +46,13 @@ from gateway.certificates.seal_protocol import (
 )
 from gateway.certificates.typeset import RenderError
 from gateway.certificates.verify import verify_certificate
+from signing.certificates import parse_certificate
 from signing.envelope import envelope_to_json
-from signing.errors import SigningError
+from signing.errors import SealUnknown, SignerUnavailable, SigningError
+from signing.key_source import open_signer, parse_key_source
 from signing.pdf import check_pdf
 from signing.seal import SEAL_FIELD, add_stamp, seal_pdf, signature_of
-from signing.signer import LocalSigner, sign_envelope
+from signing.signer import Signer, sign_envelope
 from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
 
@@ -84,10 +87,16 @@ class Workshop:
     """Seals, trust and settings of one worker: from a `Configure` message to sealed bytes."""
 
     def __init__(self, settings: Configure) -> None:
-        """Load every key. Raises SigningError for keys or trust that do not hold, OSError for paths."""
+        """Open every key; one whose token does not answer now is opened when it is wanted.
+
+        Raises SigningError for keys or trust that do not hold, OSError for paths.
+        """
         self._settings = settings
         self._trust = TrustStore.from_bytes(settings.trust)
-        self._signers = {name: _load(key) for name, key in settings.seals.items()}
+        self._signers: dict[str, Signer] = {}
+        for registry in settings.seals:
+            with contextlib.suppress(SignerUnavailable):
+                self._signer(registry)
 
     def warm_up(self) -> None:
         """Render and seal a sample with every key, so that a key that cannot seal is found now.
@@ -96,12 +105,13 @@ class Workshop:
         """
         pdf = render_certificate(encode_content(_SAMPLE), _SAMPLE_PROOF, verification_url="https://localhost")
         for signer in self._signers.values():
-            verify_certificate(
-                _seal(pdf, signer, _SAMPLE.booked_at),
-                trust=self._trust,
-                vkeys=self._settings.vkeys,
-                at=_SAMPLE.booked_at,
-            )
+            with contextlib.suppress(SignerUnavailable):
+                verify_certificate(
+                    _seal(pdf, signer, _SAMPLE.booked_at),
+                    trust=self._trust,
+                    vkeys=self._settings.vkeys,
+                    at=_SAMPLE.booked_at,
+                )
 
     def make(self, order: Make) -> Sealed | Failed:
         """Render, seal and check one certificate, or one extract of the register."""
@@ -115,9 +125,7 @@ class Workshop:
                     order.content, order.proof, verification_url=self._settings.verification_url
                 )
                 registry = decode_content(order.content).registry
-            signer = self._signers.get(registry)
-            if signer is None:
-                return Failed("SEAL_UNKNOWN", f"no seal of registry {registry} is configured: add its key")
+            signer = self._signer(registry)
             reason = EXTRACT_REASON if extract else SEAL_REASON
             pdf = _seal(pdf, signer, order.at, reason, stamp_room=order.stamp_room)
             signature = signature_of(pdf) if order.stamp_room else b""
@@ -128,7 +136,7 @@ class Workshop:
         if not verdict.sound:
             found = "; ".join(f"{check.step.value} {check.code}: {check.why_en}" for check in verdict.failed)
             return Failed("CERTIFICATE_SELF_CHECK", f"the sealed certificate does not hold: {found}")
-        return Sealed(pdf, signature)
+        return Sealed(pdf, signature, parse_certificate(signer.certificates[0]).key_id)
 
     def stamp(self, order: Stamp) -> Sealed | Failed:
         """Put a time stamp into one certificate; the seal must hold with it, and be proven by it."""
@@ -144,15 +152,24 @@ class Workshop:
 
     def sign(self, order: Sign) -> Signed | Failed:
         """Sign one statement, and verify it as its reader will."""
-        signer = self._signers.get(order.registry)
-        if signer is None:
-            return Failed("SEAL_UNKNOWN", f"no seal of registry {order.registry} is configured: add its key")
         try:
+            signer = self._signer(order.registry)
             envelope = sign_envelope(order.payload_type, order.payload, [signer])
             verify_envelope(envelope, Purpose.REGISTRY, self._trust, order.at)
         except SigningError as error:
             return Failed(error.reason, str(error))
         return Signed(envelope_to_json(envelope))
+
+    def _signer(self, registry: str) -> Signer:
+        """The registry's seal. Raises SigningError, OSError."""
+        if registry not in self._signers:
+            key = self._settings.seals.get(registry)
+            if key is None:
+                raise SealUnknown(
+                    f"no seal of registry {registry} is in use: add its key, or `diya keys rotate`"
+                )
+            self._signers[registry] = _load(key)
+        return self._signers[registry]
 
 
 def main() -> int:
@@ -189,7 +206,7 @@ def main() -> int:
 
 
 def _seal(
-    pdf: bytes, signer: LocalSigner, at: dt.datetime, reason: str = SEAL_REASON, *, stamp_room: bool = False
+    pdf: bytes, signer: Signer, at: dt.datetime, reason: str = SEAL_REASON, *, stamp_room: bool = False
 ) -> bytes:
     """A certification signature: nothing may ever be added to a certificate (ISO 32000-2, 12.8.2.2).
 
@@ -198,8 +215,8 @@ def _seal(
     return seal_pdf(pdf, signer, reason=reason, at=at, field=SEAL_FIELD, certify=True, stamp_room=stamp_room)
 
 
-def _load(key: SealKey) -> LocalSigner:
-    return LocalSigner.from_pem(Path(key.key_path).read_bytes(), Path(key.chain_path).read_bytes())
+def _load(key: SealKey) -> Signer:
+    return open_signer(parse_key_source(key.key), Path(key.chain_path).read_bytes())
 
 
 def _read(source: BinaryIO) -> bytes | None:

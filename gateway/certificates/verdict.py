@@ -130,19 +130,32 @@ class CertificateVerdict(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the certificate says that it was issued outside production."""
         return self.content is not None and self.content.test
 
-    def answered(self, state: str) -> CertificateVerdict:
+    def answered(self, state: str, *, compromised: bool = False) -> CertificateVerdict:
         """The verdict with the last check made: `state` is what the authority answered of this very file, now.
 
         A right lives while its certificate is SEALED; what is CANCELLED or SUPERSEDED was issued and lives no more.
+        `compromised`: the authority says so of the key of its seal.
         """
         last = self.of(Step.LIVE_STATUS)
-        lives = state == "SEALED"
+        lives = state == "SEALED" and not compromised
+        code, why_zh, why_en = "", "", ""
+        if state != "SEALED":
+            code = "NOT_LIVE"
+            why_zh = f"登记机构答复：该证照当前状态为 {state}"
+            why_en = f"the authority answers that the certificate is {state} now"
+        elif compromised:
+            code = "SEAL_KEY_COMPROMISED"
+            why_zh = "登记机构答复：权利有效，但签章时印章密钥已声明泄露；请换发证照"
+            why_en = (
+                "the authority answers that the right lives, but the seal's key was declared compromised "
+                "from before the seal was made: ask for a new certificate"
+            )
         made = msgspec.structs.replace(
             last,
             result=Result.HOLDS if lives else Result.FAILS,
-            code="" if lives else "NOT_LIVE",
-            why_zh="" if lives else f"登记机构答复：该证照当前状态为 {state}",
-            why_en="" if lives else f"the authority answers that the certificate is {state} now",
+            code=code,
+            why_zh=why_zh,
+            why_en=why_en,
         )
         checks = tuple(made if one is last else one for one in self.checks)
         return msgspec.structs.replace(self, checks=checks)

@@ -42,6 +42,7 @@ from gateway.certificates.proof import (
 )
 from gateway.certificates.reading import UnreadableError, first_difference, read_attachments, read_body
 from gateway.certificates.verdict import QUESTIONS, CertificateVerdict, Check, Result, Step
+from gateway.register.authority import SealTerm
 from gateway.register.identifiers import (
     IdentifierError,
     parse_certificate_identifier,
@@ -60,6 +61,9 @@ from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
 CERTIFICATE_BYTES_MAX: Final = 4 << 20
 PAGES_MAX: Final = 100
+
+#: What is in hand when a seal's key is retired may still be sealed with it.
+IN_HAND_MAX: Final = dt.timedelta(minutes=1)
 PART_PREFIX: Final = "certificate/"
 
 _Value = TypeVar("_Value")
@@ -129,6 +133,7 @@ class Examined:
     vkeys: Mapping[str, str]
     verdict: PdfVerdict
     policy: Policy | None = None
+    seals: Mapping[str, SealTerm] = field(default_factory=dict)
     pages: list[str] | None = None
     seal: SignatureVerdict | None = None
     content_bytes: bytes = b""
@@ -146,12 +151,14 @@ def verify_certificate(
     vkeys: Mapping[str, str],
     at: dt.datetime,
     policy: Policy | None = None,
+    seals: Mapping[str, SealTerm] | None = None,
 ) -> CertificateVerdict:
     """Make all checks on `pdf` at `at` (aware); `vkeys` are the logs' verifier keys by origin.
 
-    `policy`: demands its quorum of witnesses on the checkpoint.
+    `policy`: demands its quorum of witnesses on the checkpoint. `seals`: the times of seal keys by key id, where the
+    verifier has them; a seal made by a key outside its time fails.
     """
-    file = make_checks(pdf, CERTIFICATE, trust=trust, vkeys=vkeys, at=at, policy=policy)
+    file = make_checks(pdf, CERTIFICATE, trust=trust, vkeys=vkeys, at=at, policy=policy, seals=seals)
     assert file.content is None or isinstance(file.content, CertificateContent)
     zh, en = QUESTIONS[Step.LIVE_STATUS]
     file.checks.append(
@@ -187,10 +194,20 @@ def make_checks(
     vkeys: Mapping[str, str],
     at: dt.datetime,
     policy: Policy | None = None,
+    seals: Mapping[str, SealTerm] | None = None,
 ) -> Examined:
     """Make every check of a form that can be made offline; that of the witnesses where there is a policy."""
     verdict = check_pdf(pdf, trust, at)
-    file = Examined(form=form, data=pdf, at=at, trust=trust, vkeys=vkeys, verdict=verdict, policy=policy)
+    file = Examined(
+        form=form,
+        data=pdf,
+        at=at,
+        trust=trust,
+        vkeys=vkeys,
+        verdict=verdict,
+        policy=policy,
+        seals=seals or {},
+    )
     for step, check in _CHECKS.items():
         if step in form.without or (step is Step.WITNESSES and policy is None):
             continue
@@ -270,6 +287,30 @@ def _check_seal_chain(file: Examined) -> None:
             "SEAL_WRONG_PURPOSE",
             "签名证书不是登记机构印章证书",
             f"the certificate is trusted for {seal.purpose.value}, not for a registry's seal",
+        )
+    term = file.seals.get(seal.key_id)
+    if term is not None:
+        _check_term(term, seal)
+
+
+def _check_term(term: SealTerm, seal: SignatureVerdict) -> None:
+    """The key was the registry's alone, and in use, when it sealed. Against a thief only a proven time counts."""
+    since, proven = term.compromised_since, seal.proven_at
+    if since is not None and (proven is None or proven >= since):
+        made = proven.isoformat() if proven else "never"
+        raise _FailsError(
+            "SEAL_KEY_COMPROMISED",
+            f"印章密钥自 {since.isoformat()} 起已声明泄露，且没有时间戳证明此前已签章；请向登记机构换发",
+            f"the seal's key is declared compromised since {since.isoformat()}, and no time stamp proves the seal to "
+            f"be older (proven: {made}): ask the authority for a new certificate",
+        )
+    made_at = proven or seal.signed_at
+    ended = term.retired_at
+    if ended is not None and made_at is not None and made_at > ended + IN_HAND_MAX:
+        raise _FailsError(
+            "SEAL_AFTER_RETIREMENT",
+            f"印章密钥已于 {ended.isoformat()} 停用，签章晚于该时间",
+            f"the seal's key was retired at {ended.isoformat()}, before this seal was made",
         )
 
 

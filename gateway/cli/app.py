@@ -19,6 +19,7 @@ from gateway.cli import (
     feed,
     forms,
     institution,
+    keys,
     ledger,
     mandate,
     outcomes,
@@ -74,13 +75,14 @@ def build_app() -> typer.Typer:
     app.add_typer(feed.app, name="feed")
     app.add_typer(trust.app, name="trust")
     app.add_typer(auditor.app, name="auditor")
+    app.add_typer(keys.app, name="keys")
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(witness.app, name="witness")
     if importlib.util.find_spec("gateway.cli.local"):
         # The client ships without it; and its imports (the whole server) are paid for only here.
         from gateway.cli import local  # noqa: PLC0415
 
-        local.register(app, ledger.app)
+        local.register(app, ledger.app, keys.app)
     return app
 
 

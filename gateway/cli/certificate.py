@@ -62,7 +62,8 @@ def verify(
     live = None
     if online:
         live = outcomes.run(_ask(data, config), as_json=as_json)
-        verdict = verdict.answered(certificate_pb2.Certificate.State.Name(live.state).removeprefix("STATE_"))
+        state = certificate_pb2.Certificate.State.Name(live.state).removeprefix("STATE_")
+        verdict = verdict.answered(state, compromised=live.seal_compromised)
     _print_verdict(verdict, live, as_json=as_json)
     raise typer.Exit(outcomes.FAILED if verdict.failed or not verdict.sound else outcomes.OK)
 
@@ -207,13 +208,22 @@ def checks_as_json(checks: Sequence[Check]) -> list[dict[str, Any]]:
 
 
 def offline_trust(trust: Path) -> dict[str, Any]:
-    """What verifies sealed documents: the seal anchors and the ledgers' keys of a trust folder, and the time."""
+    """What verifies sealed documents: the seal anchors, the ledgers' keys and the times of seal keys of a trust folder,
+    and the time now. Raises InputError.
+    """
+    from gateway.certificates.seal_terms import SealTermsUnreadable, read_seal_terms  # noqa: PLC0415 as below
+
+    try:
+        seals = read_seal_terms(trust)
+    except SealTermsUnreadable as error:
+        raise InputError(str(error), f"{error}：无法读取印章密钥时间") from error
     ledgers = read_trust(trust)
     keys = (key for name in ledgers.registries for key in ledgers.vkeys(name))
     return {
         "trust": read_anchors(trust),
         "vkeys": {key.partition("+")[0]: key for key in keys},
         "at": datetime.now(UTC),
+        "seals": seals,
     }
 
 

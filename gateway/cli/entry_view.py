@@ -60,6 +60,8 @@ KINDS: Final = {
     "registrar.set": ("设置登记员", "a registrar was set"),
     "profile.set": ("设置参数", "the profile was set"),
     "rules.set": ("设置规则集", "the rule set was set"),
+    "seal.rotated": ("更换印章", "the seal went on to another key"),
+    "seal.retired": ("停用印章", "a seal key was retired"),
     "trust.set": ("设置信任", "the trust was set"),
     "revocation.noted": ("更新吊销信息", "revocation evidence was fetched"),
     "calendar.set": ("导入日历", "the calendar was set"),

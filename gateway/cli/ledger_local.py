@@ -25,7 +25,7 @@ from gateway.cli import outcomes
 from gateway.config import Config, ConfigError, RegistryConfig, load_config
 from gateway.evidence_audit import EvidenceReport, audit_evidence
 from gateway.recovery import Loss
-from gateway.rotation import rotate
+from gateway.rotation import rotate, wrap_key
 from gateway.rpc.errors import Refusal
 from gateway.startup import (
     LedgerRefused,
@@ -205,6 +205,21 @@ def rotate_kek(config: Path) -> None:
     _out.print(Text(f"{changed} keys wrapped anew; {path} is the new key", style="green"), soft_wrap=True)
     if problem := backup_problem(settings):
         _err.print(Text(problem, style="yellow"), soft_wrap=True)
+
+
+def wrap_kek(config: Path) -> None:
+    """Wrap the key-encryption key that lies in the clear, with the server down."""
+    settings = load(config)
+    try:
+        check_database(settings)
+        with _writing(settings):
+            wrapped = wrap_key(settings.storage)
+    except ConfigError as error:
+        raise refused(f"{config}: {error}", outcomes.USAGE) from error
+    except OSError as error:
+        raise refused(f"not finished, run it again: {error}", outcomes.FAILED) from error
+    names = ", ".join(map(str, wrapped)) or "nothing: all of it was wrapped before"
+    _out.print(Text(f"wrapped: {names}", style="green"), soft_wrap=True)
 
 
 @contextmanager

@@ -19,8 +19,8 @@ ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The gateway'
 RegistryOption = Annotated[str, typer.Option(help="Only this registry; all of them by default.")]
 
 
-def register(app: typer.Typer, ledger: typer.Typer) -> None:
-    """Add the commands to the application and to its `ledger` group."""
+def register(app: typer.Typer, ledger: typer.Typer, keys: typer.Typer) -> None:
+    """Add the commands to the application and to its groups `ledger` and `keys`."""
     app.command("init")(init)
     app.command("serve")(serve)
     app.command("demo")(demo)
@@ -29,9 +29,8 @@ def register(app: typer.Typer, ledger: typer.Typer) -> None:
     ledger.command("export")(export)
     ledger.command("rebuild")(rebuild)
     ledger.command("recover")(recover)
-    keys = typer.Typer(no_args_is_help=True, help="The gateway's own keys, on its machine. 密钥。")
     keys.command("rotate-kek")(rotate_kek)
-    app.add_typer(keys, name="keys")
+    keys.command("wrap-kek")(wrap_kek)
     app.add_typer(tsa.app, name="tsa")
 
 
@@ -240,6 +239,22 @@ def rotate_kek(config: ConfigOption = Path("diya.toml")) -> None:
     from gateway.cli import ledger_local  # noqa: PLC0415
 
     ledger_local.rotate_kek(config)
+
+
+def wrap_kek(config: ConfigOption = Path("diya.toml")) -> None:
+    """Wrap the key-encryption key, which lies in the clear, as the settings say, with the server down (封装主密钥).
+
+    storage.key_encryption_key_wrapping is where a passphrase stands (file:PATH, env:NAME, credential:NAME), or an AES
+    key in a token (pkcs11:…). The key stays the same; so do the database and its backups. The backup of the key is
+    wrapped with it.
+
+    \b
+    Example:
+      diya keys wrap-kek --config demo-out/diya.toml
+    """
+    from gateway.cli import ledger_local  # noqa: PLC0415
+
+    ledger_local.wrap_kek(config)
 
 
 def recover(

@@ -16,7 +16,7 @@ from rich.text import Text
 from gateway.app import Gateway, settle_collector, utc_now
 from gateway.cli import ledger_local, outcomes
 from gateway.client.local_files import not_written
-from gateway.config import Config, ConfigError
+from gateway.config import Config, ConfigError, load_config
 from gateway.setup import SetupRefused, initialise
 from gateway.startup import LedgerRefused
 from gateway.storage.engine import SecondWriter
@@ -52,7 +52,7 @@ def serve(config: Path) -> None:
     settings = ledger_local.load(config)
     configure_logging(json=settings.log_json)
     try:
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, config))
     except LedgerRefused as error:
         _err.print(Text(f"{error.what}. Nothing is served. Run:", style="red"), soft_wrap=True)
         _err.print(Text(f"  {error.cure} --config {config}"), soft_wrap=True)
@@ -65,8 +65,8 @@ def serve(config: Path) -> None:
         raise typer.Exit(outcomes.FAILED) from error
 
 
-async def _serve(settings: Config) -> None:
-    gateway = Gateway(settings)
+async def _serve(settings: Config, path: Path) -> None:
+    gateway = Gateway(settings, reread=lambda: load_config(path))
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -169,6 +169,55 @@ class AdminClient:
         envelope, response = await self._send(self._stub.SetTrust, pb.SetTrustRequest, act)
         return await self._done(tuple(response.trust), envelope, response.receipt)
 
+    async def rotate_seal(self, former_key_id: str, certificate: bytes) -> Done[authority_pb2.RegistryKey]:
+        """Go on to the next seal of the gateway's settings (更换印章). former_key_id: of the one in use, empty where
+        none is. certificate: of the next one, DER.
+        """
+        act = admin_acts_pb2.RotateSealAct(
+            header=self._session.header(None), former_key_id=former_key_id, certificate=certificate
+        )
+        envelope, response = await self._send(self._stub.RotateSeal, pb.RotateSealRequest, act)
+        return await self._done(response.key, envelope, response.receipt)
+
+    async def retire_seal(
+        self, key_id: str, reason: str, *, compromised_since: datetime | None = None
+    ) -> Done[authority_pb2.RegistryKey]:
+        """Seal no more with a key, and say since when it was not the registry's alone (停用印章)."""
+        act = admin_acts_pb2.RetireSealAct(
+            header=self._session.header(None),
+            key_id=key_id,
+            reason=reason,
+            compromised_since=None if compromised_since is None else instant(compromised_since),
+        )
+        envelope, response = await self._send(self._stub.RetireSeal, pb.RetireSealRequest, act)
+        return await self._done(response.key, envelope, response.receipt)
+
+    async def list_keys(self) -> list[authority_pb2.RegistryKey]:
+        """The registry's own keys, over all pages. Raises RequestError."""
+        request = pb.ListKeysRequest(parent=self._session.parent)
+        found: list[authority_pb2.RegistryKey] = []
+        while True:
+            page = await self._session.call(self._stub.ListKeys, request)
+            found += page.keys
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    async def list_sealed(
+        self, key_id: str, since: datetime | None = None
+    ) -> AsyncIterator[pb.SealedCertificate]:
+        """The certificates that a seal key sealed, from an instant on, over all pages. Raises RequestError."""
+        request = pb.ListSealedRequest(parent=self._session.parent, key_id=key_id, page_size=200)
+        if since is not None:
+            request.since.FromDatetime(since)
+        while True:
+            page = await self._session.call(self._stub.ListSealed, request)
+            for one in page.certificates:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     async def import_calendar(self, table: bytes, source: str = "") -> Done[pb.ImportCalendarResponse]:
         """Put the State Council's table of one year in force (导入工作日历). table: the CSV, as it is."""
         act = admin_acts_pb2.ImportCalendarAct(header=self._session.header(None), table=table, source=source)

@@ -55,6 +55,8 @@ _CLASSES: Final[dict[str, type[Message]]] = {
     "application/vnd.diya.admin.set-trust.v1+protobuf": admin_acts_pb2.SetTrustAct,
     "application/vnd.diya.admin.erase-evidence.v1+protobuf": admin_acts_pb2.EraseEvidenceAct,
     "application/vnd.diya.admin.import-calendar.v1+protobuf": admin_acts_pb2.ImportCalendarAct,
+    "application/vnd.diya.admin.rotate-seal.v1+protobuf": admin_acts_pb2.RotateSealAct,
+    "application/vnd.diya.admin.retire-seal.v1+protobuf": admin_acts_pb2.RetireSealAct,
     "application/vnd.diya.admin.recover-ledger.v1+protobuf": admin_acts_pb2.RecoverLedgerAct,
 }
 _TYPES: Final = {of: payload_type for payload_type, of in _CLASSES.items()}

@@ -74,6 +74,26 @@ def _is_within(not_before: dt.datetime | None, at: dt.datetime, not_after: dt.da
     return (not_before is None or not_before <= at) and (not_after is None or at < not_after)
 
 
+class SealTerm(Value, frozen=True, kw_only=True):
+    """A key that the registry seals with, and its time: `key_id` as in `RegisteredKey`, `certificate` in DER.
+
+    It seals from `active_from` on (absent: from the registry's beginning) and until before `retired_at`. From
+    `compromised_since` on somebody else may have had it. `index` is the entry that last changed this.
+    """
+
+    key_id: str
+    certificate: bytes = b""
+    active_from: dt.datetime | None = None
+    retired_at: dt.datetime | None = None
+    compromised_since: dt.datetime | None = None
+    reason: str = ""
+    index: int = 0
+
+    def is_compromised(self, at: dt.datetime) -> bool:
+        """Whether somebody else may have made what was sealed at `at`."""
+        return self.compromised_since is not None and self.compromised_since <= at
+
+
 class InstitutionKind(StrEnum):
     """Kind of institution (codes.csv INSTITUTION_KIND)."""
 

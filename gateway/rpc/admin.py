@@ -34,6 +34,7 @@ from gateway.rpc import authority as wires
 from gateway.rpc import trust as trusts
 from gateway.rpc.calendars import encode_calendar, read_calendar
 from gateway.rpc.errors import Refusal
+from gateway.rpc.keys import RegistryKeys
 from gateway.rpc.names import check_registry, malformed, registry_in, split_name
 from gateway.rpc.operator_acts import SignedAct, read_act
 from gateway.rpc.paging import page_of_mapping, page_size
@@ -81,7 +82,9 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         executor: Executor,
         limits: Limits,
         clock: Callable[[], dt.datetime],
+        keys: Callable[..., RegistryKeys],
     ) -> None:
+        """`keys` makes what deals with the registry's own keys, given how acts are decided."""
         self._sequencer = sequencer
         self._queries = queries
         self._files = files
@@ -89,6 +92,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         self._executor = executor
         self._limits = limits
         self._clock = clock
+        self._keys = keys(settings_of=self._settings, decided=self._decided)
 
     # -- acts --------------------------------------------------------------------------------------------
 
@@ -226,6 +230,22 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         return _pb.EraseEvidenceResponse(
             application=name, erased_index=receipt.index, receipt=encode.receipt(receipt)
         )
+
+    async def RotateSeal(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Seal with the next key of the settings."""
+        return await self._keys.rotate(await self._signed(request, acts.RotateSealAct))
+
+    async def RetireSeal(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Seal no more with a key."""
+        return await self._keys.retire(await self._signed(request, acts.RetireSealAct))
+
+    async def ListKeys(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """The registry's own keys."""
+        return await self._keys.list_keys(request)
+
+    async def ListSealed(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """What a seal key sealed."""
+        return await self._keys.list_sealed(request)
 
     async def ImportCalendar(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Put the table of working days of one year in force."""

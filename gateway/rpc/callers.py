@@ -7,9 +7,9 @@ has been revoked since.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 
@@ -19,6 +19,16 @@ from gateway.storage.settings import Settings
 from signing.certificates import Certificate, certificates_from_pem, parse_certificate
 from signing.errors import SigningError
 from signing.trust import Purpose, TrustStore
+
+
+class FindsCallers(Protocol):
+    """What the guard asks: of one listener, who calls, and whether the registry is here."""
+
+    def of(self, context: grpc.aio.ServicerContext[Any, Any], registry: str) -> Caller:
+        """Who calls, in this registry. May raise Refusal."""
+
+    def check_registry(self, registry: str) -> None:
+        """Raise Refusal (REGISTRY_NOT_FOUND) for a registry that this gateway does not serve."""
 
 
 class Callers:
@@ -37,18 +47,28 @@ class Callers:
 
     def of(self, context: grpc.aio.ServicerContext[Any, Any], registry: str) -> Caller:
         """Who calls, in this registry; PUBLIC when no registered key is behind the connection."""
-        pem = list(context.auth_context().get("x509_pem_cert") or ())
-        if not pem:
+        certificate = certificate_of(context)
+        if certificate is None:
             return PUBLIC_CALLER
-        certificate = _certificate(pem[0])
+        try:
+            return self.named_by(certificate, (), registry)
+        except SigningError:
+            return PUBLIC_CALLER
+
+    def named_by(self, certificate: Certificate, chain: Sequence[Certificate], registry: str) -> Caller:
+        """Whose certificate of a connection this is; PUBLIC when nobody registered its key.
+
+        Raises SigningError where the key is registered and the certificate does not hold now.
+        """
         caller = self.directory(registry).find(certificate.key_id, self._clock())
         if caller is None:
             return PUBLIC_CALLER
-        try:
-            self._trust_of(registry).check_chain(certificate, (), Purpose.TLS, self._clock())
-        except SigningError:
-            return PUBLIC_CALLER
+        self.check_connection(certificate, chain, registry)
         return caller
+
+    def check_connection(self, certificate: Certificate, chain: Sequence[Certificate], registry: str) -> None:
+        """Raise SigningError unless the registry believes the certificate, for connections, now."""
+        self._trust_of(registry).check_chain(certificate, chain, Purpose.TLS, self._clock())
 
     def check_registry(self, registry: str) -> None:
         """Raise Refusal (REGISTRY_NOT_FOUND) for a registry that this gateway does not serve."""
@@ -61,6 +81,12 @@ class Callers:
         if known is None or known.settings is not settings:
             known = self._directories[registry] = Directory(settings)
         return known
+
+
+def certificate_of(context: grpc.aio.ServicerContext[Any, Any]) -> Certificate | None:
+    """The client certificate of the connection, its chain checked by the TLS layer; None without one."""
+    pem = list(context.auth_context().get("x509_pem_cert") or ())
+    return _certificate(pem[0]) if pem else None
 
 
 @lru_cache(maxsize=4096)

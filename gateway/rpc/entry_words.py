@@ -37,6 +37,7 @@ from gateway.cases.effects import (
     RightBooked,
     RightEnded,
     RuleSetSet,
+    SealTermsSet,
     TrustSet,
     UnitRecorded,
 )
@@ -224,6 +225,8 @@ def _of_setting(effect: AnyEffect) -> tuple[str, str] | None:
                 f"设置信任：{count} 个根证书，{len(crls)} 个吊销列表",
                 f"trust set: {count} anchors, {len(crls)} revocation lists",
             )
+        case SealTermsSet(keys=keys):
+            return f"设置印章密钥：{len(keys)} 个", f"seal keys set: {len(keys)} with their times"
         case RevocationNoted():
             return (
                 f"更新吊销信息：{len(effect.crls)} 个吊销列表，{len(effect.ocsp)} 个在线状态应答",

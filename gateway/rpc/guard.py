@@ -18,7 +18,7 @@ import grpc
 
 from gateway.commands import stopping
 from gateway.config import MIB
-from gateway.rpc.callers import Callers
+from gateway.rpc.callers import FindsCallers
 from gateway.rpc.errors import Refusal, abort, refusal_of
 from gateway.rpc.names import malformed
 from gateway.rpc.rights import PUBLIC_CALLER, READING, Caller, CallerKind, may_call
@@ -118,7 +118,7 @@ class Guard:
     def __init__(
         self,
         server: grpc.aio.Server,
-        callers: Callers,
+        callers: FindsCallers,
         *,
         call_seconds_max: float,
         message_bytes_max: int = 6 * MIB,

@@ -1,4 +1,8 @@
-"""The gRPC server: two listeners, every limit explicit, health and reflection, every method behind the guard."""
+"""The gRPC server: its listeners, every limit explicit, health and reflection, every method behind the guard.
+
+Banks and the public call one server by two listeners. Proxies, where there are any, call another one: gRPC does not
+tell over which listener a call came, and over theirs alone somebody may be named whom TLS has not seen.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from gateway.config import MIB, Config
+from gateway.keys import tls_key_pem
 from gateway.pb.diya.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
@@ -32,8 +37,9 @@ from gateway.pb.diya.v1 import (
     review_service_pb2,
     review_service_pb2_grpc,
 )
-from gateway.rpc.callers import Callers
+from gateway.rpc.callers import Callers, FindsCallers
 from gateway.rpc.guard import Guard
+from gateway.rpc.proxies import DirectCallers, ForwardedCallers
 from gateway.rpc.standard import REFLECTION_NAMES, Health, add_reflection
 from gateway.startup import bound
 
@@ -63,18 +69,36 @@ ANSWER_SECONDS_MAX: Final = 2.0
 
 
 class RpcServer:
-    """Owns the grpc.aio server. `ports` are the bound ones (a configured port 0 picks a free one)."""
+    """Owns the grpc.aio servers. `ports` are the bound ones (a configured port 0 picks a free one)."""
 
     def __init__(self, config: Config, callers: Callers, servicers: dict[str, Any]) -> None:
-        limits = config.limits
         self._config = config
-        self._server = grpc.aio.server(
+        self._servicers = servicers
+        self._health = Health()
+        self._names: list[str] = []
+        self._proxied: grpc.aio.Server | None = None
+        self._guards: list[Guard] = []
+        self.ports: dict[str, int] = {}
+        proxies, limits = config.server.proxies, config.limits
+        if proxies:
+            forwarded_max = limits.forwarded_certificate_bytes_max
+            forwarded = ForwardedCallers(callers, proxies, bytes_max=forwarded_max)
+            # Room for twice the limit, so that we can say why an entry is too long.
+            self._proxied = self._serving(forwarded, limits.metadata_bytes_max + 2 * forwarded_max)
+        self._server = self._serving(
+            DirectCallers(callers) if proxies else callers, limits.metadata_bytes_max
+        )
+
+    def _serving(self, callers: FindsCallers, metadata_bytes_max: int) -> grpc.aio.Server:
+        """A server of everything, not bound yet."""
+        limits = self._config.limits
+        server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", limits.message_bytes_max + TRANSPORT_ROOM_BYTES),
                 ("grpc.max_send_message_length", limits.message_bytes_max + TRANSPORT_ROOM_BYTES),
-                ("grpc.max_metadata_size", limits.metadata_bytes_max),
-                ("grpc.absolute_max_metadata_size", limits.metadata_bytes_max),
+                ("grpc.max_metadata_size", metadata_bytes_max),
+                ("grpc.absolute_max_metadata_size", metadata_bytes_max),
                 # Left to itself, the window of a stream grows with the line and each upload fills it: 30 MB apiece.
                 ("grpc.http2.bdp_probe", 0),
                 ("grpc.http2.lookahead_bytes", STREAM_WINDOW_BYTES),
@@ -89,29 +113,29 @@ class RpcServer:
             ],
             maximum_concurrent_rpcs=limits.concurrent_calls_max,
         )
-        self._guard = guard = Guard(
-            self._server,
+        guard = Guard(
+            server,
             callers,
             call_seconds_max=limits.call_seconds_max,
             message_bytes_max=limits.message_bytes_max,
             idle_seconds_max=limits.upload_idle_seconds_max,
         )
+        self._guards.append(guard)
         names = []
-        for name, servicer in servicers.items():
+        for name, servicer in self._servicers.items():
             descriptors, module = SERVICES[name]
             guard.register(getattr(module, f"add_{name}Servicer_to_server"), servicer)
             names.append(descriptors.DESCRIPTOR.services_by_name[name].full_name)
-        self._health = Health()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names.append(health.SERVICE_NAME)
-        add_reflection(self._server, names)
+        add_reflection(server, names)
         self._names = [*names, *REFLECTION_NAMES]
-        self.ports: dict[str, int] = {}
+        return server
 
     async def start(self) -> None:
-        """Bind both listeners and serve. Raises ConfigError when an address is taken."""
+        """Bind the listeners and serve. Raises ConfigError when an address is taken."""
         server = self._config.server
-        pair = (server.key.read_bytes(), server.certificate.read_bytes())
+        pair = (tls_key_pem(server.key), server.certificate.read_bytes())
         mutual = grpc.ssl_server_credentials(
             [pair], root_certificates=server.client_anchors.read_bytes(), require_client_auth=True
         )
@@ -120,6 +144,10 @@ class RpcServer:
             self.ports["listen"] = self._server.add_secure_port(server.listen, mutual)
         with bound("server.public", server.public):
             self.ports["public"] = self._server.add_secure_port(server.public, one_sided)
+        if self._proxied is not None:
+            with bound("server.proxy_listen", server.proxy_listen):
+                self.ports["proxy_listen"] = self._proxied.add_secure_port(server.proxy_listen, mutual)
+            await self._proxied.start()
         await self._server.start()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
@@ -141,8 +169,13 @@ class RpcServer:
         writes meanwhile is reset and loses the answers that it holds unread (grpc/grpc-go#6019 tells of the same).
         """
         await self._health.enter_graceful_shutdown()
-        self._guard.close()
-        if not await self._guard.is_empty_within(self._config.server.grace_seconds):
+        for guard in self._guards:
+            guard.close()
+        if not await self._is_empty_within(self._config.server.grace_seconds):
             await drain()
-            await self._guard.is_empty_within(ANSWER_SECONDS_MAX)  # what is left is streams that nobody ends
-        await self._server.stop(ANSWER_SECONDS_MAX)
+            await self._is_empty_within(ANSWER_SECONDS_MAX)  # what is left is streams that nobody ends
+        servers = [self._server] if self._proxied is None else [self._server, self._proxied]
+        await asyncio.gather(*(server.stop(ANSWER_SECONDS_MAX) for server in servers))
+
+    async def _is_empty_within(self, seconds: float) -> bool:
+        return all(await asyncio.gather(*(guard.is_empty_within(seconds) for guard in self._guards)))

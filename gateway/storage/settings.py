@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.cases.effects import CalendarSet, OperatorSet, ProfileSet, RuleSetSet, TrustSet
+from gateway.cases.effects import CalendarSet, OperatorSet, ProfileSet, RuleSetSet, SealTermsSet, TrustSet
 from gateway.cases.feed import FeedState
-from gateway.register.authority import Institution, Profile, Registrar, RuleSet
+from gateway.register.authority import Institution, Profile, Registrar, RuleSet, SealTerm
 from gateway.register.calendar import PACKAGED, Calendar
 from gateway.storage import tables as t
 
@@ -21,6 +21,7 @@ _TYPES: dict[str, Any] = {
     "trust": TrustSet,
     "operators": OperatorSet,
     "calendar": Calendar,
+    "seals": tuple[SealTerm, ...],
 }
 
 
@@ -33,6 +34,7 @@ class Settings:
     trust: TrustSet | None = None
     operators: OperatorSet | None = None
     calendar: Calendar | None = None  # the years that were imported; None before the first import
+    seals: tuple[SealTerm, ...] = ()  # empty until one is replaced or retired: the configured one seals
     feed: FeedState = field(default_factory=FeedState)
     institutions: dict[str, Institution] = field(default_factory=dict)
     registrars: dict[str, Registrar] = field(default_factory=dict)
@@ -67,6 +69,8 @@ class Settings:
             return "operators", effect
         if isinstance(effect, CalendarSet):
             return "calendar", effect.calendar
+        if isinstance(effect, SealTermsSet):
+            return "seals", effect.keys
         raise TypeError(f"{type(effect).__name__} sets no setting")
 
 

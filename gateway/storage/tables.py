@@ -152,6 +152,7 @@ certificate = Table(
     Column("pdf_sha256", _DIGEST),
     Column("size_bytes", BigInteger),
     Column("sealed_at", String(32)),
+    Column("seal_key_id", String(64)),
     Column("ended_at", String(32)),
     Column("ended_case", String(32)),
     Index("certificate_by_number", "registry", "number"),

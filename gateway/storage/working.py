@@ -466,6 +466,7 @@ class Working:
                 "pdf_sha256": None,
                 "size_bytes": None,
                 "sealed_at": None,
+                "seal_key_id": None,
                 "ended_at": None,
                 "ended_case": None,
             },
@@ -481,6 +482,7 @@ class Working:
             "pdf_sha256": effect.pdf_sha256,
             "size_bytes": effect.size_bytes,
             "sealed_at": instant(effect.sealed_at),
+            "seal_key_id": effect.seal_key_id or None,
         }
         self._put(t.certificate, (effect.identifier,), sealed)
 
@@ -651,5 +653,6 @@ _FOLDS: dict[type, Any] = {
     fx.TrustSet: Working._setting,
     fx.RevocationNoted: Working._revocation_noted,
     fx.OperatorSet: Working._setting,
+    fx.SealTermsSet: Working._setting,
     fx.QueryRecorded: Working._query_recorded,
 }

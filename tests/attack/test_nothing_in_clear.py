@@ -153,15 +153,15 @@ async def _go_wrong(town: Town) -> None:
         with pytest.raises(RequestError):
             await call()
     sealer = town.gateway._sealer
-    make = sealer.make
+    seal = sealer.seal
 
-    async def fails(content: Any, proof: Any, *, at: Any) -> bytes:
-        sealer.make = make
+    async def fails(content: Any, proof: Any, *, at: Any) -> tuple[bytes, str]:
+        sealer.seal = seal
         raise ValueError(f"cannot print {content!r} for {SAMPLE.sole_free_jiangyin.owner.name}")
 
-    sealer.make = fails
+    sealer.seal = fails
     await town.booked()
-    await until(lambda: sealer.make == make, seconds=60)
+    await until(lambda: sealer.seal == seal, seconds=60)
 
     def defect(_connection: Any) -> None:
         raise ValueError(f"{SAMPLE.sole_free_jiangyin.owner.id_number} {SAMPLE.sole_free_jiangyin.unit_code}")

@@ -26,6 +26,7 @@ from gateway.cases.effects import AnyEffect, InstitutionSet, RightBooked, UnitRe
 from gateway.cases.model import Outcome, Result
 from gateway.commands import Command
 from gateway.config import load_config
+from gateway.keys import tls_key_pem
 from gateway.register.authority import Institution, InstitutionKind, KeyRole, RegisteredKey
 from gateway.register.model import (
     CertificateRef,
@@ -89,7 +90,7 @@ async def serve(folder: Path) -> None:
     guard = Guard(bare, gateway.callers, call_seconds_max=30.0, registry=cast.REGISTRY)
     guard.add_registered_method_handlers(_GUARDED, {"Echo": echo})
     server = config.server
-    pair = (server.key.read_bytes(), server.certificate.read_bytes())
+    pair = (tls_key_pem(server.key), server.certificate.read_bytes())
     credentials = grpc.ssl_server_credentials(
         [pair], server.client_anchors.read_bytes(), require_client_auth=True
     )

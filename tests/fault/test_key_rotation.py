@@ -24,6 +24,9 @@ from gateway.storage.engine import WriterLock
 from ledger.vault import Vault
 from tests.support.played import audited, copied, database, opened
 from tests.support.stage import REGISTRIES
+from tests.support.tokens import Tokens, needs_softhsm, tokens
+
+__all__ = ["tokens"]  # a fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -234,3 +237,70 @@ def test_rotation_without_a_good_backup_of_the_old_key_is_refused(folder: Path) 
     assert "is not a copy of the key-encryption key" in output
     assert wrapped(folder) == before
     assert not (folder / "keys" / "kek.new").exists()
+
+
+def set_wrapping(folder: Path, value: str) -> None:
+    """Name in the settings what the key is wrapped with."""
+    settings = folder / "diya.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(
+        text.replace("[limits]", f'key_encryption_key_wrapping = "{value}"\n[limits]'), encoding="utf-8"
+    )
+
+
+def check_wrapped(folder: Path, backup: Path) -> None:
+    """In the clear it is refused, wrapped it serves and is replaced as before; the disk alone has nothing."""
+    path = folder / "keys" / "kek"
+    secret = read_key_encryption_key(path)
+    status, output = diya(folder, "ledger", "verify")
+    assert (status, "run `diya keys wrap-kek`" in output) == (2, True), output
+    for told in (f"wrapped: {backup}, {path}", "wrapped before"):
+        status, output = diya(folder, "keys", "wrap-kek")
+        assert (status, told in output) == (0, True), output
+    wrapping = config(folder).storage.key_encryption_key_wrapping
+    for place in (path, backup):
+        assert base64.b64encode(secret) not in place.read_bytes()
+        assert place.stat().st_mode & 0o077 == 0
+        assert read_key_encryption_key(place, wrapping) == secret
+    check_whole(folder)
+    rotate(folder)
+    assert read_key_encryption_key(path, wrapping) != secret
+    assert read_key_encryption_key(path, wrapping) == read_key_encryption_key(backup, wrapping)
+    check_whole(folder)
+    with pytest.raises(
+        ConfigError, match=r"kek: it is wrapped; name in storage\.key_encryption_key_wrapping"
+    ):
+        read_key_encryption_key(path)
+
+
+def test_key_wrapped_under_a_passphrase(folder: Path, tmp_path: Path) -> None:
+    """Its passphrase in a file of its own; another passphrase opens nothing, and the file is named."""
+    pin = tmp_path / "pin"
+    pin.write_text("open sesame\n")
+    pin.chmod(0o600)
+    set_wrapping(folder, f"file:{pin}")
+    check_wrapped(folder, tmp_path / "safe" / "kek")
+    pin.write_text("another\n")
+    status, output = diya(folder, "ledger", "verify")
+    assert (status, f"does not unwrap with file:{pin}" in output) == (2, True), output
+
+
+@needs_softhsm
+def test_key_wrapped_by_a_token(folder: Path, tmp_path: Path, tokens: Tokens) -> None:
+    """The AES key never leaves the token; without the token nothing is opened, and the setting is named."""
+    tokens.make_aes("kek")
+    tokens.make_aes("other")
+    set_wrapping(folder, tokens.setting("kek"))
+    check_wrapped(folder, tmp_path / "safe" / "kek")
+    tokens.take_away()
+    tokens.start_anew()
+    status, output = diya(folder, "ledger", "verify")
+    assert (status, "storage.key_encryption_key" in output) == (2, True), output
+    tokens.bring_back()
+    tokens.start_anew()
+    check_whole(folder)
+    other = tokens.setting("other")
+    text = (folder / "diya.toml").read_text(encoding="utf-8")
+    (folder / "diya.toml").write_text(text.replace(tokens.setting("kek"), other), encoding="utf-8")
+    status, output = diya(folder, "ledger", "verify")
+    assert (status, "did not seal this" in output) == (2, True), output

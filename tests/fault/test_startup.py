@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import os
 import re
 import socket
 import sqlite3
@@ -17,10 +19,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.app import Gateway
-from gateway.config import Config, ConfigError
+from gateway.config import Config, ConfigError, ProxyConfig
+from gateway.key_notices import key_notices
+from gateway.seals import configured_seals
 from gateway.startup import LedgerRefused
 from gateway.storage.engine import SecondWriter, WriterLock
+from gateway.telemetry import metrics
 from ledger.checkpoint import open_checkpoint
+from signing.key_source import FileKey
 from tests.support.played import copied, database, opened
 from tests.support.stage import Town, configured, town_of
 
@@ -267,7 +273,12 @@ def _server(config: Config, **changes: Any) -> Config:
 def _file(config: Config, content: bytes) -> Path:
     path = Path(config.storage.files) / "some-file"
     path.write_bytes(content)
+    path.chmod(0o600)
     return path
+
+
+def _proxy(name: str) -> ProxyConfig:
+    return ProxyConfig(name=name, key_id="0" * 64, addresses=["10.0.3.7"])
 
 
 SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
@@ -290,11 +301,11 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     ),
     "no registry": (lambda c: c.model_copy(update={"registries": []}), r"registries: there is none"),
     "a ledger key that is none": (
-        lambda c: _swap(c, ledger_key=_file(c, b"-----BEGIN")),
+        lambda c: _swap(c, ledger_key=FileKey(_file(c, b"-----BEGIN"))),
         r"\(jiangyin\) ledger_key: .*some-file: not a private key",
     ),
     "a ledger key that is not there": (
-        lambda c: _swap(c, ledger_key=Path("/nowhere/key.pem")),
+        lambda c: _swap(c, ledger_key=FileKey(Path("/nowhere/key.pem"))),
         r"\(jiangyin\) ledger_key: /nowhere/key\.pem: No such file",
     ),
     "a TLS key of another certificate": (
@@ -315,7 +326,7 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     ),
     "a seal key of another certificate": (
         lambda c: _swap(c.model_copy(update={"sealing": True}), seal_key=c.registries[1].seal_key),
-        r"\(jiangyin\) seal_key: .* is not the key of registries \(jiangyin\) seal_certificate",
+        r"\(jiangyin\) seal_key: .*seal-taizhou\.key\.pem: the private key is not that of the certificate",
     ),
     "a port that there is not": (
         lambda c: _server(c, listen="127.0.0.1:99999"),
@@ -328,6 +339,18 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
     "a tiles port that is none": (
         lambda c: _server(c, tiles="127.0.0.1:"),
         r"server\.tiles: 127\.0\.0\.1: is not HOST:PORT",
+    ),
+    "a listener for proxies and no proxy": (
+        lambda c: _server(c, proxy_listen="127.0.0.1:0"),
+        r"server\.proxies: not set, though server\.proxy_listen is",
+    ),
+    "a proxy and no listener": (
+        lambda c: _server(c, proxies=[_proxy("one")]),
+        r"server\.proxy_listen: not set, though server\.proxies is",
+    ),
+    "two proxies of one key": (
+        lambda c: _server(c, proxy_listen="127.0.0.1:0", proxies=[_proxy("one"), _proxy("two")]),
+        r"server\.proxies: 2 of them have the key_id 0000",
     ),
     "no host": (lambda c: _server(c, public="7444"), r"server\.public: 7444 is not HOST:PORT"),
 }
@@ -344,6 +367,32 @@ async def test_setting_that_does_not_fit_is_named(played: Path, tmp_path: Path, 
     assert "\n" not in str(refused)
 
 
+async def test_keys_in_the_clear_are_told_in_production_and_certificates_that_end_soon(
+    played: Path, tmp_path: Path
+) -> None:
+    """Never in development; with each its setting; and the metric says until when, whoever asks."""
+    config = configured(copied(played, tmp_path), sealing=True)
+    seals = {registry.id: configured_seals(registry)[0] for registry in config.registries}
+    ends = seals["jiangyin"].certificate.not_after
+
+    def told(production: str, days_left: float) -> list[str]:
+        at = ends - dt.timedelta(days=days_left)
+        return list(key_notices(config, seals.get, lambda registry: registry == production, at))
+
+    assert told("", 31) == []
+    clear = [notice.partition(": ")[0] for notice in told("jiangyin", 31)]
+    assert clear == [
+        "server.key",
+        "storage.key_encryption_key",
+        "registries (jiangyin) ledger_key",
+        "registries (jiangyin) seal_key",
+    ]
+    assert any("seal_key's certificate: is valid until" in notice for notice in told("", 29))
+    assert any("seal_key's certificate: has not been valid since" in notice for notice in told("", -1))
+    labels = {"registry": "jiangyin", "use": "seal"}
+    assert metrics.collectors.get_sample_value("diya_key_not_after_seconds", labels) == ends.timestamp()
+
+
 @pytest.mark.parametrize("name", ["listen", "public", "metrics", "tiles"])
 async def test_port_that_is_taken_is_named(played: Path, tmp_path: Path, name: str) -> None:
     """The setting and the address; what was started for it is stopped again."""
@@ -356,11 +405,26 @@ async def test_port_that_is_taken_is_named(played: Path, tmp_path: Path, name: s
     assert str(refused).startswith(f"server.{name}: cannot listen on {address}")
 
 
-async def test_ledger_that_trusts_sm2_is_not_served_without_the_national_suite(
-    played: Path, tmp_path: Path
+#: What in a folder needs the national suite: settings besides the folder's own, and what is told.
+NATIONAL: dict[str, tuple[dict[str, str], str]] = {
+    "a ledger": ({}, "its ledger trusts the SM2 authority Development anchor: SM2 "),
+    "proxies": (
+        {
+            "DIYA_SERVER__PROXY_LISTEN": "127.0.0.1:0",
+            "DIYA_SERVER__PROXIES": f'[{{"name": "one", "key_id": "{"0" * 64}", "addresses": ["10.0.3.7"]}}]',
+        },
+        "server.proxies: callers over TLCP have SM2 keys. ",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NATIONAL)
+async def test_what_needs_the_national_suite_is_not_served_without_it(
+    played: Path, tmp_path: Path, what: str
 ) -> None:
-    """One line with the authority and the command; in a process that cannot import the suite."""
+    """One line with the authority or the setting, and the command; in a process that cannot import the suite."""
     folder = copied(played, tmp_path)
+    settings, line = NATIONAL[what]
     program = (
         "import sys; sys.modules['tongsuopy'] = None\n"
         "from gateway.cli import main\n"
@@ -368,11 +432,17 @@ async def test_ledger_that_trusts_sm2_is_not_served_without_the_national_suite(
         "main()"
     )
     serving = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        sys.executable,
+        "-c",
+        program,
+        cwd=folder,
+        env=os.environ | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     printed, _ = await serving.communicate()
     told = " ".join(printed.decode().split())
     assert serving.returncode not in (0, None), told
     assert "Traceback" not in told
-    assert "its ledger trusts the SM2 authority Development anchor: SM2 " in told
+    assert line in told
     assert told.count("pip install 'diya[sm]'") == 2

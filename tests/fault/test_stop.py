@@ -15,11 +15,13 @@ import pytest
 from sqlalchemy import Connection, select
 
 from gateway.client.errors import Unavailable
-from gateway.pb.diya.v1 import registration_service_pb2
+from gateway.pb.diya.v1 import outcome_pb2, registration_service_pb2
+from gateway.pb.diya.v1.registration_service_pb2_grpc import RegistrationServiceStub
 from gateway.storage import tables as t
 from gateway.storage.engine import reader_engine
 from tests.support.stage import Town, town_of
-from tests.support.wire import until
+from tests.support.tlcp import tlcp_of
+from tests.support.wire import Refused, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -111,3 +113,25 @@ async def test_a_watcher_does_not_hold_the_stop_up(own_folder: Path) -> None:
                 pass
         assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
         assert "resend" in str(ended.value.details())
+
+
+async def test_stop_holds_for_who_comes_through_a_proxy_too(own_folder: Path) -> None:
+    """What is in hand over the listener for proxies is answered, and nothing more is taken there."""
+    async with tlcp_of(own_folder, grace_seconds=600) as tlcp, tlcp.through() as channel:
+        gateway, stub = tlcp.town.gateway, RegistrationServiceStub(channel)
+        filing = await tlcp.town.mortgage(channel="bank-b").sign().upload()
+        hold = Hold()
+        gateway.sequencer.run(hold.work)
+        await until(hold.has_begun)
+        submitted = asyncio.ensure_future(stub.SubmitMortgage(filing.request()))
+        await until(_taken(tlcp.town, 2))
+        stopping = asyncio.create_task(gateway.stop())
+        request = registration_service_pb2.ListApplicationsRequest(parent="registries/jiangyin")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            async with asyncio.timeout(20):
+                while True:  # until the stop has begun
+                    await stub.ListApplications(request)
+        assert Refused.of(refused.value).reason == "SHUTTING_DOWN"
+        hold.let_go()
+        assert (await submitted).outcome.result == outcome_pb2.OUTCOME_RESULT_BOOKED
+        await stopping

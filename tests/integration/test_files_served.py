@@ -46,7 +46,7 @@ async def served(spine: Spine) -> AsyncIterator[Any]:
             **spine.shared, files=spine.files, checker=checker, trust_of=spine.trust, limits=limits
         )
         server = grpc.aio.server()
-        guard = Guard(server, _OneCaller(), call_seconds_max=10)  # type: ignore[arg-type]
+        guard = Guard(server, _OneCaller(), call_seconds_max=10)
         guard.register(file_service_pb2_grpc.add_FileServiceServicer_to_server, service)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()

@@ -23,6 +23,7 @@ from gateway.storage.rebuild import digest_views
 from ledger.checkpoint import open_checkpoint
 from ledger.hashing import leaf_hash
 from ledger.tree import Frontier
+from signing.key_source import FileKey
 from tests.integration.test_witnessing import act, kept, put_back, vkey_of
 from tests.support.played import opened
 from tests.support.stage import Town, configured, town_of
@@ -58,7 +59,7 @@ def renamed(folder: Path, old: str = FORMER, new: str = NEW) -> str:
     """The new origin in the settings; its verifier key, trusted beside the former one."""
     settings = folder / "diya.toml"
     settings.write_text(settings.read_text().replace(f'"{old}"', f'"{new}"'))
-    vkey = note_signer(new, folder / "keys" / "ledger-jiangyin.pem").vkey
+    vkey = note_signer(new, FileKey(folder / "keys" / "ledger-jiangyin.pem")).vkey
     trusted = folder / "trust" / "jiangyin.vkey"
     trusted.write_text(trusted.read_text() + vkey + "\n")
     return vkey

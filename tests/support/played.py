@@ -87,7 +87,8 @@ def audited(
 ) -> ViewReport:
     """The views of a registry compared with its ledger."""
     config = load_config(folder / "diya.toml")
-    vault = Vault(read_key_encryption_key(config.storage.key_encryption_key))
+    storage = config.storage
+    vault = Vault(read_key_encryption_key(storage.key_encryption_key, storage.key_encryption_key_wrapping))
     engine = auditor_engine(config.storage.database)
     try:
         return audit_views(engine, Ledger(vault), registry, progress)

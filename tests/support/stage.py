@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -333,8 +334,9 @@ async def town_of(
 ) -> AsyncIterator[Town]:
     """A gateway that serves `folder` as long as the block lasts; `is_heard`: its witnesses have been asked once."""
     clock = clock or MovedClock()
-    config = configured(folder, sealing=sealing, grace_seconds=grace_seconds, **limits)
-    gateway = Gateway(config, clock=clock)
+    settings = partial(configured, folder, sealing=sealing, grace_seconds=grace_seconds, **limits)
+    config = settings()
+    gateway = Gateway(config, clock=clock, reread=settings)
     await gateway.start()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(gateway.stop)

@@ -25,7 +25,7 @@ DATA = encode_content(content())
 def sealer(folder: Path, stem: str = "seal", **seals: SealKey) -> CertificateSealer:
     """A sealer of registry r1 with the sample seal."""
     sample_pki().registry_seal.write(folder, "seal")
-    key = SealKey(key_path=str(folder / f"{stem}.key.pem"), chain_path=str(folder / f"{stem}.pem"))
+    key = SealKey(key=str(folder / f"{stem}.key.pem"), chain_path=str(folder / f"{stem}.pem"))
     return CertificateSealer(
         {"r1": key, **seals},
         trust=sample_pki().trust,
@@ -109,7 +109,7 @@ async def test_configure_takes_effect_with_the_next_order(tmp_path: Path) -> Non
     """A new registry's seal is used without a restart."""
     data = encode_content(content(registry="r2"))
     async with sealer(tmp_path) as running:
-        key = SealKey(key_path=str(tmp_path / "seal.key.pem"), chain_path=str(tmp_path / "seal.pem"))
+        key = SealKey(key=str(tmp_path / "seal.key.pem"), chain_path=str(tmp_path / "seal.pem"))
         running.configure(
             {"r2": key}, trust=sample_pki().trust, vkeys=VKEYS, verification_url=VERIFICATION_URL
         )
@@ -118,7 +118,7 @@ async def test_configure_takes_effect_with_the_next_order(tmp_path: Path) -> Non
 
 async def test_start_with_a_missing_key_names_it(tmp_path: Path) -> None:
     """A wrong path is found at start, not with the first certificate."""
-    with pytest.raises(SealingRefusedError, match=r"nowhere\.key\.pem"):
+    with pytest.raises(SealingRefusedError, match=r"nowhere\.pem"):
         await sealer(tmp_path, stem="nowhere").start()
 
 

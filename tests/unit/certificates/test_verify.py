@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from gateway.certificates.content import encode_content
 from gateway.certificates.verdict import QUESTIONS, CertificateVerdict, Result, Step
 from gateway.certificates.verify import CERTIFICATE_BYTES_MAX, verify_certificate
+from gateway.register.authority import SealTerm
 from signing.pki import KeyKind, make_key
+from signing.seal import seal_pdf
 from tests.support.certificates import VKEYS, content, seal, sealed, unsealed
-from tests.support.pki import NOW, REGISTRY_USCC, sample_pki
+from tests.support.pki import NOW, REGISTRY_USCC, sample_pki, timestamper
 
 
 def verify(pdf: bytes) -> CertificateVerdict:
@@ -105,6 +108,38 @@ def test_revoked_seal_certificate_fails_the_chain() -> None:
     trust = pki.trust_revoking(pki.registry_seal, since=NOW - timedelta(minutes=1))
     verdict = verify_certificate(sealed(), trust=trust, vkeys=VKEYS, at=NOW)
     assert verdict.of(Step.SEAL_CHAIN).code == "CERTIFICATE_REVOKED"
+
+
+def judged(pdf: bytes, **term: Any) -> str:
+    """The code of the seal's chain where its key has this time; empty where it holds."""
+    key_id = sample_pki().registry_seal.certificate.key_id
+    seals = {key_id: SealTerm(key_id=key_id, **term)}
+    verdict = verify_certificate(pdf, trust=sample_pki().trust, vkeys=VKEYS, at=NOW, seals=seals)
+    return verdict.of(Step.SEAL_CHAIN).code
+
+
+def test_seal_is_judged_by_the_time_of_its_key() -> None:
+    """Made in it, it holds for ever; made after it, never; a minute is for what was in hand."""
+    minute = timedelta(minutes=1)
+    assert judged(sealed()) == ""
+    assert judged(sealed(), retired_at=NOW + minute) == ""
+    assert judged(sealed(), retired_at=NOW - minute) == ""
+    assert judged(sealed(), retired_at=NOW - 2 * minute) == "SEAL_AFTER_RETIREMENT"
+
+
+def test_seal_of_a_compromised_key_holds_by_a_proven_time_alone() -> None:
+    """The claimed time is the thief's to choose; a time stamp from before is not."""
+    hour = timedelta(hours=1)
+    signer = sample_pki().registry_seal.signer()
+    stamped = seal_pdf(unsealed(), signer, reason="测试", at=NOW, certify=True, timestamper=timestamper(NOW))
+    for since, claimed, proven in (
+        (NOW + hour, "SEAL_KEY_COMPROMISED", ""),
+        (NOW, "SEAL_KEY_COMPROMISED", "SEAL_KEY_COMPROMISED"),
+        (NOW - hour, "SEAL_KEY_COMPROMISED", "SEAL_KEY_COMPROMISED"),
+    ):
+        term = {"retired_at": since, "compromised_since": since}
+        assert judged(sealed(), **term) == claimed
+        assert judged(stamped, **term) == proven
 
 
 def test_rsa_seal_is_as_good() -> None:

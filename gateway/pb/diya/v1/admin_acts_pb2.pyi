@@ -435,6 +435,84 @@ class ImportCalendarAct(_message.Message):
 Global___ImportCalendarAct: _TypeAlias = ImportCalendarAct  # noqa: Y015
 
 @_typing.final
+class RotateSealAct(_message.Message):
+    """更换印章 · Seal with another key from this entry on; the former one is retired by it. The gateway must have the new one: its
+    certificate and key stand in the settings as the next seal.
+    Payload type "application/vnd.diya.admin.rotate-seal.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    FORMER_KEY_ID_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    former_key_id: _builtins.str
+    """原密钥标识 · Id of the seal key in use, 64 characters; empty where none is, the last one being retired."""
+    certificate: _builtins.bytes
+    """新证书 · Certificate of the next seal, X.509 in DER, exactly as the settings have it."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        former_key_id: _builtins.str = ...,
+        certificate: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "former_key_id", b"former_key_id", "header", b"header"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSealAct: _TypeAlias = RotateSealAct  # noqa: Y015
+
+@_typing.final
+class RetireSealAct(_message.Message):
+    """停用印章 · Seal no more with a key, from this entry on. Where it is the one in use, certificates wait for the next rotation.
+    A second act may declare that a retired key is compromised, or from when on earlier.
+    Payload type "application/vnd.diya.admin.retire-seal.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    COMPROMISED_SINCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """密钥标识 · Id of the seal key, 64 characters."""
+    reason: _builtins.str
+    """原因 · Why."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    @_builtins.property
+    def compromised_since(self) -> _timestamp_pb2.Timestamp:
+        """泄露起点 · Instant from which on somebody else may have had the key (UTC), not in the future; absent where nobody is
+        known to. What it sealed from then on does not hold any more.
+        """
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        key_id: _builtins.str = ...,
+        compromised_since: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compromised_since", b"compromised_since", "header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compromised_since", b"compromised_since", "header", b"header", "key_id", b"key_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireSealAct: _TypeAlias = RetireSealAct  # noqa: Y015
+
+@_typing.final
 class RecoverLedgerAct(_message.Message):
     """账本恢复 · Go on under a new origin, after entries that were signed for are lost (a restored database). What is left of the
     former log is the beginning of the new one, entry by entry, and this act is the entry after it. Made by `diya ledger

@@ -94,6 +94,26 @@ class AdminServiceStub:
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.EraseEvidenceRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_admin__service__pb2.EraseEvidenceResponse.FromString,
                 _registered_method=True)
+        self.RotateSeal = channel.unary_unary(
+                '/diya.v1.AdminService/RotateSeal',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.RotateSealRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.RotateSealResponse.FromString,
+                _registered_method=True)
+        self.RetireSeal = channel.unary_unary(
+                '/diya.v1.AdminService/RetireSeal',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.RetireSealRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.RetireSealResponse.FromString,
+                _registered_method=True)
+        self.ListKeys = channel.unary_unary(
+                '/diya.v1.AdminService/ListKeys',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.ListKeysRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.ListKeysResponse.FromString,
+                _registered_method=True)
+        self.ListSealed = channel.unary_unary(
+                '/diya.v1.AdminService/ListSealed',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.FromString,
+                _registered_method=True)
         self.GetCalendar = channel.unary_unary(
                 '/diya.v1.AdminService/GetCalendar',
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.GetCalendarRequest.SerializeToString,
@@ -231,6 +251,40 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateSeal(self, request, context):
+        """更换印章 · Goes on to the next seal of the settings, which the gateway reads anew and tries first (RotateSealAct). No
+        request fails by it: what is being sealed is sealed by either. Caller: an operator.
+        Errors: see the service, and FIELD_INVALID (another key is in use, no such next seal, it cannot sign, or its
+        certificate is not trusted).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireSeal(self, request, context):
+        """停用印章 · Retires a seal key, or declares it compromised from an instant on (RetireSealAct). Caller: an operator.
+        Errors: see the service, and FIELD_INVALID (unknown key, retired before, instant in the future or later than before).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKeys(self, request, context):
+        """密钥列表 · The registry's own keys: what each is for, where it is, since when, in which state, how much it signed. Caller:
+        an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSealed(self, request, context):
+        """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+        Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCalendar(self, request, context):
         """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
@@ -338,6 +392,26 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.EraseEvidence,
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.EraseEvidenceRequest.FromString,
                     response_serializer=diya_dot_v1_dot_admin__service__pb2.EraseEvidenceResponse.SerializeToString,
+            ),
+            'RotateSeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateSeal,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.RotateSealRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.RotateSealResponse.SerializeToString,
+            ),
+            'RetireSeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireSeal,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.RetireSealRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.RetireSealResponse.SerializeToString,
+            ),
+            'ListKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeys,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.ListKeysRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'ListSealed': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSealed,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.SerializeToString,
             ),
             'GetCalendar': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCalendar,
@@ -672,6 +746,114 @@ class AdminService:
             '/diya.v1.AdminService/EraseEvidence',
             diya_dot_v1_dot_admin__service__pb2.EraseEvidenceRequest.SerializeToString,
             diya_dot_v1_dot_admin__service__pb2.EraseEvidenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateSeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/RotateSeal',
+            diya_dot_v1_dot_admin__service__pb2.RotateSealRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.RotateSealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireSeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/RetireSeal',
+            diya_dot_v1_dot_admin__service__pb2.RetireSealRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.RetireSealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/ListKeys',
+            diya_dot_v1_dot_admin__service__pb2.ListKeysRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSealed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/ListSealed',
+            diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -93,6 +93,24 @@ class AdminServiceStub:
     Errors: see the service, and FIELD_INVALID, APPLICATION_NOT_FOUND, ERASURE_NOT_ALLOWED (names the article),
     SEEN_INDEX_STALE.
     """
+    RotateSeal: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RotateSealRequest, _admin_service_pb2.RotateSealResponse]
+    """更换印章 · Goes on to the next seal of the settings, which the gateway reads anew and tries first (RotateSealAct). No
+    request fails by it: what is being sealed is sealed by either. Caller: an operator.
+    Errors: see the service, and FIELD_INVALID (another key is in use, no such next seal, it cannot sign, or its
+    certificate is not trusted).
+    """
+    RetireSeal: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RetireSealRequest, _admin_service_pb2.RetireSealResponse]
+    """停用印章 · Retires a seal key, or declares it compromised from an instant on (RetireSealAct). Caller: an operator.
+    Errors: see the service, and FIELD_INVALID (unknown key, retired before, instant in the future or later than before).
+    """
+    ListKeys: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListKeysRequest, _admin_service_pb2.ListKeysResponse]
+    """密钥列表 · The registry's own keys: what each is for, where it is, since when, in which state, how much it signed. Caller:
+    an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    """
+    ListSealed: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]
+    """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+    Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+    """
     GetCalendar: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]
     """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
@@ -182,6 +200,24 @@ class AdminServiceAsyncStub(AdminServiceStub):
     stay. What was erased before is answered with that entry and without a new one. Caller: an operator.
     Errors: see the service, and FIELD_INVALID, APPLICATION_NOT_FOUND, ERASURE_NOT_ALLOWED (names the article),
     SEEN_INDEX_STALE.
+    """
+    RotateSeal: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RotateSealRequest, _admin_service_pb2.RotateSealResponse]  # type: ignore[assignment]
+    """更换印章 · Goes on to the next seal of the settings, which the gateway reads anew and tries first (RotateSealAct). No
+    request fails by it: what is being sealed is sealed by either. Caller: an operator.
+    Errors: see the service, and FIELD_INVALID (another key is in use, no such next seal, it cannot sign, or its
+    certificate is not trusted).
+    """
+    RetireSeal: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RetireSealRequest, _admin_service_pb2.RetireSealResponse]  # type: ignore[assignment]
+    """停用印章 · Retires a seal key, or declares it compromised from an instant on (RetireSealAct). Caller: an operator.
+    Errors: see the service, and FIELD_INVALID (unknown key, retired before, instant in the future or later than before).
+    """
+    ListKeys: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListKeysRequest, _admin_service_pb2.ListKeysResponse]  # type: ignore[assignment]
+    """密钥列表 · The registry's own keys: what each is for, where it is, since when, in which state, how much it signed. Caller:
+    an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+    """
+    ListSealed: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]  # type: ignore[assignment]
+    """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+    Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
     """
     GetCalendar: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]  # type: ignore[assignment]
     """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
@@ -335,6 +371,48 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         stay. What was erased before is answered with that entry and without a new one. Caller: an operator.
         Errors: see the service, and FIELD_INVALID, APPLICATION_NOT_FOUND, ERASURE_NOT_ALLOWED (names the article),
         SEEN_INDEX_STALE.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateSeal(
+        self,
+        request: _admin_service_pb2.RotateSealRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RotateSealResponse, _abc.Awaitable[_admin_service_pb2.RotateSealResponse]]:
+        """更换印章 · Goes on to the next seal of the settings, which the gateway reads anew and tries first (RotateSealAct). No
+        request fails by it: what is being sealed is sealed by either. Caller: an operator.
+        Errors: see the service, and FIELD_INVALID (another key is in use, no such next seal, it cannot sign, or its
+        certificate is not trusted).
+        """
+
+    @_abc_1.abstractmethod
+    def RetireSeal(
+        self,
+        request: _admin_service_pb2.RetireSealRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RetireSealResponse, _abc.Awaitable[_admin_service_pb2.RetireSealResponse]]:
+        """停用印章 · Retires a seal key, or declares it compromised from an instant on (RetireSealAct). Caller: an operator.
+        Errors: see the service, and FIELD_INVALID (unknown key, retired before, instant in the future or later than before).
+        """
+
+    @_abc_1.abstractmethod
+    def ListKeys(
+        self,
+        request: _admin_service_pb2.ListKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListKeysResponse, _abc.Awaitable[_admin_service_pb2.ListKeysResponse]]:
+        """密钥列表 · The registry's own keys: what each is for, where it is, since when, in which state, how much it signed. Caller:
+        an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSealed(
+        self,
+        request: _admin_service_pb2.ListSealedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListSealedResponse, _abc.Awaitable[_admin_service_pb2.ListSealedResponse]]:
+        """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+        Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod

@@ -160,6 +160,70 @@ RULE_STANDING_FIXED: RuleStanding.ValueType  # 3
 """法定人工 · The law asks for a person where it does not hold: nobody leaves it out."""
 Global___RuleStanding: _TypeAlias = RuleStanding  # noqa: Y015
 
+class _KeyUse:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KeyUseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyUse.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KEY_USE_UNSPECIFIED: _KeyUse.ValueType  # 0
+    """未说明 · Not stated."""
+    KEY_USE_SEAL: _KeyUse.ValueType  # 1
+    """印章 · Seals certificates and signs statements."""
+    KEY_USE_CHECKPOINT: _KeyUse.ValueType  # 2
+    """检查点 · Signs the ledger's checkpoints."""
+    KEY_USE_CONNECTION: _KeyUse.ValueType  # 3
+    """连接 · The server's TLS key."""
+    KEY_USE_ENCRYPTION: _KeyUse.ValueType  # 4
+    """加密 · Encrypts the keys under which parts of entries lie."""
+
+class KeyUse(_KeyUse, metaclass=_KeyUseEnumTypeWrapper):
+    """密钥用途 · What a key of the registry's own is for."""
+
+KEY_USE_UNSPECIFIED: KeyUse.ValueType  # 0
+"""未说明 · Not stated."""
+KEY_USE_SEAL: KeyUse.ValueType  # 1
+"""印章 · Seals certificates and signs statements."""
+KEY_USE_CHECKPOINT: KeyUse.ValueType  # 2
+"""检查点 · Signs the ledger's checkpoints."""
+KEY_USE_CONNECTION: KeyUse.ValueType  # 3
+"""连接 · The server's TLS key."""
+KEY_USE_ENCRYPTION: KeyUse.ValueType  # 4
+"""加密 · Encrypts the keys under which parts of entries lie."""
+Global___KeyUse: _TypeAlias = KeyUse  # noqa: Y015
+
+class _KeyState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KeyStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KEY_STATE_UNSPECIFIED: _KeyState.ValueType  # 0
+    """未说明 · Not stated."""
+    KEY_STATE_ACTIVE: _KeyState.ValueType  # 1
+    """在用 · In use."""
+    KEY_STATE_NEXT: _KeyState.ValueType  # 2
+    """待用 · In the settings, to be gone on to by a rotation."""
+    KEY_STATE_RETIRED: _KeyState.ValueType  # 3
+    """停用 · Used no more; what it signed while it was in use holds."""
+    KEY_STATE_COMPROMISED: _KeyState.ValueType  # 4
+    """泄露 · Somebody else may have had it from compromised_since on; what it signed from then on does not hold."""
+
+class KeyState(_KeyState, metaclass=_KeyStateEnumTypeWrapper):
+    """密钥状态 · Where a key is in its life."""
+
+KEY_STATE_UNSPECIFIED: KeyState.ValueType  # 0
+"""未说明 · Not stated."""
+KEY_STATE_ACTIVE: KeyState.ValueType  # 1
+"""在用 · In use."""
+KEY_STATE_NEXT: KeyState.ValueType  # 2
+"""待用 · In the settings, to be gone on to by a rotation."""
+KEY_STATE_RETIRED: KeyState.ValueType  # 3
+"""停用 · Used no more; what it signed while it was in use holds."""
+KEY_STATE_COMPROMISED: KeyState.ValueType  # 4
+"""泄露 · Somebody else may have had it from compromised_since on; what it signed from then on does not hold."""
+Global___KeyState: _TypeAlias = KeyState  # noqa: Y015
+
 class _TrustPurpose:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -994,6 +1058,96 @@ class Rule(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Rule: _TypeAlias = Rule  # noqa: Y015
+
+@_typing.final
+class RegistryKey(_message.Message):
+    """登记机构密钥 · A key of the registry's own. Nothing here is secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USE_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_FIELD_NUMBER: _builtins.int
+    ACTIVE_FROM_FIELD_NUMBER: _builtins.int
+    RETIRED_AT_FIELD_NUMBER: _builtins.int
+    COMPROMISED_SINCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SIGNED_COUNT_FIELD_NUMBER: _builtins.int
+    SIGNED_SINCE_COMPROMISED_FIELD_NUMBER: _builtins.int
+    IN_CLEAR_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    use: Global___KeyUse.ValueType
+    """用途 · Use."""
+    key_id: _builtins.str
+    """密钥标识 · Lower-case hexadecimal SHA-256 of the DER SubjectPublicKeyInfo, 64 characters; the verifier key (C2SP)
+    of a checkpoint key; empty for a key that encrypts.
+    """
+    state: Global___KeyState.ValueType
+    """状态 · State."""
+    place: _builtins.str
+    """位置 · Where it is: a file, or a PKCS#11 URI without its query. Empty where the gateway has it no more."""
+    certificate: _builtins.bytes
+    """证书 · Its own certificate, X.509 in DER; empty where none is known."""
+    reason: _builtins.str
+    """原因 · Why it was retired."""
+    signed_count: _builtins.int
+    """签署数量 · Certificates that a seal key sealed; entries under the newest checkpoint of a checkpoint key."""
+    signed_since_compromised: _builtins.int
+    """泄露后签署数量 · Of these, those from compromised_since on."""
+    in_clear: _builtins.bool
+    """明文 · The key lies in the clear on a disk: for development only."""
+    index: _builtins.int
+    """最近变更序号 · Index of the ledger entry that last changed this; 0 where none has."""
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """证书起始 · Instant from which that is valid (UTC)."""
+
+    @_builtins.property
+    def not_after(self) -> _timestamp_pb2.Timestamp:
+        """证书终止 · Instant after which it is not (UTC)."""
+
+    @_builtins.property
+    def active_from(self) -> _timestamp_pb2.Timestamp:
+        """启用时间 · Instant of the entry from which it is in use (UTC); absent for a key that was in use from the beginning."""
+
+    @_builtins.property
+    def retired_at(self) -> _timestamp_pb2.Timestamp:
+        """停用时间 · Instant of the entry from which it is used no more (UTC); absent while it is."""
+
+    @_builtins.property
+    def compromised_since(self) -> _timestamp_pb2.Timestamp:
+        """泄露起点 · Instant from which on somebody else may have had it (UTC); absent where nobody is known to."""
+
+    def __init__(
+        self,
+        *,
+        use: Global___KeyUse.ValueType = ...,
+        key_id: _builtins.str = ...,
+        state: Global___KeyState.ValueType = ...,
+        place: _builtins.str = ...,
+        certificate: _builtins.bytes = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+        not_after: _timestamp_pb2.Timestamp | None = ...,
+        active_from: _timestamp_pb2.Timestamp | None = ...,
+        retired_at: _timestamp_pb2.Timestamp | None = ...,
+        compromised_since: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        signed_count: _builtins.int = ...,
+        signed_since_compromised: _builtins.int = ...,
+        in_clear: _builtins.bool = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_from", b"active_from", "compromised_since", b"compromised_since", "not_after", b"not_after", "not_before", b"not_before", "retired_at", b"retired_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_from", b"active_from", "certificate", b"certificate", "compromised_since", b"compromised_since", "in_clear", b"in_clear", "index", b"index", "key_id", b"key_id", "not_after", b"not_after", "not_before", b"not_before", "place", b"place", "reason", b"reason", "retired_at", b"retired_at", "signed_count", b"signed_count", "signed_since_compromised", b"signed_since_compromised", "state", b"state", "use", b"use"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegistryKey: _TypeAlias = RegistryKey  # noqa: Y015
 
 @_typing.final
 class TrustSet(_message.Message):

@@ -285,6 +285,7 @@ class VerifyCertificateResponse(_message.Message):
     VERIFIED_AT_FIELD_NUMBER: _builtins.int
     AS_OF_INDEX_FIELD_NUMBER: _builtins.int
     TEST_FIELD_NUMBER: _builtins.int
+    SEAL_COMPROMISED_FIELD_NUMBER: _builtins.int
     identifier: _builtins.str
     """证照标识 · Identifier."""
     number: _builtins.str
@@ -301,6 +302,10 @@ class VerifyCertificateResponse(_message.Message):
     """依据的账本序号 · Index of the last ledger entry when this was answered."""
     test: _builtins.bool
     """测试 · Issued outside production: proves nothing."""
+    seal_compromised: _builtins.bool
+    """印章泄露 · The key of its seal was declared compromised from an instant on that is not after sealed_at: the register's answer
+    stands, the file does not prove it any more. Ask for a new one.
+    """
     @_builtins.property
     def booked_at(self) -> _timestamp_pb2.Timestamp:
         """登簿时间 · Instant of booking (UTC)."""
@@ -332,10 +337,11 @@ class VerifyCertificateResponse(_message.Message):
         verified_at: _timestamp_pb2.Timestamp | None = ...,
         as_of_index: _builtins.int = ...,
         test: _builtins.bool = ...,
+        seal_compromised: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booked_at", b"booked_at", "ended_at", b"ended_at", "sealed_at", b"sealed_at", "verified_at", b"verified_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_index", b"as_of_index", "booked_at", b"booked_at", "ended_at", b"ended_at", "identifier", b"identifier", "issuer_name", b"issuer_name", "kind", b"kind", "number", b"number", "pdf_sha256", b"pdf_sha256", "sealed_at", b"sealed_at", "state", b"state", "test", b"test", "verified_at", b"verified_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_index", b"as_of_index", "booked_at", b"booked_at", "ended_at", b"ended_at", "identifier", b"identifier", "issuer_name", b"issuer_name", "kind", b"kind", "number", b"number", "pdf_sha256", b"pdf_sha256", "seal_compromised", b"seal_compromised", "sealed_at", b"sealed_at", "state", b"state", "test", b"test", "verified_at", b"verified_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

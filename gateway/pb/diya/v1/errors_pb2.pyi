@@ -92,6 +92,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """算法未安装 · UNIMPLEMENTED. The algorithm is on the list, and this gateway was installed without it: SM2 without the
     national suite. Sign with another key, or ask the registry.
     """
+    ERROR_REASON_FORWARDED_CERTIFICATE_INVALID: _ErrorReason.ValueType  # 27
+    """转交证书无效 · UNAUTHENTICATED. Over a proxy: the certificate that it forwards for its caller is missing, there twice, not
+    what the metadata must hold, too long, or not of an SM2 key. For whoever runs the proxy.
+    """
+    ERROR_REASON_FORWARDED_CERTIFICATE_NOT_ALLOWED: _ErrorReason.ValueType  # 28
+    """不得转交证书 · PERMISSION_DENIED. Metadata that only a registered proxy may send came over another listener: leave it out."""
+    ERROR_REASON_PROXY_NOT_REGISTERED: _ErrorReason.ValueType  # 29
+    """代理未登记 · PERMISSION_DENIED. Who called the listener for proxies is none by its key, calls from another address, or
+    has a certificate that does not hold. For whoever runs the proxy; a bank behind it was not judged.
+    """
+    ERROR_REASON_PROXY_SUSPENDED: _ErrorReason.ValueType  # 30
+    """代理已停用 · PERMISSION_DENIED. The registry's operator has suspended the proxy: come by another, or ask the registry."""
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 40
     """字段无效 · INVALID_ARGUMENT. Fields are missing or malformed; BadRequest lists them all, each with its path."""
     ERROR_REASON_UNIT_CODE_MALFORMED: _ErrorReason.ValueType  # 41
@@ -280,6 +292,18 @@ ERROR_REASON_ALGORITHM_UNAVAILABLE: ErrorReason.ValueType  # 26
 """算法未安装 · UNIMPLEMENTED. The algorithm is on the list, and this gateway was installed without it: SM2 without the
 national suite. Sign with another key, or ask the registry.
 """
+ERROR_REASON_FORWARDED_CERTIFICATE_INVALID: ErrorReason.ValueType  # 27
+"""转交证书无效 · UNAUTHENTICATED. Over a proxy: the certificate that it forwards for its caller is missing, there twice, not
+what the metadata must hold, too long, or not of an SM2 key. For whoever runs the proxy.
+"""
+ERROR_REASON_FORWARDED_CERTIFICATE_NOT_ALLOWED: ErrorReason.ValueType  # 28
+"""不得转交证书 · PERMISSION_DENIED. Metadata that only a registered proxy may send came over another listener: leave it out."""
+ERROR_REASON_PROXY_NOT_REGISTERED: ErrorReason.ValueType  # 29
+"""代理未登记 · PERMISSION_DENIED. Who called the listener for proxies is none by its key, calls from another address, or
+has a certificate that does not hold. For whoever runs the proxy; a bank behind it was not judged.
+"""
+ERROR_REASON_PROXY_SUSPENDED: ErrorReason.ValueType  # 30
+"""代理已停用 · PERMISSION_DENIED. The registry's operator has suspended the proxy: come by another, or ask the registry."""
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 40
 """字段无效 · INVALID_ARGUMENT. Fields are missing or malformed; BadRequest lists them all, each with its path."""
 ERROR_REASON_UNIT_CODE_MALFORMED: ErrorReason.ValueType  # 41

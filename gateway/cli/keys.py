@@ -1,0 +1,281 @@
+"""`diya keys`: the registry's own keys, listed, replaced, retired, by an operator."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gateway.cli import opening, outcomes, show
+from gateway.cli.settings import ClientSettings, ConfigOption, JsonOption, load_settings
+from gateway.client.admin import Done
+from gateway.client.errors import InputError
+from gateway.pb.diya.v1 import admin_service_pb2, authority_pb2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The registry's own keys: list, replace, retire, as an operator. 登记机构密钥。",
+)
+
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it goes into the ledger.")]
+SinceOption = Annotated[
+    str,
+    typer.Option(
+        "--compromised-since",
+        metavar="TIME",
+        help="From when on somebody else may have had it, RFC 3339, such as 2026-11-02T08:00:00+08:00.",
+    ),
+]
+
+
+class Use(StrEnum):
+    """What a key is for, as one writes it."""
+
+    SEAL = "seal"
+    CHECKPOINT = "checkpoint"
+    CONNECTION = "connection"
+    ENCRYPTION = "encryption"
+
+
+#: Keys that are not replaced by an act of this command, and how they are.
+_ELSEWHERE = {
+    Use.CHECKPOINT: (
+        "a ledger's checkpoint key is its name to every verifier and stays (docs/operating.md): ledger_key may move it",
+        "检查点密钥即账本对核验者的身份，不予更换；可通过 ledger_key 迁入硬件",
+    ),
+    Use.CONNECTION: (
+        "replace server.certificate and server.key, and start the gateway anew: its address, not its key, is its name",
+        "请更换 server.certificate 与 server.key 后重新启动",
+    ),
+    Use.ENCRYPTION: (
+        "run `diya keys rotate-kek` on the gateway's machine, with the server down",
+        "请在网关主机上停止服务后运行 diya keys rotate-kek",
+    ),
+}
+
+
+@app.command("list")
+def list_keys(
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            "--trust",
+            help="Also write the seal keys' times into this trust folder, for whoever verifies offline.",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the registry's keys: what for, where, since when, how long, how much each signed (密钥列表).
+
+    \b
+    Example:
+      diya keys list --config operator.toml --trust trust
+    """
+
+    async def work(settings: ClientSettings) -> list[authority_pb2.RegistryKey]:
+        async with opening.open_admin(settings) as admin:
+            return await admin.list_keys()
+
+    settings = load_settings(config)
+    found = outcomes.run(work(settings), as_json=as_json)
+    if trust is not None:
+        _write_terms(trust, settings.text("registry"), found)
+    if as_json:
+        show.print_json([show.to_dict(one) for one in found])
+    else:
+        show.console().print(_table(found))
+
+
+@app.command("rotate")
+def rotate(
+    use: Annotated[Use, typer.Argument(help="Which key.")] = Use.SEAL,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on to the next seal, while the gateway serves (更换印章).
+
+    Write next_seal_certificate and next_seal_key into the gateway's settings first; it reads them anew, tries the key
+    and judges the certificate before it enters the act. No request fails meanwhile. What the former key sealed holds.
+    Afterwards write the two over seal_certificate and seal_key, and take the next_ ones out.
+
+    \b
+    Example:
+      diya keys rotate --config operator.toml
+    """
+    if use in _ELSEWHERE:
+        raise outcomes.fail(InputError(*_ELSEWHERE[use]), as_json=as_json)
+
+    async def work() -> Done[authority_pb2.RegistryKey]:
+        async with opening.open_admin(load_settings(config)) as admin:
+            seals = [key for key in await admin.list_keys() if key.use == authority_pb2.KEY_USE_SEAL]
+            following = [key for key in seals if key.state == authority_pb2.KEY_STATE_NEXT]
+            if not following:
+                raise InputError(
+                    "the gateway's settings name no next seal: write next_seal_certificate and next_seal_key there",
+                    "网关设置中没有待用印章；请先设置 next_seal_certificate 与 next_seal_key",
+                )
+            former = [key.key_id for key in seals if key.state == authority_pb2.KEY_STATE_ACTIVE]
+            return await admin.rotate_seal(former[0] if former else "", following[0].certificate)
+
+    done = outcomes.run(work(), as_json=as_json)
+    _print_done(done, as_json=as_json)
+
+
+@app.command("retire")
+def retire(
+    key_id: Annotated[
+        str, typer.Argument(metavar="KEY_ID", help="Of a seal key; `diya keys list` shows it.")
+    ],
+    reason: ReasonOption,
+    compromised_since: SinceOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Seal no more with a key (停用印章). Where it is the one in use, certificates wait for the next rotation.
+
+    With --compromised-since all that it sealed from then on is listed, and no verification lets it hold any more; what
+    was sealed before, by a proven time, stays good. It may be declared of a retired key, and be moved back.
+
+    \b
+    Examples:
+      diya keys retire 3f…9a --reason "更换设备" --config operator.toml
+      diya keys retire 3f…9a --reason "密钥泄露" --compromised-since 2026-11-02T08:00:00+08:00 --json
+    """
+    since = _instant(compromised_since, as_json=as_json) if compromised_since else None
+
+    async def work() -> tuple[Done[authority_pb2.RegistryKey], list[admin_service_pb2.SealedCertificate]]:
+        async with opening.open_admin(load_settings(config)) as admin:
+            done = await admin.retire_seal(key_id, reason, compromised_since=since)
+            affected = [one async for one in admin.list_sealed(key_id, since)] if since else []
+            return done, affected
+
+    done, affected = outcomes.run(work(), as_json=as_json)
+    _print_done(done, affected if since else None, as_json=as_json)
+
+
+@app.command("sealed")
+def sealed(
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="Of a seal key.")],
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Only from then on, RFC 3339.")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the certificates that a seal key sealed, in order of sealing (印章所签).
+
+    \b
+    Example:
+      diya keys sealed 3f…9a --since 2026-11-02T08:00:00+08:00 --config operator.toml --json
+    """
+    start = _instant(since, as_json=as_json) if since else None
+
+    async def work() -> list[admin_service_pb2.SealedCertificate]:
+        async with opening.open_admin(load_settings(config)) as admin:
+            return [one async for one in admin.list_sealed(key_id, start)]
+
+    found = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json([show.to_dict(one) for one in found])
+    else:
+        show.console().print(_sealed_table(found))
+
+
+def _instant(text: str, *, as_json: bool) -> datetime:
+    """An instant with its offset: what is meant must not hang on where the operator sits."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        value = None
+    if value is None or value.tzinfo is None:
+        wrong = InputError(
+            f"{text} is not an instant with its offset, such as 2026-11-02T08:00:00+08:00",
+            f"{text} 不是带时区的时间",
+        )
+        raise outcomes.fail(wrong, as_json=as_json)
+    return value.astimezone(UTC)
+
+
+def _print_done(
+    done: Done[authority_pb2.RegistryKey],
+    affected: list[admin_service_pb2.SealedCertificate] | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        body: dict[str, Any] = {"key": show.to_dict(done.value), "index": done.wire.index}
+        if affected is not None:
+            body["sealedSince"] = [show.to_dict(one) for one in affected]
+        show.print_json(body)
+        return
+    show.console().print(_table([done.value]))
+    if affected is not None:
+        show.console().print(_sealed_table(affected))
+
+
+def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
+    table = Table(
+        "Use 用途", "State 状态", "Key 密钥", "Where 位置", "Since 启用", "Certificate 证书", "Signed 签署"
+    )
+    for key in keys:
+        state = authority_pb2.KeyState.Name(key.state).removeprefix("KEY_STATE_").lower()
+        if key.HasField("compromised_since"):
+            state += f" since {key.compromised_since.ToJsonString()}"
+        elif key.HasField("retired_at"):
+            state += f" {key.retired_at.ToJsonString()}"
+        count = str(key.signed_count) if key.use <= authority_pb2.KEY_USE_CHECKPOINT else ""
+        if key.HasField("compromised_since"):
+            count += f", {key.signed_since_compromised} since then"
+        validity = ""
+        if key.HasField("not_after"):
+            validity = f"{key.not_before.ToJsonString()} – {key.not_after.ToJsonString()}"
+        table.add_row(
+            authority_pb2.KeyUse.Name(key.use).removeprefix("KEY_USE_").lower(),
+            state,
+            key.key_id,
+            key.place + (" (in the clear)" if key.in_clear else ""),
+            key.active_from.ToJsonString() if key.HasField("active_from") else "the beginning",
+            validity,
+            count,
+        )
+    return table
+
+
+def _sealed_table(found: list[admin_service_pb2.SealedCertificate]) -> Table:
+    table = Table("Certificate 证照", "Number 证号", "State 状态", "Sealed at 签章时间", "Entry 账本序号")
+    for one in found:
+        table.add_row(
+            one.certificate.rpartition("/")[2],
+            one.number,
+            one.state,
+            one.sealed_at.ToJsonString(),
+            str(one.index),
+        )
+    return table
+
+
+def _write_terms(folder: Path, registry: str, keys: list[authority_pb2.RegistryKey]) -> None:
+    # The times are read by what verifies certificates, which is the gateway's package.
+    from gateway.certificates.seal_terms import write_seal_terms  # noqa: PLC0415
+    from gateway.register.authority import SealTerm  # noqa: PLC0415
+
+    def at(key: authority_pb2.RegistryKey, name: str) -> datetime | None:
+        given = {field.name: value for field, value in key.ListFields()}
+        return given[name].ToDatetime(UTC) if name in given else None
+
+    terms = [
+        SealTerm(
+            key_id=key.key_id,
+            active_from=at(key, "active_from"),
+            retired_at=at(key, "retired_at"),
+            compromised_since=at(key, "compromised_since"),
+            reason=key.reason,
+            index=key.index,
+        )
+        for key in keys
+        if key.use == authority_pb2.KEY_USE_SEAL and key.state != authority_pb2.KEY_STATE_NEXT
+    ]
+    write_seal_terms(folder, registry, terms)

@@ -1,0 +1,288 @@
+"""The registry's own keys on the wire: going on to another seal, retiring one, and the list of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.applications import seal_keys
+from gateway.applications.administration import ActInvalid
+from gateway.cases.decision import Decision
+from gateway.cases.model import Moment
+from gateway.commands import Answer
+from gateway.config import Config, ConfigError
+from gateway.pb.diya.v1 import admin_service_pb2 as pb
+from gateway.pb.diya.v1 import authority_pb2
+from gateway.register.authority import SealTerm
+from gateway.rpc import authority as wires
+from gateway.rpc import encode
+from gateway.rpc.names import malformed, registry_in
+from gateway.rpc.operator_acts import SignedAct
+from gateway.rpc.paging import make_token, page_size, read_token
+from gateway.rpc.violations import Violations
+from gateway.seals import ConfiguredSeal, Seals
+from gateway.storage.queries import Queries
+from gateway.storage.seal_reads import count_sealed, read_sealed
+from gateway.storage.settings import Settings
+from gateway.storage.working import Working
+from signing.certificates import parse_certificate
+from signing.errors import SigningError
+from signing.key_source import is_in_clear
+from signing.trust import TrustStore
+
+PAGE_SIZE_DEFAULT: Final = 50
+PAGE_SIZE_MAX: Final = 200
+_KEY_ID_CHARACTERS: Final = 64
+
+Decide = Callable[[Working, Moment], Decision]
+
+
+class RegistryKeys:
+    """What AdminService does with keys. It verifies acts and queues them as for any other act."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        seals: Seals,
+        vkeys: Callable[[str], str],
+        queries: Queries,
+        settings_of: Callable[[str], Settings],
+        trust_of: Callable[[str], TrustStore],
+        decided: Callable[[SignedAct, Decide], Awaitable[Answer]],
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._config = config
+        self._seals = seals
+        self._vkey_of = vkeys
+        self._queries = queries
+        self._settings_of = settings_of
+        self._trust_of = trust_of
+        self._decided = decided
+        self._clock = clock
+
+    async def rotate(self, signed: SignedAct) -> Any:
+        """Go on to the seal of a certificate that the settings name."""
+        registry, wire = signed.registry, signed.wire
+        profile = self._settings_of(registry).profile
+        try:
+            following = await asyncio.to_thread(
+                self._seals.try_next,
+                registry,
+                wire.certificate,
+                profile.authority_code if profile else "",
+                self._trust_of(registry),
+                self._clock(),
+            )
+        except (ConfigError, SigningError) as error:
+            raise _unusable(error) from error
+        term = SealTerm(key_id=following.key_id, certificate=wire.certificate)
+        former = self._former(registry, wire.former_key_id)
+
+        def decide(working: Working, moment: Moment) -> Decision:
+            return seal_keys.decide_rotation(working.settings.seals, former, term, signed.act, moment)
+
+        answer = await self._decided(signed, decide)
+        return pb.RotateSealResponse(
+            key=await self._seal(registry, following.key_id), receipt=encode.receipt(answer.receipt)
+        )
+
+    async def retire(self, signed: SignedAct) -> Any:
+        """End a seal key's use, and say from when on it was not the registry's alone."""
+        registry, wire = signed.registry, signed.wire
+        wrong = Violations()
+        reason = wire.reason.strip()
+        if not 0 < len(reason) <= wires.TEXT_CHARACTERS_MAX:
+            wrong.add("reason", "必填", "is required")
+        wrong.refuse_if_any()
+        since = wire.compromised_since.ToDatetime(dt.UTC) if wire.HasField("compromised_since") else None
+        key_id = self._former(registry, wire.key_id, "key_id")
+
+        def decide(working: Working, moment: Moment) -> Decision:
+            return seal_keys.decide_retirement(
+                working.settings.seals, key_id, since, reason, signed.act, moment
+            )
+
+        answer = await self._decided(signed, decide)
+        return pb.RetireSealResponse(
+            key=await self._seal(registry, key_id), receipt=encode.receipt(answer.receipt)
+        )
+
+    def _former(self, registry: str, key_id: str, field: str = "former_key_id") -> str:
+        """A key id of an act. While the ledger knows no seal, it must be the configured one's."""
+        if key_id and len(key_id) != _KEY_ID_CHARACTERS:
+            raise malformed(field, "应为 64 位十六进制", "has 64 hexadecimal characters")
+        if not self._settings_of(registry).seals:
+            [seal, *_] = self._configured(registry)
+            if key_id != seal.key_id:
+                raise ActInvalid(
+                    f"在用的印章密钥为 {seal.key_id}",
+                    f"the seal key in use is {seal.key_id}",
+                    field=field,
+                    inUse=seal.key_id,
+                )
+        return key_id
+
+    def _configured(self, registry: str) -> list[ConfiguredSeal]:
+        try:
+            return self._seals.configured(registry)
+        except ConfigError as error:
+            raise _unusable(error) from error
+
+    # -- the list ------------------------------------------------------------------------------------------------
+
+    async def list_keys(self, request: Any) -> Any:
+        """Every key of the registry, those in use first."""
+        registry = registry_in(request.parent)
+        size = page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
+        query = ("keys", registry)
+        position = read_token(request.page_token, query, (int,))
+        start = int(position[0]) if position else 0
+        self._settings_of(registry)  # refuses an unknown registry
+        keys = await self._all(registry)
+        more = len(keys) > start + size
+        return pb.ListKeysResponse(
+            keys=keys[start : start + size],
+            next_page_token=make_token(query, (start + size,)) if more else "",
+        )
+
+    async def list_sealed(self, request: Any) -> Any:
+        """What one seal key sealed."""
+        registry = registry_in(request.parent)
+        terms = self._settings_of(registry).seals
+        if not request.key_id:
+            raise malformed("key_id", "必填", "is required")
+        since = request.since.ToDatetime(dt.UTC) if request.HasField("since") else None
+        size = page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
+        query = ("sealed", registry, request.key_id, since.isoformat() if since else "")
+        position = read_token(request.page_token, query, (str, str))
+        first = request.key_id == self._first(registry, terms)
+        rows = await self._queries.read(
+            lambda connection: read_sealed(
+                connection, registry, request.key_id, since, position, size + 1, first=first
+            )
+        )
+        page = rows[:size]
+        response = pb.ListSealedResponse()
+        for row in page:
+            one = response.certificates.add(
+                certificate=f"registries/{registry}/certificates/{row['identifier']}",
+                number=row["number"],
+                state=row["state"],
+                index=row["entry_index"],
+            )
+            one.sealed_at.FromJsonString(row["sealed_at"])
+        if len(rows) > size:
+            response.next_page_token = make_token(query, (page[-1]["sealed_at"], page[-1]["identifier"]))
+        return response
+
+    def _first(self, registry: str, terms: tuple[SealTerm, ...]) -> str:
+        """Key id of the registry's first seal."""
+        return terms[0].key_id if terms else self._configured(registry)[0].key_id
+
+    async def _seal(self, registry: str, key_id: str) -> Any:
+        return next(key for key in await self._all_seals(registry) if key.key_id == key_id)
+
+    async def _all(self, registry: str) -> list[Any]:
+        keys = await self._all_seals(registry)
+        [settings] = [one for one in self._config.registries if one.id == registry]
+        covered = await self._queries.checkpoint(registry)
+        keys.append(
+            authority_pb2.RegistryKey(
+                use=authority_pb2.KEY_USE_CHECKPOINT,
+                key_id=self._vkey_of(registry),
+                state=authority_pb2.KEY_STATE_ACTIVE,
+                place=settings.ledger_key.place,
+                signed_count=covered.size if covered is not None else 0,
+                in_clear=is_in_clear(settings.ledger_key),
+            )
+        )
+        server, storage = self._config.server, self._config.storage
+        own = x509.load_pem_x509_certificates(server.certificate.read_bytes())[0]
+        connection = authority_pb2.RegistryKey(
+            use=authority_pb2.KEY_USE_CONNECTION,
+            state=authority_pb2.KEY_STATE_ACTIVE,
+            place=server.key.place,
+            in_clear=is_in_clear(server.key),
+        )
+        _set_certificate(connection, own)
+        keys.append(connection)
+        keys.append(
+            authority_pb2.RegistryKey(
+                use=authority_pb2.KEY_USE_ENCRYPTION,
+                state=authority_pb2.KEY_STATE_ACTIVE,
+                place=str(storage.key_encryption_key),
+                in_clear=storage.key_encryption_key_wrapping is None,
+            )
+        )
+        return keys
+
+    async def _all_seals(self, registry: str) -> list[Any]:
+        terms = self._settings_of(registry).seals
+        configured = {seal.key_id: seal for seal in self._configured(registry)}
+        first = self._first(registry, terms)
+        known = terms or (SealTerm(key_id=first),)
+        following = [SealTerm(key_id=k) for k in configured if k not in {term.key_id for term in known}]
+        in_use = seal_keys.active(known)
+        ordered = sorted(known, key=lambda term: term is not in_use)
+        keys = []
+        for term in [*ordered, *following]:
+            total, since = await self._queries.read(
+                lambda connection, term=term: _counts(connection, registry, term, first)  # type: ignore[misc]
+            )
+            key = _encode_seal(term, configured.get(term.key_id), is_next=term in following)
+            key.signed_count, key.signed_since_compromised = total, since
+            keys.append(key)
+        return keys
+
+
+def _counts(connection: Any, registry: str, term: SealTerm, first: str) -> tuple[int, int]:
+    is_first = term.key_id == first
+    total = count_sealed(connection, registry, term.key_id, None, first=is_first)
+    if term.compromised_since is None:
+        return total, 0
+    return total, count_sealed(connection, registry, term.key_id, term.compromised_since, first=is_first)
+
+
+def _encode_seal(term: SealTerm, configured: ConfiguredSeal | None, *, is_next: bool) -> Any:
+    state = authority_pb2.KEY_STATE_ACTIVE
+    if is_next:
+        state = authority_pb2.KEY_STATE_NEXT
+    elif term.compromised_since is not None:
+        state = authority_pb2.KEY_STATE_COMPROMISED
+    elif term.retired_at is not None:
+        state = authority_pb2.KEY_STATE_RETIRED
+    key = authority_pb2.RegistryKey(
+        use=authority_pb2.KEY_USE_SEAL, key_id=term.key_id, state=state, reason=term.reason, index=term.index
+    )
+    for name in ("active_from", "retired_at", "compromised_since"):
+        value = getattr(term, name)
+        if value is not None:
+            getattr(key, name).FromDatetime(value)
+    if configured is not None:
+        key.place = configured.source.place
+        key.in_clear = is_in_clear(configured.source)
+    der = configured.certificate.der if configured is not None else term.certificate
+    if der:
+        key.certificate = der
+        own = parse_certificate(der)
+        key.not_before.FromDatetime(own.not_before)
+        key.not_after.FromDatetime(own.not_after)
+    return key
+
+
+def _set_certificate(key: Any, own: x509.Certificate) -> None:
+    parsed = parse_certificate(own.public_bytes(Encoding.DER))
+    key.key_id, key.certificate = parsed.key_id, parsed.der
+    key.not_before.FromDatetime(parsed.not_before)
+    key.not_after.FromDatetime(parsed.not_after)
+
+
+def _unusable(error: ConfigError | SigningError) -> ActInvalid:
+    """A seal that the settings do not have, or that does not sign; the message names the setting."""
+    return ActInvalid(f"印章不可用：{error}", f"the seal cannot be used: {error}", field="certificate")

@@ -1,0 +1,155 @@
+"""The seals that the settings name, and which of them is in use as the ledger says.
+
+The ledger knows keys by id and time (`applications/seal_keys.py`), the settings know where they are. An operator's
+act that goes on to another key finds it in the settings as they are then: they are read anew for it, and nothing else
+of them is taken over by a running gateway.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.applications.seal_keys import active
+from gateway.certificates.seal_protocol import SealKey
+from gateway.config import Config, ConfigError, RegistryConfig
+from gateway.register.authority import SealTerm
+from signing.certificates import Certificate, certificates_from_pem, parse_certificate
+from signing.errors import SigningError
+from signing.key_source import KeySource, open_signer
+from signing.signer import Signer
+from signing.trust import Purpose, TrustStore
+
+#: The settings of a registry that name a seal: certificate, key.
+SLOTS: Final = (("seal_certificate", "seal_key"), ("next_seal_certificate", "next_seal_key"))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredSeal:
+    """A seal that the settings name. setting: of its key, as people write it. certificates: PEM, own first."""
+
+    setting: str
+    source: KeySource
+    path: Path
+    certificates: bytes
+    certificate: Certificate
+
+    @property
+    def key_id(self) -> str:
+        """Hex SHA-256 of the public key's SPKI."""
+        return self.certificate.key_id
+
+    def open(self) -> Signer:
+        """A signer that has made one good signature. Raises ConfigError that names the setting."""
+        try:
+            return open_signer(self.source, self.certificates)
+        except SigningError as error:
+            raise ConfigError(f"{self.setting}: {error.message}") from error
+
+    def for_worker(self) -> SealKey:
+        """Where a sealing process finds it."""
+        return SealKey(key=str(self.source), chain_path=str(self.path))
+
+
+def configured_seals(registry: RegistryConfig) -> list[ConfiguredSeal]:
+    """The seals of a registry's settings, the first one first. Their keys are not opened. Raises ConfigError."""
+    found = []
+    for certificate_name, key_name in SLOTS:
+        path, source = getattr(registry, certificate_name), getattr(registry, key_name)
+        if path is None and source is None:
+            continue
+        where = f"registries ({registry.id})"
+        if path is None or source is None:
+            missing = certificate_name if path is None else key_name
+            raise ConfigError(f"{where} {missing}: is missing beside the other of the two")
+        try:
+            pem = path.read_bytes()
+            own = parse_certificate(certificates_from_pem(pem)[0])
+        except OSError as error:
+            raise ConfigError(f"{where} {certificate_name}: {path}: {error.strerror or error}") from error
+        except SigningError as error:
+            raise ConfigError(f"{where} {certificate_name}: {path}: {error.message}") from error
+        found.append(ConfiguredSeal(f"{where} {key_name}", source, path, pem, own))
+    return found
+
+
+def seal_in_use(registry: RegistryConfig, terms: tuple[SealTerm, ...]) -> ConfiguredSeal | None:
+    """The seal that the ledger says is in use, as the settings have it; None where the last one is retired.
+
+    Raises ConfigError where the settings do not have it.
+    """
+    configured = configured_seals(registry)
+    if not terms:
+        return configured[0]
+    term = active(terms)
+    if term is None:
+        return None
+    for seal in configured:
+        if seal.key_id == term.key_id:
+            return seal
+    raise ConfigError(
+        f"registries ({registry.id}) seal_certificate: the ledger says that since {term.active_from} the key "
+        f"{term.key_id} seals, and neither seal_certificate nor next_seal_certificate is of it: put it there"
+    )
+
+
+class Seals:
+    """What a running gateway knows of its seals."""
+
+    def __init__(
+        self,
+        config: Config,
+        reread: Callable[[], Config],
+        terms_of: Callable[[str], tuple[SealTerm, ...]],
+    ) -> None:
+        """`reread` gives the settings as they are now; `terms_of` a registry's terms as of the last commit."""
+        self._registries = {registry.id: registry for registry in config.registries}
+        self._added: dict[str, dict[str, ConfiguredSeal]] = {}  # registry -> key id -> what an act went on to
+        self._reread = reread
+        self._terms_of = terms_of
+
+    def for_workers(self) -> Mapping[str, SealKey]:
+        """The seal in use of each registry that has one. Raises ConfigError."""
+        found = {name: self.in_use(name) for name in self._registries}
+        return {name: seal.for_worker() for name, seal in found.items() if seal is not None}
+
+    def in_use(self, registry: str) -> ConfiguredSeal | None:
+        """The seal of a registry, None while it has none. Raises ConfigError."""
+        terms = self._terms_of(registry)
+        term = active(terms)
+        added = self._added.get(registry, {}).get(term.key_id) if term is not None else None
+        return added or seal_in_use(self._registries[registry], terms)
+
+    def configured(self, registry: str) -> list[ConfiguredSeal]:
+        """The seals of a registry in the settings as they are now. Raises ConfigError."""
+        fresh = {one.id: one for one in self._reread().registries}
+        if registry not in fresh:
+            raise ConfigError(f"registries ({registry}): is not in the settings any more: put it back")
+        return configured_seals(fresh[registry])
+
+    def try_next(
+        self, registry: str, certificate: bytes, authority: str, trust: TrustStore, at: dt.datetime
+    ) -> ConfiguredSeal:
+        """The seal of a certificate (DER), once it signs and its chain is that of the authority's seal at `at`.
+
+        Blocks while the key is tried. Raises ConfigError, SigningError.
+        """
+        for seal in self.configured(registry):
+            if seal.certificate.der == certificate:
+                break
+        else:
+            raise ConfigError(
+                f"registries ({registry}) next_seal_certificate: the settings have no seal of this certificate: put it "
+                "there, and its key into next_seal_key"
+            )
+        others = certificates_from_pem(seal.certificates)[1:]
+        trust.check_chain(seal.certificate, [parse_certificate(der) for der in others], Purpose.REGISTRY, at)
+        identity = seal.certificate.identity
+        if identity is None or identity.number != authority:
+            raise ConfigError(f"{seal.setting}: the certificate is not that of the authority {authority}")
+        seal.open()
+        self._added.setdefault(registry, {})[seal.key_id] = seal
+        return seal
