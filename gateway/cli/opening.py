@@ -135,7 +135,7 @@ def _named(settings: ClientSettings, *names: str) -> Iterator[None]:
     try:
         yield
     except (DiyaError, SigningError) as error:
-        if isinstance(error, InputError) and "setting " in error.en:  # it names one already
+        if isinstance(error, InputError) and error.en.startswith("setting "):
             raise
         en, zh = (error.en, error.zh) if isinstance(error, DiyaError) else (error.message, error.zh)
         files = "; ".join(f"{name} = {getattr(settings, name)}" for name in names)
