@@ -115,7 +115,7 @@ class Gateway:
         self._own_seals = Seals(
             config, self._reread, lambda registry: self.sequencer.settings(registry).seals
         )
-        for notice in key_notices(config, self._own_seals.in_use, self._is_production, self._clock()):
+        for notice in key_notices(config, self._own_seals.all_in_use, self._is_production, self._clock()):
             log.warning(notice)
         self.eraser = Eraser(
             sequencer=self.sequencer, ledger=self.ledger, files=self.files, clock=self._clock
@@ -355,9 +355,9 @@ class Gateway:
         """Another seal or another trust: the sealing processes work with it from the next order on."""
         assert self.sealing is not None
         self._sealer.configure(self._own_seals.for_workers(), **self._seal_settings())
-        seal = self._own_seals.in_use(registry)
-        for notice in tell_seal(registry, seal, self._clock()) if seal is not None else ():
-            log.warning(notice)
+        for seal in self._own_seals.all_in_use(registry):
+            for notice in tell_seal(registry, seal, self._clock()):
+                log.warning(notice)
         self.sealing.go_on(registry)
 
     def _on_damage(self) -> None:

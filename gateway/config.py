@@ -124,6 +124,8 @@ class RegistryConfig(BaseModel):
     ledger_key: KeySetting
     seal_certificate: Path
     seal_key: KeySetting
+    national_seal_certificate: Path | None = None  # SM2: a second seal beside the first, which is not
+    national_seal_key: KeySetting | None = None
     next_seal_certificate: Path | None = None  # what `diya keys rotate` goes on to; read when it is asked
     next_seal_key: KeySetting | None = None
     part_cipher: PartCipher = PartCipher.AES_256_GCM  # of part keys that are made from now on

@@ -9,7 +9,7 @@ from typing import Final
 from cryptography import x509
 
 from gateway.config import Config
-from gateway.seals import ConfiguredSeal
+from gateway.seals import NATIONAL_SLOT, ConfiguredSeal
 from gateway.telemetry import metrics
 from signing.key_source import is_in_clear
 
@@ -19,7 +19,7 @@ SOON: Final = dt.timedelta(days=30)
 
 def key_notices(
     config: Config,
-    seal_of: Callable[[str], ConfiguredSeal | None],
+    seals_of: Callable[[str], list[ConfiguredSeal]],
     is_production: Callable[[str], bool],
     now: dt.datetime,
 ) -> Iterator[str]:
@@ -45,8 +45,7 @@ def key_notices(
         where = f"registries ({registry.id})"
         if is_in_clear(registry.ledger_key) and is_production(registry.id):
             yield _in_clear(f"{where} ledger_key", registry.ledger_key.place)
-        seal = seal_of(registry.id) if config.sealing else None
-        if seal is not None:
+        for seal in seals_of(registry.id) if config.sealing else ():
             if is_in_clear(seal.source) and is_production(registry.id):
                 yield _in_clear(seal.setting, seal.source.place)
             yield from tell_seal(registry.id, seal, now)
@@ -54,7 +53,8 @@ def key_notices(
 
 def tell_seal(registry: str, seal: ConfiguredSeal, now: dt.datetime) -> Iterator[str]:
     """The metric of the seal in use, and a line where its certificate ends soon."""
-    metrics.key_not_after(registry, "seal", seal.certificate.not_after)
+    use = "national_seal" if seal.setting.endswith(NATIONAL_SLOT[1]) else "seal"
+    metrics.key_not_after(registry, use, seal.certificate.not_after)
     yield from _ending(f"{seal.setting}'s certificate", seal.certificate.not_after, now)
 
 

@@ -26,6 +26,7 @@ from gateway.cases.model import Moment
 from gateway.certificates.content import decode_content
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import CertificateSealer, SealingRefusedError
+from gateway.certificates.seal_protocol import Sealed
 from gateway.commands import Command
 from gateway.kinds.funds_due import due_now
 from gateway.sequencer import Sequencer
@@ -188,7 +189,7 @@ class Sealing:
         await self._until_cosigned(registry, row["entry_index"])
         proof: LedgerProof = await self._queries.certificate_proof(registry, row["entry_index"], row["part"])
         content = await self._queries.part(registry, row["entry_index"], row["part"])
-        pdf, key_id = await self._made(registry, content, proof)
+        pdf, key_ids = await self._made(registry, content, proof)
         sha256 = await asyncio.to_thread(self._files.put, pdf)
         seal = Seal(
             registry=registry,
@@ -198,28 +199,45 @@ class Sealing:
             institutions=tuple(row["institutions"].split(",")),
             pdf_sha256=sha256,
             size_bytes=len(pdf),
-            seal_key_id=key_id,
+            seal_key_id=key_ids[0],
+            national_key_id="".join(key_ids[1:]),
         )
         await self._sequencer.ask(_command(seal))
 
-    async def _made(self, registry: str, content: bytes, proof: LedgerProof) -> tuple[bytes, str]:
-        """The sealed PDF, with a time stamp as the registry's settings say, and its key's id. Raises _Waits."""
+    async def _made(self, registry: str, content: bytes, proof: LedgerProof) -> tuple[bytes, tuple[str, ...]]:
+        """The sealed PDF, each seal with a time stamp as the registry's settings say, and the seals' key ids.
+
+        Nothing is kept before all seals are on: what a crash leaves between two is made anew. Raises _Waits.
+        """
         authority = self._authorities.get(registry)
         if authority is None:
             plain = await self._sealer.seal(content, proof, at=self._clock())
-            return plain.pdf, plain.key_id
+            return plain.pdf, plain.key_ids
         may_be_missing = authority.may_be_missing(self._clock() - parse_entry(proof.entry).time)
         if authority.rest_seconds and not may_be_missing:
             raise _Waits
         made = await self._sealer.seal(content, proof, at=self._clock(), stamp_room=True)
+        pdf = await self._stamped(made, authority, may_be_missing=may_be_missing)
+        while not made.whole:
+            key_ids = made.key_ids
+            made = await self._sealer.seal(content, proof, at=self._clock(), stamp_room=True, begun=pdf)
+            if made.key_ids != key_ids:
+                raise SealRetired(
+                    "印章密钥已更换，重新签章", "the seals were changed meanwhile: it is sealed once more"
+                )
+            pdf = await self._stamped(made, authority, may_be_missing=may_be_missing)
+        return pdf, made.key_ids
+
+    async def _stamped(self, made: Sealed, authority: Authority, *, may_be_missing: bool) -> bytes:
+        """The PDF with a time stamp in its last seal, or as it is where none is to be had and none is required."""
         try:
             token = await authority.stamp(made.signature, "seal")
         except SigningError as error:  # told by the authority's own line
             if not may_be_missing:
                 raise _Waits from error
             metrics.certificate("unstamped")
-            return made.pdf, made.key_id
-        return await self._sealer.stamp(made.pdf, token, at=self._clock()), made.key_id
+            return made.pdf
+        return await self._sealer.stamp(made.pdf, token, at=self._clock())
 
 
 def _command(seal: Seal) -> Command:

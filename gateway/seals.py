@@ -21,10 +21,14 @@ from signing.certificates import Certificate, certificates_from_pem, parse_certi
 from signing.errors import SigningError
 from signing.key_source import KeySource, open_signer
 from signing.signer import Signer
+from signing.sm2 import SM2PublicKey
 from signing.trust import Purpose, TrustStore
 
 #: The settings of a registry that name a seal: certificate, key.
 SLOTS: Final = (("seal_certificate", "seal_key"), ("next_seal_certificate", "next_seal_key"))
+
+#: The same of the seal that a registry puts on beside the first, where it seals in both suites.
+NATIONAL_SLOT: Final = ("national_seal_certificate", "national_seal_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,11 @@ class ConfiguredSeal:
         """Hex SHA-256 of the public key's SPKI."""
         return self.certificate.key_id
 
+    @property
+    def is_national(self) -> bool:
+        """Whether its key is of the national suite."""
+        return isinstance(self.certificate.public_key, SM2PublicKey)
+
     def open(self) -> Signer:
         """A signer that has made one good signature. Raises ConfigError that names the setting."""
         try:
@@ -55,25 +64,51 @@ class ConfiguredSeal:
 
 
 def configured_seals(registry: RegistryConfig) -> list[ConfiguredSeal]:
-    """The seals of a registry's settings, the first one first. Their keys are not opened. Raises ConfigError."""
-    found = []
-    for certificate_name, key_name in SLOTS:
-        path, source = getattr(registry, certificate_name), getattr(registry, key_name)
-        if path is None and source is None:
-            continue
-        where = f"registries ({registry.id})"
-        if path is None or source is None:
-            missing = certificate_name if path is None else key_name
-            raise ConfigError(f"{where} {missing}: is missing beside the other of the two")
-        try:
-            pem = path.read_bytes()
-            own = parse_certificate(certificates_from_pem(pem)[0])
-        except OSError as error:
-            raise ConfigError(f"{where} {certificate_name}: {path}: {error.strerror or error}") from error
-        except SigningError as error:
-            raise ConfigError(f"{where} {certificate_name}: {path}: {error.message}") from error
-        found.append(ConfiguredSeal(f"{where} {key_name}", source, path, pem, own))
-    return found
+    """The seals of a registry's settings, the first one first, but for the national one that goes beside them. Their
+    keys are not opened. Raises ConfigError.
+    """
+    return [seal for slot in SLOTS if (seal := _read(registry, *slot)) is not None]
+
+
+def national_seal(registry: RegistryConfig, first: ConfiguredSeal) -> ConfiguredSeal | None:
+    """The SM2 seal that goes beside `first`, where the settings name one. Raises ConfigError."""
+    certificate_name, key_name = NATIONAL_SLOT
+    seal = _read(registry, certificate_name, key_name)
+    if seal is None:
+        return None
+    where = f"registries ({registry.id}) {certificate_name}"
+    if not seal.is_national:
+        raise ConfigError(
+            f"{where}: {seal.path} is not of an SM2 key: it would be a second seal of one suite"
+        )
+    if first.is_national:
+        raise ConfigError(
+            f"{where}: the seal beside it, {first.setting}, is of an SM2 key too: leave this one out, or name "
+            "another there"
+        )
+    if seal.certificate.identity != first.certificate.identity:
+        raise ConfigError(
+            f"{where}: {seal.path} names another authority than the seal beside it, {first.path}"
+        )
+    return seal
+
+
+def _read(registry: RegistryConfig, certificate_name: str, key_name: str) -> ConfiguredSeal | None:
+    path, source = getattr(registry, certificate_name), getattr(registry, key_name)
+    if path is None and source is None:
+        return None
+    where = f"registries ({registry.id})"
+    if path is None or source is None:
+        missing = certificate_name if path is None else key_name
+        raise ConfigError(f"{where} {missing}: is missing beside the other of the two")
+    try:
+        pem = path.read_bytes()
+        own = parse_certificate(certificates_from_pem(pem)[0])
+    except OSError as error:
+        raise ConfigError(f"{where} {certificate_name}: {path}: {error.strerror or error}") from error
+    except SigningError as error:
+        raise ConfigError(f"{where} {certificate_name}: {path}: {error.message}") from error
+    return ConfiguredSeal(f"{where} {key_name}", source, path, pem, own)
 
 
 def seal_in_use(registry: RegistryConfig, terms: tuple[SealTerm, ...]) -> ConfiguredSeal | None:
@@ -108,13 +143,26 @@ class Seals:
         """`reread` gives the settings as they are now; `terms_of` a registry's terms as of the last commit."""
         self._registries = {registry.id: registry for registry in config.registries}
         self._added: dict[str, dict[str, ConfiguredSeal]] = {}  # registry -> key id -> what an act went on to
+        self._national: dict[str, ConfiguredSeal | None] = {}
         self._reread = reread
         self._terms_of = terms_of
 
-    def for_workers(self) -> Mapping[str, SealKey]:
-        """The seal in use of each registry that has one. Raises ConfigError."""
-        found = {name: self.in_use(name) for name in self._registries}
-        return {name: seal.for_worker() for name, seal in found.items() if seal is not None}
+    def for_workers(self) -> Mapping[str, tuple[SealKey, ...]]:
+        """The seals in use of each registry that has one, the international one first. Raises ConfigError."""
+        found = {name: self.all_in_use(name) for name in self._registries}
+        return {name: tuple(seal.for_worker() for seal in seals) for name, seals in found.items() if seals}
+
+    def all_in_use(self, registry: str) -> list[ConfiguredSeal]:
+        """The seal of a registry, and the national one beside it as it was at the first call; none while it has none.
+        Raises ConfigError.
+        """
+        seal = self.in_use(registry)
+        if seal is None:
+            return []
+        if registry not in self._national:
+            self._national[registry] = national_seal(self._registries[registry], seal)
+        beside = self._national[registry]
+        return [seal] if beside is None else [seal, beside]
 
     def in_use(self, registry: str) -> ConfiguredSeal | None:
         """The seal of a registry, None while it has none. Raises ConfigError."""
@@ -150,6 +198,7 @@ class Seals:
         identity = seal.certificate.identity
         if identity is None or identity.number != authority:
             raise ConfigError(f"{seal.setting}: the certificate is not that of the authority {authority}")
+        national_seal(self._registries[registry], seal)  # which may want another suite of it
         seal.open()
         self._added.setdefault(registry, {})[seal.key_id] = seal
         return seal

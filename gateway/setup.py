@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +38,10 @@ from gateway.storage.working import Wants, Working
 from ledger.publish import Publisher
 from ledger.store import Ledger
 from ledger.vault import PartCipher, Vault
+from signing import sm2
 from signing.envelope import pae
 from signing.key_source import FileKey
-from signing.pki import Credential, DevelopmentPKI
+from signing.pki import Credential, DevelopmentPKI, KeyKind, make_key
 from signing.trust import Purpose
 from signing.trust_directory import write_trust
 
@@ -67,13 +68,21 @@ def initialise(
     now: dt.datetime,
     host: str = "127.0.0.1",
     part_cipher: PartCipher = PartCipher.AES_256_GCM,
+    both_suites: Collection[str] = (),
 ) -> Config:
     """Make `folder` a gateway that can serve: diya.toml, keys/, pki/, data/, trust/, clients/operator.
 
-    part_cipher: what the ledgers' parts are sealed with from their first entry on.
+    part_cipher: what the ledgers' parts are sealed with from their first entry on. both_suites: ids of the registries
+    that put an SM2 seal beside the first.
 
-    Raises SetupRefused when the folder already holds a gateway.
+    Raises SetupRefused when the folder already holds a gateway, or such a registry is not among the seeds or SM2 is not
+    installed.
     """
+    unknown = set(both_suites) - {seed.id for seed in seeds}
+    if unknown:
+        raise SetupRefused(f"no registry {', '.join(sorted(unknown))}: there are {_names(seeds)}")
+    if both_suites and not sm2.AVAILABLE:
+        raise SetupRefused(f"{sm2.NOT_INSTALLED} / {sm2.NOT_INSTALLED_ZH}")
     if (folder / "diya.toml").exists():
         raise SetupRefused(
             f"{folder}/diya.toml exists already; choose an empty folder, or remove it yourself"
@@ -92,11 +101,12 @@ def initialise(
     (keys / "client-anchors.pem").write_bytes(client_anchors)
     for seed in seeds:
         _write_ledger_key(keys / f"ledger-{seed.id}.pem")
-        pki.issue_seal(seed.profile.authority_code, seed.profile.authority_name).write(
-            keys, f"seal-{seed.id}"
-        )
+        authority = seed.profile.authority_code, seed.profile.authority_name
+        pki.issue_seal(*authority).write(keys, f"seal-{seed.id}")
+        if seed.id in both_suites:
+            pki.issue_seal(*authority, key=make_key(KeyKind.SM2)).write(keys, f"seal-{seed.id}-sm2")
     pki.issue_tsa().write(keys, "tsa")
-    (folder / "diya.toml").write_text(_toml(seeds, part_cipher), encoding="utf-8")
+    (folder / "diya.toml").write_text(_toml(seeds, part_cipher, both_suites), encoding="utf-8")
     operator = pki.issue_operator("999999198001010014", "运维员")
     operator_tls = _operator_tls(pki)
     operator.write(folder / "clients" / "operator", "sign")
@@ -194,6 +204,7 @@ def _registry_toml(registry: RegistryConfig) -> str:
             f'ledger_key = "{registry.ledger_key}"  # Ed25519, signs checkpoints; may be in a token, as the seal',
             f'seal_certificate = "{registry.seal_certificate}"',
             f'seal_key = "{registry.seal_key}"  # or PATH?pin-source=file:PIN, or pkcs11:…, see docs/operating.md',
+            *_national_toml(registry),
             '# next_seal_certificate = "next.pem"  # with next_seal_key: what `diya keys rotate` goes on to',
             f'part_cipher = "{registry.part_cipher}"  # AES-256-GCM or SM4-GCM, of part keys made from now on',
             '# witness_policy = "policy.txt"  # witnesses that cosign its checkpoints, see docs/operating.md',
@@ -206,7 +217,22 @@ def _registry_toml(registry: RegistryConfig) -> str:
     )
 
 
-def _toml(seeds: Sequence[RegistrySeed], part_cipher: PartCipher) -> str:
+def _national_toml(registry: RegistryConfig) -> list[str]:
+    if registry.national_seal_certificate is None:
+        return [
+            '# national_seal_certificate = "sm2.pem"  # with national_seal_key: a second seal, SM2, on everything'
+        ]
+    return [
+        f'national_seal_certificate = "{registry.national_seal_certificate}"  # SM2: a second seal on everything',
+        f'national_seal_key = "{registry.national_seal_key}"',
+    ]
+
+
+def _names(seeds: Sequence[RegistrySeed]) -> str:
+    return ", ".join(seed.id for seed in seeds)
+
+
+def _toml(seeds: Sequence[RegistrySeed], part_cipher: PartCipher, both_suites: Collection[str]) -> str:
     registries = [
         RegistryConfig(
             id=seed.id,
@@ -214,6 +240,12 @@ def _toml(seeds: Sequence[RegistrySeed], part_cipher: PartCipher) -> str:
             ledger_key=FileKey(Path(f"keys/ledger-{seed.id}.pem")),
             seal_certificate=Path(f"keys/seal-{seed.id}.pem"),
             seal_key=FileKey(Path(f"keys/seal-{seed.id}.key.pem")),
+            national_seal_certificate=Path(f"keys/seal-{seed.id}-sm2.pem")
+            if seed.id in both_suites
+            else None,
+            national_seal_key=FileKey(Path(f"keys/seal-{seed.id}-sm2.key.pem"))
+            if seed.id in both_suites
+            else None,
             part_cipher=part_cipher,
         )
         for seed in seeds

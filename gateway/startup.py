@@ -20,7 +20,7 @@ from sqlalchemy.exc import DatabaseError
 
 from gateway.config import Config, ConfigError, RegistryConfig, ServerConfig
 from gateway.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
-from gateway.seals import seal_in_use
+from gateway.seals import national_seal, seal_in_use
 from gateway.storage import tables
 from gateway.storage.engine import database_file
 from gateway.storage.later import add_missing_tables
@@ -333,13 +333,19 @@ def _check_origin(connection: Connection, ledger: Ledger, registry: RegistryConf
 
 
 def check_seals(config: Config, engine: Engine) -> None:
-    """Open the seal that each ledger says is in use, and make a signature with it. Raises ConfigError."""
+    """Open the seal that each ledger says is in use, and the national one beside it, and make a signature with each.
+    Raises ConfigError.
+    """
     for registry in config.registries if config.sealing else ():
         with engine.connect() as connection:
             terms = load_settings(connection, registry.id).seals
         seal = seal_in_use(registry, terms)
-        if seal is not None:
-            seal.open()
+        if seal is None:
+            continue
+        seal.open()
+        national = national_seal(registry, seal)
+        if national is not None:
+            national.open()
 
 
 @contextmanager

@@ -270,7 +270,7 @@ class Metrics:
         self._signer_down.labels(registry, use).set(int(down))
 
     def key_not_after(self, registry: str, use: str, until: dt.datetime) -> None:
-        """Until when the certificate of a key in use, `seal` or `connection`, is valid."""
+        """Until when the certificate of a key in use, `seal`, `national_seal` or `connection`, is valid."""
         self._not_after.labels(registry, use).set(until.timestamp())
 
     def timestamp(self, registry: str, subject: str, result: str) -> None:

@@ -39,6 +39,13 @@ PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | Ed25519Pub
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | Ed25519PrivateKey | SM2PrivateKey
 
 
+class Suite(StrEnum):
+    """Whose rules an algorithm follows: China's commercial cryptography, or the rest of the world's."""
+
+    INTERNATIONAL = "INTERNATIONAL"
+    NATIONAL = "NATIONAL"
+
+
 class Algorithm(StrEnum):
     """What a signature value is. The member's name is its name on the wire.
 
@@ -56,6 +63,11 @@ class Algorithm(StrEnum):
     RSA_PKCS1_SHA256 = "RSA_PKCS1_SHA256"
     ED25519 = "ED25519"
     SM2_SM3 = "SM2_SM3"
+
+    @property
+    def suite(self) -> Suite:
+        """The suite that it belongs to."""
+        return Suite.NATIONAL if self is Algorithm.SM2_SM3 else Suite.INTERNATIONAL
 
 
 _SHA256: Final = hashes.SHA256()

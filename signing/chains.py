@@ -14,8 +14,9 @@ authorities have a tree of their own beside the international one, so nobody is 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from datetime import datetime
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 from asn1crypto import algos, keys
@@ -145,35 +146,49 @@ class _BoundedRegistry(CertificateRegistry):
         return super().find_potential_issuers(cert, trust_manager)
 
 
+class Authorities:
+    """The authorities of a trust store as the library wants them, each read once: preparing their names is most of a
+    search. `lock` is held while one searches: what that library reads lazily, two threads must not read at once.
+    """
+
+    def __init__(self, certificates: Iterable[Certificate] = ()) -> None:
+        self.lock = Lock()
+        self._read: dict[Certificate, asn1_x509.Certificate | None] = dict.fromkeys(certificates)
+
+    def read(self, certificate: Certificate) -> asn1_x509.Certificate:
+        """The certificate as kept; a stranger's is read anew and not kept."""
+        kept = self._read.get(certificate)
+        if kept is None:
+            kept = _asn1(certificate)
+            if certificate in self._read:
+                self._read[certificate] = kept
+        return kept
+
+
 _POLICY: Final = _ClosedListPolicy()
 _SIGNATURES: Final = SignatureValidator()
 _NO_REVOCATION_HERE: Final = CertRevTrustPolicy(NO_REVOCATION)
 
 
 def find_chain(
-    leaf: Certificate, extra: Sequence[Certificate], anchors: Sequence[Certificate], at: datetime
+    leaf: Certificate,
+    extra: Sequence[Certificate],
+    anchors: Sequence[Certificate],
+    at: datetime,
+    known: Authorities | None = None,
 ) -> tuple[Certificate, ...]:
     """The first valid path, leaf first and anchor last.
 
     extra: candidate intermediates in any order, trusted for nothing by being here. at: judged at
-    this time; the leaf itself must be valid then.
+    this time; the leaf itself must be valid then. known: whose reading is kept from search to search.
 
     Raises `CertificateUnknownIssuer` (no path), `CertificateChainInvalid` (paths, none valid),
     `CertificateExpired` or `CertificateNotYetValid` (of an intermediate).
     """
+    known = known or Authorities()
     try:
-        candidates = _BoundedRegistry()
-        candidates.register_multiple(_asn1(one) for one in extra if one.is_ca)
-        context = ValidationContext(
-            trust_roots=[_anchor(_asn1(one)) for one in anchors],
-            certificate_registry=candidates,
-            moment=at,
-            allow_fetching=False,
-            revinfo_policy=_NO_REVOCATION_HERE,
-            algorithm_usage_policy=_POLICY,
-            signature_validator=SignatureValidator(),
-        )
-        path = _finish(_first_valid(context, _asn1(leaf)))
+        with known.lock:
+            chain = _search(leaf, extra, anchors, at, known)
     except PathBuildingError as error:
         raise CertificateUnknownIssuer(
             f"certificate of {leaf.subject!r} (issuer {leaf.issuer!r}) leads to no anchor of this purpose",
@@ -197,7 +212,6 @@ def find_chain(
         raise CertificateChainInvalid(
             f"certificate of {leaf.subject!r}: {error}", fingerprint=leaf.fingerprint
         ) from error
-    chain = tuple(parse_certificate(one.dump()) for one in reversed(list(path.iter_certs(include_root=True))))
     for link in chain[1:]:
         _check_authority_key(link)
     if len({isinstance(link.public_key, SM2PublicKey) for link in chain}) != 1:
@@ -206,6 +220,28 @@ def find_chain(
             fingerprint=leaf.fingerprint,
         )
     return chain
+
+
+def _search(
+    leaf: Certificate,
+    extra: Sequence[Certificate],
+    anchors: Sequence[Certificate],
+    at: datetime,
+    known: Authorities,
+) -> tuple[Certificate, ...]:
+    candidates = _BoundedRegistry()
+    candidates.register_multiple(known.read(one) for one in extra if one.is_ca)
+    context = ValidationContext(
+        trust_roots=[_anchor(known.read(one)) for one in anchors],
+        certificate_registry=candidates,
+        moment=at,
+        allow_fetching=False,
+        revinfo_policy=_NO_REVOCATION_HERE,
+        algorithm_usage_policy=_POLICY,
+        signature_validator=_SIGNATURES,
+    )
+    path = _finish(_first_valid(context, _asn1(leaf)))
+    return tuple(parse_certificate(one.dump()) for one in reversed(list(path.iter_certs(include_root=True))))
 
 
 def check_authority_signature(

@@ -8,11 +8,11 @@ writes it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from signing import der
-from signing.cms_algorithms import algorithm_identifier
 from signing.errors import SignatureMalformed
 
 SIGNATURE_BYTES_MAX: Final = 512 * 1024
@@ -45,28 +45,26 @@ _CONTEXT_1: Final = 0xA1
 _VERSIONS: Final = frozenset({1, 3, 4, 5})
 
 
-@dataclass(frozen=True)
-class SignerInfo:
+class SignerInfo(msgspec.Struct, frozen=True):
     """One signer's part.
 
-    issuer: DER of the name; serial: as issued. digest_oid: of the content. signature_algorithm: the
-    AlgorithmIdentifier, not yet understood. signed_attributes: the DER of the SET OF attributes, which
+    issuer: DER of the name; serial: as issued. digest_algorithm, signature_algorithm: the DER of the
+    AlgorithmIdentifiers, not yet understood. signed_attributes: the DER of the SET OF attributes, which
     are the bytes that are signed, or None where the content itself is. attributes, unsigned: OID to the
     DER of each value.
     """
 
     issuer: bytes
     serial: int
-    digest_oid: str
-    signature_algorithm: der.Element
+    digest_algorithm: bytes
+    signature_algorithm: bytes
     signed_attributes: bytes | None
     attributes: dict[str, tuple[der.Element, ...]]
     signature: bytes
     unsigned: dict[str, tuple[der.Element, ...]]
 
 
-@dataclass(frozen=True)
-class SignedData:
+class SignedData(msgspec.Struct, frozen=True):
     """A SignedData as it says of itself.
 
     national: the outer type is GB/T 35275's. content: what is enclosed, None where the signature is
@@ -173,9 +171,6 @@ def _signer(one: der.Element) -> SignerInfo:
     name = der.children(der.expect(parts[1], der.SEQUENCE, "the name of a signer"), 2)
     if len(name) != 2:
         raise SignatureMalformed("a signer is not named by issuer and serial number")
-    digest_oid, parameters = algorithm_identifier(parts[2], "the digest algorithm")
-    if parameters is not None and parameters.tag != der.NULL:
-        raise SignatureMalformed("the digest algorithm has parameters")
     rest = parts[3:]
     signed_attributes = None
     attributes: dict[str, tuple[der.Element, ...]] = {}
@@ -195,8 +190,8 @@ def _signer(one: der.Element) -> SignerInfo:
     return SignerInfo(
         issuer=der.expect(name[0], der.SEQUENCE, "the issuer").whole,
         serial=der.integer_of(name[1], "the serial number"),
-        digest_oid=digest_oid,
-        signature_algorithm=rest[0],
+        digest_algorithm=parts[2].whole,
+        signature_algorithm=rest[0].whole,
         signed_attributes=signed_attributes,
         attributes=attributes,
         signature=signature,

@@ -13,6 +13,7 @@ GB/T 35275 (SM2 with SM3).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from signing import der
 from signing.algorithms import PSS_SALT_BYTES, Algorithm, check_key, verify_signature
-from signing.errors import AlgorithmRefused, SignatureInvalid
+from signing.errors import AlgorithmRefused, SignatureInvalid, SignatureMalformed
 
 DIGESTS: Final = {
     "2.16.840.1.101.3.4.2.1": "sha256",
@@ -44,6 +45,10 @@ ECDSA_SHA384_OID: Final = "1.2.840.10045.4.3.3"
 ED25519_OID: Final = "1.3.101.112"
 SM2_OID: Final = "1.2.156.10197.1.301.1"
 SM2_SM3_OID: Final = "1.2.156.10197.1.501"
+
+IDENTIFIER_BYTES_MAX: Final = 256
+"""Of an AlgorithmIdentifier; RSA-PSS has the longest, 67 bytes with all its parameters."""
+SCHEMES_CACHED: Final = 256
 
 _RSA_PKCS1, _RSA_PSS, _ECDSA, _ED25519, _SM2 = "RSA_PKCS1", "RSA_PSS", "ECDSA", "ED25519", "SM2"
 
@@ -80,6 +85,15 @@ class Scheme:
         return self.family if self.family == _ED25519 else f"{self.family}_{self.digest.upper()}"
 
 
+_OF_ANY_KEY: Final = {
+    Scheme(_RSA_PKCS1, "sha256"): Algorithm.RSA_PKCS1_SHA256,
+    Scheme(_RSA_PSS, "sha256", PSS_SALT_BYTES): Algorithm.RSA_PSS_SHA256,
+    Scheme(_ED25519, "sha512"): Algorithm.ED25519,
+    Scheme(_SM2, "sm3"): Algorithm.SM2_SM3,
+}
+"""Schemes that are of the closed list whatever the key, which is then held against it."""
+
+
 def digest_named(oid: str) -> str:
     """The digest's name in hashlib. Raises `AlgorithmRefused`."""
     try:
@@ -90,13 +104,20 @@ def digest_named(oid: str) -> str:
         ) from None
 
 
-def scheme_of(digest_oid: str, signature: der.Element) -> Scheme:
-    """The scheme that a SignerInfo's digest OID and signature AlgorithmIdentifier say together.
+@lru_cache(maxsize=SCHEMES_CACHED)
+def scheme_of(digest_algorithm: bytes, signature_algorithm: bytes) -> Scheme:
+    """The scheme that a SignerInfo's two AlgorithmIdentifiers (DER) say together.
 
-    Raises `AlgorithmRefused` where they are unknown or disagree, `SignatureMalformed`.
+    Kept by their exact bytes, for every file of a maker has the same. Raises `AlgorithmRefused` where they are unknown
+    or disagree, `SignatureMalformed`.
     """
+    if max(len(digest_algorithm), len(signature_algorithm)) > IDENTIFIER_BYTES_MAX:
+        raise SignatureMalformed(f"an algorithm is named in more than {IDENTIFIER_BYTES_MAX} bytes")
+    digest_oid, parameters = algorithm_identifier(der.element_of(digest_algorithm), "the digest algorithm")
+    if not _is_absent(parameters):
+        raise SignatureMalformed("the digest algorithm has parameters")
     digest = digest_named(digest_oid)
-    oid, parameters = algorithm_identifier(signature, "the signature algorithm")
+    oid, parameters = algorithm_identifier(der.element_of(signature_algorithm), "the signature algorithm")
     try:
         family, own = _SIGNATURES[oid]
     except KeyError:
@@ -104,7 +125,7 @@ def scheme_of(digest_oid: str, signature: der.Element) -> Scheme:
     salt = 0
     if family == _RSA_PSS:
         own, salt = _pss(parameters)
-    elif parameters is not None and parameters.tag != der.NULL:
+    elif not _is_absent(parameters):
         raise AlgorithmRefused(f"signature algorithm {oid} has parameters that it does not take")
     if (digest == "sm3") != (family == _SM2) or (own and own != digest):
         raise AlgorithmRefused(f"signature algorithm {oid} does not go with the digest {digest}")
@@ -143,6 +164,11 @@ def algorithm_identifier(one: der.Element, what: str) -> tuple[str, der.Element 
     return der.oid_of(parts[0], what), parts[1] if len(parts) == 2 else None
 
 
+def _is_absent(parameters: der.Element | None) -> bool:
+    """Whether there are none; some makers write NULL for that (RFC 5754 section 2)."""
+    return parameters is None or parameters.whole == der.encode(der.NULL)
+
+
 def _closed(scheme: Scheme, public_key: object) -> Algorithm | None:
     """The algorithm of the closed list, where the scheme is one with this key."""
     if scheme.family == _ECDSA and isinstance(public_key, ec.EllipticCurvePublicKey):
@@ -151,12 +177,7 @@ def _closed(scheme: Scheme, public_key: object) -> Algorithm | None:
         if (public_key.curve.key_size, scheme.digest) == (384, "sha384"):
             return Algorithm.ECDSA_P384_SHA384
         return None
-    return {
-        Scheme(_RSA_PKCS1, "sha256"): Algorithm.RSA_PKCS1_SHA256,
-        Scheme(_RSA_PSS, "sha256", PSS_SALT_BYTES): Algorithm.RSA_PSS_SHA256,
-        Scheme(_ED25519, "sha512"): Algorithm.ED25519,
-        Scheme(_SM2, "sm3"): Algorithm.SM2_SM3,
-    }.get(scheme)
+    return _OF_ANY_KEY.get(scheme)
 
 
 def _pss(parameters: der.Element | None) -> tuple[str, int]:

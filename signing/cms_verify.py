@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Final
+
+import msgspec
 
 from signing import cms, der
 from signing.certificates import Certificate, parse_certificate
@@ -35,7 +35,6 @@ from signing.errors import (
 
 _DATA_TYPES: Final = frozenset({cms.DATA, cms.NATIONAL_DATA})
 _TIME_BYTES: Final = len("YYYYMMDDhhmmssZ")
-_TIME_FIELDS: Final = (0, 4, 6, 8, 10, 12, 14)
 
 
 class Content:
@@ -72,8 +71,7 @@ class Content:
         return b"".join(self._read())
 
 
-@dataclass(frozen=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True):
     """A signature whose cryptography holds: by whom, with what, and the time that the signer claims.
 
     extra: the file's other certificates. named: the signed attributes name the certificate.
@@ -91,7 +89,7 @@ def check_signature(
 ) -> Signed:
     """Checks 1 to 4. Raises a `SigningError`."""
     leaf, extra = certificates_of(signed, signer)  # 1
-    scheme = scheme_of(signer.digest_oid, signer.signature_algorithm)  # 2
+    scheme = scheme_of(signer.digest_algorithm, signer.signature_algorithm)  # 2
     if signed.content_type not in content_types:
         raise SignatureInvalid(
             f"the content is of type {signed.content_type}, which is not what is signed here"
@@ -155,9 +153,10 @@ def _first_named(value: der.Element) -> list[der.Element]:
 
 def _check_named(parts: list[der.Element], name: str, leaf: Certificate) -> None:
     """parts: the certificate's digest and, perhaps, issuer and serial number, which must be its own."""
-    if not parts or der.expect(parts[0], der.OCTET_STRING, "the digest").content != (
-        hashlib.new(name, leaf.der, usedforsecurity=False).digest()
-    ):
+    digest = leaf.fingerprint  # which is SHA-256, as nearly everybody uses
+    if name != "sha256":
+        digest = hashlib.new(name, leaf.der, usedforsecurity=False).hexdigest()
+    if not parts or der.expect(parts[0], der.OCTET_STRING, "the digest").content.hex() != digest:
         raise SignatureInvalid("the signed attributes name another certificate than the signer's")
     if len(parts) > 1:
         issuer_serial = der.children(der.expect(parts[1], der.SEQUENCE, "issuer and serial"), 2)
@@ -206,7 +205,7 @@ def claimed_time(signer: SignerInfo) -> datetime | None:
     if len(text) != _TIME_BYTES or text[-1:] != b"Z" or not text[:-1].isdigit():
         return None
     try:
-        year, month, day, hour, minute, second = (int(text[a:b]) for a, b in pairwise(_TIME_FIELDS))
-        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        day = int(text[:4]), int(text[4:6]), int(text[6:8])
+        return datetime(*day, int(text[8:10]), int(text[10:12]), int(text[12:14]), tzinfo=UTC)
     except ValueError:
         return None

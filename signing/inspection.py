@@ -103,7 +103,7 @@ def _seen(
     )
     try:
         shown = msgspec.structs.replace(
-            shown, algorithm=scheme_of(signer.digest_oid, signer.signature_algorithm).name
+            shown, algorithm=scheme_of(signer.digest_algorithm, signer.signature_algorithm).name
         )
         return _with(shown, certificates_of(signed, signer)[0])
     except SigningError as error:

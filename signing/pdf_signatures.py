@@ -144,21 +144,32 @@ def signed_fields(reader: PdfFileReader) -> list[SignedField]:
     found = []
     for name, value, _ in enumerate_sig_fields(reader, filled_status=True):
         dictionary = value.get_object()
-        _, length, after, _ = (int(one) for one in dictionary.raw_get("/ByteRange"))
+        _, length, after, rest = (int(one) for one in dictionary.raw_get("/ByteRange"))
         field = SignedField(
             name=str(name),
             subfilter=str(entry(dictionary, "/SubFilter")).removeprefix("/"),
             contents=dictionary.raw_get("/Contents").original_bytes,
             gap=(length, after),
             claimed_at=_claimed_time(dictionary),
+            end=after + rest,
         )
         found.append((reader.xrefs.get_last_change(value.reference), field))
     return [field for _, field in sorted(found, key=lambda one: one[0])]
 
 
+def signed_up_to(data: bytes) -> int:
+    """How many bytes of a file the last of its signatures covers, and what is before them. Of a file that was checked.
+
+    It asks for no cryptography, so it also says this of a signature that nobody here can judge.
+    """
+    fields = signed_fields(PdfFileReader(io.BytesIO(data)))
+    return fields[-1].end if fields else 0
+
+
 class SignedField(NamedTuple):
     """A signature as it stands in the file. contents: its CMS, padded. gap: where in the file that begins and ends.
     claimed_at: the time that the dictionary claims.
+    end: where what it covers ends.
     """
 
     name: str
@@ -166,6 +177,7 @@ class SignedField(NamedTuple):
     contents: bytes
     gap: tuple[int, int]
     claimed_at: datetime | None
+    end: int
 
 
 class _Embedded(EmbeddedPdfSignature):

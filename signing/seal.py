@@ -31,7 +31,15 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import signers
-from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter, enumerate_sig_fields
+from pyhanko.sign.fields import (
+    FieldMDPAction,
+    FieldMDPSpec,
+    MDPPerm,
+    SigFieldSpec,
+    SigSeedSubFilter,
+    append_signature_field,
+    enumerate_sig_fields,
+)
 from pyhanko.sign.general import SigningError as PyHankoSigningError
 from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
 from pyhanko.sign.timestamps import TimeStamper
@@ -47,6 +55,8 @@ from signing.signer import Signer
 from signing.timestamp import TOKEN_BYTES_MAX
 
 SEAL_FIELD: Final = "Seal"
+NATIONAL_SEAL_FIELD: Final = "NationalSeal"
+"""Where who seals in both suites puts the second seal, the national one."""
 FIELD_NAME_CHARACTERS_MAX: Final = 64
 FIELDS_MAX: Final = 32
 ECDSA_BYTES_MAX: Final = 144
@@ -66,17 +76,19 @@ def seal_pdf(
     field: str = SEAL_FIELD,
     location: str | None = None,
     certify: bool = False,
+    followed_by: str = "",
     timestamper: TimeStamper | None = None,
     stamp_room: bool = False,
 ) -> bytes:
-    """The file with one more signature of `signer` in the new, invisible field `field`.
+    """The file with one more signature of `signer` in the invisible field `field`, which is new or was left empty.
 
     reason: shown by readers, any language. at: the claimed signing time (aware), written into the
     signature dictionary; it proves nothing. certify: a certification signature that forbids every
-    later change; only possible as the first. timestamper: adds an RFC 3161 token over the
-    signature. stamp_room: reserves the bytes for one that `add_stamp` puts in later.
+    later change; only possible as the first. followed_by: leaves an empty field of this name, which may be
+    signed in spite of `certify`, and locks the file when it is (ISO 32000-2, 12.7.5.5). timestamper: adds an
+    RFC 3161 token over the signature. stamp_room: reserves the bytes for one that `add_stamp` puts in later.
 
-    Raises `SealFailed`: not a readable PDF, encrypted, field name taken or malformed, an earlier
+    Raises `SealFailed`: not a readable PDF, encrypted, field signed already or malformed, an earlier
     signature forbids more, or an algorithm that PDF readers do not know. Blocks for about 10 ms: in
     asynchronous code call it in a thread.
     """
@@ -90,8 +102,12 @@ def seal_pdf(
         )
     national = signer.algorithm is Algorithm.SM2_SM3
     writer = _open(data)
-    if field in _field_names(writer):
+    fields = _fields(writer)
+    if fields.get(field):
         raise SealFailed(f"the file already has a signature field called {field!r}: choose another")
+    if followed_by in fields:
+        raise SealFailed(f"the file already has a signature field called {followed_by!r}: choose another")
+    closes = field in fields or (certify and not followed_by)
     metadata = signers.PdfSignatureMetadata(
         field_name=field,
         md_algorithm=signature_digest(signer.algorithm),
@@ -99,15 +115,18 @@ def seal_pdf(
         location=location,
         subfilter=SigSeedSubFilter.ADOBE_PKCS7_DETACHED if national else SigSeedSubFilter.PADES,
         certify=certify,
-        docmdp_permissions=MDPPerm.NO_CHANGES if certify else MDPPerm.FILL_FORMS,
+        docmdp_permissions=MDPPerm.NO_CHANGES if closes else MDPPerm.FILL_FORMS,
     )
     pdf_signer = signers.PdfSigner(
         metadata,
         _KeyBehindSigner(signer),
         timestamper=timestamper,
-        new_field_spec=SigFieldSpec(sig_field_name=field),
     )
     try:
+        if field not in fields:
+            append_signature_field(writer, SigFieldSpec(sig_field_name=field))
+        if followed_by:  # after the own field, for viewers list them in this order
+            append_signature_field(writer, _last_field(followed_by))
         return _run(_sign(pdf_signer, writer, at, _STAMP_ROOM_BYTES if stamp_room else 0))
     except (PyHankoSigningError, PdfError, ValueError, KeyError, TypeError, OSError) as error:
         raise SealFailed(f"the file cannot be signed: {error}") from error
@@ -124,7 +143,7 @@ def append_signature(
     """`seal_pdf` into the first free field of Signature1, Signature2, …: parties sign one after
     another.
     """
-    taken = _field_names(_open(data))
+    taken = _fields(_open(data))
     for number in range(1, FIELDS_MAX + 1):
         field = f"Signature{number}"
         if field not in taken:
@@ -139,6 +158,11 @@ def signature_of(pdf: bytes) -> bytes:
     except Exception as error:  # a parser of foreign bytes may raise nearly anything
         raise SealFailed(f"the file's last signature cannot be read: {error}") from error
     return signer.signature
+
+
+def count_signatures(pdf: bytes) -> int:
+    """How many signatures a file holds. Raises `SealFailed`."""
+    return sum(_fields(_open(pdf)).values())
 
 
 def add_stamp(pdf: bytes, token: bytes) -> bytes:
@@ -250,11 +274,20 @@ def _open(data: bytes) -> _Writer:
     return writer
 
 
-def _field_names(writer: _Writer) -> frozenset[str]:
+def _fields(writer: _Writer) -> dict[str, bool]:
+    """Every signature field, and whether it is signed."""
     try:
-        return frozenset(name for name, _, _ in enumerate_sig_fields(writer.prev))
+        return {name: value is not None for name, value, _ in enumerate_sig_fields(writer.prev)}
     except Exception as error:  # as above
         raise SealFailed(f"the file's form cannot be read: {error}") from error
+
+
+def _last_field(name: str) -> SigFieldSpec:
+    """A field whose signature allows nothing after it."""
+    everything = FieldMDPSpec(action=FieldMDPAction.ALL)
+    return SigFieldSpec(
+        sig_field_name=name, field_mdp_spec=everything, doc_mdp_update_value=MDPPerm.NO_CHANGES
+    )
 
 
 async def _sign(pdf_signer: signers.PdfSigner, writer: _Writer, at: datetime, room: int) -> bytes:

@@ -31,7 +31,7 @@ from signing import sm2
 from signing.algorithms import check_key
 from signing.anchors import AnchorPolicy, Anchors
 from signing.certificates import Certificate, IdentityKind, parse_certificate
-from signing.chains import find_chain
+from signing.chains import Authorities, find_chain
 from signing.errors import (
     CertificateExpired,
     CertificateMalformed,
@@ -265,6 +265,7 @@ class TrustStore:
         self._intermediates = tuple(_read_authority("intermediate", der) for der in self.intermediates)
         anchors_in_all = [one for some in self._anchors.values() for one in some.certificates]
         self.authorities = tuple(dict.fromkeys((*anchors_in_all, *self._intermediates)))
+        self._known = Authorities(self.authorities)
         self._revocation = RevocationIndex(self.crls, self.authorities, self.ocsp)
         self.on_grace: Callable[[AnchorPolicy], None] = _ignore
         self._chains: OrderedDict[_ChainKey, _KnownChain] = OrderedDict()
@@ -406,7 +407,7 @@ class TrustStore:
                 "over, or have not begun",
                 fingerprint=leaf.fingerprint,
             )
-        certificates = find_chain(leaf, (*extra, *self._intermediates), believed, at)
+        certificates = find_chain(leaf, (*extra, *self._intermediates), believed, at, self._known)
         links = tuple(
             ChainLink(
                 fingerprint=subject.fingerprint,

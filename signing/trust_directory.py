@@ -6,20 +6,28 @@ answer. `policies.json`, which may be missing, says how far anchors are believed
 (its fields; instants in RFC 3339), by purpose in lower case:
 
     {"institution": [{"anchor": "<hex SHA-256>", "grace_hours": 24, "crl_urls": ["http://crl.example.cn/a.crl"]}]}
+
+Where SM2 is not installed, what the national suite signed is left out of the store: whatever its authorities would
+vouch for is refused as ALGORITHM_UNAVAILABLE, and the rest of the folder serves.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from cryptography import x509
+from cryptography.x509 import ocsp
 
+from signing import sm2
 from signing.anchors import AnchorPolicy
-from signing.certificates import certificates_from_pem, certificates_to_pem
+from signing.certificates import certificates_from_pem, certificates_to_pem, parse_certificate
 from signing.errors import CertificateMalformed, TrustStoreInvalid
 from signing.ocsp import OCSP_BYTES_MAX
 from signing.revocation import CRL_BYTES_MAX
@@ -48,25 +56,30 @@ def write_trust(store: TrustStore, directory: Path) -> None:
             (directory / f"{hashlib.sha256(der).hexdigest()[:16]}.{suffix}").write_bytes(der)
 
 
-def read_trust(directory: Path, *, revocation_required: bool = False) -> TrustStore:
-    """The store that lies in `directory`. Raises `TrustStoreInvalid` naming the file."""
+def read_trust(directory: Path, *, revocation_required: bool = False, whole: bool = False) -> TrustStore:
+    """The store that lies in `directory`. whole: an error instead of leaving out what cannot be judged here.
+
+    Raises `TrustStoreInvalid` naming the file.
+    """
     if not directory.is_dir():
         raise TrustStoreInvalid(f"{directory} is not a folder with <purpose>.pem files")
     anchors = {purpose: _read_pem(directory / f"{purpose.value.lower()}.pem") for purpose in Purpose}
     if not any(anchors.values()):
         names = ", ".join(f"{purpose.value.lower()}.pem" for purpose in Purpose)
         raise TrustStoreInvalid(f"{directory} holds none of {names}")
-    crls = []
-    for path in sorted(directory.glob("*.crl")):
-        if path.stat().st_size > CRL_BYTES_MAX:
-            raise TrustStoreInvalid(f"{path.name} is over the limit of {CRL_BYTES_MAX} bytes")
-        crls.append(path.read_bytes())
+    kept = {purpose: _judgeable(ders, _key_is_national) for purpose, ders in anchors.items()}
+    gone = {
+        hashlib.sha256(der).hexdigest() for p, ders in anchors.items() for der in ders if der not in kept[p]
+    }
+    if gone and whole:
+        raise TrustStoreInvalid("it holds SM2 authorities, which cannot be read here: pip install 'diya[sm]'")
+    policies = _read_policies(directory / POLICIES)
     return TrustStore(
-        anchors,
-        crls,
-        _read_pem(directory / _INTERMEDIATES),
-        ocsp=[_read_answer(path) for path in sorted(directory.glob("*.ocsp"))],
-        policies=_read_policies(directory / POLICIES),
+        kept,
+        _judgeable(_read_lists(directory, "crl", CRL_BYTES_MAX), _list_is_national),
+        _judgeable(_read_pem(directory / _INTERMEDIATES), _key_is_national),
+        ocsp=_judgeable(_read_lists(directory, "ocsp", OCSP_BYTES_MAX), _answer_is_national),
+        policies={p: [one for one in some if one.anchor not in gone] for p, some in policies.items()},
         revocation_required=revocation_required,
     )
 
@@ -107,10 +120,38 @@ def _read_policy(purpose: str, told: dict[str, Any]) -> AnchorPolicy:
     return policy
 
 
-def _read_answer(path: Path) -> bytes:
-    if path.stat().st_size > OCSP_BYTES_MAX:
-        raise TrustStoreInvalid(f"{path.name} is over the limit of {OCSP_BYTES_MAX} bytes")
-    return path.read_bytes()
+def _judgeable(ders: Sequence[bytes], is_national: Callable[[bytes], bool]) -> tuple[bytes, ...]:
+    """Those that can be judged with what is installed. Of what cannot be read the store says what is wrong."""
+    if sm2.AVAILABLE:
+        return tuple(ders)
+    kept = []
+    for der in ders:
+        with contextlib.suppress(ValueError, CertificateMalformed):
+            if is_national(der):
+                continue
+        kept.append(der)
+    return tuple(kept)
+
+
+def _key_is_national(der: bytes) -> bool:
+    return isinstance(parse_certificate(der).public_key, sm2.SM2PublicKey)
+
+
+def _list_is_national(der: bytes) -> bool:
+    return x509.load_der_x509_crl(der).signature_algorithm_oid.dotted_string == sm2.SM2_WITH_SM3_OID
+
+
+def _answer_is_national(der: bytes) -> bool:
+    return ocsp.load_der_ocsp_response(der).signature_algorithm_oid.dotted_string == sm2.SM2_WITH_SM3_OID
+
+
+def _read_lists(directory: Path, suffix: str, bytes_max: int) -> list[bytes]:
+    ders = []
+    for path in sorted(directory.glob(f"*.{suffix}")):
+        if path.stat().st_size > bytes_max:
+            raise TrustStoreInvalid(f"{path.name} is over the limit of {bytes_max} bytes")
+        ders.append(path.read_bytes())
+    return ders
 
 
 def _read_pem(path: Path) -> tuple[bytes, ...]:

@@ -17,7 +17,7 @@ import msgspec
 from signing.algorithms import Algorithm, parse_algorithm, verify_signature
 from signing.certificates import Certificate, Identity, parse_certificate
 from signing.envelope import Envelope, EnvelopeSignature, check_shape, pae, signed_message
-from signing.errors import KeyIdMismatch, SignatureDuplicate, SigningError
+from signing.errors import AlgorithmUnavailable, KeyIdMismatch, SignatureDuplicate, SigningError
 from signing.trust import ChainLink, Purpose, TrustStore
 
 BATCHES_REMEMBERED: Final = 4096
@@ -44,20 +44,25 @@ class Signer(msgspec.Struct, frozen=True):
 class VerifiedEnvelope(msgspec.Struct, frozen=True):
     """An envelope whose signatures all held at the time that was asked about.
 
-    digest: `payload_digest`, 32 bytes. signers: in the order of the envelope's signatures.
+    digest: `payload_digest`, 32 bytes. signers: in the order of the envelope's signatures. unjudged: why some of them
+    could not be judged here, where that was allowed.
     """
 
     payload_type: str
     payload: bytes
     digest: bytes
     signers: tuple[Signer, ...]
+    unjudged: tuple[AlgorithmUnavailable, ...] = ()
 
 
 def verify_envelope(
-    envelope: Envelope, purpose: Purpose, trust: TrustStore, at: datetime
+    envelope: Envelope, purpose: Purpose, trust: TrustStore, at: datetime, *, either_suite: bool = False
 ) -> VerifiedEnvelope:
     """The envelope, verified: every signature holds, is of another key, and is by a certificate of
     `purpose` at `at`.
+
+    either_suite: for what one signer signs in both suites. Where SM2 is not installed, signatures of it are passed over
+    and told as `unjudged`; another must hold.
 
     `purpose` is one that signs: asking for TLS or TSA is a `ValueError`. Raises a `SigningError` at
     the first check that fails, with `signature_index` set for checks 2 to 6:
@@ -78,17 +83,23 @@ def verify_envelope(
     message = pae(envelope.payload_type, envelope.payload)
     seen: set[str] = set()
     signers = []
+    unjudged = []
     for index, signature in enumerate(envelope.signatures):
         try:
             signers.append(_verify_one(signature, message, purpose, trust, at, seen))
         except SigningError as error:
             error.signature_index = index
-            raise
+            if not (either_suite and isinstance(error, AlgorithmUnavailable)):
+                raise
+            unjudged.append(error)
+    if not signers:
+        raise unjudged[0]
     return VerifiedEnvelope(
         payload_type=envelope.payload_type,
         payload=envelope.payload,
         digest=hashlib.sha256(message).digest(),
         signers=tuple(signers),
+        unjudged=tuple(unjudged),
     )
 
 

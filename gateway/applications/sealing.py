@@ -30,6 +30,7 @@ class Seal(Value, frozen=True, kw_only=True):
     pdf_sha256: str
     size_bytes: int
     seal_key_id: str = ""
+    national_key_id: str = ""
 
 
 class SealRetired(CommandRefused):
@@ -60,6 +61,7 @@ def decide_sealed(
             size_bytes=seal.size_bytes,
             sealed_at=now,
             seal_key_id=seal.seal_key_id,
+            national_key_id=seal.national_key_id,
         ),
     ]
     for uscc in seal.institutions:

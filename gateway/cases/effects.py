@@ -123,6 +123,7 @@ class CertificateSealed(Effect, tag="certificate.sealed.v1", frozen=True, kw_onl
     size_bytes: int
     sealed_at: dt.datetime
     seal_key_id: str = ""  # empty in entries made before a registry had more than one
+    national_key_id: str = ""  # of the second seal, where the registry seals in both suites
 
 
 class CertificateEnded(Effect, tag="certificate.ended.v1", frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from gateway.certificates.proof import LedgerProof
 from gateway.certificates.verdict import Check, Result, Step
 from gateway.certificates.verify import Form, make_checks
 from gateway.register.authority import SealTerm
+from signing.algorithms import Suite
 from signing.trust import TrustStore
 
 FORM: Final = Form(
@@ -69,11 +70,12 @@ def verify_extract(
     vkeys: Mapping[str, str],
     at: dt.datetime,
     seals: Mapping[str, SealTerm] | None = None,
+    suites: Mapping[str, frozenset[Suite]] | None = None,
 ) -> ExtractVerdict:
     """Make all checks on `pdf` at `at` (aware). `vkeys`: the logs' verifier keys by origin; `seals`: the times of seal
-    keys by key id.
+    keys by key id; `suites`: in which a registry's seals must be there, as for a certificate.
     """
-    file = make_checks(pdf, FORM, trust=trust, vkeys=vkeys, at=at, seals=seals)
+    file = make_checks(pdf, FORM, trust=trust, vkeys=vkeys, at=at, seals=seals, suites=suites)
     assert file.content is None or isinstance(file.content, ExtractContent)
     return ExtractVerdict(
         checks=tuple(file.checks),
@@ -81,6 +83,6 @@ def verify_extract(
         checked_at=at,
         content=file.content,
         proof=file.proof,
-        sealed_by=file.seal.name if file.seal else "",
-        sealed_at=file.seal.signed_at if file.seal else None,
+        sealed_by=file.sealed[0].name if file.sealed else "",
+        sealed_at=file.sealed[0].signed_at if file.sealed else None,
     )

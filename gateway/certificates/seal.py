@@ -80,16 +80,18 @@ class CertificateSealer:
 
     def __init__(
         self,
-        seals: Mapping[str, SealKey],
+        seals: Mapping[str, tuple[SealKey, ...]],
         *,
         trust: TrustStore,
         vkeys: Mapping[str, str],
         verification_url: str,
         workers: int = 1,
     ) -> None:
-        """`seals` by registry id; `vkeys` by origin of the log; `verification_url` goes into the QR code."""
+        """`seals` by registry id, the international one first; `vkeys` by origin of the log; `verification_url` goes
+        into the QR code.
+        """
         self._settings = _settings(seals, trust, vkeys, verification_url)
-        self._environment = _environment(seals.values())
+        self._environment = _environment(key for keys in seals.values() for key in keys)
         self._version = 0
         self._size = workers
         self._idle: asyncio.Queue[_Worker | None] = asyncio.Queue()
@@ -125,7 +127,7 @@ class CertificateSealer:
 
     def configure(
         self,
-        seals: Mapping[str, SealKey],
+        seals: Mapping[str, tuple[SealKey, ...]],
         *,
         trust: TrustStore,
         vkeys: Mapping[str, str],
@@ -133,7 +135,7 @@ class CertificateSealer:
     ) -> None:
         """Work with these settings from the next order on: a new registry, seal or revocation list."""
         self._settings = _settings(seals, trust, vkeys, verification_url)
-        self._environment = _environment(seals.values())
+        self._environment = _environment(key for keys in seals.values() for key in keys)
         self._version += 1
 
     async def make(self, content: bytes, proof: LedgerProof, *, at: dt.datetime) -> bytes:
@@ -144,10 +146,19 @@ class CertificateSealer:
         return (await self.seal(content, proof, at=at)).pdf
 
     async def seal(
-        self, content: bytes, proof: LedgerProof, *, at: dt.datetime, stamp_room: bool = False
+        self,
+        content: bytes,
+        proof: LedgerProof,
+        *,
+        at: dt.datetime,
+        stamp_room: bool = False,
+        begun: bytes = b"",
     ) -> Sealed:
-        """As `make`, with the key that sealed; if asked, with room for a time stamp over the `signature` given."""
-        return await self._sealed(Make(content=content, proof=proof, at=at, stamp_room=stamp_room))
+        """As `make`, with the keys that seal; if asked, one seal at a time, with room for a time stamp over the
+        `signature` given. `begun`: the former answer's file with its stamp, while that was not `whole`.
+        """
+        order = Make(content=content, proof=proof, at=at, stamp_room=stamp_room, begun=begun)
+        return await self._sealed(order)
 
     async def stamp(self, pdf: bytes, token: bytes, *, at: dt.datetime) -> bytes:
         """What `seal` made with room, with its time stamp, checked by the worker at `at`. Raises as `make`."""
@@ -159,7 +170,7 @@ class CertificateSealer:
         return answer
 
     async def sign(self, registry: str, payload_type: str, payload: bytes, *, at: dt.datetime) -> bytes:
-        """A statement in a DSSE envelope (JSON), signed with the registry's seal. Raises as `make`."""
+        """A statement in a DSSE envelope (JSON), signed with the registry's seals. Raises as `make`."""
         order = Sign(registry=registry, payload_type=payload_type, payload=payload, at=at)
         answer = await self._answer(order)
         assert isinstance(answer, Signed)  # what a Sign is answered by
@@ -321,7 +332,10 @@ class _Worker:
 
 
 def _settings(
-    seals: Mapping[str, SealKey], trust: TrustStore, vkeys: Mapping[str, str], verification_url: str
+    seals: Mapping[str, tuple[SealKey, ...]],
+    trust: TrustStore,
+    vkeys: Mapping[str, str],
+    verification_url: str,
 ) -> Configure:
     return Configure(
         seals=dict(seals), trust=trust.to_bytes(), vkeys=dict(vkeys), verification_url=verification_url

@@ -25,13 +25,14 @@ class SealKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Configure(msgspec.Struct, frozen=True, kw_only=True, tag="configure"):
-    """Work with this from now on: seals by registry id, and what the self-check believes.
+    """Work with this from now on: the seals of each registry id, the international one first, and what the self-check
+    believes.
 
     `trust` is `TrustStore.to_bytes`, `vkeys` are the logs' verifier keys by origin, `verification_url` is the
     base of the public check. Answered by `Ready` or `Failed`.
     """
 
-    seals: dict[str, SealKey]
+    seals: dict[str, tuple[SealKey, ...]]
     trust: bytes
     vkeys: dict[str, str]
     verification_url: str
@@ -40,13 +41,15 @@ class Configure(msgspec.Struct, frozen=True, kw_only=True, tag="configure"):
 class Make(msgspec.Struct, frozen=True, kw_only=True, tag="make"):
     """Render, seal at `at` (aware), check. Answered by `Sealed` or `Failed`.
 
-    `stamp_room`: leave room for a time stamp, and say what it is to be over.
+    `stamp_room`: put one seal on, leave room for its time stamp, and say what it is to be over; the next seal, which
+    covers the stamp, is the next order's. `begun`: what such an order made, to be gone on with.
     """
 
     content: bytes
     proof: LedgerProof
     at: dt.datetime
     stamp_room: bool = False
+    begun: bytes = b""
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True, tag="stamp"):
@@ -76,12 +79,14 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 class Sealed(msgspec.Struct, frozen=True, tag="sealed"):
     """A sealed certificate that passed the worker's own verification.
 
-    `signature`: the seal's value, which a time stamp is over; empty where no room was left for one.
+    `signature`: the last seal's value, which a time stamp is over; empty where no room was left for one. `key_ids`: of
+    all seals that the registry puts on. `whole`: no further one is to come.
     """
 
     pdf: bytes
     signature: bytes = b""
-    key_id: str = ""  # of the seal
+    key_ids: tuple[str, ...] = ()
+    whole: bool = True
 
 
 class Signed(msgspec.Struct, frozen=True, tag="signed"):

@@ -14,6 +14,7 @@ import logging
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -51,7 +52,7 @@ from signing.envelope import envelope_to_json
 from signing.errors import SealUnknown, SignerUnavailable, SigningError
 from signing.key_source import open_signer, parse_key_source
 from signing.pdf import check_pdf
-from signing.seal import SEAL_FIELD, add_stamp, seal_pdf, signature_of
+from signing.seal import NATIONAL_SEAL_FIELD, SEAL_FIELD, add_stamp, count_signatures, seal_pdf, signature_of
 from signing.signer import Signer, sign_envelope
 from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
@@ -93,10 +94,10 @@ class Workshop:
         """
         self._settings = settings
         self._trust = TrustStore.from_bytes(settings.trust)
-        self._signers: dict[str, Signer] = {}
+        self._signers: dict[str, tuple[Signer, ...]] = {}
         for registry in settings.seals:
             with contextlib.suppress(SignerUnavailable):
-                self._signer(registry)
+                self._seals_of(registry)
 
     def warm_up(self) -> None:
         """Render and seal a sample with every key, so that a key that cannot seal is found now.
@@ -104,10 +105,10 @@ class Workshop:
         Raises SigningError or RenderError.
         """
         pdf = render_certificate(encode_content(_SAMPLE), _SAMPLE_PROOF, verification_url="https://localhost")
-        for signer in self._signers.values():
+        for signers in self._signers.values():
             with contextlib.suppress(SignerUnavailable):
                 verify_certificate(
-                    _seal(pdf, signer, _SAMPLE.booked_at),
+                    _seal(pdf, signers, 0, len(signers), _SAMPLE.booked_at),
                     trust=self._trust,
                     vkeys=self._settings.vkeys,
                     at=_SAMPLE.booked_at,
@@ -116,18 +117,14 @@ class Workshop:
     def make(self, order: Make) -> Sealed | Failed:
         """Render, seal and check one certificate, or one extract of the register."""
         extract = is_extract(order.content)
+        decode = decode_extract if extract else decode_content
         try:
-            if extract:
-                pdf = render_extract(order.content, order.proof)
-                registry = decode_extract(order.content).registry
-            else:
-                pdf = render_certificate(
-                    order.content, order.proof, verification_url=self._settings.verification_url
-                )
-                registry = decode_content(order.content).registry
-            signer = self._signer(registry)
+            pdf = order.begun or self._render(order, extract=extract)
+            signers = self._seals_of(decode(order.content).registry)
+            done = count_signatures(order.begun) if order.begun else 0
+            last = done + 1 if order.stamp_room else len(signers)
             reason = EXTRACT_REASON if extract else SEAL_REASON
-            pdf = _seal(pdf, signer, order.at, reason, stamp_room=order.stamp_room)
+            pdf = _seal(pdf, signers, done, last, order.at, reason, stamp_room=order.stamp_room)
             signature = signature_of(pdf) if order.stamp_room else b""
         except (RenderError, SigningError) as error:
             return Failed(error.reason, str(error))
@@ -136,39 +133,47 @@ class Workshop:
         if not verdict.sound:
             found = "; ".join(f"{check.step.value} {check.code}: {check.why_en}" for check in verdict.failed)
             return Failed("CERTIFICATE_SELF_CHECK", f"the sealed certificate does not hold: {found}")
-        return Sealed(pdf, signature, parse_certificate(signer.certificates[0]).key_id)
+        key_ids = tuple(parse_certificate(one.certificates[0]).key_id for one in signers)
+        return Sealed(pdf, signature, key_ids, whole=last == len(signers))
 
     def stamp(self, order: Stamp) -> Sealed | Failed:
-        """Put a time stamp into one certificate; the seal must hold with it, and be proven by it."""
+        """Put a time stamp into one certificate; its last seal must hold with it, and be proven by it."""
         try:
             pdf = add_stamp(order.pdf, order.token)
         except SigningError as error:
             return Failed(error.reason, str(error))
         verdict = check_pdf(pdf, self._trust, order.at)
-        if not verdict.ok or not all(one.proven_at for one in verdict.signatures):
+        if not verdict.ok or not verdict.signatures[-1].proven_at:
             found = "; ".join(f"{problem.code}: {problem.en}" for problem in verdict.problems)
             return Failed("CERTIFICATE_SELF_CHECK", f"the seal does not hold under its time stamp: {found}")
         return Sealed(pdf)
 
     def sign(self, order: Sign) -> Signed | Failed:
-        """Sign one statement, and verify it as its reader will."""
+        """Sign one statement with every seal of the registry, and verify it as its reader will."""
         try:
-            signer = self._signer(order.registry)
-            envelope = sign_envelope(order.payload_type, order.payload, [signer])
+            envelope = sign_envelope(order.payload_type, order.payload, self._seals_of(order.registry))
             verify_envelope(envelope, Purpose.REGISTRY, self._trust, order.at)
         except SigningError as error:
             return Failed(error.reason, str(error))
         return Signed(envelope_to_json(envelope))
 
-    def _signer(self, registry: str) -> Signer:
-        """The registry's seal. Raises SigningError, OSError."""
+    def _render(self, order: Make, *, extract: bool) -> bytes:
+        """The unsealed PDF. Raises RenderError."""
+        if extract:
+            return render_extract(order.content, order.proof)
+        return render_certificate(
+            order.content, order.proof, verification_url=self._settings.verification_url
+        )
+
+    def _seals_of(self, registry: str) -> tuple[Signer, ...]:
+        """The registry's seals, the international one first. Raises SigningError, OSError."""
         if registry not in self._signers:
-            key = self._settings.seals.get(registry)
-            if key is None:
+            keys = self._settings.seals.get(registry)
+            if not keys:
                 raise SealUnknown(
                     f"no seal of registry {registry} is in use: add its key, or `diya keys rotate`"
                 )
-            self._signers[registry] = _load(key)
+            self._signers[registry] = tuple(_load(key) for key in keys)
         return self._signers[registry]
 
 
@@ -206,13 +211,34 @@ def main() -> int:
 
 
 def _seal(
-    pdf: bytes, signer: Signer, at: dt.datetime, reason: str = SEAL_REASON, *, stamp_room: bool = False
+    pdf: bytes,
+    signers: Sequence[Signer],
+    done: int,
+    last: int,
+    at: dt.datetime,
+    reason: str = SEAL_REASON,
+    *,
+    stamp_room: bool = False,
 ) -> bytes:
-    """A certification signature: nothing may ever be added to a certificate (ISO 32000-2, 12.8.2.2).
+    """The seals of `signers` from number `done` to `last`, each over all that is before it.
 
-    A time stamp is no such addition: it goes into the bytes of the signature itself, which cover nothing.
+    The first is a certification signature: nothing may ever be added to a certificate (ISO 32000-2, 12.8.2.2) but
+    the one seal for which it leaves a field, which locks the file in turn. A time stamp is no addition: it goes into
+    the bytes of the signature itself, which cover nothing.
     """
-    return seal_pdf(pdf, signer, reason=reason, at=at, field=SEAL_FIELD, certify=True, stamp_room=stamp_room)
+    for number in range(done, last):
+        first, followed = number == 0, number + 1 < len(signers)
+        pdf = seal_pdf(
+            pdf,
+            signers[number],
+            reason=reason,
+            at=at,
+            field=SEAL_FIELD if first else NATIONAL_SEAL_FIELD,
+            certify=first,
+            followed_by=NATIONAL_SEAL_FIELD if followed else "",
+            stamp_room=stamp_room,
+        )
+    return pdf
 
 
 def _load(key: SealKey) -> Signer:

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.certificates.content import CertificateContent
 from gateway.certificates.proof import LedgerProof
+from signing.algorithms import Suite
 
 
 class Step(StrEnum):
@@ -37,8 +38,8 @@ class Step(StrEnum):
 QUESTIONS: dict[Step, tuple[str, str]] = {
     Step.FILE: ("文件是完整的 PDF，没有动态内容", "the file is a whole PDF without active content"),
     Step.SEAL: (
-        "唯一的电子印章签名有效并覆盖整个文件",
-        "the one seal's signature is intact and covers the whole file",
+        "电子印章签名有效，且覆盖整个文件",
+        "the seal's signature is intact and covers the whole file",
     ),
     Step.SEAL_CHAIN: (
         "印章证书可追溯到受信任的登记机构根证书",
@@ -85,7 +86,7 @@ class Result(StrEnum):
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One check: its number from 1, what it asked (zh, en), its result, and why it is not HOLDS.
 
-    `code` is UPPER_SNAKE and stable; empty where the check holds.
+    `code` is UPPER_SNAKE and stable; empty where the check holds, but for a remark: NATIONAL_SEAL_NOT_JUDGED.
     """
 
     number: int
@@ -103,7 +104,8 @@ class CertificateVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `sha256` is hex over the whole file, to ask for the live state with. `content` and `proof` are what the
     file carries, None where they cannot be read; believe them only where `sound`. `sealed_at` is the seal's
-    claimed time, `proven_at` that of a time stamp. `test`: issued outside production, proves nothing.
+    claimed time, `proven_at` that of a time stamp, both of the first seal. `suites`: those of the seals that
+    were judged. `test`: issued outside production, proves nothing.
     """
 
     checks: tuple[Check, ...]
@@ -114,6 +116,7 @@ class CertificateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     sealed_by: str = ""
     sealed_at: dt.datetime | None = None
     proven_at: dt.datetime | None = None
+    suites: tuple[Suite, ...] = ()
 
     @property
     def sound(self) -> bool:

@@ -5,16 +5,19 @@ The same checks, but 6 and 11, are made of a sealed extract of the register (ext
 The order is that of handbook 7, with the ledger after it:
 
  1 FILE         a whole PDF without active content
- 2 SEAL         exactly one signature, intact, over the whole file
- 3 SEAL_CHAIN   its certificate chains to an anchor for REGISTRY and was good at the proven time, or at `at`
+ 2 SEAL         one signature, or one of each suite, intact; the last over the whole file
+ 3 SEAL_CHAIN   each one's certificate chains to an anchor for REGISTRY and was good at the proven time, or at `at`
  4 DATA         certificate.json, ledger-proof.json and proof.tlog-proof are embedded and agree
- 5 ISSUER       the seal names the authority that the data name: another authority's seal is no seal
+ 5 ISSUER       each seal names the authority that the data name: another authority's seal is no seal
  6 IDENTIFIER   ISO 7064 MOD 37,36, and the same authority, kind and number throughout
  7 PRINTED      the words on the pages are those of the data, all of them and no others
  8 COMMITMENT   SHA-256(salt ‖ data) is the line of its part in the entry
  9 CHECKPOINT   signed by the log's known key, same origin throughout
 10 INCLUSION    the entry's leaf hash is in the checkpoint's tree (RFC 6962)
 11 LIVE_STATUS  never decided here: a cancelled certificate still passes 1 to 10
+
+Each seal is judged by its suite. A reader without SM2 is told that the national seal was not judged; the international
+one then decides alone, unless the reader demands both (`suites`).
 
 Every check is made that can be made, so that a report is complete. Bad input is a finding, no exception.
 The file is parsed in this process: a service that gets files from strangers calls this where parsing may die.
@@ -26,7 +29,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -55,7 +58,10 @@ from ledger.hashing import leaf_hash
 from ledger.policy import Policy
 from ledger.proof import verify_inclusion
 from ledger.proof_file import write_proof_file
+from signing.algorithms import Algorithm, Suite
+from signing.errors import AlgorithmUnavailable
 from signing.pdf import check_pdf
+from signing.pdf_signatures import signed_up_to
 from signing.trust import Purpose, TrustStore
 from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
@@ -67,6 +73,11 @@ IN_HAND_MAX: Final = dt.timedelta(minutes=1)
 PART_PREFIX: Final = "certificate/"
 
 _Value = TypeVar("_Value")
+
+_SUITES: Final = {
+    Suite.INTERNATIONAL: ("国际算法", "international"),
+    Suite.NATIONAL: ("国密", "national (SM2)"),
+}
 
 #: Problems about a signature's certificate; all others about a signature are about its integrity.
 _CHAIN_CODES: Final = frozenset(
@@ -106,6 +117,14 @@ CERTIFICATE: Final = Form(
 )
 
 
+class Remark(NamedTuple):
+    """What is said of a check that holds: code, Chinese, English."""
+
+    code: str
+    zh: str
+    en: str
+
+
 class _FailsError(Exception):
     """A check does not hold: code, Chinese and English reason."""
 
@@ -135,7 +154,8 @@ class Examined:
     policy: Policy | None = None
     seals: Mapping[str, SealTerm] = field(default_factory=dict)
     pages: list[str] | None = None
-    seal: SignatureVerdict | None = None
+    suites: Mapping[str, frozenset[Suite]] = field(default_factory=dict)
+    sealed: tuple[SignatureVerdict, ...] = ()  # the seals that were judged
     content_bytes: bytes = b""
     content: Any = None  # what `form.decode` gave
     proof: LedgerProof | None = None
@@ -152,13 +172,17 @@ def verify_certificate(
     at: dt.datetime,
     policy: Policy | None = None,
     seals: Mapping[str, SealTerm] | None = None,
+    suites: Mapping[str, frozenset[Suite]] | None = None,
 ) -> CertificateVerdict:
     """Make all checks on `pdf` at `at` (aware); `vkeys` are the logs' verifier keys by origin.
 
     `policy`: demands its quorum of witnesses on the checkpoint. `seals`: the times of seal keys by key id, where the
-    verifier has them; a seal made by a key outside its time fails.
+    verifier has them; a seal made by a key outside its time fails. `suites`: by registry, those in which its seals must
+    be there and hold; by default one of either is enough.
     """
-    file = make_checks(pdf, CERTIFICATE, trust=trust, vkeys=vkeys, at=at, policy=policy, seals=seals)
+    file = make_checks(
+        pdf, CERTIFICATE, trust=trust, vkeys=vkeys, at=at, policy=policy, seals=seals, suites=suites
+    )
     assert file.content is None or isinstance(file.content, CertificateContent)
     zh, en = QUESTIONS[Step.LIVE_STATUS]
     file.checks.append(
@@ -173,7 +197,7 @@ def verify_certificate(
             why_en="offline nobody can tell whether it was cancelled: ask the authority (QR code)",
         )
     )
-    seal = file.seal
+    seal = file.sealed[0] if file.sealed else None
     return CertificateVerdict(
         checks=tuple(file.checks),
         sha256=file.verdict.sha256,
@@ -183,6 +207,7 @@ def verify_certificate(
         sealed_by=seal.name if seal else "",
         sealed_at=seal.signed_at if seal else None,
         proven_at=seal.proven_at if seal else None,
+        suites=tuple(_suite(one) for one in file.sealed),
     )
 
 
@@ -195,6 +220,7 @@ def make_checks(
     at: dt.datetime,
     policy: Policy | None = None,
     seals: Mapping[str, SealTerm] | None = None,
+    suites: Mapping[str, frozenset[Suite]] | None = None,
 ) -> Examined:
     """Make every check of a form that can be made offline; that of the witnesses where there is a policy."""
     verdict = check_pdf(pdf, trust, at)
@@ -207,6 +233,7 @@ def make_checks(
         verdict=verdict,
         policy=policy,
         seals=seals or {},
+        suites=suites or {},
     )
     for step, check in _CHECKS.items():
         if step in form.without or (step is Step.WITNESSES and policy is None):
@@ -215,7 +242,10 @@ def make_checks(
         zh, en = QUESTIONS[step]
         made = Check(number=number, step=step, result=Result.HOLDS, zh=zh, en=en)
         try:
-            check(file)
+            remark = check(file)
+            if remark is not None:
+                code, why_zh, why_en = remark
+                made = msgspec.structs.replace(made, code=code, why_zh=why_zh, why_en=why_en)
         except _FailsError as failure:
             made = msgspec.structs.replace(
                 made, result=Result.FAILS, code=failure.code, why_zh=failure.zh, why_en=failure.en
@@ -251,29 +281,40 @@ def _check_file(file: Examined) -> None:
     file.pages = []  # filled where they are read; present means that the file may be parsed
 
 
-def _check_seal(file: Examined) -> None:
+def _check_seal(file: Examined) -> Remark | None:
     _need(file.pages, Step.FILE)
     about_signatures = [p for p in file.verdict.problems if p.field]
+    unjudged = [p for p in about_signatures if p.code == AlgorithmUnavailable.reason]
     for problem in about_signatures:
-        if problem.code not in _CHAIN_CODES:
+        if problem.code not in _CHAIN_CODES and problem not in unjudged:
             raise _of_problem(problem)
     signatures = file.verdict.signatures
-    count = len(signatures) + len(about_signatures)
-    if count != 1:
+    suites = [_suite(one) for one in signatures] + [Suite.NATIONAL for _ in unjudged]
+    if (not signatures and not about_signatures) or len(set(suites)) < len(suites):
+        count = len(signatures) + len(about_signatures)
         raise _FailsError(
             "SEAL_COUNT",
-            f"应有且仅有一个电子印章，文件中有{count}个签名",
-            f"there must be exactly one seal, the file has {count} signatures",
+            f"应有一个电子印章，或国际算法与国密各一个；文件中有{count}个签名",
+            f"there must be one seal, or one of each suite; the file has {count} signatures",
         )
+    if unjudged and not signatures:
+        raise _of_problem(unjudged[0])
     if not signatures:
         raise _MissingError(Step.SEAL_CHAIN)
-    if not signatures[0].covers_whole_document:
+    if signed_up_to(file.data) < len(file.data):
         raise _FailsError(
             "FILE_CHANGED_AFTER_SEALING",
             "盖章之后文件又被追加内容",
             "something was added to the file after it was sealed",
         )
-    file.seal = signatures[0]
+    file.sealed = signatures
+    if not unjudged:
+        return None
+    return Remark(
+        "NATIONAL_SEAL_NOT_JUDGED",
+        f"国际算法印章有效；国密印章未核验：{unjudged[0].zh}",
+        f"the international seal holds; the national one was not judged: {unjudged[0].en}",
+    )
 
 
 def _check_seal_chain(file: Examined) -> None:
@@ -281,16 +322,16 @@ def _check_seal_chain(file: Examined) -> None:
     for problem in file.verdict.problems:
         if problem.code in _CHAIN_CODES:
             raise _of_problem(problem)
-    seal = _need(file.seal, Step.SEAL)
-    if seal.purpose is not Purpose.REGISTRY:
-        raise _FailsError(
-            "SEAL_WRONG_PURPOSE",
-            "签名证书不是登记机构印章证书",
-            f"the certificate is trusted for {seal.purpose.value}, not for a registry's seal",
-        )
-    term = file.seals.get(seal.key_id)
-    if term is not None:
-        _check_term(term, seal)
+    for seal in _need(file.sealed, Step.SEAL):
+        if seal.purpose is not Purpose.REGISTRY:
+            raise _FailsError(
+                "SEAL_WRONG_PURPOSE",
+                "签名证书不是登记机构印章证书",
+                f"the certificate is trusted for {seal.purpose.value}, not for a registry's seal",
+            )
+        term = file.seals.get(seal.key_id)
+        if term is not None:
+            _check_term(term, seal)
 
 
 def _check_term(term: SealTerm, seal: SignatureVerdict) -> None:
@@ -359,12 +400,23 @@ def _check_data(file: Examined) -> None:
 
 def _check_issuer(file: Examined) -> None:
     content = _need(file.content, Step.DATA)
-    seal = _need(file.seal, Step.SEAL)
-    if seal.identity.number != content.issuer_code:
+    sealed = _need(file.sealed, Step.SEAL)
+    for seal in sealed:
+        if seal.identity.number != content.issuer_code:
+            raise _FailsError(
+                "ISSUER_NOT_SEALER",
+                f"印章属于{seal.name}（{seal.identity.number}），证照的登记机构是{content.issuer_name}（{content.issuer_code}）",
+                f"the seal is that of {seal.identity.number}, the certificate names issuer {content.issuer_code}",
+            )
+    missing = file.suites.get(content.registry, frozenset()) - {_suite(seal) for seal in sealed}
+    if missing:
+        names_zh = "、".join(sorted(_SUITES[suite][0] for suite in missing))
+        names_en = " and ".join(sorted(_SUITES[suite][1] for suite in missing))
         raise _FailsError(
-            "ISSUER_NOT_SEALER",
-            f"印章属于{seal.name}（{seal.identity.number}），证照的登记机构是{content.issuer_name}（{content.issuer_code}）",
-            f"the seal is that of {seal.identity.number}, the certificate names issuer {content.issuer_code}",
+            "SEAL_SUITE_MISSING",
+            f"核验方要求有{names_zh}印章并通过核验；如未安装国密算法，请执行 pip install 'diya[sm]'",
+            f"your trust settings demand the {names_en} seal of {content.registry}, and none was judged to hold; "
+            "where SM2 is not installed: pip install 'diya[sm]'",
         )
 
 
@@ -481,7 +533,7 @@ def _check_witnesses(file: Examined) -> None:
         raise _of_ledger(error) from error
 
 
-_CHECKS: Final = {
+_CHECKS: Final[Mapping[Step, Callable[[Examined], Remark | None]]] = {
     Step.FILE: _check_file,
     Step.SEAL: _check_seal,
     Step.SEAL_CHAIN: _check_seal_chain,
@@ -496,8 +548,12 @@ _CHECKS: Final = {
 }
 
 
+def _suite(seal: SignatureVerdict) -> Suite:
+    return Algorithm(seal.algorithm).suite
+
+
 def _need(value: _Value | None, step: Step) -> _Value:
-    if value is None:
+    if value is None or value == ():
         raise _MissingError(step)
     return value
 

@@ -208,15 +208,19 @@ def checks_as_json(checks: Sequence[Check]) -> list[dict[str, Any]]:
 
 
 def offline_trust(trust: Path) -> dict[str, Any]:
-    """What verifies sealed documents: the seal anchors, the ledgers' keys and the times of seal keys of a trust folder,
-    and the time now. Raises InputError.
+    """What verifies sealed documents: the seal anchors, the ledgers' keys, the times of seal keys and the demanded
+    suites of a trust folder, and the time now. Raises InputError.
     """
-    from gateway.certificates.seal_terms import SealTermsUnreadable, read_seal_terms  # noqa: PLC0415 as below
+    from gateway.certificates.seal_terms import (  # noqa: PLC0415 as below
+        SealTermsUnreadable,
+        read_demanded_suites,
+        read_seal_terms,
+    )
 
     try:
-        seals = read_seal_terms(trust)
+        seals, suites = read_seal_terms(trust), read_demanded_suites(trust)
     except SealTermsUnreadable as error:
-        raise InputError(str(error), f"{error}：无法读取印章密钥时间") from error
+        raise InputError(str(error), f"{error}：无法读取信任目录中的印章设置") from error
     ledgers = read_trust(trust)
     keys = (key for name in ledgers.registries for key in ledgers.vkeys(name))
     return {
@@ -224,6 +228,7 @@ def offline_trust(trust: Path) -> dict[str, Any]:
         "vkeys": {key.partition("+")[0]: key for key in keys},
         "at": datetime.now(UTC),
         "seals": seals,
+        "suites": suites,
     }
 
 
@@ -235,7 +240,12 @@ def _print_verdict(
 ) -> None:
     if as_json:
         checks = checks_as_json(verdict.checks)
-        body: dict[str, Any] = {"sound": verdict.sound, "sha256": verdict.sha256, "checks": checks}
+        body: dict[str, Any] = {
+            "sound": verdict.sound,
+            "sha256": verdict.sha256,
+            "suites": verdict.suites,
+            "checks": checks,
+        }
         if live is not None:
             body["live"] = show.to_dict(live)
         show.print_json(body)

@@ -16,7 +16,7 @@ from gateway.cli.receipt import TrustOption
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.desk import DeskClient, Kept
 from gateway.client.errors import DiyaError, InputError
-from gateway.client.statements import StatementInvalid, open_statement
+from gateway.client.statements import StatementInvalid, open_statement, unjudged_seal
 from gateway.pb.diya.v1 import desk_service_pb2
 from gateway.statements.desk import DailyStatement, PortfolioStatement
 from gateway.statements.signed import DAILY_TYPE, PORTFOLIO_TYPE
@@ -161,6 +161,7 @@ def verify(
         raise outcomes.fail(unreadable, as_json=as_json) from error
     except (DiyaError, SigningError) as error:
         raise outcomes.fail(error, as_json=as_json) from error
+    show.remark(unjudged_seal(data))
     _print(statement, as_json=as_json)
 
 

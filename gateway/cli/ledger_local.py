@@ -450,6 +450,20 @@ class _Audit:
             _out.print(
                 Text("  What to do 处置办法: docs/operating.md, “What to do about it”"), soft_wrap=True
             )
+        if self.views is not None and not as_json:
+            self._tell_digests(self.views)
+
+    def _tell_digests(self, views: ViewReport) -> None:
+        """What another auditor's report of as many entries says too."""
+        for name, rows in views.rows.items():
+            digests = views.digests.get(name)
+            if digests is None:
+                told = "no digest: not read to its end, or entries came in meanwhile; verify again"
+            elif digests.stored == digests.folded:
+                told = f"of {digests.entries} entries, sha256 {digests.stored}"
+            else:
+                told = f"of {digests.entries} entries, sha256 {digests.stored}; ledger says {digests.folded}"
+            _out.print(Text(f"  {name}: {rows} row{'s' * (rows != 1)} {told}"), soft_wrap=True)
 
     def _tell_counts(self, *, more: bool) -> None:
         if more:

@@ -39,6 +39,14 @@ def init(
     sm4: Annotated[
         bool, typer.Option("--sm4", help="Seal the ledgers' parts with SM4-GCM, not AES-256-GCM.")
     ] = False,
+    sm2_seal: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sm2-seal",
+            metavar="REGISTRY",
+            help="Give this registry an SM2 seal beside the first, on all that it seals; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Set up a gateway: a commented diya.toml, keys, two sample registries, and a PKI FOR DEVELOPMENT ONLY.
 
@@ -46,7 +54,7 @@ def init(
     """
     from gateway.cli import machine  # noqa: PLC0415
 
-    machine.init(folder, sm4=sm4)
+    machine.init(folder, sm4=sm4, sm2_seals=sm2_seal or [])
 
 
 def serve(config: ConfigOption = Path("diya.toml")) -> None:

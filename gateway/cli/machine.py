@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -28,13 +29,13 @@ _out = Console()
 _err = Console(stderr=True)
 
 
-def init(folder: Path, *, sm4: bool) -> None:
+def init(folder: Path, *, sm4: bool, sm2_seals: Sequence[str]) -> None:
     """Set up a gateway in `folder`."""
     from gateway.demo.cast import sample_seeds  # noqa: PLC0415  the demo's parts are not needed to serve
 
     try:
         cipher = PartCipher.SM4_GCM if sm4 else PartCipher.AES_256_GCM
-        config = initialise(folder, sample_seeds(), now=utc_now(), part_cipher=cipher)
+        config = initialise(folder, sample_seeds(), now=utc_now(), part_cipher=cipher, both_suites=sm2_seals)
     except SetupRefused as error:
         _err.print(f"[red]{error}[/red]")
         raise typer.Exit(2) from error

@@ -15,7 +15,7 @@ from gateway.cli.receipt import TrustOption
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.certificates import CheckedPayout
 from gateway.client.errors import DiyaError, InputError
-from gateway.client.statements import verify_payout
+from gateway.client.statements import unjudged_seal, verify_payout
 from gateway.statements.payout import HOLDS, PayoutStatement
 from signing.errors import SigningError
 from signing.trust_directory import read_trust as read_anchors
@@ -95,12 +95,14 @@ def verify(
     try:
         anchors = read_anchors(trust or load_settings(config).path("trust"))
         when = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
-        statement = verify_payout(file.read_bytes(), anchors, when)
+        data = file.read_bytes()
+        statement = verify_payout(data, anchors, when)
     except OSError as error:
         unreadable = InputError(f"{file}: {error.strerror}", f"{file}：无法读取")
         raise outcomes.fail(unreadable, as_json=as_json) from error
     except (DiyaError, SigningError) as error:
         raise outcomes.fail(error, as_json=as_json) from error
+    show.remark(unjudged_seal(data))
     _print([statement], as_json=as_json)
 
 

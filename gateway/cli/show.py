@@ -70,6 +70,12 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=True, width=width)
 
 
+def remark(words: tuple[str, str] | None) -> None:
+    """What people should know beside an answer (zh, en), on standard error; the answer itself may be JSON."""
+    for line in words or ():
+        Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line))
+
+
 def print_json(data: Any) -> None:
     """One JSON document on standard output."""
     typer.echo(json.dumps(data, ensure_ascii=False, indent=2))

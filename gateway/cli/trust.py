@@ -105,7 +105,7 @@ def set_trust(
 def _read(folder: Path) -> TrustStore:
     """The folder's store. Raises InputError naming the file."""
     try:
-        return read_trust(folder)
+        return read_trust(folder, whole=True)  # what is left out would be trusted no more
     except SigningError as error:
         raise InputError(
             f"{folder} cannot be set as trust: {error.message}",

@@ -14,6 +14,8 @@ import msgspec
 from gateway.client.errors import ProofError
 from gateway.statements.payout import PayoutStatement
 from gateway.statements.signed import PAYOUT_TYPE, Statement
+from signing import sm2
+from signing.algorithms import Algorithm
 from signing.envelope import envelope_from_json
 from signing.errors import SigningError
 from signing.trust import Purpose, TrustStore
@@ -37,7 +39,8 @@ def open_statement(
 ) -> S:
     """The statement in an envelope, verified at `at` under the anchors of the purpose REGISTRY.
 
-    Checks in this order: shape and type of the envelope; every signature with chain and purpose; the payload's form;
+    Checks in this order: shape and type of the envelope; every signature with chain and purpose (a registry may seal in
+    both suites: where SM2 is not installed the international seal decides, see `unjudged_seal`); the payload's form;
     that the signer is the authority that the statement names; the registry, where one is given. Raises
     StatementInvalid.
     """
@@ -48,7 +51,7 @@ def open_statement(
                 f"it is of type {envelope.payload_type}, not {payload_type}",
                 f"类型为 {envelope.payload_type}，应为 {payload_type}",
             )
-        verified = verify_envelope(envelope, Purpose.REGISTRY, trust, at)
+        verified = verify_envelope(envelope, Purpose.REGISTRY, trust, at, either_suite=True)
     except SigningError as error:
         raise StatementInvalid(f"{error.reason}: {error.message}", error.zh) from error
     try:
@@ -67,6 +70,17 @@ def open_statement(
             f"属于登记机构 {statement.registry}，不是 {registry}",
         )
     return statement
+
+
+def unjudged_seal(data: bytes) -> tuple[str, str] | None:
+    """What to say (zh, en) of the national seal of a statement that holds, where this machine cannot judge it."""
+    signatures = envelope_from_json(data).signatures
+    if sm2.AVAILABLE or not any(one.algorithm == Algorithm.SM2_SM3.value for one in signatures):
+        return None
+    return (
+        f"国际算法印章有效；国密印章未核验：{sm2.NOT_INSTALLED_ZH}",
+        f"the international seal holds; the national one was not judged: {sm2.NOT_INSTALLED}",
+    )
 
 
 def verify_payout(

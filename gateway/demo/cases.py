@@ -51,7 +51,7 @@ class Filing:
         owner = unit.owner
         steps = [operations.mortgage_first(self._content("owner", "bank", amount_fen))]
         parties = [build.person("owner", owner.name, owner.id_number), self._bank()]
-        lenders = [self.stage.paper_signer(self.applicant)]
+        lenders = [self.stage.signer(self.applicant)]
         if fund_fen:
             fund = INSTITUTIONS["fund-centre"]
             steps.append(operations.mortgage_first(self._content("owner", "fund", fund_fen, fund=True)))
@@ -60,7 +60,7 @@ class Filing:
                     "fund", fund.name, fund.id_number, holder_type=codes_pb2.HOLDER_TYPE_PUBLIC_INSTITUTION
                 )
             )
-            lenders.append(self.stage.paper_signer("fund-centre"))
+            lenders.append(self.stage.signer("fund-centre"))
         terms = self._terms([unit], parties, steps, portfolio=bool(fund_fen))
         citizen = self.stage.citizen(owner)
         encoded = await self._forms(terms, {"owner": owner})
@@ -79,7 +79,7 @@ class Filing:
             "EXTINCTION",
             "贷款结清证明",
             [f"不动产登记证明 {proof_number} 所担保的债权已经全部清偿，我行同意注销抵押权登记。"],
-            self.stage.paper_signer(self.applicant),
+            self.stage.signer(self.applicant),
         )
         return await self._submit(codes_pb2.APPLICATION_KIND_MORTGAGE_RELEASE, build.terms_bytes(terms))
 
@@ -105,7 +105,7 @@ class Filing:
                 "第二条 当事人约定办理预告登记。",
             ],
             buyer_signs,
-            self.stage.paper_signer(self.applicant),
+            self.stage.signer(self.applicant),
         )
         await self._identity(unit.owner, buyer)
         return await self._submit(codes_pb2.APPLICATION_KIND_PRE_NOTICE, encoded)
@@ -271,7 +271,7 @@ class Filing:
     ) -> None:
         """What seller, buyer, the old bank and the new one sign for the deal."""
         seller_signs, buyer_signs = self.stage.citizen(unit.owner), self.stage.citizen(buyer)
-        old_signs, new_signs = self.stage.paper_signer(old), self.stage.paper_signer(self.applicant)
+        old_signs, new_signs = self.stage.signer(old), self.stage.signer(self.applicant)
         await self._sale_paper(unit, contract, price_fen, seller_signs, buyer_signs)
         await self._loan_papers(unit, loan_fen, buyer_signs, new_signs)
         await self._identity(unit.owner, buyer)

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from gateway.app import utc_now
 from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER
-from gateway.demo.stage import COUNTER_KEY, INSTITUTIONS, NATIONAL_KEYS, OPERATOR_KEY, REGISTRAR_KEY
+from gateway.demo.stage import (
+    BOTH_SUITES,
+    COUNTER_KEY,
+    INSTITUTIONS,
+    NATIONAL_KEYS,
+    OPERATOR_KEY,
+    REGISTRAR_KEY,
+)
 from gateway.register.calendar import CHINA
 
 #: Whose settings are written, and which registry they call.
@@ -93,7 +100,11 @@ employee_number = "{CLERK_NUMBER}"
 def _suites() -> str:
     if not NATIONAL_KEYS:
         return "All sign with\nP-256: the extra `sm`, which brings SM2, is not installed."
-    return "Bank B signs its\nenvelopes with SM2 and SM3, all others sign with P-256."
+    both = " and ".join(BOTH_SUITES)
+    return (
+        "Bank B signs its\nenvelopes and papers with SM2 and SM3, all others sign with P-256. What "
+        f"{both} seals bears two seals, P-256\nand SM2; `pdfsig` judges the first and does not know the second."
+    )
 
 
 def _today() -> dt.date:

@@ -32,8 +32,10 @@ INSTITUTIONS: dict[str, Party] = {
     "bank-b": SAMPLE.bank_b,
     "fund-centre": SAMPLE.fund_centre,
 }
-#: Who signs envelopes with SM2. Papers and TLS stay with P-256: readers of PDF, and gRPC, have no SM2.
+#: Who signs envelopes and papers with SM2. TLS stays with P-256, for gRPC has no SM2.
 NATIONAL_KEYS = ("bank-b",) if sm2.AVAILABLE else ()
+#: Which registry puts an SM2 seal beside the first on all that it seals.
+BOTH_SUITES = ("taizhou",) if sm2.AVAILABLE else ()
 REGISTRAR_KEY = "registrar"
 OPERATOR_KEY = "operator"
 COUNTER_KEY = "counter"
@@ -60,12 +62,8 @@ class Stage:
         """The signing credential of somebody under clients/."""
         return self.credential(key, "sign")
 
-    def paper_signer(self, key: str) -> Credential:
-        """What an institution signs papers with."""
-        return self.credential(key, "paper" if key in NATIONAL_KEYS else "sign")
-
     def credential(self, key: str, stem: str) -> Credential:
-        """A credential of somebody under clients/: `sign`, `tls`, or `paper` of who signs with SM2."""
+        """A credential of somebody under clients/: `sign` or `tls`."""
         return Credential.read(self.folder / "clients" / key, stem)
 
     def citizen(self, person: Party) -> Credential:
@@ -116,15 +114,13 @@ def prepare(folder: Path, *, now: dt.datetime, ports: Ports = PORTS) -> None:
     (folder / MARKER).write_text(
         "`diya demo` made this folder and replaces it as a whole.\n", encoding="utf-8"
     )
-    initialise(folder, sample_seeds(), now=now)
+    initialise(folder, sample_seeds(), now=now, both_suites=BOTH_SUITES)
     set_ports(folder, PORTS, ports)
     pki = DevelopmentPKI.load(folder / "pki", now)
     for key, party in INSTITUTIONS.items():
         own = folder / "clients" / key
         kind = KeyKind.SM2 if key in NATIONAL_KEYS else KeyKind.P256
         pki.issue_institution(party.id_number, party.name, key=make_key(kind)).write(own, "sign")
-        if key in NATIONAL_KEYS:
-            pki.issue_institution(party.id_number, party.name).write(own, "paper")
         pki.issue_tls_client(party.id_number, party.name).write(own, "tls")
     pki.issue_registrar(REGISTRAR.id_number, REGISTRAR.name).write(folder / "clients" / REGISTRAR_KEY, "sign")
     pki.issue_tls_client("000000000000000000", "registrar").write(folder / "clients" / REGISTRAR_KEY, "tls")

@@ -31,6 +31,7 @@ from gateway.demo.cases import Filing
 from gateway.demo.cast import CLERK_NAME, CLERK_NUMBER, REGISTRAR, REGISTRAR_ID
 from gateway.demo.readme import Left, write_readme
 from gateway.demo.stage import (
+    BOTH_SUITES,
     INSTITUTIONS,
     OPERATOR_KEY,
     PORTS,
@@ -48,6 +49,7 @@ from gateway.demo.stage import (
 from gateway.pb.diya.v1 import acts_pb2, application_pb2, authority_pb2, codes_pb2
 from gateway.register.calendar import CHINA
 from gateway.register.sample import SAMPLE, SampleRegistry, write_register_csv
+from signing.algorithms import Suite
 from signing.trust_directory import read_trust as read_signing_trust
 
 _ROLES = (
@@ -345,15 +347,18 @@ async def _verified(stage: Stage, board: Board) -> None:
     vkeys = {vkey.partition("+")[0]: vkey for name in ledgers.registries for vkey in ledgers.vkeys(name)}
     sound: list[str] = []
     is_stamped = False
+    suites: set[Suite] = set()
     for path in sorted((stage.folder / "certificates").glob("*.pdf")):
         verdict = await asyncio.to_thread(
             verify_certificate, path.read_bytes(), trust=trust, vkeys=vkeys, at=utc_now()
         )
-        what = "verified offline" + (", its time proven" if verdict.proven_at else "")
+        both = ", both seals" if len(verdict.suites) > 1 else ""
+        what = "verified offline" + both + (", its time proven" if verdict.proven_at else "")
         board.add("anyone", what, "VALID" if verdict.sound else "INVALID", number=path.stem)
         if verdict.sound:
             sound.append(path.stem)
             is_stamped = is_stamped or verdict.proven_at is not None
+            suites.update(verdict.suites)
     unproven = sorted(set(board.numbers) - set(sound))
     if unproven or not sound:
         raise DemoFailed(
@@ -361,6 +366,8 @@ async def _verified(stage: Stage, board: Board) -> None:
         )
     if not is_stamped:
         raise DemoFailed("no seal bears a time stamp")
+    if BOTH_SUITES and suites != set(Suite):
+        raise DemoFailed("nothing is sealed in both suites")
 
 
 async def _sealed(stage: Stage, board: Board, filing: Filing, answer: Answer) -> None:

@@ -190,6 +190,14 @@ class RegistryKeys:
 
     async def _all(self, registry: str) -> list[Any]:
         keys = await self._all_seals(registry)
+        try:
+            in_use = self._seals.all_in_use(registry)
+        except ConfigError as error:
+            raise _unusable(error) from error
+        for seal in in_use[1:]:
+            beside = _encode_seal(SealTerm(key_id=seal.key_id), seal, is_next=False)
+            beside.use = authority_pb2.KEY_USE_NATIONAL_SEAL
+            keys.append(beside)
         [settings] = [one for one in self._config.registries if one.id == registry]
         covered = await self._queries.checkpoint(registry)
         keys.append(

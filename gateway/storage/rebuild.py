@@ -7,7 +7,7 @@ effects are in memory at a time, and the rows of a few hundred changes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -181,24 +181,35 @@ def key_of(table: Table, row: Key) -> Key:
     return tuple(row[names.index(column.name)] for column in key_columns(table))
 
 
-def rows_in_order(connection: Connection, table: Table, registry: str) -> Iterator[Key]:
-    """All rows of a registry in key order, read page by page."""
+def pages_in_order(connection: Connection, table: Table, registry: str) -> Iterator[list[Key]]:
+    """All rows of a registry in key order, a page at a time."""
     after: Key | None = None
     while page := read_page(connection, table, registry, after):
-        yield from page
+        yield page
         after = key_of(table, page[-1])
 
 
 def digest_views(connection: Connection, registry: str) -> dict[str, tuple[int, str]]:
-    """Of each view: its rows, and the SHA-256 over them in key order (hex); of one that cannot be read, nothing."""
+    """Of each view: its rows, and the digest over them (hex); of one that cannot be read, nothing.
+
+    The digest of a view is SHA-256 over its rows in key order, each as `encode_rows` writes it.
+    """
     digests: dict[str, tuple[int, str]] = {}
     for table in t.VIEWS:
         digest, rows = hashlib.sha256(), 0
         try:
-            for row in rows_in_order(connection, table, registry):
-                digest.update(repr(row).encode() + b"\n")
-                rows += 1
+            for page in pages_in_order(connection, table, registry):
+                digest.update(encode_rows(page))
+                rows += len(page)
         except driver_of(connection).Error:  # a table or a column is not there
             continue
         digests[table.name] = (rows, digest.hexdigest())
     return digests
+
+
+def encode_rows(rows: Iterable[Key]) -> bytes:
+    """Rows as they are hashed: of each its values as Python writes the tuple of them, and a line feed.
+
+    So the kind of a value counts: 1, 1.0, '1' and b'1' are four.
+    """
+    return b"".join([repr(row).encode() + b"\n" for row in rows])

@@ -15,7 +15,7 @@ from signing.algorithms import Algorithm
 from signing.cms import read_signed_data
 from signing.cms_file import check_cms
 from signing.cms_sign import sign_35275, sign_cms
-from signing.errors import SignatureMalformed
+from signing.errors import SignatureMalformed, SigningError
 from signing.pki import Credential
 from signing.signer import Signer
 from signing.timestamp import decode_response, encode_request
@@ -166,10 +166,17 @@ def test_certificate_of_the_same_key_under_the_same_name_is_found() -> None:
     """Substituted in the file, with serial number and all: the attribute names the first."""
     credential = _bank(Algorithm.ECDSA_P256_SHA256)
     issue = partial(sample_pki().pki.issue_institution, BANK_USCC, "澄江测试银行", key=credential.private_key)
-    length = len(credential.certificates[0])  # serial and signature take a byte more or less
-    second = next(one for one in iter(issue, None) if len(one.certificates[0]) == length)
-    made = sign_cms(CONTENT, [credential.signer()], NOW)
     first_serial = der.encode_integer(credential.certificate.serial)
+    wanted = (
+        len(credential.certificates[0]),
+        len(first_serial),
+    )  # serial and signature take a byte more or less
+    second = next(
+        one
+        for one in iter(issue, None)
+        if (len(one.certificates[0]), len(der.encode_integer(one.certificate.serial))) == wanted
+    )
+    made = sign_cms(CONTENT, [credential.signer()], NOW)
     head, tail = made.split(credential.certificates[0])
     swapped = (
         head
@@ -215,8 +222,8 @@ def test_attributes_are_no_file_of_their_own() -> None:
 # -- algorithms ------------------------------------------------------------------------------------------
 
 
-def _identifier(oid: str, parameters: bytes = b"") -> der.Element:
-    return der.element_of(der.encode(der.SEQUENCE, der.encode_oid(oid), parameters))
+def _identifier(oid: str, parameters: bytes = b"") -> bytes:
+    return der.encode(der.SEQUENCE, der.encode_oid(oid), parameters)
 
 
 def test_algorithms_that_disagree_are_refused() -> None:
@@ -233,14 +240,47 @@ def test_algorithms_that_disagree_are_refused() -> None:
         (cms_algorithms.SHA256_OID, "1.2.840.113549.1.1.5"),
     ):
         with pytest.raises(Exception, match=r"accepted|go with|SHA-1"):
-            cms_algorithms.scheme_of(digest, _identifier(oid))
+            cms_algorithms.scheme_of(_identifier(digest), _identifier(oid))
     fitting = cms_algorithms.scheme_of(
-        cms_algorithms.SHA256_OID, _identifier(cms_algorithms.ECDSA_SHA256_OID)
+        _identifier(cms_algorithms.SHA256_OID), _identifier(cms_algorithms.ECDSA_SHA256_OID)
     )
     with pytest.raises(Exception, match="cannot be used with a key"):
         cms_algorithms.verify(
             fitting, _bank(Algorithm.RSA_PKCS1_SHA256).certificate.public_key, info.signature, b""
         )
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        der.encode(der.NULL, b"\0"),
+        der.encode(der.OCTET_STRING),
+        der.encode(der.NULL) * 2,
+        b"\x05\x81\x00",  # NULL with its length in the long form
+        b"\x05",
+    ],
+)
+def test_algorithm_says_nothing_beside_its_name(parameters: bytes) -> None:
+    """Parameters are absent or NULL, in one encoding; of the digest as of the signature, and every time anew."""
+    plain, null = (_identifier(cms_algorithms.SHA256_OID, none) for none in (b"", der.encode(der.NULL)))
+    ecdsa = _identifier(cms_algorithms.ECDSA_SHA256_OID)
+    assert cms_algorithms.scheme_of(plain, ecdsa) == cms_algorithms.scheme_of(null, ecdsa)
+    for _ in range(2):
+        with pytest.raises(SigningError):
+            cms_algorithms.scheme_of(_identifier(cms_algorithms.SHA256_OID, parameters), ecdsa)
+        with pytest.raises(SigningError):
+            cms_algorithms.scheme_of(plain, _identifier(cms_algorithms.ECDSA_SHA256_OID, parameters))
+
+
+def test_long_algorithm_is_not_kept() -> None:
+    """What is remembered by its bytes is short: parameters that nobody reads are no way to fill the memory."""
+    digest = _identifier(cms_algorithms.SHA256_OID, der.encode(der.OCTET_STRING, bytes(300)))
+    mask = _identifier(cms_algorithms.MGF1_OID, _identifier(cms_algorithms.SHA256_OID))
+    salt = der.encode_integer(32)
+    said = [der.encode(tag, one) for tag, one in ((0xA0, digest), (0xA1, mask), (0xA2, salt))]
+    pss = _identifier(cms_algorithms.PSS_OID, der.encode(der.SEQUENCE, *said))
+    with pytest.raises(SigningError, match="256 bytes"):
+        cms_algorithms.scheme_of(_identifier(cms_algorithms.SHA256_OID), pss)
 
 
 def test_weak_key_is_refused() -> None:

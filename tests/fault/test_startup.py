@@ -266,6 +266,24 @@ def _swap(config: Config, **changes: Any) -> Config:
     return config.model_copy(update={"registries": [first.model_copy(update=changes), *others]})
 
 
+def _swap_second(config: Config, **changes: Any) -> Config:
+    """The same with the second registry's, which seals in both suites."""
+    first, second = config.registries
+    return config.model_copy(update={"registries": [first, second.model_copy(update=changes)]})
+
+
+def _sealing(config: Config) -> Config:
+    return config.model_copy(update={"sealing": True})
+
+
+def _national(config: Config, certificate: Any, key: Any) -> Config:
+    return _swap(_sealing(config), national_seal_certificate=certificate, national_seal_key=key)
+
+
+def _sm2_of_taizhou(config: Config) -> tuple[Any, Any]:
+    return config.registries[1].national_seal_certificate, config.registries[1].national_seal_key
+
+
 def _server(config: Config, **changes: Any) -> Config:
     return config.model_copy(update={"server": config.server.model_copy(update=changes)})
 
@@ -328,6 +346,33 @@ SETTINGS: dict[str, tuple[Callable[[Config], Config], str]] = {
         lambda c: _swap(c.model_copy(update={"sealing": True}), seal_key=c.registries[1].seal_key),
         r"\(jiangyin\) seal_key: .*seal-taizhou\.key\.pem: the private key is not that of the certificate",
     ),
+    "half of a national seal": (
+        lambda c: _swap(_sealing(c), national_seal_key=c.registries[1].seal_key),
+        r"\(jiangyin\) national_seal_certificate: is missing beside the other of the two",
+    ),
+    "a national seal that is not SM2": (
+        lambda c: _national(c, c.registries[1].seal_certificate, c.registries[1].seal_key),
+        r"\(jiangyin\) national_seal_certificate: .*seal-taizhou\.pem is not of an SM2 key",
+    ),
+    "a national seal of another authority": (
+        lambda c: _national(c, *_sm2_of_taizhou(c)),
+        r"\(jiangyin\) national_seal_certificate: .*seal-taizhou-sm2\.pem names another authority than",
+    ),
+    "a national seal beside a national one": (
+        lambda c: _national(
+            _swap(
+                c,
+                seal_certificate=c.registries[1].national_seal_certificate,
+                seal_key=c.registries[1].national_seal_key,
+            ),
+            *_sm2_of_taizhou(c),
+        ),
+        r"\(jiangyin\) national_seal_certificate: the seal beside it, .*seal_key, is of an SM2 key too",
+    ),
+    "a national seal whose key is another's": (
+        lambda c: _swap_second(_sealing(c), national_seal_key=c.registries[1].seal_key),
+        r"\(taizhou\) national_seal_key: .*seal-taizhou\.key\.pem: the private key is not that of the certificate",
+    ),
     "a port that there is not": (
         lambda c: _server(c, listen="127.0.0.1:99999"),
         r"server\.listen: 127\.0\.0\.1:99999",
@@ -377,7 +422,9 @@ async def test_keys_in_the_clear_are_told_in_production_and_certificates_that_en
 
     def told(production: str, days_left: float) -> list[str]:
         at = ends - dt.timedelta(days=days_left)
-        return list(key_notices(config, seals.get, lambda registry: registry == production, at))
+        return list(
+            key_notices(config, lambda name: [seals[name]], lambda registry: registry == production, at)
+        )
 
     assert told("", 31) == []
     clear = [notice.partition(": ")[0] for notice in told("jiangyin", 31)]

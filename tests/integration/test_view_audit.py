@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from gateway.config import load_config
 from gateway.storage import tables
 from gateway.storage.engine import auditor_engine
-from gateway.storage.rebuild import key_columns
+from gateway.storage.rebuild import digest_views, key_columns
 from gateway.storage.view_audit import NAMED_MAX, ViewReport
 from tests.support.mutations import (
     COLUMN_CHANGES,
@@ -94,6 +94,47 @@ def test_untouched_views_are_whole(folder: Path) -> None:
         for name in VIEWS:
             (rows,) = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()
             assert rows == sum(report.rows[name] for report in reports) > 0, name
+
+
+def test_digests_are_of_all_rows_on_both_sides(folder: Path) -> None:
+    """Of every view what the table holds and what the entries say, the same, and the same as of the whole table."""
+    report = audited(folder, "jiangyin")
+    assert set(report.digests) == set(VIEWS)
+    for name, found in report.digests.items():
+        assert (found.stored, report.rows[name]) == digest_of(folder, name), name
+        assert (found.entries, found.folded) == (report.entries, found.stored), name
+    assert len({found.stored for found in report.digests.values()}) > len(VIEWS) / 2
+
+
+@pytest.mark.parametrize("rows", [1, 3, 500])
+def test_digest_of_a_changed_view_differs_from_the_ledgers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Whatever the size of a page: the ledger's digest stays, the table's is its own, and the row is named."""
+    before = audited(folder, "jiangyin").digests
+    with opened(folder) as connection:
+        _, key = some_row(connection, "unit_right")
+        change(connection, "unit_right", key, "jiangyin", "live")
+        connection.execute("DELETE FROM paper WHERE registry = 'jiangyin' AND rowid % 3 = 0")
+    monkeypatch.setattr("gateway.storage.view_audit.ROWS_READ", rows)
+    report = audited(folder, "jiangyin")
+    after = report.digests
+    assert {name: found.folded for name, found in after.items()} == {
+        name: found.folded for name, found in before.items()
+    }
+    assert {name for name, found in after.items() if found.stored != found.folded} == {"unit_right", "paper"}
+    assert (after["paper"].stored, report.rows["paper"]) == digest_of(folder, "paper")
+    assert ("unit_right", told(key), "VIEW_ROW_CHANGED") in lines(report)
+    assert set(report.diverging) == {"unit_right", "paper"}
+
+
+def digest_of(folder: Path, name: str) -> tuple[str, int]:
+    """Digest and rows of a table, as a whole."""
+    engine = auditor_engine(load_config(folder / "diya.toml").storage.database)
+    with engine.begin() as connection:
+        rows, digest = digest_views(connection, "jiangyin")[name]
+    engine.dispose()
+    return digest, rows
 
 
 @pytest.mark.parametrize(("name", "column"), COLUMNS)
@@ -223,9 +264,11 @@ def test_view_that_is_gone_is_named(folder: Path) -> None:
     """A dropped table diverges as a whole, and the others are still compared."""
     with opened(folder) as connection:
         connection.execute("DROP TABLE paper")
-    (found,) = audited(folder, "jiangyin").divergences
+    report = audited(folder, "jiangyin")
+    (found,) = report.divergences
     assert (found.table, found.reason) == ("paper", "VIEW_UNREADABLE")
-    assert audited(folder, "jiangyin").rows["event"]
+    assert report.rows["event"]
+    assert set(VIEWS) - set(report.digests) == {"paper"}
 
 
 def test_effects_that_do_not_open_end_the_comparison(folder: Path) -> None:
@@ -235,8 +278,10 @@ def test_effects_that_do_not_open_end_the_comparison(folder: Path) -> None:
             "UPDATE ledger_part SET sealed = zeroblob(100) WHERE registry = 'jiangyin' AND entry_index = 7 "
             "AND name = 'effects'"
         )
-    (found,) = audited(folder, "jiangyin").divergences
+    report = audited(folder, "jiangyin")
+    (found,) = report.divergences
     assert (found.table, found.row, found.reason) == ("ledger_part", "7 effects", "EFFECTS_NOT_FOLDED")
+    assert report.digests == {}
 
 
 def test_auditor_cannot_write_and_makes_no_database(folder: Path) -> None:
@@ -268,3 +313,26 @@ async def test_serving_gateway_is_whole_while_it_books(own_folder: Path) -> None
         assert report.ok, report.divergences
         assert booked[0] == before
         assert report.entries == town.ledger_size() == before + 6
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_view_of_many_instants_has_no_digest(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view read in several snapshots while entries came in is compared, but its digest would be of no instant."""
+    monkeypatch.setattr("gateway.storage.view_audit.PAGES_A_SNAPSHOT", 1)
+    monkeypatch.setattr("gateway.storage.view_audit.ROWS_READ", 20)
+    async with town_of(own_folder) as town:
+        loop = asyncio.get_running_loop()
+        await town.booked()
+        size = town.ledger_size()
+        rests = []
+
+        def progress(done: int, total: int) -> None:
+            if done >= size and len(rests) < 2:  # between the first two pages of the first view
+                asyncio.run_coroutine_threadsafe(town.booked(), loop).result(30)
+                rests.append(done)
+
+        report = await asyncio.to_thread(audited, own_folder, "jiangyin", progress)
+    assert report.ok, report.divergences
+    assert report.rows["unit"] > 20
+    assert "unit" not in report.digests
+    assert report.digests["event"].entries == report.entries == size + 2

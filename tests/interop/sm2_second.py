@@ -7,6 +7,9 @@ can be made.
 from __future__ import annotations
 
 import hashlib
+import re
+
+from asn1crypto import cms, core
 
 P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
 A = P - 3
@@ -84,3 +87,35 @@ def holds(point: tuple[int, int], user_id: bytes, message: bytes, r: int, s: int
         return False
     found = add(multiply(s, G), multiply(t, point))
     return found is not None and (e_of(user_id, point, message) + found[0]) % N == r
+
+
+def holds_in_pdf(pdf: bytes) -> bool:
+    """Whether the last signature of a PDF is SM2 with SM3 over the rest of the file, under the default user id.
+
+    Read by asn1crypto, which has no part in the code under test. Certificates are not judged.
+    """
+    found = list(re.finditer(rb"/ByteRange \[(\d+) (\d+) (\d+) (\d+)\s*\]", pdf))[-1]
+    _, length, after, rest = (int(one) for one in found.groups())
+    assert after + rest == len(pdf)
+    container = cms.ContentInfo.load(bytes.fromhex(pdf[length + 1 : after - 1].decode()))
+    assert container["content_type"].dotted == "1.2.156.10197.6.1.4.2.2"
+    signed = container["content"].parse(spec=cms.SignedData)
+    [signer] = signed["signer_infos"]
+    [certificate] = [
+        one.chosen
+        for one in signed["certificates"]
+        if one.chosen.serial_number == signer["sid"].chosen["serial_number"].native
+    ]
+    point = certificate["tbs_certificate"]["subject_public_key_info"]["public_key"].contents[1:]
+    covered = pdf[:length] + pdf[after:]
+    attributes = signer["signed_attrs"]
+    message = covered
+    if len(attributes):
+        [digest] = [one["values"][0].native for one in attributes if one["type"].native == "message_digest"]
+        if digest != sm3(covered):
+            return False
+        message = b"\x31" + attributes.dump()[1:]
+    value = core.SequenceOf.load(signer["signature"].native, spec=core.Integer)
+    r, s = (one.native for one in value)
+    xy = int.from_bytes(point[1:33], "big"), int.from_bytes(point[33:65], "big")
+    return holds(xy, b"1234567812345678", message, r, s)

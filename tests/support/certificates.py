@@ -29,7 +29,8 @@ from gateway.register.model import (
 from ledger.checkpoint import Checkpoint, NoteSigner, sign_checkpoint
 from ledger.entry import Entry, commit_part
 from ledger.hashing import leaf_hash, node_hash
-from signing.seal import seal_pdf
+from signing.pki import Credential, KeyKind, make_key
+from signing.seal import NATIONAL_SEAL_FIELD, seal_pdf
 from tests.support.ledger_database import make_signer
 from tests.support.pki import BANK_USCC, NOW, REGISTRY_USCC, SELLER_ID, SPOUSE_ID, sample_pki
 
@@ -142,3 +143,22 @@ def seal(pdf: bytes, credential: Any = None) -> bytes:
 def sealed() -> bytes:
     """The sealed certificate of `content()`, made once."""
     return seal(unsealed())
+
+
+@cache
+def national_seal() -> Credential:
+    """The same registry's seal of the national suite; there is none where SM2 is not installed."""
+    return sample_pki().pki.issue_seal(REGISTRY_USCC, "测试市不动产登记中心", key=make_key(KeyKind.SM2))
+
+
+def seal_twice(pdf: bytes, first: Credential | None = None, second: Credential | None = None) -> bytes:
+    """`pdf` under both seals of the registry, or under other credentials in their places."""
+    one, two = (first or sample_pki().registry_seal), (second or national_seal())
+    begun = seal_pdf(pdf, one.signer(), reason="测试", at=NOW, certify=True, followed_by=NATIONAL_SEAL_FIELD)
+    return seal_pdf(begun, two.signer(), reason="测试", at=NOW, field=NATIONAL_SEAL_FIELD)
+
+
+@cache
+def sealed_twice() -> bytes:
+    """The certificate of `content()` in both suites, made once."""
+    return seal_twice(unsealed())

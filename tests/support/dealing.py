@@ -211,7 +211,7 @@ def credential_of(town: Town, party: Party) -> Credential:
     """What a party signs papers with: an institution's own key, a company's, a citizen's."""
     key = _LENDERS.get(party.id_number)
     if key:
-        return town.stage.paper_signer(key)
+        return town.stage.signer(key)
     if not party.is_institution:
         return town.citizen(party)
     folder = town.folder / "companies" / party.id_number

@@ -64,7 +64,7 @@ class Filing:
 
     def sign(self, *, owners: Sequence[Credential] | None = None, bank: Credential | None = None) -> Filing:
         """Every paper of the case, signed by the owners' own certificates and the mortgagee's, or by others."""
-        bank = bank or self.town.stage.paper_signer(self.applicant)
+        bank = bank or self.town.stage.signer(self.applicant)
         people = [self.town.citizen(o) for o in self.owners] if owners is None else owners
         if self.kind == codes_pb2.APPLICATION_KIND_MORTGAGE_RELEASE:
             self.papers = {"EXTINCTION": [paper("settled", bank)]}

@@ -20,7 +20,7 @@ from gateway.config import load_config
 from gateway.keys import note_signer, read_key_encryption_key
 from gateway.storage import tables as t
 from gateway.storage.engine import auditor_engine
-from gateway.storage.rebuild import rows_in_order
+from gateway.storage.rebuild import pages_in_order
 from ledger import tables as lt
 from ledger.checkpoint import open_checkpoint
 from ledger.entry import parse_entry, to_microseconds
@@ -86,7 +86,8 @@ def views_of(connection: Connection, registry: str) -> dict[str, list[dict[str, 
     return {
         table.name: [
             {name: _plain(value) for name, value in zip(table.columns.keys(), row, strict=True)}
-            for row in rows_in_order(connection, table, registry)
+            for page in pages_in_order(connection, table, registry)
+            for row in page
         ]
         for table in t.VIEWS
     }

@@ -22,12 +22,14 @@ from tests.support.pki import NOW, REGISTRY_USCC, sample_pki
 DATA = encode_content(content())
 
 
-def sealer(folder: Path, stem: str = "seal", **seals: SealKey) -> CertificateSealer:
+def sealer(
+    folder: Path, stem: str = "seal", *more: SealKey, **seals: tuple[SealKey, ...]
+) -> CertificateSealer:
     """A sealer of registry r1 with the sample seal."""
     sample_pki().registry_seal.write(folder, "seal")
     key = SealKey(key=str(folder / f"{stem}.key.pem"), chain_path=str(folder / f"{stem}.pem"))
     return CertificateSealer(
-        {"r1": key, **seals},
+        {"r1": (key, *more), **seals},
         trust=sample_pki().trust,
         vkeys=VKEYS,
         verification_url=VERIFICATION_URL,
@@ -111,7 +113,7 @@ async def test_configure_takes_effect_with_the_next_order(tmp_path: Path) -> Non
     async with sealer(tmp_path) as running:
         key = SealKey(key=str(tmp_path / "seal.key.pem"), chain_path=str(tmp_path / "seal.pem"))
         running.configure(
-            {"r2": key}, trust=sample_pki().trust, vkeys=VKEYS, verification_url=VERIFICATION_URL
+            {"r2": (key,)}, trust=sample_pki().trust, vkeys=VKEYS, verification_url=VERIFICATION_URL
         )
         assert await running.make(data, proof_for(data), at=NOW)
 

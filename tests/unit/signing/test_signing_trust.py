@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from signing import trust as trust_module
 from signing.anchors import AnchorPolicy
+from signing.certificates import parse_certificate
+from signing.chains import Authorities
 from signing.errors import CertificateExpired, CertificateRevoked, TrustStoreInvalid
 from signing.pki import Authority, DevelopmentPKI, Revocation, make_authority
 from signing.trust import Purpose, TrustStore
@@ -237,3 +242,35 @@ def test_store_judges_the_anchor_by_its_own_dates() -> None:
     store.check_chain(issued.certificate, [], Purpose.INSTITUTION, NOW)
     with pytest.raises(CertificateExpired):
         store.check_chain(issued.certificate, [], Purpose.INSTITUTION, NOW + 2 * DAY)
+
+
+def test_authorities_of_a_store_are_read_once_and_strangers_never_kept() -> None:
+    """What a store knows is read for the first search; what came along with a signature is read each time."""
+    known, stranger = (
+        parse_certificate(make_authority(name, now=NOW - DAY).der) for name in ("Known", "Stranger")
+    )
+    authorities = Authorities([known])
+    assert authorities.read(known) is authorities.read(known)
+    assert authorities.read(stranger) is not authorities.read(stranger)
+    assert authorities.read(stranger).dump() == stranger.der
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads that change after every few instructions."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("restless")
+def test_threads_search_one_store_at_once() -> None:
+    """Authorities that are shared are read lazily: no search sees one that another has half read."""
+    pki = sample_pki().pki
+    leaves = [pki.issue_institution(f"91320281{n:010d}", f"澄江测试银行{n}").certificate for n in range(8)]
+    with ThreadPoolExecutor(len(leaves)) as pool:
+        for _ in range(12):
+            store = pki.trust_store()
+            chains = pool.map(lambda one, at=store: at.check_chain(one, [], Purpose.INSTITUTION, NOW), leaves)
+            assert [chain.certificates[0] for chain in chains] == leaves

@@ -176,6 +176,10 @@ class _KeyUseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyUse.ValueTy
     """连接 · The server's TLS key."""
     KEY_USE_ENCRYPTION: _KeyUse.ValueType  # 4
     """加密 · Encrypts the keys under which parts of entries lie."""
+    KEY_USE_NATIONAL_SEAL: _KeyUse.ValueType  # 5
+    """国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites. It comes from the
+    settings; no rotation changes it.
+    """
 
 class KeyUse(_KeyUse, metaclass=_KeyUseEnumTypeWrapper):
     """密钥用途 · What a key of the registry's own is for."""
@@ -190,6 +194,10 @@ KEY_USE_CONNECTION: KeyUse.ValueType  # 3
 """连接 · The server's TLS key."""
 KEY_USE_ENCRYPTION: KeyUse.ValueType  # 4
 """加密 · Encrypts the keys under which parts of entries lie."""
+KEY_USE_NATIONAL_SEAL: KeyUse.ValueType  # 5
+"""国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites. It comes from the
+settings; no rotation changes it.
+"""
 Global___KeyUse: _TypeAlias = KeyUse  # noqa: Y015
 
 class _KeyState:
