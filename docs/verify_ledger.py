@@ -91,6 +91,8 @@ def follow(index: int, size: int, leaf: bytes, proof: list[bytes]) -> bytes:
 
 def open_note(note: bytes, vkey: str, where: str) -> tuple[str, int, bytes]:
     """(origin, size, root) of a checkpoint whose every signature by this key holds."""
+    if vkey.count("+") < 2:
+        raise Refused(f"VKEY: {vkey!r} is neither a file nor a verifier key")
     name, key_id, encoded = vkey.split("+", 2)
     key = unbase64(encoded, "verifier key", 33)
     known = sha256(name.encode() + b"\n" + key)[:4]
@@ -235,7 +237,7 @@ def main(arguments: list[str]) -> int:
         path, more = pathlib.Path(arguments[2]), [pathlib.Path(one) for one in arguments[3:]]
         print(verify_export(path, vkey, more) if arguments[1] == "export" else verify_receipt(path, vkey))
     except (Refused, InvalidSignature, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        print(f"REFUSED: {error if isinstance(error, Refused) else repr(error)}", file=sys.stderr)
+        print(f"REFUSED: {error if isinstance(error, Refused | OSError) else repr(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -60,7 +60,7 @@ def seen_in_pdf(data: bytes) -> tuple[SeenSignature, ...]:
         form = f"PDF {field.subfilter}"
         try:
             signed = read_signed_data(field.contents, padded=True)
-            seen += [_seen(signed, one, field.name, form) for one in signed.signers]
+            seen += [_seen(signed, one, field.name, form, field.claimed_at) for one in signed.signers]
         except SigningError as error:
             seen.append(SeenSignature(field=field.name, form=form, fault=error.message))
     return tuple(seen)
@@ -91,11 +91,13 @@ def seen_certificate(certificate: Certificate, form: str) -> SeenSignature:
     return _with(SeenSignature(field=signer_field(0), form=form), certificate)
 
 
-def _seen(signed: SignedData, signer: SignerInfo, field: str, form: str) -> SeenSignature:
+def _seen(
+    signed: SignedData, signer: SignerInfo, field: str, form: str, claimed_at: datetime | None = None
+) -> SeenSignature:
     shown = SeenSignature(
         field=field,
         form=form,
-        claimed_at=claimed_time(signer),
+        claimed_at=claimed_time(signer) or claimed_at,
         stamps=len(signer.unsigned.get(cms.STAMP, ())),
         serial=str(signer.serial),
     )

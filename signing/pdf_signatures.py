@@ -150,6 +150,7 @@ def signed_fields(reader: PdfFileReader) -> list[SignedField]:
             subfilter=str(entry(dictionary, "/SubFilter")).removeprefix("/"),
             contents=dictionary.raw_get("/Contents").original_bytes,
             gap=(length, after),
+            claimed_at=_claimed_time(dictionary),
             end=after + rest,
         )
         found.append((reader.xrefs.get_last_change(value.reference), field))
@@ -167,6 +168,7 @@ def signed_up_to(data: bytes) -> int:
 
 class SignedField(NamedTuple):
     """A signature as it stands in the file. contents: its CMS, padded. gap: where in the file that begins and ends.
+    claimed_at: the time that the dictionary claims.
     end: where what it covers ends.
     """
 
@@ -174,6 +176,7 @@ class SignedField(NamedTuple):
     subfilter: str
     contents: bytes
     gap: tuple[int, int]
+    claimed_at: datetime | None
     end: int
 
 
@@ -274,7 +277,7 @@ def _check_one(
         raise _Refused(signature_problem(error, name)) from error
     return msgspec.structs.replace(
         verdict,
-        signed_at=verdict.signed_at or _claimed_time(embedded),
+        signed_at=verdict.signed_at or _claimed_time(embedded.sig_object),
         covers_whole_document=covers_whole,
         visible=_is_visible(embedded.sig_field),
         form=_FORMS.get(verdict.form, verdict.form),
@@ -316,10 +319,10 @@ def _check_document_stamp(embedded: _Embedded, trust: TrustStore, at: datetime) 
         raise _Refused(signature_problem(error, name)) from error
 
 
-def _claimed_time(embedded: _Embedded) -> datetime | None:
+def _claimed_time(dictionary: generic.DictionaryObject) -> datetime | None:
     """The time in the signature dictionary, where the attributes claim none; a malformed one claims nothing."""
     try:
-        claimed: datetime = generic.parse_pdf_date(entry(embedded.sig_object, "/M"), strict=True)
+        claimed: datetime = generic.parse_pdf_date(entry(dictionary, "/M"), strict=True)
     except Exception:
         return None
     return claimed if claimed.tzinfo is not None else None

@@ -18,6 +18,7 @@ from signing.cms_file import signer_field
 from signing.errors import SignatureInvalid, SigningError
 from signing.problems import signature_problem
 from signing.signer_verdict import chain_of
+from signing.sm2 import USER_ID, SM2PublicKey
 from signing.trust import Purpose, TrustStore
 from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
 
@@ -83,7 +84,13 @@ def _verify(public_key: object, signature: bytes, content: bytes) -> Algorithm:
     algorithm = default_algorithm(public_key)
     try:
         verify_signature(public_key, algorithm, signature, content)
-    except SignatureInvalid:
+    except SignatureInvalid as error:
+        if isinstance(public_key, SM2PublicKey):  # the commonest cause, and invisible in the value
+            option = f"-sigopt distid:{USER_ID.decode()}"
+            raise SignatureInvalid(
+                f"{error.message} with the user id of GB/T 35276; openssl wants it said: {option}",
+                f"按 GB/T 35276 默认用户标识核验，签名无效；openssl 签名时须加 {option}",
+            ) from error
         if not isinstance(public_key, rsa.RSAPublicKey):
             raise
         algorithm = Algorithm.RSA_PKCS1_SHA256

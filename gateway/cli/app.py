@@ -30,6 +30,7 @@ from gateway.cli import (
     review,
     signature,
     submit,
+    trust,
     watch,
     witness,
 )
@@ -72,6 +73,7 @@ def build_app() -> typer.Typer:
     mandate.register(institution.app)
     app.add_typer(institution.app, name="institution")
     app.add_typer(feed.app, name="feed")
+    app.add_typer(trust.app, name="trust")
     app.add_typer(auditor.app, name="auditor")
     app.add_typer(keys.app, name="keys")
     app.add_typer(ledger.app, name="ledger")

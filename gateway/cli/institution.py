@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +55,7 @@ def list_institutions(
             one.names[0] if one.names else "",
             codes_pb2.InstitutionKind.Name(one.kind).removeprefix("INSTITUTION_KIND_"),
             "\n".join(_key_text(key) for key in one.keys),
-            _limits_text(one),
+            _limits_text(one, datetime.now(UTC)),
             one.suspension_reason or "yes" if one.suspended else "",
         )
     show.console().print(table)
@@ -155,7 +156,14 @@ def print_done(done: Done[authority_pb2.Institution], *, as_json: bool) -> None:
 def _key_text(key: authority_pb2.RegisteredKey) -> str:
     roles = (authority_pb2.KeyRole.Name(one).removeprefix("KEY_ROLE_") for one in key.roles)
     limit = mandate_text(key.mandate)
-    return f"{key.key_id[:12]}… {' '.join(roles)}{f' ({limit})' if limit else ''}"
+    return f"{key.key_id[:12]}… {' '.join(roles)}{f' ({limit})' if limit else ''}{_window_text(key)}"
+
+
+def _window_text(one: authority_pb2.RegisteredKey) -> str:
+    """From and until when it may be used, China time; empty where both are open."""
+    begins = f" from 自 {show.china_time(one.not_before)}" if one.HasField("not_before") else ""
+    ends = f" until 至 {show.china_time(one.not_after)}" if one.HasField("not_after") else ""
+    return begins + ends
 
 
 def mandate_text(mandate: authority_pb2.Mandate) -> str:
@@ -165,7 +173,7 @@ def mandate_text(mandate: authority_pb2.Mandate) -> str:
     return ", ".join([*names, *most])
 
 
-def _limits_text(institution: authority_pb2.Institution) -> str:
+def _limits_text(institution: authority_pb2.Institution, now: datetime) -> str:
     """What the institution as a whole may do, line by line."""
     lines = [mandate_text(institution.mandate)]
     if institution.submissions_per_day:
@@ -173,7 +181,11 @@ def _limits_text(institution: authority_pb2.Institution) -> str:
     if institution.second_key_from_fen:
         lines.append(f"two keys from 双签起点 {institution.second_key_from_fen} 分")
     if institution.clerks:
-        lines.append(f"{len(institution.clerks)} clerks 名经办人")
+        ended = sum(
+            one.HasField("not_after") and one.not_after.ToDatetime(UTC) <= now for one in institution.clerks
+        )
+        gone = f", {ended} ended 已停用" if ended else ""
+        lines.append(f"{len(institution.clerks)} clerks 名经办人{gone}")
     return "\n".join(line for line in lines if line)
 
 

@@ -352,8 +352,8 @@ class _Audit:
     @property
     def divergences(self) -> list[Divergence]:
         """All of them, the ledger's first."""
-        found = list(self.unread)
-        found += self.report.divergences if self.report else ()
+        found = list(self.report.divergences) if self.report else []
+        found += self.unread
         found += self.evidence.divergences if self.evidence else ()
         found += self.views.divergences if self.views else ()
         return found
@@ -438,13 +438,18 @@ class _Audit:
         if as_json:
             typer.echo(json.dumps(self._as_json(), ensure_ascii=False))
         elif self.ok:
-            _out.print(Text.assemble((f"{self._registry}: whole", "green"), f" — {self._seen()}"))
+            _out.print(Text.assemble((f"{self._registry}: whole 完整", "green"), f" — {self._seen()}"))
         else:
             first, *others = self.divergences
-            _out.print(Text.assemble((f"{self._registry}: BROKEN", "red"), f" — {first}"), soft_wrap=True)
+            _out.print(
+                Text.assemble((f"{self._registry}: BROKEN 不符", "red"), f" — {first}"), soft_wrap=True
+            )
             for divergence in others[: SHOWN_MAX - 1]:
                 _out.print(Text(f"  then: {divergence}"), soft_wrap=True)
             self._tell_counts(more=len(others) >= SHOWN_MAX)
+            _out.print(
+                Text("  What to do 处置办法: docs/operating.md, “What to do about it”"), soft_wrap=True
+            )
         if self.views is not None and not as_json:
             self._tell_digests(self.views)
 
@@ -497,7 +502,7 @@ class _Audit:
         if self.views is not None:
             whole["views"] = dataclasses.asdict(self.views)
         unread = [dataclasses.asdict(one) for one in self.unread]
-        return whole | {"divergences": unread + list(whole.get("divergences", ())), "ok": self.ok}
+        return whole | {"divergences": [*whole.get("divergences", ()), *unread], "ok": self.ok}
 
 
 def _erased(report: Report) -> str:

@@ -101,8 +101,9 @@ class ClientSettings(BaseSettings):
 
     def read(self, name: str) -> bytes:
         """The bytes of a file that this command needs. Raises InputError."""
+        path = self.path(name)
         try:
-            return read_file(self.path(name))
+            return read_file(path)
         except InputError as error:
             raise InputError(f"setting {name}: {error.en}", f"设置 {name}：{error.zh}") from error
 

@@ -16,6 +16,7 @@ from gateway.cli import outcomes, show
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.errors import DiyaError
 from gateway.client.local_files import not_written
+from signing.algorithms import Algorithm
 from signing.certificates import parse_certificate
 from signing.errors import SigningError
 from signing.indication import result_of, result_of_all
@@ -30,11 +31,31 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look into and verify signed files. 电子签名。")
 
 CHECKS: Final = (
-    ("FORMAT", "格式与覆盖范围", "the structure is read whole, and covers what it must"),
-    ("INTACT", "内容与签名值", "the signature value verifies over the signed bytes, unchanged"),
-    ("TIME", "时间", "time stamps hold; without one the time of this check counts"),
-    ("CERTIFICATE", "证书与信任链", "the certificate chains to an anchor of a purpose that it may have"),
-    ("REVOCATION", "吊销", "no list of the trust folder revokes a certificate of the chain"),
+    ("FORMAT", "格式与覆盖范围", "结构完整可读", "the structure is read whole, and covers what it must"),
+    (
+        "INTACT",
+        "内容与签名值",
+        "签名值相符，内容未改动",
+        "the signature value verifies over the signed bytes, unchanged",
+    ),
+    (
+        "TIME",
+        "时间",
+        "时间戳成立，或以核验时点为准",
+        "time stamps hold; without one the time of this check counts",
+    ),
+    (
+        "CERTIFICATE",
+        "证书与信任链",
+        "追溯到该用途的信任锚",
+        "it chains to an anchor of a purpose that it may have",
+    ),
+    (
+        "REVOCATION",
+        "吊销",
+        "信任目录中没有其吊销记录",
+        "no list of the trust folder revokes a link of the chain",
+    ),
 )
 """What is asked of every signature, in this order; what comes after a check that fails is not asked."""
 
@@ -169,7 +190,8 @@ def sign(
         Path | None, typer.Option("--out", "-o", help="File to write; FILE.p7s by default.")
     ] = None,
     national: Annotated[
-        bool, typer.Option("--national", help="In the form of GB/T 35275; the key must be SM2.")
+        bool,
+        typer.Option("--national", help="Refuse any form but GB/T 35275, which an SM2 key signs in anyway."),
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -187,8 +209,9 @@ def sign(
 
     target = out or file.with_name(file.name + ".p7s")
     try:
-        make = sign_35275 if national else sign_cms
-        made = make(read_file(file), [opening.open_signer(load_settings(config))], datetime.now(UTC))
+        signer = opening.open_signer(load_settings(config))
+        make = sign_35275 if national or signer.algorithm is Algorithm.SM2_SM3 else sign_cms
+        made = make(read_file(file), [signer], datetime.now(UTC))
         target.write_bytes(made)
     except OSError as error:
         raise outcomes.fail(not_written(target, error), as_json=as_json) from error
@@ -226,8 +249,8 @@ def _held_table(one: Held, store: TrustStore) -> Table:
     table.add_row("", "algorithm 算法", f"{one.algorithm}  {one.form}")
     if one.claimed_at is not None:
         table.add_row("", "claimed time 声称时间", f"{_time(one.claimed_at)}  (proves nothing 不作证明)")
-    for name, zh, en in CHECKS:
-        table.add_row(Text("✓", style="green"), f"{name} {zh}", en)
+    for name, zh, told, en in CHECKS:
+        table.add_row(Text("✓", style="green"), f"{name} {zh}", f"{told}  {en}")
     proven = "by time stamp 时间戳" if one.proven_at else "no time stamp 无时间戳"
     table.add_row("", "judged at 核验时点", f"{_time(one.judged_at)}  {proven}")
     for line in _evidence(one, store):
@@ -239,14 +262,14 @@ def _problem_table(problem: PdfProblem, seen: SeenSignature | None, when: dateti
     who = "" if seen is None else f"{seen.name or seen.subject}  {_identity(seen)}"
     table = _table(problem.field, who, "red")
     failed = check_of(problem.code)
-    for name, zh, en in CHECKS:
+    for name, zh, told, en in CHECKS:
         if name == failed:
             table.add_row(Text("✗", style="red"), f"{name} {zh}", f"{problem.code}  {problem.zh}")
             table.add_row("", "", problem.en)
             result = result_of(problem.code)
             table.add_row("", "", f"{result.indication.value} {result.sub_indication}  (ETSI EN 319 102-1)")
             break
-        table.add_row(Text("✓", style="green"), f"{name} {zh}", en)
+        table.add_row(Text("✓", style="green"), f"{name} {zh}", f"{told}  {en}")
     table.add_row("", "judged at 核验时点", _time(when))
     return table
 
@@ -319,7 +342,7 @@ def _evidence(one: Held, store: TrustStore) -> list[str]:
 
 
 def _judged_json(judged: Judged, store: TrustStore, when: datetime) -> dict[str, Any]:
-    names = [name for name, _, _ in CHECKS]
+    names = [name for name, *_ in CHECKS]
     return {
         "kind": judged.kind,
         "holds": judged.holds,

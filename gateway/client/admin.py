@@ -241,6 +241,11 @@ class AdminClient:
         request = pb.GetAuditorsRequest(parent=self._session.parent)
         return await self._session.call(self._stub.GetAuditors, request)
 
+    async def get_trust(self) -> pb.GetTrustResponse:
+        """Whom the registry believes, with the evidence in force. Raises RequestError."""
+        request = pb.GetTrustRequest(parent=self._session.parent)
+        return await self._session.call(self._stub.GetTrust, request)
+
     async def list_institutions(self, uscc: str = "") -> AsyncIterator[authority_pb2.Institution]:
         """Institutions with their keys, over all pages. Raises RequestError."""
         request = pb.ListInstitutionsRequest(parent=self._session.parent, uscc=uscc)

@@ -437,6 +437,15 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
             keys=self._auditor_keys(registry), index=await self._queries.setting_index(registry, "operators")
         )
 
+    async def GetTrust(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Anchors, policies, lists and answers in force."""
+        registry = registry_in(request.parent)
+        stands = self._settings(registry).trust
+        return _pb.GetTrustResponse(
+            trust=trusts.encode_trust(stands) if stands else [],
+            index=await self._queries.setting_index(registry, "trust"),
+        )
+
     async def ListInstitutions(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Institutions with their keys, by USCC."""
         registry = registry_in(request.parent)

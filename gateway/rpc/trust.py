@@ -15,6 +15,7 @@ from cryptography import x509
 
 from gateway.cases.effects import TrustSet
 from gateway.cases.errors import CommandRefused
+from gateway.client.trust_sets import policy_to_wire
 from gateway.pb.diya.v1 import authority_pb2
 from gateway.rpc.act_fields import enum_name, instant_of, limit
 from gateway.rpc.violations import Violations
@@ -203,7 +204,7 @@ def encode_trust(
         for der in own:
             del left[der]
         number = authority_pb2.TrustPurpose.Value(_PREFIX + purpose)
-        policies = [_encode_policy(one) for one in trust.policies.get(purpose, ())]
+        policies = [policy_to_wire(one) for one in trust.policies.get(purpose, ())]
         wires.append(authority_pb2.TrustSet(purpose=number, anchors=anchors, crls=own, policies=policies))
     if wires:
         wires[0].crls.extend(left)
@@ -222,18 +223,3 @@ def _told(trust: TrustSet, bytes_max: int) -> tuple[tuple[bytes, ...], tuple[byt
                 left -= len(der)
                 some.append(der)
     return tuple(told[0]), tuple(told[1])
-
-
-def _encode_policy(policy: AnchorPolicy) -> authority_pb2.AnchorPolicy:
-    wire = authority_pb2.AnchorPolicy(
-        anchor_sha256=bytes.fromhex(policy.anchor),
-        revocation_required=policy.revocation_required,
-        grace_hours=policy.grace_hours,
-        crl_urls=policy.crl_urls,
-        ocsp_urls=policy.ocsp_urls,
-    )
-    if policy.not_before is not None:
-        wire.not_before.FromDatetime(policy.not_before)
-    if policy.not_after is not None:
-        wire.not_after.FromDatetime(policy.not_after)
-    return wire

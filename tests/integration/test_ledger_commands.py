@@ -109,7 +109,7 @@ def test_changed_register_is_told_with_its_cure(folder: Path) -> None:
     _, stored = digests(folder)["jiangyin"]["unit_right"]
     result = verified(folder, "--registry", "jiangyin")
     assert result.exit_code == 1
-    assert "jiangyin: BROKEN — unit_right unit_code=" in result.output
+    assert "jiangyin: BROKEN 不符 — unit_right unit_code=" in result.output
     assert "column live is not what the entries say" in result.output
     assert "rows diverge" in result.output
     assert f"sha256 {stored}; ledger says {folded}\n" in result.output
@@ -138,7 +138,7 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "half a file": (_half, "malformed"),
     "an entry": (
         lambda f: run(f, "UPDATE ledger_entry SET entry = x'00' WHERE entry_index = 3"),
-        "ledger_entry 3",
+        "jiangyin: BROKEN 不符 — ledger_entry 3: ",
     ),
     "effects": (
         lambda f: run(
@@ -159,6 +159,7 @@ def test_broken_database_is_broken_not_a_crash(folder: Path, what: str) -> None:
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
     assert "jiangyin: BROKEN" in result.output
+    assert "docs/operating.md" in result.output
     assert told in result.output
     report = json.loads(verified(folder, "--registry", "jiangyin", "--json").stdout)
     assert report["registry"] == "jiangyin"
@@ -273,7 +274,7 @@ def test_daily_run_begins_with_the_checkpoint_that_was_kept(folder: Path) -> Non
     before = note.read_bytes()
     result = verified(folder, "--since", str(note), "--keep", str(note))
     assert result.exit_code == 0, result.output
-    assert "jiangyin: whole — from entry" in result.output
+    assert "jiangyin: whole 完整 — from entry" in result.output
     assert "it extends the checkpoint that was kept" in result.output
     assert "taizhou" not in result.output
     assert "compared" not in result.output

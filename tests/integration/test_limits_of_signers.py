@@ -68,6 +68,8 @@ async def test_each_limit_is_entered_by_a_command_and_holds_at_once(own_folder: 
         assert (await filing.submit()).result == "BOOKED"
         ended = await desk.json("institution", "end-clerk", BANK, clerk.employee_number)
         assert ended["index"] == town.ledger_size() - 1
+        _, out, _ = await desk.run("institution", "list", "--uscc", BANK)
+        assert "2 clerks 名经办人, 1 ended 已停用" in out
         await town.refusal((await filed(town)).send, "CLERK_NOT_REGISTERED")
 
 

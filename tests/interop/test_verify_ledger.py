@@ -84,6 +84,18 @@ def test_script_runs_by_itself_on_an_export(original: tuple[str, Path, Path], tm
     assert run([vkey, "import", str(folder)]) == 2
 
 
+def test_path_that_is_none_is_said_plainly(
+    original: tuple[str, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reader who mistyped is told which path, in words."""
+    vkey, folder, _ = original
+    for call in (["nowhere.vkey", "export", str(folder)], [vkey, "export", "nowhere"]):
+        assert run(call) == 1
+        said = capsys.readouterr().err
+        assert "nowhere" in said
+        assert "Error(" not in said
+
+
 @pytest.mark.parametrize("size", [1, 2, 255, 256, 257])
 def test_exports_of_every_shape_are_whole(tmp_path: Path, size: int) -> None:
     """Without a full tile, with one exactly, with one and an entry."""

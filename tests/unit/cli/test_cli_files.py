@@ -218,3 +218,12 @@ def test_kept_act_is_written_where_its_folder_can_be_made(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="file"):
         write_act(tmp_path / "file" / "act.json", KeptAct(signed()))
+
+
+def test_setting_that_is_missing_is_named_once() -> None:
+    """The way out names the setting, the file and the variable, without saying any of it twice."""
+    with pytest.raises(InputError) as missing:
+        opening.open_signer(ClientSettings())
+    assert missing.value.en.count("setting signing_key") == 1
+    assert missing.value.zh.count("设置 signing_key") == 1
+    assert "DIYA_SIGNING_KEY" in missing.value.en

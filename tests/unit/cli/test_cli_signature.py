@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,8 @@ def test_pdf_holds_and_one_changed_does_not(place: Path) -> None:
     assert [one["identity"] for one in body["signatures"]] == [f"IDCCN-{SELLER_ID}", f"NTRCN-{BANK_USCC}"]
     assert set(body["signatures"][0]["checks"].values()) == {"HOLDS"}
     assert body["signatures"][0]["form"] == "PAdES-B-B"
+    claimed = [one["claimed_at"] for one in told(0, "inspect", "contract.pdf")["signatures"]]
+    assert claimed == [NOW.strftime("%Y-%m-%dT%H:%M:%SZ")] * 2
     place.joinpath("contract.pdf").write_bytes(signed.replace(b"loan 1000000", b"loan 9000000"))
     body = told(1, "verify", "contract.pdf")
     assert not body["holds"]
@@ -137,6 +140,21 @@ def test_bare_value_holds_with_its_certificate(place: Path, algorithm: Algorithm
     assert "--certificate" in told(2, "verify", "photo.jpg", "--signature", "photo.sig")["error"]["en"]
 
 
+def test_sm2_value_without_the_user_id_says_what_openssl_wants(place: Path) -> None:
+    """Nothing of the value shows with which user id openssl signed: the answer says the way out."""
+    bank(Algorithm.SM2_SM3).write(place, "bank")
+    sign = ["openssl", "dgst", "-sm3", "-sign", "bank.key.pem", "-out", "photo.sig"]
+    given = ("verify", "photo.jpg", "--signature", "photo.sig", "--certificate", "bank.pem")
+    subprocess.run([*sign, "-sigopt", "distid:another", "photo.jpg"], cwd=place, check=True)
+    [problem] = told(1, *given)["problems"]
+    option = "-sigopt distid:1234567812345678"
+    assert problem["code"] == "SIGNATURE_INVALID"
+    assert option in problem["en"]
+    assert option in problem["zh"]
+    subprocess.run([*sign, *option.split(), "photo.jpg"], cwd=place, check=True)
+    assert told(0, *given)["holds"]
+
+
 @pytest.mark.parametrize("written", ["json", "wire"])
 def test_envelope_holds_for_the_purpose_of_its_signer(place: Path, written: str) -> None:
     """A bank's and a registrar's, in both forms; asked for another purpose they do not hold."""
@@ -199,3 +217,6 @@ def test_file_is_signed_with_the_key_of_the_settings(place: Path) -> None:
     assert "photo.jpg.p7s" in run(0, "sign", "photo.jpg")
     assert "澄江测试银行" in run(0, "verify", "photo.jpg", "-s", "photo.jpg.p7s", "--at", AT)
     assert "SM2" in told(2, "sign", "photo.jpg", "--national")["error"]["en"]
+    bank(Algorithm.SM2_SM3).write(place, "bank")
+    run(0, "sign", "photo.jpg")
+    assert told(0, "verify", "photo.jpg", "-s", "photo.jpg.p7s")["kind"] == "GB/T 35275 detached"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from signing import trust as trust_module
+from signing.anchors import AnchorPolicy
 from signing.certificates import parse_certificate
 from signing.chains import Authorities
 from signing.errors import CertificateExpired, CertificateRevoked, TrustStoreInvalid
@@ -69,6 +71,44 @@ def test_store_goes_through_a_folder(tmp_path: Path) -> None:
     assert again.anchors == store.anchors
     assert again.intermediates == store.intermediates
     assert set(again.crls) == set(store.crls)
+
+
+def test_policies_go_through_a_folder(tmp_path: Path) -> None:
+    """Dates, sources and grace of an anchor lie beside it, in a file that a person can change."""
+    pki = sample_pki().trust
+    anchor, *_ = pki.anchors[Purpose.PERSON]
+    policy = AnchorPolicy(
+        anchor=hashlib.sha256(anchor).hexdigest(),
+        not_after=NOW,
+        revocation_required=True,
+        grace_hours=0,
+        ocsp_urls=("http://ocsp.example.cn/",),
+    )
+    store = TrustStore(pki.anchors, policies={Purpose.PERSON: [policy]})
+    write_trust(store, tmp_path)
+    assert read_trust(tmp_path).policies == store.policies
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ("nonsense", "malformed"),
+        ('{"persons": []}', "persons"),
+        ('{"person": [{"anchor": "ANCHOR", "crl_url": []}]}', "crl_url"),
+        ('{"person": [{"anchor": "ANCHOR", "not_after": "2027-01-01T00:00:00"}]}', "zone"),
+        ('{"person": [{"anchor": "ANCHOR", "grace_hours": "many"}]}', "grace_hours"),
+        ('{"person": [{}]}', "anchor"),
+        ('{"person": [{"anchor": "00"}]}', "anchor"),
+    ],
+)
+def test_policies_that_are_none_are_refused(tmp_path: Path, told: str, why: str) -> None:
+    """A word that is spelt wrong is an error, never a source that nobody asks."""
+    store = sample_pki().trust
+    write_trust(store, tmp_path)
+    anchor, *_ = store.anchors[Purpose.PERSON]
+    (tmp_path / "policies.json").write_text(told.replace("ANCHOR", hashlib.sha256(anchor).hexdigest()))
+    with pytest.raises(TrustStoreInvalid, match=why):
+        read_trust(tmp_path)
 
 
 def test_store_folder_without_anchors_or_with_nonsense_is_refused(tmp_path: Path) -> None:

@@ -880,6 +880,58 @@ class GetAuditorsResponse(_message.Message):
 Global___GetAuditorsResponse: _TypeAlias = GetAuditorsResponse  # noqa: Y015
 
 @_typing.final
+class GetTrustRequest(_message.Message):
+    """信任设置查询请求 · Of which registry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrustRequest: _TypeAlias = GetTrustRequest  # noqa: Y015
+
+@_typing.final
+class GetTrustResponse(_message.Message):
+    """信任设置查询答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUST_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """最近变更序号 · Index of the ledger entry that last changed it: an operator's act, or evidence that was fetched."""
+    @_builtins.property
+    def trust(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.TrustSet]:
+        """信任设置 · Each purpose with its anchors, their policies and the lists that they issue. What belongs to no purpose by
+        itself, lists of other authorities, intermediates and OCSP answers, comes with the first.
+        """
+
+    def __init__(
+        self,
+        *,
+        trust: _abc.Iterable[_authority_pb2.TrustSet] | None = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "trust", b"trust"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrustResponse: _TypeAlias = GetTrustResponse  # noqa: Y015
+
+@_typing.final
 class ListInstitutionsRequest(_message.Message):
     """机构列表请求 · Which institutions."""
 

@@ -129,6 +129,11 @@ class AdminServiceStub:
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.GetAuditorsRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_admin__service__pb2.GetAuditorsResponse.FromString,
                 _registered_method=True)
+        self.GetTrust = channel.unary_unary(
+                '/diya.v1.AdminService/GetTrust',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.GetTrustRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.GetTrustResponse.FromString,
+                _registered_method=True)
         self.ListInstitutions = channel.unary_unary(
                 '/diya.v1.AdminService/ListInstitutions',
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.ListInstitutionsRequest.SerializeToString,
@@ -305,6 +310,15 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTrust(self, request, context):
+        """查询信任设置 · Whom the registry believes: anchors with their policies, revocation lists and OCSP answers in force,
+        those that the gateway fetched too. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
+        REGISTRY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListInstitutions(self, request, context):
         """机构列表 · Institutions with their keys, by USCC. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
         REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
@@ -413,6 +427,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetAuditors,
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.GetAuditorsRequest.FromString,
                     response_serializer=diya_dot_v1_dot_admin__service__pb2.GetAuditorsResponse.SerializeToString,
+            ),
+            'GetTrust': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrust,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.GetTrustRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.GetTrustResponse.SerializeToString,
             ),
             'ListInstitutions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInstitutions,
@@ -916,6 +935,33 @@ class AdminService:
             '/diya.v1.AdminService/GetAuditors',
             diya_dot_v1_dot_admin__service__pb2.GetAuditorsRequest.SerializeToString,
             diya_dot_v1_dot_admin__service__pb2.GetAuditorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrust(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/GetTrust',
+            diya_dot_v1_dot_admin__service__pb2.GetTrustRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.GetTrustResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -124,6 +124,11 @@ class AdminServiceStub:
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
     REGISTRY_NOT_FOUND.
     """
+    GetTrust: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetTrustRequest, _admin_service_pb2.GetTrustResponse]
+    """查询信任设置 · Whom the registry believes: anchors with their policies, revocation lists and OCSP answers in force,
+    those that the gateway fetched too. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
+    REGISTRY_NOT_FOUND.
+    """
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListInstitutionsRequest, _admin_service_pb2.ListInstitutionsResponse]
     """机构列表 · Institutions with their keys, by USCC. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
     REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
@@ -225,6 +230,11 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
     GetAuditors: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetAuditorsRequest, _admin_service_pb2.GetAuditorsResponse]  # type: ignore[assignment]
     """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
+    REGISTRY_NOT_FOUND.
+    """
+    GetTrust: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetTrustRequest, _admin_service_pb2.GetTrustResponse]  # type: ignore[assignment]
+    """查询信任设置 · Whom the registry believes: anchors with their policies, revocation lists and OCSP answers in force,
+    those that the gateway fetched too. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
     REGISTRY_NOT_FOUND.
     """
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListInstitutionsRequest, _admin_service_pb2.ListInstitutionsResponse]  # type: ignore[assignment]
@@ -433,6 +443,17 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetAuditorsResponse, _abc.Awaitable[_admin_service_pb2.GetAuditorsResponse]]:
         """查询审计人员 · The keys by which auditors connect. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
+        REGISTRY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetTrust(
+        self,
+        request: _admin_service_pb2.GetTrustRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.GetTrustResponse, _abc.Awaitable[_admin_service_pb2.GetTrustResponse]]:
+        """查询信任设置 · Whom the registry believes: anchors with their policies, revocation lists and OCSP answers in force,
+        those that the gateway fetched too. Caller: an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED,
         REGISTRY_NOT_FOUND.
         """
 
