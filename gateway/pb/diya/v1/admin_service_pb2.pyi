@@ -914,7 +914,8 @@ class GetTrustResponse(_message.Message):
     @_builtins.property
     def trust(self) -> _containers.RepeatedCompositeFieldContainer[_authority_pb2.TrustSet]:
         """信任设置 · Each purpose with its anchors, their policies and the lists that they issue. What belongs to no purpose by
-        itself, lists of other authorities, intermediates and OCSP answers, comes with the first.
+        itself, lists of other authorities, intermediates and OCSP answers, comes with the first. Lists and answers beyond
+        2 MiB in all are left out; they stay in force, and setting the rest again drops none of them.
         """
 
     def __init__(
