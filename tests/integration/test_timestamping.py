@@ -217,7 +217,7 @@ async def test_authority_taken_away_and_back(
             assert found.state == certificate_pb2.Certificate.STATE_NUMBERED
             assert found.seal_wait == certificate_pb2.Certificate.SEAL_WAIT_TIMESTAMP
             failed = stamps("TIMESTAMP_UNAVAILABLE")
-            await until(lambda: stamps("TIMESTAMP_UNAVAILABLE") > failed + 2)
+            await until(lambda: stamps("TIMESTAMP_UNAVAILABLE") > failed + 2, 60)
             assert gauge("diya_timestamp_down", registry="jiangyin") == 1
             assert seals_entered(own_folder) == 1
             told = [one.getMessage() for one in caplog.records if one.name == "gateway.timestamping"]
@@ -228,7 +228,9 @@ async def test_authority_taken_away_and_back(
                     await sealed(town, name)
                     pdf = await downloaded(town, name, tmp_path / f"{number}.pdf")
                     assert verified(own_folder, pdf).proven_at is not None
-                await until(lambda: gauge("diya_stamped_entries", registry="jiangyin") == town.ledger_size())
+                await until(
+                    lambda: gauge("diya_stamped_entries", registry="jiangyin") == town.ledger_size(), 60
+                )
             told = [one.getMessage() for one in caplog.records if one.name == "gateway.timestamping"]
             assert "answers again" in told[1]
             assert gauge("diya_timestamp_down", registry="jiangyin") == 0
