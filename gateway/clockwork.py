@@ -32,7 +32,7 @@ from gateway.cases.effects import (
 )
 from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import CLOSED, QUEUED, Application, Moment, Paper, State
-from gateway.commands import Command
+from gateway.commands import Command, own_command
 from gateway.register.model import UnitHold
 from gateway.rpc.acts import Filed, dossier_of, filed_of
 from gateway.sequencer import Sequencer
@@ -291,13 +291,12 @@ def _command(
 
     wants = wants_of_case(filed.manifest, filed.row, now)
     wants.requests = {("", request_id)}
-    return Command(
-        registry=filed.row.registry,
-        institution="",
-        request_id=request_id,
-        payload_sha256=digest,
-        payload=payload,
+    return own_command(
+        filed.row.registry,
+        request_id,
+        payload,
+        digest,
+        wants,
+        decided,
         evidence=lambda: _encode(ClockworkEvidence(found[-1])),
-        wants=wants,
-        decide=decided,
     )

@@ -76,6 +76,29 @@ class Command:
     waiter: asyncio.Future[Answer] | None = None
 
 
+def own_command(
+    registry: str,
+    request_id: str,
+    payload: bytes,
+    payload_sha256: str,
+    wants: Wants,
+    decide: Callable[[Working, Moment], Decision],
+    *,
+    evidence: Callable[[], bytes] = lambda: b"{}",
+) -> Command:
+    """A command of the gateway's own, which nobody sends and nobody signs: a clock's, a seal's, a fetched list's."""
+    return Command(
+        registry=registry,
+        institution="",
+        request_id=request_id,
+        payload_sha256=payload_sha256,
+        payload=payload,
+        evidence=evidence,
+        wants=wants,
+        decide=decide,
+    )
+
+
 @dataclass(slots=True)
 class Work:
     """A piece of writing that is no ledger entry (the row of an uploaded file), done in a batch's transaction.

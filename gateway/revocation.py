@@ -18,7 +18,7 @@ from gateway.cases.decision import Decision
 from gateway.cases.effects import RequestAnswered, RevocationNoted, TrustSet
 from gateway.cases.errors import CommandRefused
 from gateway.cases.model import Moment, Outcome, Result
-from gateway.commands import Command
+from gateway.commands import Command, own_command
 from gateway.storage.working import Wants, Working
 from signing.certificates import Certificate, parse_certificate
 from signing.envelope import pae
@@ -119,13 +119,4 @@ def command_of(registry: str, fetched: Fetched, sources: Sequence[str], fetching
         outcome = Outcome(result=Result.DONE, application="")
         return Decision(kind="revocation.noted", outcome=outcome, effects=(answered, noted))
 
-    return Command(
-        registry=registry,
-        institution="",
-        request_id=request_id,
-        payload_sha256=digest,
-        payload=payload,
-        evidence=lambda: b"{}",
-        wants=Wants(requests={("", request_id)}),
-        decide=decide,
-    )
+    return own_command(registry, request_id, payload, digest, Wants(requests={("", request_id)}), decide)

@@ -27,7 +27,7 @@ from gateway.certificates.content import decode_content
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import CertificateSealer, SealingRefusedError
 from gateway.certificates.seal_protocol import Sealed
-from gateway.commands import Command
+from gateway.commands import Command, own_command
 from gateway.kinds.funds_due import due_now
 from gateway.sequencer import Sequencer
 from gateway.storage import tables as t
@@ -251,20 +251,12 @@ def _command(seal: Seal) -> Command:
         counters = {counter_name(u): working.counter(counter_name(u)) for u in known}
         return decide_sealed(seal, counters, digest, moment.now, leg_due=_is_leg_due(working, seal))
 
-    return Command(
-        registry=seal.registry,
-        institution="",
-        request_id=request_id(seal.identifier),
-        payload_sha256=digest,
-        payload=payload,
-        evidence=lambda: b"{}",
-        wants=Wants(
-            certificates={seal.identifier},
-            applications={seal.application_id},
-            counters={counter_name(u) for u in seal.institutions},
-        ),
-        decide=decide,
+    wants = Wants(
+        certificates={seal.identifier},
+        applications={seal.application_id},
+        counters={counter_name(u) for u in seal.institutions},
     )
+    return own_command(seal.registry, request_id(seal.identifier), payload, digest, wants, decide)
 
 
 def _is_leg_due(working: Working, seal: Seal) -> bool:

@@ -28,7 +28,7 @@ from gateway.cases.effects import (
     TrustSet,
 )
 from gateway.cases.model import Moment, Outcome, Result
-from gateway.commands import Command
+from gateway.commands import Command, own_command
 from gateway.config import Config, RegistryConfig, load_config
 from gateway.keys import note_signer, read_key_encryption_key, write_key_encryption_key
 from gateway.register.authority import Profile, RuleSet
@@ -163,16 +163,7 @@ def _genesis(seed: RegistrySeed, pki: DevelopmentPKI, operator: Credential, tls:
         outcome = Outcome(result=Result.DONE, application="")
         return Decision(kind="registry.created", outcome=outcome, effects=(answered, *effects))
 
-    return Command(
-        registry=seed.id,
-        institution="",
-        request_id="genesis",
-        payload_sha256=digest,
-        payload=payload,
-        evidence=lambda: b"{}",
-        wants=Wants(),
-        decide=decide,
-    )
+    return own_command(seed.id, "genesis", payload, digest, Wants(), decide)
 
 
 def _operator_tls(pki: DevelopmentPKI) -> Credential:

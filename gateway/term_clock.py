@@ -20,7 +20,7 @@ from gateway.applications.pre_notice_term import NotYetRegistrable, decide_due, 
 from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, CalendarSet, PreNoticeTermMoved, RightBooked
 from gateway.cases.model import Moment
-from gateway.commands import Command
+from gateway.commands import Command, own_command
 from gateway.notice_world import notice_world_of, wants_of_notice
 from gateway.register.model import PreNotice
 from gateway.sequencer import Sequencer
@@ -133,13 +133,5 @@ def _command(registry: str, notice: PreNotice, now: dt.datetime) -> Command:
             raise NothingDue
         return decide_due(world, answered, moment)
 
-    return Command(
-        registry=registry,
-        institution="",
-        request_id=request_id,
-        payload_sha256=digest,
-        payload=payload,
-        evidence=lambda: b"{}",
-        wants=wants_of_notice(notice.units[0], {("", request_id)}),
-        decide=decide,
-    )
+    wants = wants_of_notice(notice.units[0], {("", request_id)})
+    return own_command(registry, request_id, payload, digest, wants, decide)

@@ -13,7 +13,7 @@ from gateway.applications.feed import NothingToRead, decide_read
 from gateway.cases.decision import Decision
 from gateway.cases.feed import Notice
 from gateway.cases.model import Moment
-from gateway.commands import Command
+from gateway.commands import Command, own_command
 from gateway.sequencer import Sequencer
 from gateway.storage import tables as t
 from gateway.storage.queries import Queries
@@ -50,13 +50,4 @@ def _command(registry: str, institution: str, unread: tuple[Notice, ...]) -> Com
         still = tuple(n for n, row in rows if row is not None and row["read_at"] is None)
         return decide_read(institution, still, request_id, digest, moment)
 
-    return Command(
-        registry=registry,
-        institution="",
-        request_id=request_id,
-        payload_sha256=digest,
-        payload=payload,
-        evidence=lambda: b"{}",
-        wants=Wants(requests={("", request_id)}),
-        decide=decide,
-    )
+    return own_command(registry, request_id, payload, digest, Wants(requests={("", request_id)}), decide)
