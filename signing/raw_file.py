@@ -17,7 +17,7 @@ from signing.certificates import parse_certificate
 from signing.cms_file import signer_field
 from signing.errors import SignatureInvalid, SigningError
 from signing.problems import signature_problem
-from signing.signer_verdict import chain_of
+from signing.signer_verdict import chain_of, verdict_of
 from signing.sm2 import USER_ID, SM2PublicKey
 from signing.trust import Purpose, TrustStore
 from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
@@ -43,29 +43,8 @@ def check_raw(
         leaf, *extra = [parse_certificate(one) for one in certificates]
         algorithm = _verify(leaf.public_key, signature, content)
         chain = chain_of(leaf, extra, trust, at, purposes)
-        assert leaf.identity is not None  # no purpose that signs files goes without one
-        signatures = (
-            SignatureVerdict(
-                field=signer_field(0),
-                identity=leaf.identity,
-                name=leaf.name,
-                fingerprint=leaf.fingerprint,
-                issuer_key_id=chain.links[0].issuer_key_id,
-                serial=chain.links[0].serial,
-                algorithm=algorithm.value,
-                signed_at=None,
-                proven_at=None,
-                judged_at=at,
-                covers_whole_document=True,
-                visible=False,
-                purpose=chain.purpose,
-                chain=chain.links,
-                anchor=chain.certificates[-1].fingerprint,
-                form="raw",
-                evidence=tuple(dict.fromkeys(one for link in chain.evidence for one in link)),
-                in_grace=chain.in_grace,
-            ),
-        )
+        field = signer_field(0)
+        signatures = (verdict_of(leaf, chain, at, field=field, algorithm=algorithm.value, form="raw"),)
     except SigningError as error:
         problems = (signature_problem(error, signer_field(0)),)
     return PdfVerdict(

@@ -55,17 +55,42 @@ def judge_signer(
     held = check_signature(signed, signer, content)
     proven = min([*_stamped(signer, trust, at), *([stamped_at] if stamped_at else [])], default=None)  # 5
     chain = chain_of(held.leaf, held.extra, trust, proven or at, purposes, stapled)  # 6
-    assert held.leaf.identity is not None  # no purpose of check 6 goes without one
+    form = _form(signed, held, proven)
+    return verdict_of(
+        held.leaf,
+        chain,
+        at,
+        field=field,
+        algorithm=held.algorithm,
+        form=form,
+        claimed=held.claimed,
+        proven=proven,
+    )
+
+
+def verdict_of(
+    leaf: Certificate,
+    chain: Chain,
+    at: datetime,
+    *,
+    field: str,
+    algorithm: str,
+    form: str,
+    claimed: datetime | None = None,
+    proven: datetime | None = None,
+) -> SignatureVerdict:
+    """What is kept of a signature whose value and chain hold: `proven` decides as of when it was judged, else `at`."""
+    assert leaf.identity is not None  # no purpose that signs files goes without one
     return SignatureVerdict(
         field=field,
-        identity=held.leaf.identity,
-        name=held.leaf.name,
-        fingerprint=held.leaf.fingerprint,
-        key_id=held.leaf.key_id,
+        identity=leaf.identity,
+        name=leaf.name,
+        fingerprint=leaf.fingerprint,
+        key_id=leaf.key_id,
         issuer_key_id=chain.links[0].issuer_key_id,
         serial=chain.links[0].serial,
-        algorithm=held.algorithm,
-        signed_at=held.claimed,
+        algorithm=algorithm,
+        signed_at=claimed,
         proven_at=proven,
         judged_at=proven or at,
         covers_whole_document=True,
@@ -73,7 +98,7 @@ def judge_signer(
         purpose=chain.purpose,
         chain=chain.links,
         anchor=chain.certificates[-1].fingerprint,
-        form=_form(signed, held, proven),
+        form=form,
         evidence=tuple(dict.fromkeys(one for link in chain.evidence for one in link)),
         in_grace=chain.in_grace,
     )

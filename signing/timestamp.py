@@ -11,7 +11,8 @@ Nothing here opens a connection: whoever asks an authority brings the answer. Ti
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -127,17 +128,11 @@ def verify_token(
 
     Raises `TimestampInvalid`.
     """
-    try:
+    with _reading():
         signed = read_signed_data(token, bytes_max=TOKEN_BYTES_MAX)
         info = _tst_info(signed)
         stated = info["nonce"].native
         given = info["policy"].dotted
-    except TimestampInvalid:
-        raise
-    except SigningError as error:
-        raise TimestampInvalid(f"the token cannot be read: {error.message}") from error
-    except Exception as error:  # as above
-        raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
     if nonce is not None and stated != nonce:
         raise TimestampInvalid("the token answers another request: its nonce is another")
     if policy and given != policy:
@@ -147,14 +142,8 @@ def verify_token(
 
 def stated_time(token: bytes) -> datetime:
     """The time that a token says, believed by nobody yet: as of when it is to be judged. Raises `TimestampInvalid`."""
-    try:
+    with _reading():
         time: datetime = _tst_info(read_signed_data(token, bytes_max=TOKEN_BYTES_MAX))["gen_time"].native
-    except TimestampInvalid:
-        raise
-    except SigningError as error:
-        raise TimestampInvalid(f"the token cannot be read: {error.message}") from error
-    except Exception as error:  # as above
-        raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
     return time
 
 
@@ -202,6 +191,19 @@ def check_token(
     except SigningError as error:
         raise TimestampInvalid(f"{error.reason}, {error.message}") from error
     except Exception as error:  # as above
+        raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Within it, whatever keeps a token from being read is `TimestampInvalid`."""
+    try:
+        yield
+    except TimestampInvalid:
+        raise
+    except SigningError as error:
+        raise TimestampInvalid(f"the token cannot be read: {error.message}") from error
+    except Exception as error:  # a parser of foreign bytes may raise nearly anything
         raise TimestampInvalid(f"the token cannot be read: {error}"[:300]) from error
 
 
