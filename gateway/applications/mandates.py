@@ -58,7 +58,7 @@ def check_mandates(
     institutions: the applicant first, then the channel. key_ids: of the keys that signed. wanted: roles of which a key
     must have one. Raises MandateExceeded, ClerkNotRegistered or SecondSignatureRequired.
     """
-    for institution in dict.fromkeys(institutions):
+    for institution in {one.uscc: one for one in institutions}.values():  # a channel files for itself, too
         _check(institution.mandate, terms, f"机构 {institution.uscc}", f"institution {institution.uscc}")
     clerk = _clerk_of(header, institutions[0], at)
     if clerk is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.cli import opening, outcomes
 from gateway.cli.institution import UsccArgument, key_id_of, print_done
@@ -110,8 +111,8 @@ def add_key(
             roles=[_enum(authority_pb2.KeyRole, "KEY_ROLE_", name, "--role") for name in role],
             mandate=_mandate(operation, claim_max_fen),
             note=note,
-            not_before=None if begins is None else instant(begins.replace(tzinfo=UTC)),
-            not_after=None if ends is None else instant(ends.replace(tzinfo=UTC)),
+            not_before=_utc(begins),
+            not_after=_utc(ends),
         )
         kept = [one for one in institution.keys if one.key_id != key.key_id]
         institution.ClearField("keys")
@@ -180,8 +181,8 @@ def add_clerk(
             outlet=outlet,
             id_number=id_number,
             mandate=_mandate(operation, claim_max_fen),
-            not_before=None if begins is None else instant(begins.replace(tzinfo=UTC)),
-            not_after=None if ends is None else instant(ends.replace(tzinfo=UTC)),
+            not_before=_utc(begins),
+            not_after=_utc(ends),
         )
         kept = [one for one in institution.clerks if one.employee_number != number]
         institution.ClearField("clerks")
@@ -258,6 +259,11 @@ def _enum(enum: Any, prefix: str, name: str, option: str) -> Any:
             f"{option} {name} is not one of {', '.join(values)}",
             f"{option} {name} 不在可选值之内：{'、'.join(values)}",
         ) from None
+
+
+def _utc(at: datetime | None) -> Timestamp | None:
+    """A time that was typed, which is UTC; None for one that was not."""
+    return None if at is None else instant(at.replace(tzinfo=UTC))
 
 
 def _or_now(at: datetime | None) -> datetime:
