@@ -6,7 +6,6 @@ The bank's certificate is below an anchor of its own, whose policy demands to kn
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +32,7 @@ from signing.trust import Purpose, WatchedLink
 from tests.support.ocsp import answer
 from tests.support.openssl_ca import OpensslAuthority, needs_openssl
 from tests.support.pki import BUYER_ID
+from tests.support.serving import served
 from tests.support.signed_papers import paper
 from tests.support.spine import header, signed
 from tests.support.stage import INSTITUTIONS, Town, town_of
@@ -81,14 +81,8 @@ class Lists:
 
         server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
+        with served(server):
             yield
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
 
 class Below:

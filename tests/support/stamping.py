@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from gateway.tsa import TimestampServer
 from signing.authority import Credential
 from signing.signer import Signer
 from signing.timestamp_authority import TimestampAuthority
+from tests.support.serving import served
 
 
 @dataclass
@@ -35,14 +35,8 @@ class Stamping:
         """Serve until the block ends."""
         server = TimestampServer(self.authority, "127.0.0.1", self.port)
         self.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
+        with served(server):
             yield server
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
 
 def stamping(signer: Signer, clock: Callable[[], dt.datetime] = utc_now, **how: Any) -> Stamping:

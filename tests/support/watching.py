@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from gateway.witness.server import WitnessServer
 from gateway.witness.settings import create_witness, read_witness
+from tests.support.serving import served
 
 _seconds = itertools.count(1_700_000_000)
 
@@ -35,14 +35,8 @@ class Watching:
         _listen_on(self.folder, self.port)
         server = WitnessServer(read_witness(self.folder), lambda: float(next(_seconds)))
         self.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
+        with served(server):
             yield server
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
 
 def witness(folder: Path, name: str, logs: Sequence[str]) -> Watching:
