@@ -19,11 +19,11 @@ from sqlalchemy import Connection, select
 from gateway.cases.model import Paper
 from gateway.storage import tables as t
 from gateway.world import read_paper
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 
 _PAPERS_KNOWN_MAX: Final = 100_000
 _COLUMNS: Final = t.file.columns.keys()
-_decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
+_decode_verdict = msgspec.json.Decoder(FileVerdict).decode
 
 
 class VerdictAudit:
@@ -72,7 +72,7 @@ class VerdictAudit:
         )
 
 
-def _says(verdict: PdfVerdict, paper: Paper) -> bool:
+def _says(verdict: FileVerdict, paper: Paper) -> bool:
     return _facts(read_paper(paper.reference, verdict, lambda _signature: False)) == _facts(paper)
 
 

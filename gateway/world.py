@@ -27,9 +27,9 @@ from gateway.storage import tables as t
 from gateway.storage.working import Wants, Working
 from signing.certificates import IdentityKind
 from signing.trust import TrustStore
-from signing.verdict import PdfVerdict, SignatureVerdict
+from signing.verdict import FileVerdict, SignatureVerdict
 
-_decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
+_decode_verdict = msgspec.json.Decoder(FileVerdict).decode
 
 
 class RegistryNotReady(CommandRefused):
@@ -150,7 +150,7 @@ def _paper(
 
 
 def read_paper(
-    reference: FileReference, verdict: PdfVerdict, is_revoked: Callable[[SignatureVerdict], bool]
+    reference: FileReference, verdict: FileVerdict, is_revoked: Callable[[SignatureVerdict], bool]
 ) -> Paper:
     """What a decision reads of a file's verdict. `is_revoked` says which of its signatures no longer count."""
     return Paper(

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from signing.trust import Purpose
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 
 LENGTH_BYTES: Final = 4
 REQUEST_BYTES_MAX: Final = 512 * 1024 * 1024
@@ -55,7 +55,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 class Checked(msgspec.Struct, frozen=True, tag="checked"):
     """The answer to `CheckFile`. watched: links judged since the last `SetTrust` that were not told yet."""
 
-    verdict: PdfVerdict
+    verdict: FileVerdict
     watched: tuple[Watched, ...] = ()
 
 

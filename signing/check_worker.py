@@ -37,7 +37,7 @@ from signing.cms_verify import Content
 from signing.pdf import check_pdf, check_source
 from signing.pdf_source import blocks, size_of, source_of
 from signing.trust import TrustStore
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 
 _WARM_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -72,7 +72,7 @@ def main() -> int:
     return 0
 
 
-def _check(request: CheckFile, trust: TrustStore) -> PdfVerdict:
+def _check(request: CheckFile, trust: TrustStore) -> FileVerdict:
     """How large a file may be is for the service that received it to say: it comes whole, whatever its size."""
     if request.signed:
         return _check_beside(request, trust)
@@ -85,7 +85,7 @@ def _check(request: CheckFile, trust: TrustStore) -> PdfVerdict:
             _lift_limits()
 
 
-def _check_beside(request: CheckFile, trust: TrustStore) -> PdfVerdict:
+def _check_beside(request: CheckFile, trust: TrustStore) -> FileVerdict:
     """A signature file is small: what is over the limit is refused by its first bytes."""
     with Path(request.path).open("rb") as file, Path(request.signed).open("rb") as signed:
         _set_limits(request)

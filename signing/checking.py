@@ -44,7 +44,7 @@ from signing.check_protocol import (
 from signing.errors import CheckerUnavailable
 from signing.problems import file_problem
 from signing.trust import TrustStore, WatchedLink
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 
 WORKERS: Final = 2
 _PACKAGE_ROOT: Final = str(Path(__file__).resolve().parent.parent)
@@ -144,7 +144,7 @@ class FileChecker:
 
     async def check(
         self, path: Path, *, at: datetime | None = None, signed: Path | None = None
-    ) -> PdfVerdict:
+    ) -> FileVerdict:
         """The verdict on the PDF at `path`, judged at `at` (default: now), see `pdf.check_pdf`; or, with `signed`,
         on the detached signature there over the file at `signed`, see `cms_file.check_cms`.
 
@@ -167,10 +167,10 @@ class FileChecker:
             # been for the file: every process may be found dead once before the file is blamed.
             if outcome is _Ended.BY_OTHERS:
                 outcome = await self._ask(request)
-        if isinstance(outcome, PdfVerdict):
+        if isinstance(outcome, FileVerdict):
             return outcome
         code = "FILE_CHECK_FAILED" if outcome is _Ended.BY_DEFECT else "FILE_CHECK_LIMIT"
-        return PdfVerdict(
+        return FileVerdict(
             ok=False,
             problems=(file_problem(code, outcome.value),),
             sha256=await asyncio.to_thread(_digest, path),
@@ -178,7 +178,7 @@ class FileChecker:
             checked_at=judged_at,
         )
 
-    async def _ask(self, request: CheckFile) -> PdfVerdict | _Ended:
+    async def _ask(self, request: CheckFile) -> FileVerdict | _Ended:
         """The verdict of one process, or how that process ended; it is replaced then."""
         worker = await self._take()
         try:

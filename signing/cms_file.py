@@ -18,7 +18,7 @@ from signing.problems import signature_problem
 from signing.signer_verdict import judge_signer
 from signing.stapled import NOTHING_STAPLED, stapled_in_cms
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
+from signing.verdict import FileProblem, FileVerdict, SignatureVerdict
 
 CONTENT_BYTES_MAX: Final = 20 * 1024 * 1024
 """Of content inside a CMS file."""
@@ -31,7 +31,7 @@ def check_cms(
     at: datetime,
     *,
     purposes: Sequence[Purpose] | None = None,
-) -> PdfVerdict:
+) -> FileVerdict:
     """The verdict on the CMS file `data`, judged against `trust` at `at` (aware).
 
     content: the file that a detached signature is over; None where it is inside. purposes: of the
@@ -40,7 +40,7 @@ def check_cms(
     """
     if at.tzinfo is None:
         raise ValueError("at must be an aware datetime")
-    problems: list[PdfProblem] = []
+    problems: list[FileProblem] = []
     signatures: list[SignatureVerdict] = []
     over = ""
     try:
@@ -61,7 +61,7 @@ def check_cms(
                 problems.append(signature_problem(error, field))
     except SigningError as error:
         problems.append(signature_problem(error, ""))
-    return PdfVerdict(
+    return FileVerdict(
         ok=not problems,
         problems=tuple(problems),
         sha256=hashlib.sha256(data).hexdigest(),

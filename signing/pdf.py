@@ -32,7 +32,7 @@ from signing.pdf_signatures import check_signatures
 from signing.pdf_source import blocks, contains, find_last, size_of
 from signing.problems import file_problem, signature_problem
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
+from signing.verdict import FileProblem, FileVerdict, SignatureVerdict
 
 PDF_BYTES_MAX: Final = 20 * 1024 * 1024
 REVISIONS_MAX: Final = 64
@@ -56,7 +56,7 @@ _DECODE_LIMITS: Final = DecodeLimits(
 
 def check_pdf(
     data: bytes, trust: TrustStore, at: datetime, *, purposes: Sequence[Purpose] | None = None
-) -> PdfVerdict:
+) -> FileVerdict:
     """`check_source` of bytes in memory, at most `PDF_BYTES_MAX` of them."""
     return check_source(BytesIO(data), trust, at, purposes=purposes)
 
@@ -68,7 +68,7 @@ def check_source(
     *,
     bytes_max: int = PDF_BYTES_MAX,
     purposes: Sequence[Purpose] | None = None,
-) -> PdfVerdict:
+) -> FileVerdict:
     """What `source` is (see `pdf_source`), judged against `trust` at `at` (aware). Never raises on bad
     input.
 
@@ -80,7 +80,7 @@ def check_source(
     """
     if at.tzinfo is None:
         raise ValueError("at must be an aware datetime")
-    problems: list[PdfProblem] = []
+    problems: list[FileProblem] = []
     pages = 0
     signatures: list[SignatureVerdict] = []
     attachments: dict[str, str] = {}
@@ -119,7 +119,7 @@ def check_source(
     digest = hashlib.sha256()
     for block in blocks(source):
         digest.update(block)
-    return PdfVerdict(
+    return FileVerdict(
         ok=not problems,
         problems=tuple(problems),
         sha256=digest.hexdigest(),
@@ -131,7 +131,7 @@ def check_source(
     )
 
 
-def recheck_pdf(verdict: PdfVerdict, trust: TrustStore, at: datetime) -> tuple[PdfProblem, ...]:
+def recheck_pdf(verdict: FileVerdict, trust: TrustStore, at: datetime) -> tuple[FileProblem, ...]:
     """What has become wrong with the chains of a kept verdict: judged by `trust` at `at`, without
     the file.
 
@@ -155,7 +155,7 @@ def recheck_pdf(verdict: PdfVerdict, trust: TrustStore, at: datetime) -> tuple[P
     return tuple(problems)
 
 
-def _check_surface(source: BinaryIO, size: int, bytes_max: int) -> PdfProblem | None:
+def _check_surface(source: BinaryIO, size: int, bytes_max: int) -> FileProblem | None:
     """What can be said before parsing: size, header at the first byte, nothing after the end."""
     if size > bytes_max:
         return file_problem("FILE_TOO_LARGE", f"{size} of at most {bytes_max} bytes")
@@ -188,7 +188,7 @@ def _is_zip(source: BinaryIO, size: int) -> bool:
     return False
 
 
-def _unreadable(source: BinaryIO, error: Exception) -> PdfProblem:
+def _unreadable(source: BinaryIO, error: Exception) -> FileProblem:
     """Encryption of a kind that the parser does not know shows as an error of the parser."""
     detail = f"{type(error).__name__}: {str(error)[:200]}"
     if "ncrypt" in detail and contains(source, b"/Encrypt"):

@@ -17,7 +17,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signing.problems import file_problem
-from signing.verdict import PdfProblem
+from signing.verdict import FileProblem
 
 OBJECTS_MAX: Final = 200_000
 PAGES_MAX: Final = 2_000
@@ -67,7 +67,7 @@ class TooComplex(Exception):  # a signal inside the check, never shown
 class Content:
     """What the walk found. attachments: name to the digests (hex SHA-256) found under it."""
 
-    problems: dict[str, PdfProblem] = field(default_factory=dict)
+    problems: dict[str, FileProblem] = field(default_factory=dict)
     attachments: dict[str, set[str]] = field(default_factory=dict)
     attached_bytes: int = 0
 

@@ -45,7 +45,7 @@ from signing.signer_verdict import judge_signer
 from signing.stapled import stapled_in_cms, stapled_in_pdf
 from signing.timestamp import check_token
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfProblem, SignatureVerdict
+from signing.verdict import FileProblem, SignatureVerdict
 
 SIGNATURES_MAX: Final = 32
 _SUBFILTERS: Final = frozenset({"/ETSI.CAdES.detached", "/adbe.pkcs7.detached"})
@@ -73,21 +73,21 @@ in.
 
 
 class _Refused(Exception):  # carries the finding to the loop below
-    def __init__(self, problem: PdfProblem) -> None:
+    def __init__(self, problem: FileProblem) -> None:
         super().__init__(problem.code)
         self.problem = problem
 
 
 def check_signatures(
     reader: PdfFileReader, trust: TrustStore, at: datetime, purposes: Sequence[Purpose] | None = None
-) -> tuple[list[SignatureVerdict], list[PdfProblem]]:
+) -> tuple[list[SignatureVerdict], list[FileProblem]]:
     """Every signature of the file, judged: those that hold, and what is wrong with the others.
 
     A document time stamp is checked and proves a time for the signatures before it. Raises what the
     parser raises on a malformed form.
     """
     found = list(enumerate_sig_fields(reader, filled_status=True))
-    problems: list[PdfProblem] = []
+    problems: list[FileProblem] = []
     if len(found) > SIGNATURES_MAX:
         return [], [file_problem("FILE_TOO_COMPLEX", f"more than {SIGNATURES_MAX} signatures")]
     embedded = []
@@ -118,7 +118,7 @@ def check_signatures(
     return signatures, problems
 
 
-def _shown_by_nobody(reader: PdfFileReader, signed_revision: int) -> list[PdfProblem]:
+def _shown_by_nobody(reader: PdfFileReader, signed_revision: int) -> list[FileProblem]:
     """Signature fields that are still empty and show what came after the first signature.
 
     An empty field may be added for who signs next, and the library lets it have an appearance, which

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from signing.errors import SigningError, TimestampInvalid
-from signing.verdict import PdfProblem
+from signing.verdict import FileProblem
 
 FILE_PROBLEMS: Final = MappingProxyType(
     {
@@ -66,14 +66,14 @@ FILE_PROBLEMS: Final = MappingProxyType(
 )
 
 
-def file_problem(code: str, detail: str = "", field: str = "") -> PdfProblem:
+def file_problem(code: str, detail: str = "", field: str = "") -> FileProblem:
     """The problem `code` of the catalogue; `detail` is added to the English text."""
     zh, en = FILE_PROBLEMS[code]
-    return PdfProblem(code=code, zh=zh, en=f"{en}: {detail}" if detail else en, field=field)
+    return FileProblem(code=code, zh=zh, en=f"{en}: {detail}" if detail else en, field=field)
 
 
-def signature_problem(error: SigningError, field: str) -> PdfProblem:
+def signature_problem(error: SigningError, field: str) -> FileProblem:
     """The problem that a refused certificate, signature or time stamp is, under the error's own reason."""
     if isinstance(error, TimestampInvalid):
         return file_problem("FILE_TIMESTAMP_INVALID", error.message, field)
-    return PdfProblem(code=error.reason, zh=error.zh, en=error.message, field=field)
+    return FileProblem(code=error.reason, zh=error.zh, en=error.message, field=field)

@@ -20,7 +20,7 @@ from signing.problems import signature_problem
 from signing.signer_verdict import chain_of, verdict_of
 from signing.sm2 import USER_ID, SM2PublicKey
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
+from signing.verdict import FileProblem, FileVerdict, SignatureVerdict
 
 
 def check_raw(
@@ -31,13 +31,13 @@ def check_raw(
     at: datetime,
     *,
     purposes: Sequence[Purpose] | None = None,
-) -> PdfVerdict:
+) -> FileVerdict:
     """The verdict on the value `signature` (for ECDSA and SM2: DER of r and s) over `content`.
 
     certificates: DER, the signer's own first. An RSA key's value may be PSS or PKCS#1 v1.5. purposes: by
     default those that the certificate's kind of identity may have.
     """
-    problems: tuple[PdfProblem, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
     signatures: tuple[SignatureVerdict, ...] = ()
     try:
         leaf, *extra = [parse_certificate(one) for one in certificates]
@@ -47,7 +47,7 @@ def check_raw(
         signatures = (verdict_of(leaf, chain, at, field=field, algorithm=algorithm.value, form="raw"),)
     except SigningError as error:
         problems = (signature_problem(error, signer_field(0)),)
-    return PdfVerdict(
+    return FileVerdict(
         ok=not problems,
         problems=problems,
         sha256=hashlib.sha256(signature).hexdigest(),

@@ -17,7 +17,7 @@ from signing.purpose import Purpose
 from signing.revocation import Evidence
 
 
-class PdfProblem(msgspec.Struct, frozen=True):
+class FileProblem(msgspec.Struct, frozen=True):
     """One reason why a file is not in order.
 
     code: UPPER_SNAKE, stable (`signing.problems` lists those about files; those about certificates
@@ -68,7 +68,7 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
     key_id: str = ""  # of the signer's key; empty in verdicts that were kept before it was told
 
 
-class PdfVerdict(msgspec.Struct, frozen=True):
+class FileVerdict(msgspec.Struct, frozen=True):
     """What was found in one file at one time.
 
     ok: no problems at all. A file without signatures is in order; whether one was needed is not
@@ -79,7 +79,7 @@ class PdfVerdict(msgspec.Struct, frozen=True):
     """
 
     ok: bool
-    problems: tuple[PdfProblem, ...]
+    problems: tuple[FileProblem, ...]
     sha256: str
     size_bytes: int
     checked_at: datetime

@@ -63,7 +63,7 @@ from signing.errors import AlgorithmUnavailable
 from signing.pdf import check_pdf
 from signing.pdf_signatures import signed_up_to
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
+from signing.verdict import FileProblem, FileVerdict, SignatureVerdict
 
 CERTIFICATE_BYTES_MAX: Final = 4 << 20
 PAGES_MAX: Final = 100
@@ -150,7 +150,7 @@ class Examined:
     at: dt.datetime
     trust: TrustStore
     vkeys: Mapping[str, str]
-    verdict: PdfVerdict
+    verdict: FileVerdict
     policy: Policy | None = None
     seals: Mapping[str, SealTerm] = field(default_factory=dict)
     pages: list[str] | None = None
@@ -558,7 +558,7 @@ def _need(value: _Value | None, step: Step) -> _Value:
     return value
 
 
-def _of_problem(problem: PdfProblem) -> _FailsError:
+def _of_problem(problem: FileProblem) -> _FailsError:
     return _FailsError(problem.code, problem.zh, problem.en)
 
 

@@ -26,7 +26,7 @@ from signing.trust_directory import read_trust
 if TYPE_CHECKING:
     from gateway.cli.signature_file import Held, Judged
     from signing.inspection import SeenSignature
-    from signing.verdict import PdfProblem
+    from signing.verdict import FileProblem
 
 app = typer.Typer(no_args_is_help=True, help="Look into and verify signed files. 电子签名。")
 
@@ -258,7 +258,7 @@ def _held_table(one: Held, store: TrustStore) -> Table:
     return table
 
 
-def _problem_table(problem: PdfProblem, seen: SeenSignature | None, when: datetime) -> Table:
+def _problem_table(problem: FileProblem, seen: SeenSignature | None, when: datetime) -> Table:
     who = "" if seen is None else f"{seen.name or seen.subject}  {_identity(seen)}"
     table = _table(problem.field, who, "red")
     failed = check_of(problem.code)

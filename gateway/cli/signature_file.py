@@ -37,7 +37,7 @@ from signing.pdf import check_pdf
 from signing.problems import signature_problem
 from signing.raw_file import check_raw
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfProblem, PdfVerdict
+from signing.verdict import FileProblem, FileVerdict
 from signing.verify import VerifiedEnvelope, verify_envelope
 
 ENVELOPE_PURPOSES: Final = (Purpose.INSTITUTION, Purpose.REGISTRAR, Purpose.OPERATOR, Purpose.PERSON)
@@ -75,7 +75,7 @@ class Judged:
     kind: str
     seen: tuple[SeenSignature, ...]
     held: tuple[Held, ...]
-    problems: tuple[PdfProblem, ...]
+    problems: tuple[FileProblem, ...]
 
     @property
     def holds(self) -> bool:
@@ -90,7 +90,7 @@ class SignedFile:
     kind: str
     seen: tuple[SeenSignature, ...]
     check: Callable[
-        [TrustStore, datetime, Sequence[Purpose] | None], tuple[tuple[Held, ...], tuple[PdfProblem, ...]]
+        [TrustStore, datetime, Sequence[Purpose] | None], tuple[tuple[Held, ...], tuple[FileProblem, ...]]
     ]
 
     def judged(self, trust: TrustStore, at: datetime, purposes: Sequence[Purpose] | None) -> Judged:
@@ -147,7 +147,7 @@ def _cms(data: bytes, content: bytes | None, alone: Path | None = None) -> Signe
 
     def check(
         trust: TrustStore, at: datetime, purposes: Sequence[Purpose] | None
-    ) -> tuple[tuple[Held, ...], tuple[PdfProblem, ...]]:
+    ) -> tuple[tuple[Held, ...], tuple[FileProblem, ...]]:
         if alone is not None and seen[0].form.endswith(DETACHED):
             raise InputError(
                 f"{alone} is a detached signature: diya signature verify FILE --signature {alone}",
@@ -178,7 +178,7 @@ def _envelope(envelope: Envelope) -> SignedFile:
 
 def _check_envelope(
     envelope: Envelope, trust: TrustStore, at: datetime, purposes: Sequence[Purpose]
-) -> tuple[tuple[Held, ...], tuple[PdfProblem, ...]]:
+) -> tuple[tuple[Held, ...], tuple[FileProblem, ...]]:
     """By the first purpose whose anchors know the signers; all signatures of an envelope are of one."""
     refused: SigningError | None = None
     for purpose in purposes:
@@ -213,7 +213,7 @@ def _of_envelope(verified: VerifiedEnvelope, purpose: Purpose, at: datetime) -> 
     )
 
 
-def _of_verdict(verdict: PdfVerdict) -> tuple[tuple[Held, ...], tuple[PdfProblem, ...]]:
+def _of_verdict(verdict: FileVerdict) -> tuple[tuple[Held, ...], tuple[FileProblem, ...]]:
     held = tuple(
         Held(
             field=one.field,

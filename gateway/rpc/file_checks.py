@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from gateway.telemetry import metrics
 from signing.pdf_source import contains
 from signing.trust import TrustStore
-from signing.verdict import PdfProblem, PdfVerdict
+from signing.verdict import FileProblem, FileVerdict
 
 PDF: Final = "application/pdf"
 OFD: Final = "application/ofd"
@@ -57,7 +57,7 @@ class Checker(Protocol):
 
     async def check(
         self, path: Path, *, at: dt.datetime | None = None, signed: Path | None = None
-    ) -> PdfVerdict:
+    ) -> FileVerdict:
         """The verdict on the PDF at `path`, or on the detached signature there over the file at `signed`."""
         ...
 
@@ -75,7 +75,7 @@ class FileChecks:
 
     async def check(
         self, path: Path, media_type: str, trust: TrustStore, at: dt.datetime, signed: Path | None = None
-    ) -> PdfVerdict:
+    ) -> FileVerdict:
         """The verdict on the file at `path`, by `trust` at `at`; of a detached signature, over the file at `signed`.
         Raises CheckerUnavailable.
         """
@@ -85,14 +85,14 @@ class FileChecks:
 
     async def _verdict(
         self, path: Path, media_type: str, trust: TrustStore, at: dt.datetime, signed: Path | None
-    ) -> PdfVerdict:
+    ) -> FileVerdict:
         if media_type not in (PDF, SIGNATURE):
             return await asyncio.to_thread(_look_at, path, media_type, at)
         async with self._turn.by(trust):
             return await self._checker.check(path, at=at, signed=signed)
 
 
-def _count(verdict: PdfVerdict) -> None:
+def _count(verdict: FileVerdict) -> None:
     """Tell the metrics what the check found: of the file, and of every signature in it."""
     codes = [problem.code for problem in verdict.problems]
     for code in dict.fromkeys(codes) or ("ok",):
@@ -106,7 +106,7 @@ def _count(verdict: PdfVerdict) -> None:
             metrics.signature("file", code)
 
 
-def may_be_judged_again(verdict: PdfVerdict) -> bool:
+def may_be_judged_again(verdict: FileVerdict) -> bool:
     """Whether the verdict tells of us, our limits or what we could not learn, rather than of the file."""
     return any(problem.code in NOT_THE_FILES_FAULT for problem in verdict.problems)
 
@@ -144,25 +144,25 @@ class _Turn:
                 self._idle.set()
 
 
-def _look_at(path: Path, media_type: str, now: dt.datetime) -> PdfVerdict:
+def _look_at(path: Path, media_type: str, now: dt.datetime) -> FileVerdict:
     """The verdict on a file that is no PDF: it begins as its kind does, and bears no signature that nobody verified.
 
     Signatures inside OFD and XML are not verified in this version; beside them they are.
     """
-    problems: list[PdfProblem] = []
+    problems: list[FileProblem] = []
     code, zh, en, starts = _STARTS[media_type]
     with path.open("rb") as handle:
         if not handle.read(8).startswith(starts):
-            problems.append(PdfProblem(code, f"文件不是 {zh}", f"the file is not {en}"))
+            problems.append(FileProblem(code, f"文件不是 {zh}", f"the file is not {en}"))
         elif media_type in _SIGNED_INSIDE and contains(handle, _SIGNED_INSIDE[media_type]):
             problems.append(
-                PdfProblem(
+                FileProblem(
                     "FILE_KIND_NOT_CHECKED",
                     "本版本不检验 OFD、XML 文件内的签名；请提交 PDF，或者不含内部签名的文件及其分离式签名",
                     "this version does not check signatures inside OFD or XML: send a PDF, or the file without them "
                     "and a detached signature",
                 )
             )
-    return PdfVerdict(
+    return FileVerdict(
         ok=not problems, problems=tuple(problems), sha256="", size_bytes=path.stat().st_size, checked_at=now
     )

@@ -43,7 +43,7 @@ from signing.envelope import split_pae
 from signing.errors import CheckerUnavailable
 from signing.indication import Result, result_of, result_of_all
 from signing.trust import TrustStore
-from signing.verdict import PdfProblem, PdfVerdict, SignatureVerdict
+from signing.verdict import FileProblem, FileVerdict, SignatureVerdict
 
 _pb = file_service_pb2
 
@@ -56,7 +56,7 @@ _ID_KINDS: Final = {
 }
 
 _encode = msgspec.json.Encoder().encode
-_decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
+_decode_verdict = msgspec.json.Decoder(FileVerdict).decode
 
 
 class FileService(file_service_pb2_grpc.FileServiceServicer):
@@ -179,7 +179,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
 
     async def _check(
         self, registry: str, path: Path, media_type: str, signed: Path | None = None
-    ) -> PdfVerdict:
+    ) -> FileVerdict:
         """The verdict on a file that lies at `path`; `signed`: the file that it is a detached signature over."""
         trust, now = self._trust_of(registry), self._clock()
         try:
@@ -356,7 +356,7 @@ def file_message(row: Row, *, whole: bool) -> file_pb2.File:
     return wire
 
 
-def _problem(value: PdfProblem) -> file_pb2.FileProblem:
+def _problem(value: FileProblem) -> file_pb2.FileProblem:
     return file_pb2.FileProblem(
         code=value.code,
         zh=value.zh,

@@ -62,7 +62,7 @@ from gateway.storage.queries import NotYetPublishedError, Queries, UnitView
 from gateway.storage.settings import Settings
 from gateway.world import stands
 from signing.trust import TrustStore
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 
 _pb = register_service_pb2
 log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ INSTRUMENT_CHARACTERS_MAX: Final = 100
 #: Lenders of one suggestion: an operation of a phase each, and a manifest holds eight.
 LENDERS_MAX: Final = 8
 
-_decode_verdict = msgspec.json.Decoder(PdfVerdict).decode
+_decode_verdict = msgspec.json.Decoder(FileVerdict).decode
 
 
 class SettingsOf(Protocol):

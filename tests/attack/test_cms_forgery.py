@@ -21,7 +21,7 @@ from signing.signer import Signer
 from signing.timestamp import decode_response, encode_request
 from signing.timestamp_authority import TimestampAuthority
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 from tests.support.pki import BANK_USCC, NOW, SELLER_ID, key_of, rsa_key, sample_pki
 
 CONTENT = b"II*\0 a scanned contract" * 40
@@ -42,7 +42,7 @@ def _signed(algorithm: Algorithm = Algorithm.ECDSA_P256_SHA256, *, detached: boo
     return sign_cms(CONTENT, [_signer(algorithm)], NOW, detached=detached)
 
 
-def _check(made: bytes, content: bytes | None = CONTENT, trust: TrustStore | None = None) -> PdfVerdict:
+def _check(made: bytes, content: bytes | None = CONTENT, trust: TrustStore | None = None) -> FileVerdict:
     return check_cms(made, content, trust or sample_pki().trust, LATER)
 
 

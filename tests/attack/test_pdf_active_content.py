@@ -11,7 +11,7 @@ import pytest
 
 from signing.pdf import check_pdf
 from signing.trust import TrustStore
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 from tests.support.hostile_files import HOSTILE
 from tests.support.pdf_files import attachment, make_pdf, stream
 from tests.support.pki import NOW
@@ -19,7 +19,7 @@ from tests.support.pki import NOW
 EMPTY = TrustStore({})
 
 
-def _check(data: bytes) -> PdfVerdict:
+def _check(data: bytes) -> FileVerdict:
     return check_pdf(data, EMPTY, NOW)
 
 
@@ -72,7 +72,7 @@ def test_pdf_with_a_changed_byte_never_raises(position: int) -> None:
     position %= len(whole)
     for value in (0, 40, 60, 91, 255):
         whole[position] = value
-        assert isinstance(_check(bytes(whole)), PdfVerdict)
+        assert isinstance(_check(bytes(whole)), FileVerdict)
 
 
 def test_pdf_link_to_a_page_or_an_address_is_in_order() -> None:

@@ -17,7 +17,7 @@ from signing.pdf import check_pdf
 from signing.pki import Credential, KeyKind, make_key
 from signing.seal import append_signature, seal_pdf
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 from tests.support.pdf_files import CONTENT, PAGE, attachment, make_pdf, stream, update_pdf
 from tests.support.pki import (
     BANK_USCC,
@@ -45,7 +45,7 @@ def _signed() -> bytes:
     return append_signature(once, sample_pki().bank.signer(), reason="同意", at=NOW)
 
 
-def _check(data: bytes, trust: TrustStore | None = None) -> PdfVerdict:
+def _check(data: bytes, trust: TrustStore | None = None) -> FileVerdict:
     return check_pdf(data, trust or sample_pki().trust, NOW)
 
 

@@ -19,7 +19,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from signing.pdf import check_pdf
 from signing.seal import append_signature, seal_pdf
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 from tests.support.pdf_files import CONTENT, PAGE, make_pdf, stream, update_pdf
 from tests.support.pki import NOW, sample_pki
 
@@ -42,7 +42,7 @@ def _contract() -> bytes:
     return append_signature(data, sample_pki().seller.signer(), reason="同意", at=NOW)
 
 
-def _check(data: bytes) -> PdfVerdict:
+def _check(data: bytes) -> FileVerdict:
     return check_pdf(data, sample_pki().trust, NOW)
 
 

@@ -40,7 +40,7 @@ from ledger.verify import verify_ledger
 from signing.envelope import pae, split_pae
 from signing.pki import DevelopmentPKI
 from signing.trust import Purpose
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 from tests.support.played import copied
 from tests.support.stage import REGISTRIES, town_of
 
@@ -139,7 +139,7 @@ def test_verdict_of_a_file_that_a_case_named_must_be_the_one_it_was_decided_on(i
     where = f"WHERE registry = 'jiangyin' AND sha256 = '{paper.reference.sha256}'"
     with insider.engine.begin() as connection:
         [stored] = connection.exec_driver_sql(f"SELECT verdict FROM file {where}").scalars().all()
-    verdict = msgspec.json.decode(stored, type=PdfVerdict)
+    verdict = msgspec.json.decode(stored, type=FileVerdict)
     spoiled = msgspec.structs.replace(verdict, signatures=())
     later = msgspec.structs.replace(spoiled, checked_at=verdict.checked_at + dt.timedelta(days=400))
 

@@ -28,7 +28,7 @@ from gateway.storage.files import Incoming
 from signing.certificates import Identity, IdentityKind
 from signing.problems import file_problem
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfVerdict, SignatureVerdict
+from signing.verdict import FileVerdict, SignatureVerdict
 from tests.support.cases import BANK, OWNER, UNIT
 from tests.support.pki import BANK_USCC, SECOND_BANK_USCC
 from tests.support.spine import (
@@ -58,13 +58,13 @@ class FakeChecker:
 
     async def check(
         self, path: Path, *, at: dt.datetime | None = None, signed: Path | None = None
-    ) -> PdfVerdict:
+    ) -> FileVerdict:
         """The verdict that the test wants."""
         self.checked.append(path.read_bytes())
         if self.wait is not None:
             await self.wait()
         assert at is not None
-        return PdfVerdict(
+        return FileVerdict(
             ok=not self.problems,
             problems=self.problems,
             sha256=hashlib.sha256(self.checked[-1]).hexdigest(),

@@ -26,7 +26,7 @@ from signing.certificates import Identity, IdentityKind
 from signing.pdf import check_pdf
 from signing.seal import append_signature
 from signing.trust import Purpose
-from signing.verdict import PdfVerdict, SignatureVerdict
+from signing.verdict import FileVerdict, SignatureVerdict
 from tests.support.cases import OWNER, PROOF, SPOUSE, UNIT, mortgage_row, unit_state
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import BANK_USCC, NOW, SECOND_BANK_USCC, sample_pki
@@ -217,7 +217,7 @@ def authorise(
         anchor=hashlib.sha256(sample_pki().trust.anchors[Purpose.PERSON][0]).hexdigest(),
     )
     signature = msgspec.structs.replace(signature, **changes)
-    verdict = PdfVerdict(
+    verdict = FileVerdict(
         ok=not problems,
         problems=problems,
         sha256=AUTHORISATION,

@@ -16,7 +16,7 @@ from signing.pki import KeyKind, make_key
 from signing.problems import FILE_PROBLEMS
 from signing.seal import append_signature, seal_pdf
 from signing.trust import Purpose, TrustStore
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import NOW, REGISTRY_USCC, rsa_key, sample_pki, timestamper
 
@@ -125,7 +125,7 @@ def test_seal_at_a_naive_time_is_a_mistake() -> None:
 def test_verdict_goes_through_json() -> None:
     """A verdict is kept as JSON and comes back equal."""
     verdict = check_pdf(_sealed(), sample_pki().trust, NOW)
-    assert msgspec.json.decode(msgspec.json.encode(verdict), type=PdfVerdict) == verdict
+    assert msgspec.json.decode(msgspec.json.encode(verdict), type=FileVerdict) == verdict
 
 
 def test_verdict_is_used_again_while_its_chains_hold() -> None:

@@ -20,7 +20,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from signing.authority import Revocation
 from signing.pdf import check_pdf
 from signing.stapled import NOTHING_STAPLED, STAPLED_MAX, Stapled, stapled_in_cms
-from signing.verdict import PdfVerdict
+from signing.verdict import FileVerdict
 from tests.support.ocsp import DAY, answer, responder
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import NOW
@@ -119,7 +119,7 @@ def signed(place: str, evidence: Stapled) -> bytes:
     return data
 
 
-def verdict(place: str, evidence: Stapled, **trusted: Any) -> PdfVerdict:
+def verdict(place: str, evidence: Stapled, **trusted: Any) -> FileVerdict:
     """What a store says that demands to know and knows nothing itself of the bank."""
     return check_pdf(signed(place, evidence), store(**trusted), NOW)
 
