@@ -19,7 +19,6 @@ import msgspec
 from signing.errors import SignatureMalformed
 
 INTEGER: Final = 0x02
-BIT_STRING: Final = 0x03
 OCTET_STRING: Final = 0x04
 NULL: Final = 0x05
 OID: Final = 0x06
