@@ -133,7 +133,7 @@ class BoundedReader(PdfFileReader):
         return found
 
     def _take_place(self, start: int, end: int) -> None:
-        """An object has its bytes for itself: a thousand, each inside the one before, would be read a thousand times."""
+        """An object has its bytes for itself: a thousand, each inside the last one, would be read a thousand times."""
         if start in self._ends:
             return
         place = bisect(self._starts, start)

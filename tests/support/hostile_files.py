@@ -26,7 +26,8 @@ def with_table(
 ) -> bytes:
     """A one-page file whose table is a stream (ISO 32000-2 section 7.5.8) of `rows`, with `entries` in its dictionary.
 
-    None as rows: those that find the objects. packed: number of an object to that of the object stream it lies in, in its order.
+    None as rows: those that find the objects. packed: number of an object to that of the object stream
+    it lies in, in that stream's order.
     """
     bodies = {
         1: b"<</Type/Catalog/Pages 2 0 R>>",

@@ -35,7 +35,7 @@ class Dripping(io.BytesIO):
 
 def _text_of(data: bytes) -> bytes:
     """All but payloads, said as one expression."""
-    return re.sub(rb"((?<!end)stream(?=[\r\n])).*?(?:endstream|\Z)", rb"\1", data, flags=re.S)
+    return re.sub(rb"((?<!end)stream(?=[\r\n])).*?(?:endstream|\Z)", rb"\1", data, flags=re.DOTALL)
 
 
 def _is_refused(source: io.BytesIO) -> bool:
