@@ -6,7 +6,9 @@ BadRequest, cut at 4 KiB with the total beside it: details near 8 KiB fail at ra
 
 from __future__ import annotations
 
+import errno
 import logging
+import sqlite3
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +17,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from sqlalchemy.exc import DBAPIError
 
 from gateway.cases.errors import CommandRefused
 from gateway.commands import Overloaded, Unavailable
@@ -26,8 +29,10 @@ from signing.indication import result_of
 log = logging.getLogger(__name__)
 
 DOMAIN = "diya.cn"
+POSTGRES_DISK_FULL = "53100"
 VIOLATION_BYTES_MAX = 4 * 1024
 REVOCATION_RETRY_SECONDS = 30.0
+STORAGE_RETRY_SECONDS = 30.0
 
 _C = grpc.StatusCode
 
@@ -90,6 +95,7 @@ CODES: dict[str, grpc.StatusCode] = {
     "CLOCK_BEHIND": _C.UNAVAILABLE,
     "LEDGER_DAMAGED": _C.UNAVAILABLE,
     "WITNESS_QUORUM_MISSING": _C.UNAVAILABLE,
+    "STORAGE_FULL": _C.UNAVAILABLE,
     "NOT_IMPLEMENTED_KIND": _C.UNIMPLEMENTED,
     "INTERNAL": _C.INTERNAL,
 }
@@ -171,6 +177,14 @@ def refusal_of(error: BaseException) -> Refusal:
                 "本版本尚不提供此方法",
                 "the contract knows this method, this version does not handle it yet",
             )
+    if is_full(error):
+        log.error("the disk is full: %s", type(error).__name__)
+        return Refusal(
+            "STORAGE_FULL",
+            "登记机构的存储空间已满，未保存任何内容；请稍后原样重试",
+            "the authority's disk is full and nothing was kept; resend the same bytes after the delay",
+            retry_seconds=STORAGE_RETRY_SECONDS,
+        )
     incident = uuid.uuid4().hex
     log.error("defect", exc_info=error, extra={"incident": incident})
     return Refusal(
@@ -179,6 +193,16 @@ def refusal_of(error: BaseException) -> Refusal:
         f"internal error, incident {incident}; retry with the same request id or call the authority",
         {"incident": incident},
     )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether something was not kept because there is no room: said by the system, by SQLite, or by PostgreSQL."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, DBAPIError):
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        return code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == POSTGRES_DISK_FULL
+    return False
 
 
 def _of_signing(error: SigningError) -> Refusal:

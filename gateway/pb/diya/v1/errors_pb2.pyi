@@ -218,6 +218,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     they do; or, for seconds after a start, they are still being asked what they know. With RetryInfo. Nothing was kept:
     send the same bytes again.
     """
+    ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 117
+    """存储已满 · UNAVAILABLE. The authority has no room left; with RetryInfo. Nothing was kept: send the same bytes again."""
     ERROR_REASON_NOT_IMPLEMENTED_KIND: _ErrorReason.ValueType  # 130
     """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 131
@@ -418,6 +420,8 @@ ERROR_REASON_WITNESS_QUORUM_MISSING: ErrorReason.ValueType  # 116
 they do; or, for seconds after a start, they are still being asked what they know. With RetryInfo. Nothing was kept:
 send the same bytes again.
 """
+ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 117
+"""存储已满 · UNAVAILABLE. The authority has no room left; with RetryInfo. Nothing was kept: send the same bytes again."""
 ERROR_REASON_NOT_IMPLEMENTED_KIND: ErrorReason.ValueType  # 130
 """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 131
