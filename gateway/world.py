@@ -21,6 +21,7 @@ from gateway.cases.model import (
     PaperSignature,
     World,
 )
+from gateway.register.authority import Institution
 from gateway.register.calendar import CHINA
 from gateway.register.model import UnitState, certificate_numbers
 from gateway.storage import tables as t
@@ -145,7 +146,12 @@ def _paper(
     verdict = _decode_verdict(row["verdict"])
     bound = working.row(t.paper, reference.sha256)
     backs = bound["application_id"] if bound is not None and bound["is_open"] else ""
-    found = read_paper(reference, verdict, lambda signature: not stands(signature, trust, now))
+    institutions = tuple(working.settings.institutions.values())
+    found = read_paper(
+        reference,
+        verdict,
+        lambda signature: not stands(signature, trust, now) or is_by_ended_key(signature, institutions),
+    )
     return replace(found, backs="" if backs == own else backs)
 
 
@@ -179,6 +185,17 @@ def stands(signature: SignatureVerdict, trust: TrustStore, now: dt.datetime) -> 
     at = signature.proven_at or now
     return trust.is_anchor(signature.anchor, signature.purpose) and not any(
         trust.is_revoked(link.issuer_key_id, int(link.serial), at) for link in signature.chain
+    )
+
+
+def is_by_ended_key(signature: SignatureVerdict, institutions: Iterable[Institution]) -> bool:
+    """Whether a file was signed by an institution's registered key outside of that key's term: it seals no more papers
+    than it signs envelopes, which are judged at their receipt too. Keys that nobody registered have no term here.
+    """
+    return any(
+        key.key_id == signature.key_id and not key.is_usable(signature.judged_at)
+        for institution in institutions
+        for key in institution.keys
     )
 
 

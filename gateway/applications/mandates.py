@@ -90,7 +90,8 @@ def _check_keys(
         _check(key.mandate, terms, f"签名密钥 {short}…", f"the signing key {short}…")
     second_from = institutions[0].second_key_from_fen
     claim = max(map(claim_of, terms.operations), default=0)
-    if second_from and claim >= second_from and len(able[institutions[0].uscc]) < 2:
+    is_large = claim >= second_from or any(map(foreign_currency_of, terms.operations))
+    if second_from and is_large and len(able[institutions[0].uscc]) < 2:
         raise SecondSignatureRequired(
             f"机构 {institutions[0].uscc} 规定债权数额达 {second_from} 分的申请须由两个登记密钥签名；"
             "请由另一有权密钥加签后提交",
@@ -122,10 +123,12 @@ def _clerk_of(header: Header, applicant: Institution, at: dt.datetime) -> Regist
 def _check(mandate: Mandate, terms: Terms, zh: str, en: str) -> None:
     for number, name, claim in _excess(mandate, terms):
         if claim:
+            currency = foreign_currency_of(terms.operations[number]) or "CNY"
             raise MandateExceeded(
-                f"{zh} 至多可申请 {mandate.claim_fen_max} 分的债权，本件为 {claim} 分；请由权限足够者办理",
-                f"{en} may apply for claims up to {mandate.claim_fen_max} fen, this one is of {claim}: "
-                "have it signed by somebody whose limit allows it",
+                f"{zh} 至多可申请 {mandate.claim_fen_max} 分人民币的债权，本件为 {claim} 分（{currency}）；"
+                "请由权限足够者办理",
+                f"{en} may apply for claims up to {mandate.claim_fen_max} fen of CNY, this one is of {claim} "
+                f"in {currency}: have it signed by somebody whose limit allows it",
                 field=f"terms.operations[{number}]",
                 limitFen=str(mandate.claim_fen_max),
                 claimFen=str(claim),
@@ -145,7 +148,11 @@ def _excess(mandate: Mandate, terms: Terms) -> list[tuple[int, str, int]]:
         name, claim = operation_name(operation), claim_of(operation)
         if mandate.operations and name not in mandate.operations:
             found.append((number, name, 0))
-        elif mandate.claim_fen_max and claim > mandate.claim_fen_max:
+        elif (
+            mandate.claim_fen_max
+            and claim
+            and (claim > mandate.claim_fen_max or foreign_currency_of(operation))
+        ):
             found.append((number, name, claim))
     return found
 
@@ -156,12 +163,25 @@ def claim_of(operation: AnyOperation) -> int:
     """
     if isinstance(operation, ClaimFixing):
         return operation.fixed_fen
-    if isinstance(operation, MortgageChange):
-        mortgage: MortgageFirst | None = operation.content
-    elif isinstance(operation, PreNoticeCreate):
-        mortgage = operation.mortgage
-    else:
-        mortgage = mortgage_in(operation)
+    mortgage = _mortgage_of(operation)
     if mortgage is None:
         return 0
     return max(mortgage.claim_amount_fen or 0, mortgage.max_claim_amount_fen or 0)
+
+
+def foreign_currency_of(operation: AnyOperation) -> str:
+    """The currency of what the step has secured where that is not the yuan, in which limits are; else empty.
+
+    Who knows no rate cannot say that a million dollars is within five million yuan: it is beyond any limit.
+    """
+    mortgage = _mortgage_of(operation)
+    return "" if mortgage is None or mortgage.currency == "CNY" else mortgage.currency
+
+
+def _mortgage_of(operation: AnyOperation) -> MortgageFirst | None:
+    """The mortgage as it is to stand after the step; None where it makes or changes none."""
+    if isinstance(operation, MortgageChange):
+        return operation.content
+    if isinstance(operation, PreNoticeCreate):
+        return operation.mortgage
+    return mortgage_in(operation)

@@ -134,6 +134,22 @@ def test_from_the_institutions_sum_on_two_able_keys_sign() -> None:
     check(replace(two, second_key_from_fen=CLAIM + 1), signed="a")
 
 
+def test_claim_in_another_currency_is_within_no_limit() -> None:
+    """Limits are in yuan, and nobody here knows a rate: 800,000 dollars do not pass as 800,000 yuan."""
+    dollars = c.mortgage_first(currency="USD")
+    check(bank(), dollars)
+    limited = Mandate(claim_fen_max=10 * CLAIM)
+    for institution in (bank(mandate=limited), bank(key("a", mandate=limited))):
+        check(institution)
+        with pytest.raises(MandateExceeded) as refused:
+            check(institution, dollars)
+        assert "USD" in refused.value.en
+    two = bank(key("a"), key("b"), second_key_from_fen=10 * CLAIM)
+    with pytest.raises(SecondSignatureRequired):
+        check(two, dollars)
+    check(two, dollars, signed="ab")
+
+
 def test_second_key_is_the_institutions_own() -> None:
     """The system that files for it does not sign as its second person, though its key may sign the application."""
     applicant = bank(key("a"), second_key_from_fen=CLAIM)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from msgspec.structs import replace
 
-from gateway.world import stands
+from gateway.register.authority import RegisteredKey
+from gateway.world import is_by_ended_key, stands
 from signing.pdf import check_pdf
 from signing.seal import append_signature
 from signing.trust import TrustStore
 from signing.verdict import SignatureVerdict
+from tests.support import cases as c
 from tests.support.pdf_files import make_pdf
 from tests.support.pki import NOW, sample_pki, timestamper
 
@@ -54,3 +57,28 @@ def test_revocation_counts_at_the_proven_time(
 def test_no_token_saves_a_signature_whose_anchor_is_trusted_no_more() -> None:
     """Whom we believe is asked now."""
     assert not stands(signature(stamped=True), TrustStore({}), LATER)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "stamped", "ended"),
+    [
+        (None, None, False, False),
+        (None, HOUR, False, True),  # when the file came
+        (None, 2 * HOUR, False, False),
+        (None, HOUR, True, False),  # a token proves that it was made before
+        (None, -HOUR, True, True),
+        (2 * HOUR, None, False, True),
+    ],
+)
+def test_registered_key_seals_no_paper_outside_its_term(
+    begins: dt.timedelta | None, ends: dt.timedelta | None, stamped: bool, ended: bool
+) -> None:
+    """A key that an operator ended is of no more use on a paper than under an envelope, whatever its certificate."""
+    found = signature(stamped=stamped)
+    key = RegisteredKey(
+        key_id=found.key_id,
+        not_before=None if begins is None else NOW + begins,
+        not_after=None if ends is None else NOW + ends,
+    )
+    owner = replace(c.institution(c.BANK), keys=(RegisteredKey(key_id="0" * 64, not_after=NOW), key))
+    assert is_by_ended_key(found, [c.institution(c.OTHER_BANK), owner]) is ended
