@@ -82,7 +82,7 @@ class Gateway:
         self._reread = reread or (lambda: config)
         self._clock = clock
         self._lock: WriterLock | None = None
-        self._trust: dict[str, tuple[TrustSet | None, TrustStore]] = {}
+        self._trust: dict[str, TrustStore] = {}
         self._serving = False
         self._is_stopped = False
         self.metrics_port: int | None = None
@@ -123,7 +123,11 @@ class Gateway:
         await self.eraser.start(registries)
         self.queries = Queries(self._reader, self.ledger, self._publisher)
         self._revocation = RevocationWatch(
-            sequencer=self.sequencer, trust_of=self.trust, limits=config.limits, clock=self._clock
+            sequencer=self.sequencer,
+            trust_of=self.trust,
+            keys_of=lambda registry: self.sequencer.settings(registry).signing_keys,
+            limits=config.limits,
+            clock=self._clock,
         )
         await self._start_witnessing()
         self._authorities = authorities(config, self.trust, self._clock)
@@ -254,14 +258,14 @@ class Gateway:
 
     def trust(self, registry: str) -> TrustStore:
         """The registry's trust as of the last commit."""
-        trust_set = self.sequencer.settings(registry).trust
+        store = trust_store(self.sequencer.settings(registry).trust)
         known = self._trust.get(registry)
-        if known is None or known[0] is not trust_set:
-            if known is not None:
-                self._revocation.retire(registry, known[1])
-            known = self._trust[registry] = (trust_set, trust_store(trust_set))
-            known[1].on_grace = self._revocation.graced
-        return known[1]
+        if known is not store:
+            if known is not None and not store.shares_memory(known):
+                self._revocation.retire(registry, known)
+            store.on_grace = self._revocation.graced
+            self._trust[registry] = store
+        return store
 
     def _is_production(self, registry: str) -> bool:
         profile = self.sequencer.settings(registry).profile

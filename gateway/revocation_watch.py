@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import logging
 import os
 import random
@@ -22,7 +23,7 @@ from typing import Final, NamedTuple
 
 from gateway.cases.effects import AnyEffect, TrustSet
 from gateway.config import Limits
-from gateway.revocation import Fetched, NothingNew, command_of
+from gateway.revocation import PASSING_MAX, Fetched, NothingNew, command_of
 from gateway.revocation_fetch import Fetch, SourceDown, fetch
 from gateway.sequencer import Sequencer
 from gateway.telemetry import metrics
@@ -60,7 +61,10 @@ class _Got(NamedTuple):
 
 @dataclass
 class _Errand:
-    """One thing to be fetched again and again: a list from an address, or an answer about a link of a chain."""
+    """One thing to be fetched again and again: a list from an address, or an answer about a link of a chain.
+
+    standing: the link is an authority, or of a registered key.
+    """
 
     policy: AnchorPolicy
     urls: tuple[str, ...]
@@ -68,6 +72,7 @@ class _Errand:
     next_at: dt.datetime
     seen_at: dt.datetime
     failures: int = 0
+    standing: bool = False
 
 
 @dataclass
@@ -82,13 +87,17 @@ class _Watched:
 
 
 class RevocationWatch:
-    """The task. `committed` is called on the event loop after each commit, `graced` from any thread."""
+    """The task. `committed` is called on the event loop after each commit, `graced` from any thread.
+
+    keys_of: ids of the keys that are registered with a registry.
+    """
 
     def __init__(
         self,
         *,
         sequencer: Sequencer,
         trust_of: Callable[[str], TrustStore],
+        keys_of: Callable[[str], frozenset[str]],
         limits: Limits,
         clock: Callable[[], dt.datetime],
         fetch: Fetch = fetch,
@@ -97,6 +106,7 @@ class RevocationWatch:
     ) -> None:
         self._sequencer = sequencer
         self._trust_of = trust_of
+        self._keys_of = keys_of
         self._limits = limits
         self._clock = clock
         self._fetch = fetch
@@ -168,6 +178,7 @@ class RevocationWatch:
         store = self._trust_of(registry)
         watched = self._watched[registry]
         self._note_errands(watched, store)
+        self._let_go(registry, watched)
         due = [one for one in watched.errands.values() if one.next_at <= self._clock()]
         results = await asyncio.gather(*(self._run_errand(registry, one, store) for one in due))
         got = [(errand, one) for errand, one in zip(due, results, strict=True) if one is not None]
@@ -181,7 +192,13 @@ class RevocationWatch:
         for issuer, several in answers.items():
             for start in range(0, len(several), ANSWERS_AN_ENTRY):
                 some = several[start : start + ANSWERS_AN_ENTRY]
-                fetched = Fetched(ocsp=tuple(one.der for _, one in some), authorities=(issuer,))
+                fetched = Fetched(
+                    ocsp=tuple(one.der for _, one in some),
+                    authorities=(issuer,),
+                    standing=frozenset(
+                        hashlib.sha256(one.der).hexdigest() for errand, one in some if errand.standing
+                    ),
+                )
                 await self._enter(registry, fetched, some)
 
     def _note_errands(self, watched: _Watched, store: TrustStore) -> None:
@@ -217,6 +234,23 @@ class RevocationWatch:
                 errand.policy = known
         asked = {url for errand in errands.values() for url in errand.urls}
         watched.down = {url: anchor for url, anchor in watched.down.items() if url in asked}
+
+    def _let_go(self, registry: str, watched: _Watched) -> None:
+        """Whoever signs once comes and goes: of them the last are watched, of registered keys and authorities all."""
+        keys = self._keys_of(registry)
+        passing = []
+        for key, errand in watched.errands.items():
+            if errand.link is not None:
+                errand.standing = errand.link.subject.is_ca or errand.link.subject.key_id in keys
+                if not errand.standing:
+                    passing.append((errand.seen_at, key))
+        much = len(passing) - PASSING_MAX
+        for _, key in sorted(passing)[: max(much, 0)]:
+            del watched.errands[key]
+        standing = sum(errand.standing for errand in watched.errands.values())
+        metrics.revocation_watched(registry, standing, min(len(passing), PASSING_MAX))
+        if much > 0:
+            metrics.revocation_let_go(registry, much)
 
     def _first_at(self, store: TrustStore, link: WatchedLink, now: dt.datetime) -> dt.datetime:
         """When to ask about a certificate for the first time in this run: an answer of an earlier one may still do."""

@@ -314,7 +314,7 @@ def check_suites(config: Config, engine: Engine) -> None:
     with engine.begin() as connection:
         for registry in config.registries:
             trust = load_settings(connection, registry.id).trust
-            ders = [der for some in trust.anchors.values() for der in some] if trust else []
+            ders = [der for some in trust.now.anchors.values() for der in some] if trust else []
             for authority in map(parse_certificate, ders):
                 if isinstance(authority.public_key, sm2.SM2PublicKey):
                     raise ConfigError(

@@ -105,6 +105,17 @@ class Metrics:
             "registry",
             "anchor",
         )
+        self._revocation_watched = gauge(
+            "diya_revocation_watched",
+            "Certificates that responders are asked about: of registered keys and authorities, or of others",
+            "registry",
+            "whose",
+        )
+        self._revocation_let_go = counter(
+            "diya_revocation_let_go_total",
+            "Certificates of others that are not asked about any more, for those that came after them",
+            "registry",
+        )
         self._graced = counter(
             "diya_revocation_grace_total",
             "Certificates believed though all evidence about them had ended",
@@ -241,6 +252,16 @@ class Metrics:
         self._revocation_at[key] = at if known is None else max(known, at)
         if known is None:
             self._revocation_age.labels(registry, anchor).set_function(partial(self._age_of_evidence, key))
+
+    def revocation_watched(self, registry: str, standing: int, passing: int) -> None:
+        """Responders are asked about so many certificates of registered keys and authorities, and of others."""
+        self._revocation_watched.labels(registry, "standing").set(standing)
+        self._revocation_watched.labels(registry, "passing").set(passing)
+        self._revocation_let_go.labels(registry)
+
+    def revocation_let_go(self, registry: str, certificates: int) -> None:
+        """So many certificates of others made room."""
+        self._revocation_let_go.labels(registry).inc(certificates)
 
     def _age_of_evidence(self, key: tuple[str, str]) -> float:
         return max(time.time() - self._revocation_at[key], 0.0)

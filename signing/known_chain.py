@@ -13,7 +13,7 @@ from signing.anchors import AnchorPolicy
 from signing.certificates import Certificate
 from signing.errors import RevocationUnknown
 from signing.purpose import Purpose
-from signing.revocation import LONG_AGO, Evidence, RevocationIndex
+from signing.revocation import LONG_AGO, Evidence, Heard, RevocationIndex
 
 
 class ChainLink(msgspec.Struct, frozen=True):
@@ -59,6 +59,9 @@ class Chain:
 class KnownChain:
     """A sound chain with what the store's evidence says of it: earliest revocation of a link, the time after which
     the evidence about some link has ended (with the link it is about), and the policy of its anchor.
+
+    heard: which evidence about each link that was. The path holds whatever comes; the rest only as long as an index
+    has heard nothing else (`as_of`).
     """
 
     chain: Chain
@@ -66,6 +69,34 @@ class KnownChain:
     current_until: tuple[datetime, str]
     policy: AnchorPolicy
     grace: timedelta
+    heard: tuple[Heard, ...]
+
+    @classmethod
+    def of(cls, chain: Chain, index: RevocationIndex, policy: AnchorPolicy, grace: timedelta) -> KnownChain:
+        """A path that was found sound, by the evidence of an index."""
+        pairs = list(zip(chain.links, chain.certificates, strict=False))
+        evidence = tuple(index.evidence(link.issuer_key_id, subject) for link, subject in pairs)
+        revoked = [
+            (since, link.fingerprint)
+            for link, subject in pairs
+            if (since := index.revoked_since(link.issuer_key_id, subject.serial))
+        ]
+        return cls(
+            chain=replace(chain, evidence=evidence),
+            revoked=min(revoked, default=None),
+            current_until=min(
+                (end_of(about), link.fingerprint) for about, link in zip(evidence, chain.links, strict=True)
+            ),
+            policy=policy,
+            grace=grace,
+            heard=_heard(chain, index),
+        )
+
+    def as_of(self, index: RevocationIndex) -> KnownChain:
+        """The same path by the evidence of this index: itself where that has nothing else to say of any link."""
+        if self.heard == _heard(self.chain, index):
+            return self
+        return self.of(self.chain, index, self.policy, self.grace)
 
     def with_stapled(self, index: RevocationIndex) -> KnownChain:
         """The same, by what came along with a signature as well: it can tell more of a link, never undo anything."""
@@ -84,6 +115,13 @@ class KnownChain:
             revoked=min(revoked, default=None),
             current_until=min(ends),
         )
+
+
+def _heard(chain: Chain, index: RevocationIndex) -> tuple[Heard, ...]:
+    return tuple(
+        index.heard(link.issuer_key_id, subject.serial)
+        for link, subject in zip(chain.links, chain.certificates, strict=False)
+    )
 
 
 def end_of(evidence: Iterable[Evidence]) -> datetime:

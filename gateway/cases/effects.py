@@ -7,7 +7,6 @@ A view is the fold of these, in order. A name is never reused and its fold is ne
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from typing import TypeAlias
 
 import msgspec
@@ -200,26 +199,15 @@ class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
 
 class RevocationNoted(Effect, tag="revocation.noted.v1", frozen=True, kw_only=True):
     """Lists and OCSP answers that the gateway fetched (DER), in force from this entry on; `superseded` (hex SHA-256)
-    are so no longer. intermediates: authorities of theirs that the trust did not hold yet.
+    are so no longer. intermediates: authorities of theirs that the trust did not hold yet. standing: of these answers
+    those about certificates of registered keys (hex SHA-256), for which the answers about others make room.
     """
 
     crls: tuple[bytes, ...] = ()
     ocsp: tuple[bytes, ...] = ()
     intermediates: tuple[bytes, ...] = ()
     superseded: tuple[str, ...] = ()
-
-    def onto(self, trust: TrustSet) -> TrustSet:
-        """The trust that it leaves."""
-
-        def left(ders: tuple[bytes, ...]) -> tuple[bytes, ...]:
-            return tuple(der for der in ders if hashlib.sha256(der).hexdigest() not in self.superseded)
-
-        return msgspec.structs.replace(
-            trust,
-            crls=left(trust.crls) + self.crls,
-            ocsp=left(trust.ocsp) + self.ocsp,
-            intermediates=trust.intermediates + self.intermediates,
-        )
+    standing: tuple[str, ...] = ()
 
 
 class SealTermsSet(Effect, tag="seal-terms.set.v1", frozen=True, kw_only=True):

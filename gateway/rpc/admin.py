@@ -203,7 +203,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         answer = await self._decided(signed, decide)
         stands = self._sequencer.settings(signed.registry).trust
         return _pb.SetTrustResponse(
-            trust=trusts.encode_trust(stands) if stands else [], receipt=encode.receipt(answer.receipt)
+            trust=trusts.encode_trust(stands.now) if stands else [], receipt=encode.receipt(answer.receipt)
         )
 
     async def EraseEvidence(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -442,7 +442,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         registry = registry_in(request.parent)
         stands = self._settings(registry).trust
         return _pb.GetTrustResponse(
-            trust=trusts.encode_trust(stands) if stands else [],
+            trust=trusts.encode_trust(stands.now) if stands else [],
             index=await self._queries.setting_index(registry, "trust"),
         )
 

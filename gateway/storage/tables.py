@@ -202,7 +202,7 @@ registrar = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-#: Profile, rule set, trust and operators: the value in force, by name.
+#: Profile, rule set, trust (as an operator's act set it) and operators: the value in force, by name.
 setting = Table(
     "setting",
     metadata,
@@ -210,6 +210,21 @@ setting = Table(
     Column("name", String(32), primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("entry_index", BigInteger, nullable=False),
+)
+
+#: Evidence of revocation that was noted since the trust was set (kind CRL or OCSP; AUTHORITY: who signed it), a row
+#: each, and marks of what the operator's act had set and is in force no longer (GONE, without DER). In force are what
+#: the act set, without those, and then these, by entry and place.
+trust_evidence = Table(
+    "trust_evidence",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("kind", String(9), primary_key=True),
+    Column("sha256", _DIGEST, primary_key=True),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("standing", Boolean, nullable=False),
+    Column("der", LargeBinary, nullable=False),
 )
 
 #: Every version of profile and rule set, by the entry that set it: decisions keep the versions they were made under.
@@ -316,6 +331,7 @@ VIEWS: tuple[Table, ...] = (
     institution,
     registrar,
     setting,
+    trust_evidence,
     setting_version,
     look,
     person_right,

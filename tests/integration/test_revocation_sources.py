@@ -118,7 +118,7 @@ class Below:
             crl_urls=[lists.url("anchor.crl")] if crl_urls is None else crl_urls,
             ocsp_urls=[self.responder.url],
         )
-        others = [der for der in known.anchors[self.purpose.value] if der != self.anchor.der]
+        others = [der for der in known.now.anchors[self.purpose.value] if der != self.anchor.der]
         await (await town.operator()).set_trust(
             [
                 authority_pb2.TrustSet(
@@ -273,7 +273,7 @@ async def test_list_comes_again_with_its_anchor(own_folder: Path, tmp_path: Path
             await until(is_there)
             known = town.gateway.sequencer.settings("jiangyin").trust
             assert known is not None
-            others = [der for der in known.anchors["INSTITUTION"] if der != below.anchor.der]
+            others = [der for der in known.now.anchors["INSTITUTION"] if der != below.anchor.der]
             without = authority_pb2.TrustSet(purpose=authority_pb2.TRUST_PURPOSE_INSTITUTION, anchors=others)
             await (await town.operator()).set_trust([without])
             assert not is_there()

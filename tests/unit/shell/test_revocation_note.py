@@ -10,8 +10,8 @@ from typing import Any, Self
 import pytest
 
 import gateway.revocation
-import signing.revocation
 from gateway.cases.effects import RevocationNoted, TrustSet
+from gateway.cases.trust import Trust
 from gateway.commands import Overloaded
 from gateway.config import Limits
 from gateway.revocation import ANSWERS_KEPT, Fetched, note
@@ -29,7 +29,7 @@ BANK, OTHER = sample_pki().bank, sample_pki().second_bank
 HOUR = dt.timedelta(hours=1)
 
 
-def trust(**changes: Any) -> TrustSet:
+def trust(**changes: Any) -> Trust:
     """A registry's trust."""
     stated = {
         "anchors": {"INSTITUTION": (ANCHOR.der,)},
@@ -37,7 +37,7 @@ def trust(**changes: Any) -> TrustSet:
         "intermediates": (ISSUER.der,),
         **changes,
     }
-    return TrustSet(**stated)
+    return Trust.of(TrustSet(**stated))
 
 
 def sha256(der: bytes) -> str:
@@ -45,7 +45,7 @@ def sha256(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def noted(before: TrustSet, now: dt.datetime = NOW, **fetched: Any) -> RevocationNoted | None:
+def noted(before: Trust, now: dt.datetime = NOW, **fetched: Any) -> RevocationNoted | None:
     """What the trust gains."""
     return note(before, Fetched(**fetched), now)
 
@@ -57,8 +57,8 @@ def test_newer_list_replaces_the_older_of_its_issuer() -> None:
     before = trust(crls=(old, anchors))
     gained = noted(before, crls=(new,))
     assert gained == RevocationNoted(crls=(new,), superseded=(sha256(old),))
-    after = gained.onto(before)
-    assert after.crls == (anchors, new)
+    after = before.noted(gained)
+    assert after.now.crls == (anchors, new)
     assert noted(after, crls=(old,)) is None
     assert noted(after, crls=(new,)) is None
     same = ISSUER.make_crl(now=NOW + HOUR)  # of the same second, with another signature
@@ -90,8 +90,7 @@ def test_where_there_are_too_many_the_answers_that_end_first_make_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A city's signers are many: what is new is entered all the same, and nobody who is revoked is forgotten."""
-    for module in (signing.revocation, gateway.revocation):
-        monkeypatch.setattr(module, "ANSWERS_MAX", 3)
+    monkeypatch.setattr(gateway.revocation, "PASSING_MAX", 3)
     others = [PKI.issue_institution(f"{n}" * 18, "x") for n in range(3)]
     revoked = answer(others[0], ISSUER, status="revoked", until=NOW + HOUR)
     first, last = (answer(one, ISSUER, until=NOW + n * DAY) for n, one in enumerate(others[1:], start=1))
@@ -99,7 +98,7 @@ def test_where_there_are_too_many_the_answers_that_end_first_make_room(
     new = answer(BANK, ISSUER)
     gained = noted(before, ocsp=(new,))
     assert gained == RevocationNoted(ocsp=(new,), superseded=(sha256(first),))
-    assert gained.onto(before).ocsp == (revoked, last, new)
+    assert before.noted(gained).now.ocsp == (revoked, last, new)
     # What is not new takes no room: from what was gained alone the auditor derives the same.
     stale = answer(others[2], ISSUER, now=NOW - HOUR)
     assert noted(before, ocsp=(stale, new)) == gained
@@ -157,12 +156,14 @@ class Watched:
         policy = AnchorPolicy(
             anchor=ANCHOR.credential.certificate.fingerprint, crl_urls=("http://crl.example/a",)
         )
-        store = store or TrustStore(
+        self.keys = frozenset[str]()
+        self.store = store or TrustStore(
             {Purpose.INSTITUTION: (ANCHOR.der,)}, (), (ISSUER.der,), policies={Purpose.INSTITUTION: (policy,)}
         )
         self.watch = RevocationWatch(
             sequencer=self.entered,  # type: ignore[arg-type]
-            trust_of=lambda _: store,
+            trust_of=lambda _: self.store,
+            keys_of=lambda _: self.keys,
             limits=Limits(revocation_look_seconds=1e6, **limits),
             clock=lambda: self.now,
             fetch=self.source,
@@ -253,7 +254,7 @@ async def test_list_is_fetched_again_when_the_trust_was_set() -> None:
         own.source.gives = ISSUER.make_crl(now=NOW, days=1)
         assert await own.round() == 1
         assert await own.round() == 0
-        own.watch.committed("r", [trust()])
+        own.watch.committed("r", [trust().now])
         assert await own.round() == 1
         first, second = own.entered.commands
         assert first.payload == second.payload
