@@ -222,6 +222,16 @@ class TrustStore:
         since = self._revocation.revoked_since(issuer_key_id, serial)
         return since is not None and since <= at
 
+    def authorities_below(self, anchor: str) -> tuple[Certificate, ...]:
+        """The anchor with this hex SHA-256, and the authorities known whose issuers' names lead to it."""
+        below = tuple(one for one in self.authorities if one.fingerprint == anchor)
+        while True:
+            names = {one.subject_name for one in below}
+            more = [one for one in self._intermediates if one.issuer_name in names and one not in below]
+            if not more:
+                return below
+            below = (*below, *more)
+
     def is_anchor(self, fingerprint: str, purpose: Purpose) -> bool:
         """Whether the certificate with this hex SHA-256 is an anchor of `purpose`."""
         return fingerprint in self._anchors[purpose].fingerprints

@@ -224,7 +224,7 @@ trust_evidence = Table(
     Column("entry_index", BigInteger, nullable=False),
     Column("place", Integer, nullable=False),
     Column("standing", Boolean, nullable=False),
-    Column("der", LargeBinary, nullable=False),
+    Column("der", LargeBinary),
 )
 
 #: Every version of profile and rule set, by the entry that set it: decisions keep the versions they were made under.

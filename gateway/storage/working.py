@@ -647,7 +647,7 @@ class Working:
             "entry_index": index,
             "place": place,
             "standing": one.standing,
-            "der": one.der,
+            "der": one.der or None,
         }
         self._put(t.trust_evidence, (one.kind.value, one.sha256), row)
 
