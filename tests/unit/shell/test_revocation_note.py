@@ -424,15 +424,12 @@ async def test_log_line_of_a_source_names_nobody(case: str, caplog: pytest.LogCa
         return ISSUER.issue(authority_name(NAME), make_key(KeyKind.P256), extensions, now=begins, days=30)
 
     signing, other = ExtendedKeyUsageOID.OCSP_SIGNING, ExtendedKeyUsageOID.CODE_SIGNING
+    good = delegate(0, signing)
     gives = {
         "no delegate": lambda: answer(BANK, ISSUER, by=delegate(0, other)),
         "expired": lambda: answer(BANK, ISSUER, by=delegate(60, signing)),
         "another key": lambda: answer(
-            BANK,
-            ISSUER,
-            by=stranger.credential,
-            named=delegate(0, signing),
-            carries=[delegate(0, signing).certificates[0]],
+            BANK, ISSUER, by=stranger.credential, named=good, carries=[good.certificates[0]]
         ),
         "list of a stranger": lambda: stranger.make_crl(now=NOW),
         "no list": lambda: NAME.encode(),
