@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-TEST_TOOLS := poppler-utils libnss3-tools softhsm2 opensc
+TEST_TOOLS := poppler-utils libnss3-tools softhsm2 opensc faketime
 SUDO_APT = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
 .DEFAULT_GOAL := help
@@ -27,7 +27,7 @@ demo: $(STAMP) ## Do the whole job for real and leave it in demo-out/
 	$(BIN)/diya demo --out demo-out
 
 test: $(STAMP) ## Run every test
-	@{ command -v pdfsig && command -v certutil && command -v softhsm2-util && command -v pkcs11-tool; } >/dev/null || { \
+	@{ command -v pdfsig && command -v certutil && command -v softhsm2-util && command -v pkcs11-tool && command -v faketime; } >/dev/null || { \
 	  [ -n "$(SUDO_APT)" ] && apt-get update -qq && apt-get install -y -qq $(TEST_TOOLS); } || \
 	  echo 'A tool is missing, and what needs it will be skipped. Run as root: apt-get install $(TEST_TOOLS)' >&2
 	$(BIN)/python -m pytest -q
