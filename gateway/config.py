@@ -122,6 +122,7 @@ class RegistryConfig(BaseModel):
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")
     origin: str
     ledger_key: KeySetting
+    next_ledger_key: KeySetting | None = None  # what `diya keys rotate checkpoint` puts beside it
     seal_certificate: Path
     seal_key: KeySetting
     national_seal_certificate: Path | None = None  # SM2: a second seal beside the first, which is not

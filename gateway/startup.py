@@ -20,6 +20,7 @@ from sqlalchemy.exc import DatabaseError
 
 from gateway.config import Config, ConfigError, RegistryConfig, ServerConfig
 from gateway.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
+from gateway.ledger_signers import LedgerSigners
 from gateway.seals import national_seal, seal_in_use
 from gateway.storage import tables
 from gateway.storage.engine import database_file
@@ -305,6 +306,14 @@ def take_over(
             head = publisher.check_newest(connection, registry.id)
             newest[registry.id] = publisher.publish(connection, registry.id) if head.size else None
     return newest
+
+
+def check_ledger_signers(config: Config, engine: Engine, signers: LedgerSigners) -> None:
+    """Have the keys that each ledger says sign its checkpoints. Raises ConfigError."""
+    with engine.connect() as connection:
+        terms = {one.id: load_settings(connection, one.id).ledger_keys for one in config.registries}
+    signers.terms_of = terms.__getitem__
+    signers.check(config)
 
 
 def check_suites(config: Config, engine: Engine) -> None:

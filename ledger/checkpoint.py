@@ -141,12 +141,12 @@ def open_log_checkpoint(note: bytes, vkey: str) -> Checkpoint:
 
 
 def open_by_any(note: bytes, vkeys: Sequence[str]) -> Checkpoint:
-    """`open_log_checkpoint` where a log has several keys, at once or one after another: one of those that are trusted
-    must have signed, and of each that did the signature must hold. `vkeys`: of one log, at least one.
+    """`open_checkpoint` where a log has several keys, at once or one after another: one of those that are trusted must
+    have signed, and of each that did the signature must hold. `vkeys`: of one log, at least one.
     """
     lines = split_note(note)[1]
     signed = [vkey for vkey in vkeys if parse_vkey(vkey).signatures_in(lines)]
-    opened = [open_log_checkpoint(note, vkey) for vkey in signed or vkeys]
+    opened = [open_checkpoint(note, vkey) for vkey in signed or vkeys]
     return opened[0]
 
 

@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 from ledger.checkpoint import Checkpoint, NoteSigner, check_vkey, open_log_checkpoint, parse_checkpoint
 from ledger.errors import CheckpointError
+
+NEWEST: Final = 2**63 - 1
+"""A size that the keys in use sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,12 @@ class LogKeys:
     def at(self, size: int) -> tuple[str, ...]:
         """The vkeys that sign the checkpoint of `size` entries."""
         return tuple(key.vkey for key in self.keys if key.signs(size))
+
+    def alone(self, vkey: str) -> list[range]:
+        """The sizes of the checkpoints that this key signs and no other does."""
+        edges = {-1, NEWEST}.union(*((key.begun, key.ended) for key in self.keys)) - {None}
+        steps = pairwise(sorted(edge for edge in edges if edge is not None))
+        return [range(low + 1, high + 1) for low, high in steps if self.at(high) == (vkey,)]
 
     def open(self, note: bytes) -> Checkpoint:
         """The checkpoint in `note`, signed by every key of its size.
@@ -92,8 +103,8 @@ class LogSigners:
         """
         return self.sign_text(checkpoint.text(), checkpoint.size)
 
-    def sign_text(self, text: bytes, size: int) -> bytes:
-        """A note of any text by the keys of a size; `text` as for `ledger.checkpoint.sign_note`."""
+    def sign_text(self, text: bytes, size: int = NEWEST) -> bytes:
+        """A note of any text by the keys of a size, those in use by default; `text` as for `checkpoint.sign_note`."""
         missing = [vkey for vkey in self.keys.at(size) if vkey not in self._signers]
         if missing or not self.keys.at(size):
             raise CheckpointError(f"a key that signs checkpoints of size {size} is not at hand: {missing}")

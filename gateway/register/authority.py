@@ -94,6 +94,23 @@ class SealTerm(Value, frozen=True, kw_only=True):
         return self.compromised_since is not None and self.compromised_since <= at
 
 
+class LedgerKeyTerm(Value, frozen=True, kw_only=True):
+    """A key that signs the registry's checkpoints, and its time. `vkey`: its C2SP verifier key.
+
+    It signs from the checkpoint that covers entry `begun_index` on (absent: from the first), and not those that cover
+    entry `ended_index`; `active_from` and `retired_at` are the instants of these entries. The rest as in `SealTerm`.
+    """
+
+    vkey: str
+    begun_index: int | None = None
+    ended_index: int | None = None
+    active_from: dt.datetime | None = None
+    retired_at: dt.datetime | None = None
+    compromised_since: dt.datetime | None = None
+    reason: str = ""
+    index: int = 0
+
+
 class InstitutionKind(StrEnum):
     """Kind of institution (codes.csv INSTITUTION_KIND)."""
 

@@ -654,5 +654,6 @@ _FOLDS: dict[type, Any] = {
     fx.RevocationNoted: Working._revocation_noted,
     fx.OperatorSet: Working._setting,
     fx.SealTermsSet: Working._setting,
+    fx.LedgerKeysSet: Working._setting,
     fx.QueryRecorded: Working._query_recorded,
 }

@@ -112,11 +112,11 @@ async def refused(call: Any) -> str:
 
 def verified(town: Town, pdf: bytes, terms: Sequence[SealTerm] = ()) -> Any:
     """A bank's verdict, with these times of seal keys."""
-    vkey = town.gateway._vkeys["jiangyin"]
+    vkey = town.gateway._ledger_signers.vkey("jiangyin")
     return verify_certificate(
         pdf,
         trust=read_anchors(town.folder / "trust"),
-        vkeys={vkey.partition("+")[0]: vkey},
+        vkeys={vkey.partition("+")[0]: (vkey,)},
         at=utc_now(),
         seals={term.key_id: term for term in terms},
     )
@@ -341,7 +341,7 @@ async def test_list_tells_every_key_with_its_place_and_no_secret(town: Town) -> 
     assert (active.key_id, following.key_id) == (key_id(town.folder, "seal-jiangyin"), second)
     assert following.state == authority_pb2.KEY_STATE_NEXT
     assert active.place == str(town.folder / "keys" / "seal-jiangyin.key.pem")
-    assert checkpoint.key_id == town.gateway._vkeys["jiangyin"]
+    assert checkpoint.key_id == town.gateway._ledger_signers.vkey("jiangyin")
     assert checkpoint.signed_count == town.ledger_size()
     assert connection.key_id == key_id(town.folder, "tls-server")
     assert connection.not_after.ToDatetime(dt.UTC) > utc_now()

@@ -513,6 +513,84 @@ class RetireSealAct(_message.Message):
 Global___RetireSealAct: _TypeAlias = RetireSealAct  # noqa: Y015
 
 @_typing.final
+class RotateLedgerKeyAct(_message.Message):
+    """启用新检查点密钥 · Let another key sign the ledger's checkpoints beside the one in use, from this entry on: both do until
+    the former one is retired. The gateway must have the new one: it stands in the settings as the next ledger key.
+    Payload type "application/vnd.diya.admin.rotate-ledger-key.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    FORMER_VKEY_FIELD_NUMBER: _builtins.int
+    VKEY_FIELD_NUMBER: _builtins.int
+    former_vkey: _builtins.str
+    """原公钥 · Verifier key (C2SP vkey) of the checkpoint key in use."""
+    vkey: _builtins.str
+    """新公钥 · Verifier key of the next one, under the same origin."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        former_vkey: _builtins.str = ...,
+        vkey: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["former_vkey", b"former_vkey", "header", b"header", "vkey", b"vkey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateLedgerKeyAct: _TypeAlias = RotateLedgerKeyAct  # noqa: Y015
+
+@_typing.final
+class RetireLedgerKeyAct(_message.Message):
+    """停用检查点密钥 · Sign no more checkpoints with a key, from this entry on, while another goes on. A second act may declare
+    that a retired key is compromised, or from when on earlier.
+    Payload type "application/vnd.diya.admin.retire-ledger-key.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    VKEY_FIELD_NUMBER: _builtins.int
+    COMPROMISED_SINCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    vkey: _builtins.str
+    """公钥 · Verifier key of the checkpoint key."""
+    reason: _builtins.str
+    """原因 · Why."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    @_builtins.property
+    def compromised_since(self) -> _timestamp_pb2.Timestamp:
+        """泄露起点 · Instant from which on somebody else may have had the key (UTC), not in the future; absent where nobody is
+        known to.
+        """
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        vkey: _builtins.str = ...,
+        compromised_since: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compromised_since", b"compromised_since", "header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compromised_since", b"compromised_since", "header", b"header", "reason", b"reason", "vkey", b"vkey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireLedgerKeyAct: _TypeAlias = RetireLedgerKeyAct  # noqa: Y015
+
+@_typing.final
 class RecoverLedgerAct(_message.Message):
     """账本恢复 · Go on under a new origin, after entries that were signed for are lost (a restored database). What is left of the
     former log is the beginning of the new one, entry by entry, and this act is the entry after it. Made by `diya ledger

@@ -1103,9 +1103,9 @@ class RegistryKey(_message.Message):
     reason: _builtins.str
     """原因 · Why it was retired."""
     signed_count: _builtins.int
-    """签署数量 · Certificates that a seal key sealed; entries under the newest checkpoint of a checkpoint key."""
+    """签署数量 · Certificates that a seal key sealed; entries under the newest checkpoint that a checkpoint key signed."""
     signed_since_compromised: _builtins.int
-    """泄露后签署数量 · Of these, those from compromised_since on."""
+    """泄露后签署数量 · Of these, those from compromised_since on; the checkpoints since then that a checkpoint key signed alone."""
     in_clear: _builtins.bool
     """明文 · The key lies in the clear on a disk: for development only."""
     index: _builtins.int
