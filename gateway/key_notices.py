@@ -9,7 +9,7 @@ from typing import Final
 from cryptography import x509
 
 from gateway.config import Config
-from gateway.seals import NATIONAL_SLOT, ConfiguredSeal
+from gateway.seals import ConfiguredSeal
 from gateway.telemetry import metrics
 from signing.key_source import is_in_clear
 
@@ -53,7 +53,7 @@ def key_notices(
 
 def tell_seal(registry: str, seal: ConfiguredSeal, now: dt.datetime) -> Iterator[str]:
     """The metric of the seal in use, and a line where its certificate ends soon."""
-    use = "national_seal" if seal.setting.endswith(NATIONAL_SLOT[1]) else "seal"
+    use = "national_seal" if seal.is_beside else "seal"
     metrics.key_not_after(registry, use, seal.certificate.not_after)
     yield from _ending(f"{seal.setting}'s certificate", seal.certificate.not_after, now)
 

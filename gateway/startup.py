@@ -21,7 +21,7 @@ from sqlalchemy.exc import DatabaseError
 from gateway.config import Config, ConfigError, RegistryConfig, ServerConfig
 from gateway.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
 from gateway.ledger_signers import LedgerSigners
-from gateway.seals import national_seal, seal_in_use
+from gateway.seals import seals_in_use
 from gateway.storage import tables
 from gateway.storage.engine import database_file
 from gateway.storage.later import add_missing_tables
@@ -348,13 +348,8 @@ def check_seals(config: Config, engine: Engine) -> None:
     for registry in config.registries if config.sealing else ():
         with engine.connect() as connection:
             terms = load_settings(connection, registry.id).seals
-        seal = seal_in_use(registry, terms)
-        if seal is None:
-            continue
-        seal.open()
-        national = national_seal(registry, seal)
-        if national is not None:
-            national.open()
+        for seal in seals_in_use(registry, terms):
+            seal.open()
 
 
 @contextmanager

@@ -22,6 +22,8 @@ app = typer.Typer(
     help="The registry's own keys: list, replace, retire, as an operator. 登记机构密钥。",
 )
 
+_SEALS = (authority_pb2.KEY_USE_SEAL, authority_pb2.KEY_USE_NATIONAL_SEAL)
+
 #: What a key signed.
 Signed = admin_service_pb2.SealedCertificate | admin_service_pb2.SignedCheckpoint
 
@@ -40,6 +42,7 @@ class Use(StrEnum):
     """What a key is for, as one writes it."""
 
     SEAL = "seal"
+    NATIONAL_SEAL = "national-seal"
     CHECKPOINT = "checkpoint"
     CONNECTION = "connection"
     ENCRYPTION = "encryption"
@@ -61,6 +64,10 @@ _ELSEWHERE = {
 #: Keys that are: how the contract calls each use, and the settings of the next one.
 _ROTATED = {
     Use.SEAL: (authority_pb2.KEY_USE_SEAL, ("next_seal_certificate", "next_seal_key")),
+    Use.NATIONAL_SEAL: (
+        authority_pb2.KEY_USE_NATIONAL_SEAL,
+        ("next_national_seal_certificate", "next_national_seal_key"),
+    ),
     Use.CHECKPOINT: (authority_pb2.KEY_USE_CHECKPOINT, ("next_ledger_key",)),
 }
 
@@ -112,12 +119,16 @@ def rotate(
     and judges the certificate before it enters the act. What the former key sealed holds.
     Afterwards write the two over seal_certificate and seal_key, and take the next_ ones out.
 
+    The national seal beside the first is changed likewise, by next_national_seal_certificate and _key. A certificate
+    bears both or none.
+
     Of the checkpoint key, next_ledger_key likewise. From then on both sign every checkpoint: give everybody the new
     verifier key beside the former one (`list --trust DIR` writes it), then retire the former.
 
     \b
     Examples:
       diya keys rotate --config operator.toml
+      diya keys rotate national-seal --config operator.toml
       diya keys rotate checkpoint --config operator.toml
     """
     if use in _ELSEWHERE:
@@ -255,7 +266,7 @@ def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
             state += f" since {key.compromised_since.ToJsonString()}"
         elif key.HasField("retired_at"):
             state += f" {key.retired_at.ToJsonString()}"
-        count = str(key.signed_count) if key.use <= authority_pb2.KEY_USE_CHECKPOINT else ""
+        count = str(key.signed_count) if key.use in (*_SEALS, authority_pb2.KEY_USE_CHECKPOINT) else ""
         if key.HasField("compromised_since"):
             count += f", {key.signed_since_compromised} since then"
         validity = ""
@@ -321,8 +332,9 @@ def _write_terms(folder: Path, registry: str, keys: list[authority_pb2.RegistryK
             compromised_since=at(key, "compromised_since"),
             reason=key.reason,
             index=key.index,
+            national=key.use == authority_pb2.KEY_USE_NATIONAL_SEAL,
         )
         for key in keys
-        if key.use == authority_pb2.KEY_USE_SEAL and key.state != authority_pb2.KEY_STATE_NEXT
+        if key.use in _SEALS and key.state != authority_pb2.KEY_STATE_NEXT
     ]
     write_seal_terms(folder, registry, terms)

@@ -78,11 +78,13 @@ class SealTerm(Value, frozen=True, kw_only=True):
     """A key that the registry seals with, and its time: `key_id` as in `RegisteredKey`, `certificate` in DER.
 
     It seals from `active_from` on (absent: from the registry's beginning) and until before `retired_at`. From
-    `compromised_since` on somebody else may have had it. `index` is the entry that last changed this.
+    `compromised_since` on somebody else may have had it. `national`: it seals beside the first, where the
+    registry seals in both suites. `index` is the entry that last changed this.
     """
 
     key_id: str
     certificate: bytes = b""
+    national: bool = False
     active_from: dt.datetime | None = None
     retired_at: dt.datetime | None = None
     compromised_since: dt.datetime | None = None

@@ -83,8 +83,9 @@ class RegistryKeys:
             )
         except (ConfigError, SigningError) as error:
             raise _unusable(error) from error
-        term = SealTerm(key_id=following.key_id, certificate=wire.certificate)
-        former = self._former(registry, wire.former_key_id)
+        national = following.is_beside
+        term = SealTerm(key_id=following.key_id, certificate=wire.certificate, national=national)
+        former = self._former(registry, wire.former_key_id, national=national)
 
         def decide(working: Working, moment: Moment) -> Decision:
             return seal_keys.decide_rotation(working.settings.seals, former, term, signed.act, moment)
@@ -99,11 +100,12 @@ class RegistryKeys:
         registry, wire = signed.registry, signed.wire
         reason = _reason_of(wire)
         since = wire.compromised_since.ToDatetime(dt.UTC) if wire.HasField("compromised_since") else None
-        key_id = self._former(registry, wire.key_id, "key_id")
+        national = self._is_national(registry, wire.key_id)
+        key_id = self._former(registry, wire.key_id, "key_id", national=national)
 
         def decide(working: Working, moment: Moment) -> Decision:
             return seal_keys.decide_retirement(
-                working.settings.seals, key_id, since, reason, signed.act, moment
+                working.settings.seals, key_id, since, reason, signed.act, moment, national=national
             )
 
         answer = await self._decided(signed, decide)
@@ -111,12 +113,18 @@ class RegistryKeys:
             key=await self._seal(registry, key_id), receipt=encode.receipt(answer.receipt)
         )
 
-    def _former(self, registry: str, key_id: str, field: str = "former_key_id") -> str:
-        """A key id of an act. While the ledger knows no seal, it must be the configured one's."""
+    def _is_national(self, registry: str, key_id: str) -> bool:
+        """Whether a key is one of those that go beside the first."""
+        terms = {term.key_id: term.national for term in self._settings_of(registry).seals}
+        beside = {seal.key_id for seal in self._configured(registry) if seal.is_beside}
+        return terms.get(key_id, key_id in beside)
+
+    def _former(self, registry: str, key_id: str, field: str = "former_key_id", *, national: bool) -> str:
+        """A key id of an act. While the ledger knows no seal of its place, it must be the configured one's."""
         if key_id and len(key_id) != _KEY_ID_CHARACTERS:
             raise malformed(field, "应为 64 位十六进制", "has 64 hexadecimal characters")
-        if not self._settings_of(registry).seals:
-            [seal, *_] = self._configured(registry)
+        if not seal_keys.in_place(self._settings_of(registry).seals, national=national):
+            [seal, *_] = [one for one in self._configured(registry) if one.is_beside == national]
             if key_id != seal.key_id:
                 raise ActInvalid(
                     f"在用的印章密钥为 {seal.key_id}",
@@ -294,21 +302,14 @@ class RegistryKeys:
 
     def _first(self, registry: str, terms: tuple[SealTerm, ...]) -> str:
         """Key id of the registry's first seal."""
-        return terms[0].key_id if terms else self._configured(registry)[0].key_id
+        known = seal_keys.in_place(terms)
+        return known[0].key_id if known else self._configured(registry)[0].key_id
 
     async def _seal(self, registry: str, key_id: str) -> Any:
         return next(key for key in await self._all_seals(registry) if key.key_id == key_id)
 
     async def _all(self, registry: str) -> list[Any]:
         keys = await self._all_seals(registry)
-        try:
-            in_use = self._seals.all_in_use(registry)
-        except ConfigError as error:
-            raise _unusable(error) from error
-        for seal in in_use[1:]:
-            beside = _encode_seal(SealTerm(key_id=seal.key_id), seal, is_next=False)
-            beside.use = authority_pb2.KEY_USE_NATIONAL_SEAL
-            keys.append(beside)
         keys += await self._all_ledger_keys(registry)
         server, storage = self._config.server, self._config.storage
         own = x509.load_pem_x509_certificates(server.certificate.read_bytes())[0]
@@ -331,12 +332,20 @@ class RegistryKeys:
         return keys
 
     async def _all_seals(self, registry: str) -> list[Any]:
+        """The first seals, those in use first, then the national ones."""
+        return [
+            key for national in (False, True) for key in await self._seals_in(registry, national=national)
+        ]
+
+    async def _seals_in(self, registry: str, *, national: bool) -> list[Any]:
         terms = self._settings_of(registry).seals
-        configured = {seal.key_id: seal for seal in self._configured(registry)}
+        configured = {seal.key_id: seal for seal in self._configured(registry) if seal.is_beside == national}
         first = self._first(registry, terms)
-        known = terms or (SealTerm(key_id=first),)
-        following = [SealTerm(key_id=k) for k in configured if k not in {term.key_id for term in known}]
-        in_use = seal_keys.active(known)
+        present = tuple(SealTerm(key_id=key_id, national=national) for key_id in list(configured)[:1])
+        known = seal_keys.in_place(terms, national=national) or present
+        ids = {term.key_id for term in known}
+        following = [SealTerm(key_id=k, national=national) for k in configured if k not in ids]
+        in_use = seal_keys.active(known, national=national)
         ordered = sorted(known, key=lambda term: term is not in_use)
         keys = []
         for term in [*ordered, *following]:
@@ -358,7 +367,8 @@ def _counts(connection: Any, registry: str, term: SealTerm, first: str) -> tuple
 
 
 def _encode_seal(term: SealTerm, configured: ConfiguredSeal | None, *, is_next: bool) -> Any:
-    key = authority_pb2.RegistryKey(use=authority_pb2.KEY_USE_SEAL, key_id=term.key_id)
+    use = authority_pb2.KEY_USE_NATIONAL_SEAL if term.national else authority_pb2.KEY_USE_SEAL
+    key = authority_pb2.RegistryKey(use=use, key_id=term.key_id)
     _set_term(key, term)
     if is_next:
         key.state = authority_pb2.KEY_STATE_NEXT

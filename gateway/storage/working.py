@@ -467,6 +467,7 @@ class Working:
                 "size_bytes": None,
                 "sealed_at": None,
                 "seal_key_id": None,
+                "national_key_id": None,
                 "ended_at": None,
                 "ended_case": None,
             },
@@ -483,6 +484,7 @@ class Working:
             "size_bytes": effect.size_bytes,
             "sealed_at": instant(effect.sealed_at),
             "seal_key_id": effect.seal_key_id or None,
+            "national_key_id": effect.national_key_id or None,
         }
         self._put(t.certificate, (effect.identifier,), sealed)
 

@@ -437,7 +437,7 @@ Global___ImportCalendarAct: _TypeAlias = ImportCalendarAct  # noqa: Y015
 @_typing.final
 class RotateSealAct(_message.Message):
     """更换印章 · Seal with another key from this entry on; the former one is retired by it. The gateway must have the new one: its
-    certificate and key stand in the settings as the next seal.
+    certificate and key stand in the settings as the next seal, or as the next national seal, and so say which is changed.
     Payload type "application/vnd.diya.admin.rotate-seal.v1+protobuf".
     """
 
@@ -447,7 +447,7 @@ class RotateSealAct(_message.Message):
     FORMER_KEY_ID_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     former_key_id: _builtins.str
-    """原密钥标识 · Id of the seal key in use, 64 characters; empty where none is, the last one being retired."""
+    """原密钥标识 · Id of the seal key in use in its place, 64 characters; empty where none is, the last one being retired."""
     certificate: _builtins.bytes
     """新证书 · Certificate of the next seal, X.509 in DER, exactly as the settings have it."""
     @_builtins.property

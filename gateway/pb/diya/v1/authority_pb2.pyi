@@ -177,9 +177,7 @@ class _KeyUseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyUse.ValueTy
     KEY_USE_ENCRYPTION: _KeyUse.ValueType  # 4
     """加密 · Encrypts the keys under which parts of entries lie."""
     KEY_USE_NATIONAL_SEAL: _KeyUse.ValueType  # 5
-    """国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites. It comes from the
-    settings; no rotation changes it.
-    """
+    """国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites."""
 
 class KeyUse(_KeyUse, metaclass=_KeyUseEnumTypeWrapper):
     """密钥用途 · What a key of the registry's own is for."""
@@ -195,9 +193,7 @@ KEY_USE_CONNECTION: KeyUse.ValueType  # 3
 KEY_USE_ENCRYPTION: KeyUse.ValueType  # 4
 """加密 · Encrypts the keys under which parts of entries lie."""
 KEY_USE_NATIONAL_SEAL: KeyUse.ValueType  # 5
-"""国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites. It comes from the
-settings; no rotation changes it.
-"""
+"""国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites."""
 Global___KeyUse: _TypeAlias = KeyUse  # noqa: Y015
 
 class _KeyState:
