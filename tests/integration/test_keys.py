@@ -293,7 +293,8 @@ async def test_command_line_does_all_of_it(town: Town, tmp_path: Path) -> None:
     assert (status, "name no next seal" in err) == (2, True), err
     for use, cure in (
         ("encryption", "rotate-kek"),
-        ("checkpoint", "stays"),
+        ("checkpoint", "name no next checkpoint: write next_ledger_key"),
+        ("national-seal", "name no next national-seal: write next_national_seal_certificate"),
         ("connection", "start the gateway anew"),
     ):
         status, _, err = await desk.run("keys", "rotate", use)

@@ -33,12 +33,18 @@ from gateway.storage import tables as t
 from gateway.storage.engine import writer_engine
 from ledger.checkpoint import open_checkpoint
 from ledger.errors import CheckpointError
+from ledger.policy import parse_policy
 from ledger.tables import ledger_checkpoint
+from signing.key_source import FileKey
 from signing.trust_directory import read_trust as read_anchors
 from tests.integration.test_cli_acts import Desk
 from tests.integration.test_keys import pdf_of, refused
+from tests.integration.test_ledger_recover import FORMER, lost, recover
+from tests.integration.test_ledger_recover import NEW as RENAMED
+from tests.integration.test_witnessing import QUICK, checkpoint, cosigned
 from tests.support.played import audited
 from tests.support.stage import REGISTRAR_KEY, Town, configured, town_of
+from tests.support.watching import watched_by, witness
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -350,3 +356,53 @@ async def test_command_line_does_all_of_it(town: Town, tmp_path: Path) -> None:
     }
     entries = await desk.json("ledger", "list")
     assert {"ledger-key.rotated", "ledger-key.retired"} <= {entry["kind"] for entry in entries}
+
+
+async def test_witness_that_knows_both_keys_goes_on(own_folder: Path, tmp_path: Path) -> None:
+    """It cosigns before, between and after; one that was never told stops after, and holds nothing against the log."""
+    old, new = vkey_of(own_folder), add_next(own_folder)
+    told, untold = (
+        witness(tmp_path / name, f"{name}.example", logs) for name, logs in (("a", [old, new]), ("b", [old]))
+    )
+    policy = watched_by(own_folder, [told, untold], "any")
+    policy.write_text(f"log {new}\n" + policy.read_text())
+    trusts(own_folder, old, new)
+    with told.serving(), untold.serving():
+        async with town_of(own_folder, **QUICK) as town:
+            admin = await town.operator()
+            await cosigned(town)
+            await admin.rotate_ledger_key(old, new)
+            await cosigned(town)
+            note = (await checkpoint(town, cosigned=True)).note
+            await admin.retire_ledger_key(old, "更换")
+            await cosigned(town)
+            last = (await checkpoint(town, cosigned=True)).note
+            checked = parse_policy(policy.read_bytes())
+            assert checked.check(note).size < checked.check(last).size == town.ledger_size()
+            assert checked.check_quorum(last) == {told.vkey}
+            assert not town.gateway.sequencer.is_damaged
+
+
+async def test_recovered_ledger_may_have_had_several_keys(own_folder: Path, tmp_path: Path) -> None:
+    """What is left is judged by all of them; under the new origin the settings' key signs, and may change again."""
+    old, second = vkey_of(own_folder), add_next(own_folder)
+    trusts(own_folder, old, second)
+    async with town_of(own_folder) as town:
+        admin = await town.operator()
+        await admin.rotate_ledger_key(old, second)
+        await admin.retire_ledger_key(old, "更换")
+    set_keys(own_folder, present=NEXT)
+    _, _, reached = await lost(own_folder, tmp_path)
+    path = own_folder / "diya.toml"
+    path.write_text(path.read_text().replace(f'"{FORMER}"', f'"{RENAMED}"'))
+    ran = recover(own_folder, old, reached)
+    assert (ran.exit_code, "none in use" in ran.output) == (1, True), ran.output
+    assert recover(own_folder, second, reached).exit_code == 0
+    key = note_signer(RENAMED, FileKey(own_folder / "keys" / f"{NEXT}.pem")).vkey
+    third = add_next(own_folder, "ledger-third")
+    trusts(own_folder, key, third)
+    async with town_of(own_folder) as town:
+        await (await town.operator()).rotate_ledger_key(key, third)
+        assert list(await ledger_keys(town)) == [key, third]
+    ran = diya(own_folder, "ledger", "verify", "--registry", "jiangyin")
+    assert ran.exit_code == 0, ran.output
