@@ -82,29 +82,47 @@ def list_keys(
             "offline.",
         ),
     ] = None,
+    local: Annotated[
+        Path | None,
+        typer.Option(
+            "--local",
+            metavar="DIYA.TOML",
+            help="Read the database of these settings of the gateway, on its machine; the server may be down.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the registry's keys: what for, where, since when, how long, how much each signed (密钥列表).
 
     \b
-    Example:
+    Examples:
       diya keys list --config operator.toml --trust trust
+      diya keys list --local diya.toml
     """
 
     async def work(settings: ClientSettings) -> list[authority_pb2.RegistryKey]:
         async with opening.open_admin(settings) as admin:
             return await admin.list_keys()
 
-    settings = load_settings(config)
-    found = outcomes.run(work(settings), as_json=as_json)
-    if trust is not None:
-        _write_terms(trust, settings.text("registry"), found)
-        _write_vkeys(trust, settings.text("registry"), found)
-    if as_json:
-        show.print_json([show.to_dict(one) for one in found])
+    if local is not None:
+        from gateway.cli import keys_local  # noqa: PLC0415 the gateway's own package, which a bank's machine has not
+
+        registries = keys_local.list_keys(local, "")
     else:
-        show.console().print(_table(found))
+        settings = load_settings(config)
+        registries = {settings.text("registry"): outcomes.run(work(settings), as_json=as_json)}
+    for registry, found in registries.items():
+        if trust is not None:
+            _write_terms(trust, registry, found)
+            _write_vkeys(trust, registry, found)
+        if not as_json and local is not None:
+            show.console().print(registry)
+        if not as_json:
+            show.console().print(_table(found))
+    if as_json:
+        listed = {name: [show.to_dict(one) for one in found] for name, found in registries.items()}
+        show.print_json(listed if local is not None else next(iter(listed.values())))
 
 
 @app.command("rotate")

@@ -216,6 +216,10 @@ class RegistryKeys:
 
     async def _all_ledger_keys(self, registry: str) -> list[Any]:
         """Those in use first, then those that were, then the next one of the settings."""
+        try:
+            following = await asyncio.to_thread(self._ledger_signers.following, registry)
+        except (ConfigError, SigningError) as error:
+            raise _unusable(error, "vkey") from error
         all_keys = self._ledger_signers.keys(registry)
         keys = all_keys.keys
         terms = {term.vkey: term for term in self._ledger_signers.terms(registry)}
@@ -234,10 +238,6 @@ class RegistryKeys:
                     )
                 )
             found.append(wire)
-        try:
-            following = await asyncio.to_thread(self._ledger_signers.following, registry)
-        except (ConfigError, SigningError) as error:
-            raise _unusable(error, "vkey") from error
         if following is not None and following.vkey not in {key.vkey for key in keys}:
             wire = authority_pb2.RegistryKey(
                 use=authority_pb2.KEY_USE_CHECKPOINT,
@@ -263,7 +263,7 @@ class RegistryKeys:
         position = read_token(request.page_token, query, (int,))
         start = int(position[0]) if position else 0
         self._settings_of(registry)  # refuses an unknown registry
-        keys = await self._all(registry)
+        keys = await self.all_keys(registry)
         more = len(keys) > start + size
         return pb.ListKeysResponse(
             keys=keys[start : start + size],
@@ -308,7 +308,8 @@ class RegistryKeys:
     async def _seal(self, registry: str, key_id: str) -> Any:
         return next(key for key in await self._all_seals(registry) if key.key_id == key_id)
 
-    async def _all(self, registry: str) -> list[Any]:
+    async def all_keys(self, registry: str) -> list[Any]:
+        """Those of each use in turn, in use first."""
         keys = await self._all_seals(registry)
         keys += await self._all_ledger_keys(registry)
         server, storage = self._config.server, self._config.storage

@@ -354,6 +354,10 @@ async def test_command_line_does_all_of_it(town: Town, tmp_path: Path) -> None:
     assert {int(one["size"]) for one in retired["sealedSince"]} == {
         size for size, note in checkpoints(town).items() if not opens(note, new)
     }
+    listed = await desk.json("keys", "list")
+    words = ("keys", "list", "--local", str(town.folder / "diya.toml"), "--json")
+    ran = await asyncio.to_thread(CliRunner().invoke, build_app(), words)  # as with the server down
+    assert json.loads(ran.stdout)["jiangyin"] == listed
     entries = await desk.json("ledger", "list")
     assert {"ledger-key.rotated", "ledger-key.retired"} <= {entry["kind"] for entry in entries}
 

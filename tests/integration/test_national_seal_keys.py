@@ -11,10 +11,12 @@ import pytest
 import pytest_asyncio
 
 from gateway.app import Gateway, utc_now
+from gateway.applications.sealing import Seal, SealRetired
 from gateway.client.errors import RequestError
 from gateway.client.session import Answer
 from gateway.config import ConfigError
 from gateway.pb.diya.v1 import authority_pb2
+from gateway.sealing import _command
 from signing import sm2
 from signing.pki import KeyKind, make_key
 from tests.integration.test_cli_acts import Desk
@@ -126,6 +128,26 @@ async def test_retired_national_seal_waits_for_the_next_one(town: Town) -> None:
     assert caught.value.reason == "CERTIFICATE_NOT_SEALED"
     await admin.rotate_seal("", add_next(town))
     assert len(verified(town, await pdf_of(town, answer)).suites) == 2
+
+
+async def test_seal_by_a_national_key_that_was_retired_meanwhile_is_not_entered(town: Town) -> None:
+    """What was in hand is sealed once more; so is what lacks the second seal while there is one."""
+    _, answer = await town.booked()
+    await (await town.operator()).rotate_seal(key_id(town.folder, FIRST), add_next(town))
+    for beside in (key_id(town.folder, FIRST), ""):
+        seal = Seal(
+            registry="jiangyin",
+            identifier="any",
+            application_id=answer.outcome.application.rpartition("/")[2],
+            case_number="1",
+            institutions=(),
+            pdf_sha256="0" * 64,
+            size_bytes=1,
+            seal_key_id=key_id(town.folder, "seal-jiangyin"),
+            national_key_id=beside,
+        )
+        with pytest.raises(SealRetired):
+            await town.gateway.sequencer.ask(_command(seal))
 
 
 async def test_what_cannot_be_a_national_seal_is_refused(town: Town) -> None:
