@@ -28,6 +28,7 @@ from gateway.client.session import Answer
 from gateway.client.trust import read_trust
 from gateway.config import ConfigError, load_config
 from gateway.keys import note_signer
+from gateway.ledger_signers import audited_log_keys
 from gateway.pb.diya.v1 import authority_pb2, ledger_service_pb2, ledger_service_pb2_grpc
 from gateway.storage import tables as t
 from gateway.storage.engine import writer_engine
@@ -229,13 +230,19 @@ async def test_ledger_verifies_and_exports_with_the_key_in_use_alone(
     ran = script(own_folder, [old, new], "export", exported, *kept.values())
     assert (ran.returncode, "3 older checkpoints hold" in ran.stdout) == (0, True), ran.stderr
     assert script(own_folder, [old], "export", exported).returncode == 1
+    [registry] = [one for one in load_config(own_folder / "diya.toml").registries if one.id == "jiangyin"]
+    signer = note_signer(registry.origin, registry.ledger_key)
+    stranger = note_signer(registry.origin, FileKey(own_folder / "keys" / "ledger-taizhou.pem")).vkey
+    lent = [{"vkey": stranger, "ended_index": max(kept)}, {"vkey": new, "begun_index": max(kept)}]
     engine = writer_engine(load_config(own_folder / "diya.toml").storage.database)
     with engine.begin() as connection:
+        assert audited_log_keys(connection, registry, signer, max(kept)).at(min(kept)) == (old,)
         connection.execute(
             update(t.setting)
             .where(t.setting.c.registry == "jiangyin", t.setting.c.name == "ledger_keys")
-            .values(body=json.dumps([{"vkey": old}]).encode())
+            .values(body=json.dumps(lent).encode())
         )
+        assert audited_log_keys(connection, registry, signer, max(kept)).at(max(kept)) == (new,)
     engine.dispose()
     ran = diya(own_folder, "ledger", "verify", "--json")
     assert ran.exit_code == 1
