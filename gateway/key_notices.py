@@ -43,8 +43,10 @@ def key_notices(
     yield from _ending("server.certificate", own.not_valid_after_utc, now)
     for registry in config.registries:
         where = f"registries ({registry.id})"
-        if is_in_clear(registry.ledger_key) and is_production(registry.id):
-            yield _in_clear(f"{where} ledger_key", registry.ledger_key.place)
+        for name in ("ledger_key", "next_ledger_key"):
+            source = getattr(registry, name)
+            if source is not None and is_in_clear(source) and is_production(registry.id):
+                yield _in_clear(f"{where} {name}", source.place)
         for seal in seals_of(registry.id) if config.sealing else ():
             if is_in_clear(seal.source) and is_production(registry.id):
                 yield _in_clear(seal.setting, seal.source.place)

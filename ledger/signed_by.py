@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, false, func, or_, select
 
 from ledger.entry import read_entry_time
 from ledger.tables import ledger_checkpoint, ledger_entry
@@ -64,7 +64,7 @@ def count_signed(conn: Connection, registry: str, sizes: Sequence[range], after:
 
 def _within(registry: str, sizes: Sequence[range], after: int) -> ColumnElement[bool]:
     inside = [_T.size.between(one.start, one.stop - 1) for one in sizes]
-    return and_(_T.registry == registry, _T.size > after, or_(False, *inside))
+    return and_(_T.registry == registry, _T.size > after, or_(false(), *inside))
 
 
 def _time_of(conn: Connection, registry: str, index: int) -> datetime:
