@@ -99,7 +99,7 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         terms = {term.vkey: term for term in self._signers.terms(registry)}
         for key in self._signers.keys(registry).keys:
             one = response.keys.add(
-                vkey=key.vkey, first_size=0 if key.begun is None else key.begun + 1, last_size=key.ended
+                vkey=key.vkey, first_size=0 if key.begun is None else key.begun + 1, last_size=key.ended or 0
             )
             for name in ("active_from", "retired_at", "compromised_since"):
                 value = getattr(terms.get(key.vkey), name, None)

@@ -116,7 +116,7 @@ class VerifierKey(_message.Message):
     first_size: _builtins.int
     """起始 · Smallest size that it signs; 0 for the log's first key."""
     last_size: _builtins.int
-    """终止 · Largest size that it signed; absent while it signs."""
+    """终止 · Largest size that it signed; 0 while it signs."""
     @_builtins.property
     def active_from(self) -> _timestamp_pb2.Timestamp:
         """启用时间 · Instant of the entry from which on it signs (UTC); absent for the log's first key."""
@@ -134,18 +134,16 @@ class VerifierKey(_message.Message):
         *,
         vkey: _builtins.str = ...,
         first_size: _builtins.int = ...,
-        last_size: _builtins.int | None = ...,
+        last_size: _builtins.int = ...,
         active_from: _timestamp_pb2.Timestamp | None = ...,
         retired_at: _timestamp_pb2.Timestamp | None = ...,
         compromised_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_size", b"_last_size", "active_from", b"active_from", "compromised_since", b"compromised_since", "last_size", b"last_size", "retired_at", b"retired_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_from", b"active_from", "compromised_since", b"compromised_since", "retired_at", b"retired_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_size", b"_last_size", "active_from", b"active_from", "compromised_since", b"compromised_since", "first_size", b"first_size", "last_size", b"last_size", "retired_at", b"retired_at", "vkey", b"vkey"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_from", b"active_from", "compromised_since", b"compromised_since", "first_size", b"first_size", "last_size", b"last_size", "retired_at", b"retired_at", "vkey", b"vkey"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__last_size: _TypeAlias = _typing.Literal["last_size"]  # noqa: Y015
-    _WhichOneofArgType__last_size: _TypeAlias = _typing.Literal["_last_size", b"_last_size"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_size) -> _WhichOneofReturnType__last_size | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerifierKey: _TypeAlias = VerifierKey  # noqa: Y015
 
