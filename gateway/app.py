@@ -15,13 +15,14 @@ from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
 from gateway import startup
-from gateway.cases.effects import AnyEffect, SealTermsSet, TrustSet
+from gateway.cases.effects import AnyEffect, LedgerKeysSet, SealTermsSet, TrustSet
 from gateway.certificates.seal import CertificateSealer
 from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
 from gateway.eraser import Eraser
 from gateway.feed_watch import FeedWatch
 from gateway.key_notices import key_notices, tell_seal
+from gateway.ledger_signers import LedgerSigners
 from gateway.readings import Readings, served
 from gateway.revocation_watch import RevocationWatch
 from gateway.rpc.admin import AdminService
@@ -51,7 +52,6 @@ from gateway.storage.watch import Watch
 from gateway.tiles import TileServer
 from gateway.timestamping import CheckpointStamping, authorities
 from gateway.witnessing import Witnessing
-from ledger.checkpoint import NoteSigner
 from ledger.publish import Publisher
 from ledger.store import Ledger
 from ledger.tables import metadata as ledger_metadata
@@ -91,9 +91,7 @@ class Gateway:
     async def start(self) -> None:
         """Open the store, finish what a crash left, then listen."""
         config = self.config
-        signers = self._open_store()
-        self._signers = signers
-        self._vkeys = {registry: signer.vkey for registry, signer in signers.items()}
+        self._open_store()
         self.files = FileStore(config.storage.files)
         swept = self.files.sweep()
         if swept:
@@ -111,6 +109,7 @@ class Gateway:
         registries = [r.id for r in config.registries]
         for registry in registries:
             self.sequencer.load(registry)
+        self._ledger_signers.terms_of = lambda registry: self.sequencer.settings(registry).ledger_keys
         self.sequencer.start()
         self._own_seals = Seals(
             config, self._reread, lambda registry: self.sequencer.settings(registry).seals
@@ -176,7 +175,7 @@ class Gateway:
             queries=self.queries,
             sequencer=self.sequencer,
             policies=self._policies,
-            vkeys=self._vkeys,
+            keys_of=self._ledger_signers.keys,
             limits=self.config.limits,
         )
         self.queries.cosigned = self._witnessing.cosigned
@@ -275,7 +274,10 @@ class Gateway:
         """What the sealer works with besides the seals, as of now."""
         return {
             "trust": self._seal_trust([registry.id for registry in self.config.registries]),
-            "vkeys": {signer.name: signer.vkey for signer in self._signers.values()},
+            "vkeys": {
+                keys.name: [one.vkey for one in keys.keys]
+                for keys in (self._ledger_signers.keys(registry.id) for registry in self.config.registries)
+            },
             "verification_url": self.config.server.verification_url,
         }
 
@@ -318,9 +320,9 @@ class Gateway:
                 queries=self.queries,
                 limits=limits,
                 settings_of=self.sequencer.settings,
-                vkey_of=self._vkeys.__getitem__,
+                signers=self._ledger_signers,
             ),
-            "RegisterFeedService": FeedService(**shared, **verifying, signer_of=self._signers.__getitem__),
+            "RegisterFeedService": FeedService(**shared, **verifying, signers_of=self._ledger_signers.of),
             "AdminService": AdminService(
                 **shared,
                 **verifying,
@@ -329,7 +331,7 @@ class Gateway:
                     RegistryKeys,
                     config=self.config,
                     seals=self._own_seals,
-                    vkeys=self._vkeys.__getitem__,
+                    ledger_signers=self._ledger_signers,
                     queries=self.queries,
                     trust_of=self.trust,
                     clock=self._clock,
@@ -351,7 +353,7 @@ class Gateway:
         self.feed_watch.look(registry)
         self._revocation.committed(registry, effects)
         if self.sealing is not None:
-            if any(isinstance(effect, SealTermsSet | TrustSet) for effect in effects):
+            if any(isinstance(effect, SealTermsSet | TrustSet | LedgerKeysSet) for effect in effects):
                 self._change_seals(registry)
             self.sealing.committed(registry, effects)
 
@@ -372,8 +374,8 @@ class Gateway:
         if self._serving:  # else `start` tells it
             self._server.mark_not_serving()
 
-    def _open_store(self) -> dict[str, NoteSigner]:
-        """Check settings and store, and take the ledgers over; each registry's signer.
+    def _open_store(self) -> None:
+        """Check settings and store, and take the ledgers over.
 
         Raises ConfigError, SecondWriter; what was opened is closed again.
         """
@@ -384,19 +386,20 @@ class Gateway:
             log.warning(problem)
         startup.check_database(config)
         self.ledger = Ledger(Vault(key_encryption_key), {r.id: r.part_cipher for r in config.registries})
-        self._publisher = Publisher(signers.__getitem__)
+        self._ledger_signers = LedgerSigners(config, signers, self._reread)
+        self._publisher = Publisher(self._ledger_signers.of)
         self._take_lock()
         self._writer = writer_engine(config.storage.database)
         self._reader = reader_engine(config.storage.database)
         try:
             startup.check_tables(self._writer, config.storage.database)
+            startup.check_ledger_signers(config, self._writer, self._ledger_signers)
             startup.take_over(config, self._writer, self.ledger, self._publisher)
             startup.check_suites(config, self._writer)
             startup.check_seals(config, self._writer)
         except BaseException:
             self._close_store()
             raise
-        return signers
 
     def _close_store(self) -> None:
         self._reader.dispose()

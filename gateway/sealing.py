@@ -245,7 +245,9 @@ def _command(seal: Seal) -> Command:
     digest = hashlib.sha256(payload).hexdigest()
 
     def decide(working: Working, moment: Moment) -> Decision:
-        if not may_seal(working.settings.seals, seal.seal_key_id):
+        terms = working.settings.seals
+        first = may_seal(terms, seal.seal_key_id)
+        if not first or not may_seal(terms, seal.national_key_id, national=True):
             raise SealRetired("印章密钥已停用，重新签章", "the seal key was retired: it is sealed once more")
         known = [u for u in seal.institutions if u in working.settings.institutions]
         counters = {counter_name(u): working.counter(counter_name(u)) for u in known}

@@ -13,7 +13,15 @@ import msgspec
 
 from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application
-from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet, SealTerm
+from gateway.register.authority import (
+    Institution,
+    LedgerKeyTerm,
+    Profile,
+    RegisteredKey,
+    Registrar,
+    RuleSet,
+    SealTerm,
+)
 from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
 from signing.anchors import AnchorPolicy
@@ -216,6 +224,12 @@ class SealTermsSet(Effect, tag="seal-terms.set.v1", frozen=True, kw_only=True):
     keys: tuple[SealTerm, ...]
 
 
+class LedgerKeysSet(Effect, tag="ledger-keys.set.v1", frozen=True, kw_only=True):
+    """Every key that ever signed the registry's checkpoints, with its time, in order of use; from the first act on."""
+
+    keys: tuple[LedgerKeyTerm, ...]
+
+
 class OperatorSet(Effect, tag="operator.set.v1", frozen=True, kw_only=True):
     """The operators' keys (hex key ids) and the auditors' from this entry on; `auditor_keys` says more of each."""
 
@@ -314,6 +328,7 @@ AnyEffect: TypeAlias = (
     | CalendarSet
     | TrustSet
     | SealTermsSet
+    | LedgerKeysSet
     | RevocationNoted
     | OperatorSet
     | QueryRecorded

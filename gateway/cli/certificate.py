@@ -221,11 +221,9 @@ def offline_trust(trust: Path) -> dict[str, Any]:
         seals, suites = read_seal_terms(trust), read_demanded_suites(trust)
     except SealTermsUnreadable as error:
         raise InputError(str(error), f"{error}：无法读取信任目录中的印章设置") from error
-    ledgers = read_trust(trust)
-    keys = (key for name in ledgers.registries for key in ledgers.vkeys(name))
     return {
         "trust": read_anchors(trust),
-        "vkeys": {key.partition("+")[0]: key for key in keys},
+        "vkeys": read_trust(trust).by_origin(),
         "at": datetime.now(UTC),
         "seals": seals,
         "suites": suites,

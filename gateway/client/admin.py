@@ -218,6 +218,47 @@ class AdminClient:
                 return
             request.page_token = page.next_page_token
 
+    async def rotate_ledger_key(self, former_vkey: str, vkey: str) -> Done[authority_pb2.RegistryKey]:
+        """Let the next ledger key of the gateway's settings sign checkpoints beside the one in use (启用新检查点
+        密钥).
+        """
+        act = admin_acts_pb2.RotateLedgerKeyAct(
+            header=self._session.header(None), former_vkey=former_vkey, vkey=vkey
+        )
+        envelope, response = await self._send(self._stub.RotateLedgerKey, pb.RotateLedgerKeyRequest, act)
+        return await self._done(response.key, envelope, response.receipt)
+
+    async def retire_ledger_key(
+        self, vkey: str, reason: str, *, compromised_since: datetime | None = None
+    ) -> Done[authority_pb2.RegistryKey]:
+        """Sign no more checkpoints with a key, and say since when it was not the registry's alone (停用检查点密钥).
+
+        The receipt is under the key that goes on: have that in the trust folder first.
+        """
+        act = admin_acts_pb2.RetireLedgerKeyAct(
+            header=self._session.header(None),
+            vkey=vkey,
+            reason=reason,
+            compromised_since=None if compromised_since is None else instant(compromised_since),
+        )
+        envelope, response = await self._send(self._stub.RetireLedgerKey, pb.RetireLedgerKeyRequest, act)
+        return await self._done(response.key, envelope, response.receipt)
+
+    async def list_signed_checkpoints(
+        self, vkey: str, since: datetime | None = None
+    ) -> AsyncIterator[pb.SignedCheckpoint]:
+        """The checkpoints that a key signed alone, from an instant on, over all pages. Raises RequestError."""
+        request = pb.ListSignedCheckpointsRequest(parent=self._session.parent, vkey=vkey, page_size=200)
+        if since is not None:
+            request.since.FromDatetime(since)
+        while True:
+            page = await self._session.call(self._stub.ListSignedCheckpoints, request)
+            for one in page.checkpoints:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     async def import_calendar(self, table: bytes, source: str = "") -> Done[pb.ImportCalendarResponse]:
         """Put the State Council's table of one year in force (导入工作日历). table: the CSV, as it is."""
         act = admin_acts_pb2.ImportCalendarAct(header=self._session.header(None), table=table, source=source)

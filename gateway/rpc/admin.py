@@ -247,6 +247,18 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         """What a seal key sealed."""
         return await self._keys.list_sealed(request)
 
+    async def RotateLedgerKey(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Sign checkpoints with the next ledger key of the settings too."""
+        return await self._keys.rotate_ledger_key(await self._signed(request, acts.RotateLedgerKeyAct))
+
+    async def RetireLedgerKey(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Sign no more checkpoints with a key."""
+        return await self._keys.retire_ledger_key(await self._signed(request, acts.RetireLedgerKeyAct))
+
+    async def ListSignedCheckpoints(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """What rests on one checkpoint key."""
+        return await self._keys.list_signed_checkpoints(request)
+
     async def ImportCalendar(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Put the table of working days of one year in force."""
         signed = await self._signed(request, acts.ImportCalendarAct)

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import grpc
 
-from gateway.applications.seal_keys import sealed_by
+from gateway.applications.seal_keys import is_compromised
 from gateway.cases.errors import ApplicationNotFound
 from gateway.certificates.content import CertificateContent, decode_content
 from gateway.config import Limits
@@ -167,8 +167,9 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
                 getattr(wire, name).FromJsonString(row[name])
         if row["sealed_at"]:
             sealed_at = wire.sealed_at.ToDatetime(dt.UTC)
-            term = sealed_by(self._sequencer.settings(registry).seals, row["seal_key_id"] or "")
-            wire.seal_compromised = term is not None and term.is_compromised(sealed_at)
+            terms = self._sequencer.settings(registry).seals
+            key_ids = row["seal_key_id"] or "", row["national_key_id"] or ""
+            wire.seal_compromised = is_compromised(terms, *key_ids, sealed_at)
         return wire
 
     async def CheckPayout(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

@@ -40,7 +40,7 @@ from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import EntryProof, NotYetPublishedError, Queries
 from gateway.storage.working import Working
-from ledger.checkpoint import NoteSigner, sign_note
+from ledger.log_keys import LogSigners
 from signing.envelope import Envelope, EnvelopeSignature, pae
 from signing.trust import Purpose, TrustStore
 from signing.verify import VerifiedEnvelope
@@ -73,10 +73,10 @@ class FeedService(feed_service_pb2_grpc.RegisterFeedServiceServicer):
         executor: Executor,
         limits: Limits,
         clock: Callable[[], dt.datetime],
-        signer_of: Callable[[str], NoteSigner],
+        signers_of: Callable[[str], LogSigners],
     ) -> None:
-        """`signer_of` gives a registry's ledger key: it signs statements of order, as it signs checkpoints."""
-        self._signer_of = signer_of
+        """`signers_of` gives a registry's ledger keys: they sign statements of order, as they sign checkpoints."""
+        self._signers_of = signers_of
         self._sequencer = sequencer
         self._queries = queries
         self._trust_of = trust_of
@@ -247,9 +247,9 @@ class FeedService(feed_service_pb2_grpc.RegisterFeedServiceServicer):
         if found is None:
             raise Refusal("UNIT_NOT_FOUND", "没有该不动产单元", "there is no such unit")
         lines, proofs = found
-        signer = self._signer_of(registry)
-        text = statement_text(signer.name, registry, unit_code, self._clock(), lines)
-        note = sign_note(text, signer)
+        signers = self._signers_of(registry)
+        text = statement_text(signers.name, registry, unit_code, self._clock(), lines)
+        note = signers.sign_text(text)
         return _pb.GetOrderStatementResponse(statement=statement_file(note, proofs))
 
     async def AcknowledgeEvents(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

@@ -48,6 +48,8 @@ PAYLOAD_TYPES: Final[dict[type[Message], str]] = {
     admin_acts_pb2.ImportCalendarAct: f"{_PREFIX}import-calendar{_SUFFIX}",
     admin_acts_pb2.RotateSealAct: f"{_PREFIX}rotate-seal{_SUFFIX}",
     admin_acts_pb2.RetireSealAct: f"{_PREFIX}retire-seal{_SUFFIX}",
+    admin_acts_pb2.RotateLedgerKeyAct: f"{_PREFIX}rotate-ledger-key{_SUFFIX}",
+    admin_acts_pb2.RetireLedgerKeyAct: f"{_PREFIX}retire-ledger-key{_SUFFIX}",
     admin_acts_pb2.RecoverLedgerAct: f"{_PREFIX}recover-ledger{_SUFFIX}",
 }
 

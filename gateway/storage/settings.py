@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from gateway.cases.effects import (
     CalendarSet,
+    LedgerKeysSet,
     OperatorSet,
     ProfileSet,
     RevocationNoted,
@@ -20,7 +21,7 @@ from gateway.cases.effects import (
 )
 from gateway.cases.feed import FeedState
 from gateway.cases.trust import EvidenceKind, Trust
-from gateway.register.authority import Institution, Profile, Registrar, RuleSet, SealTerm
+from gateway.register.authority import Institution, LedgerKeyTerm, Profile, Registrar, RuleSet, SealTerm
 from gateway.register.calendar import PACKAGED, Calendar
 from gateway.storage import tables as t
 
@@ -31,6 +32,7 @@ _TYPES: dict[str, Any] = {
     "operators": OperatorSet,
     "calendar": Calendar,
     "seals": tuple[SealTerm, ...],
+    "ledger_keys": tuple[LedgerKeyTerm, ...],
 }
 
 
@@ -44,6 +46,7 @@ class Settings:
     operators: OperatorSet | None = None
     calendar: Calendar | None = None  # the years that were imported; None before the first import
     seals: tuple[SealTerm, ...] = ()  # empty until one is replaced or retired: the configured one seals
+    ledger_keys: tuple[LedgerKeyTerm, ...] = ()  # empty until there was a second one
     feed: FeedState = field(default_factory=FeedState)
     institutions: dict[str, Institution] = field(default_factory=dict)
     registrars: dict[str, Registrar] = field(default_factory=dict)
@@ -88,6 +91,8 @@ class Settings:
             return "calendar", effect.calendar
         if isinstance(effect, SealTermsSet):
             return "seals", effect.keys
+        if isinstance(effect, LedgerKeysSet):
+            return "ledger_keys", effect.keys
         raise TypeError(f"{type(effect).__name__} sets no setting")
 
 

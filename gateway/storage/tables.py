@@ -153,6 +153,7 @@ certificate = Table(
     Column("size_bytes", BigInteger),
     Column("sealed_at", String(32)),
     Column("seal_key_id", String(64)),
+    Column("national_key_id", String(64)),  # of the second seal, where there is one
     Column("ended_at", String(32)),
     Column("ended_case", String(32)),
     Index("certificate_by_number", "registry", "number"),

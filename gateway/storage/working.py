@@ -468,6 +468,7 @@ class Working:
                 "size_bytes": None,
                 "sealed_at": None,
                 "seal_key_id": None,
+                "national_key_id": None,
                 "ended_at": None,
                 "ended_case": None,
             },
@@ -484,6 +485,7 @@ class Working:
             "size_bytes": effect.size_bytes,
             "sealed_at": instant(effect.sealed_at),
             "seal_key_id": effect.seal_key_id or None,
+            "national_key_id": effect.national_key_id or None,
         }
         self._put(t.certificate, (effect.identifier,), sealed)
 
@@ -687,5 +689,6 @@ _FOLDS: dict[type, Any] = {
     fx.RevocationNoted: Working._revocation_noted,
     fx.OperatorSet: Working._setting,
     fx.SealTermsSet: Working._setting,
+    fx.LedgerKeysSet: Working._setting,
     fx.QueryRecorded: Working._query_recorded,
 }

@@ -167,7 +167,7 @@ async def test_entries_left_unpublished_are_published_at_the_start(
 async def _published(town: Town) -> int:
     checkpoint = await town.gateway.queries.checkpoint("jiangyin")
     assert checkpoint is not None
-    return open_checkpoint(checkpoint.note, town.gateway._vkeys["jiangyin"]).size
+    return open_checkpoint(checkpoint.note, town.gateway._ledger_signers.vkey("jiangyin")).size
 
 
 async def test_damage_found_while_running_stops_the_registry(own_folder: Path) -> None:

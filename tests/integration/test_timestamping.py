@@ -108,11 +108,10 @@ async def refused_download(town: Town, name: str) -> Any:
 
 def verified(folder: Path, pdf: bytes, at: dt.datetime | None = None) -> Any:
     """What a bank's own verification says, with what is published."""
-    ledgers = read_trust(folder / "trust")
     return verify_certificate(
         pdf,
         trust=read_signing_trust(folder / "trust"),
-        vkeys={vkey.partition("+")[0]: vkey for r in ledgers.registries for vkey in ledgers.vkeys(r)},
+        vkeys=read_trust(folder / "trust").by_origin(),
         at=at or utc_now(),
     )
 

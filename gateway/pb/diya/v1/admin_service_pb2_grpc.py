@@ -114,6 +114,21 @@ class AdminServiceStub:
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.FromString,
                 _registered_method=True)
+        self.RotateLedgerKey = channel.unary_unary(
+                '/diya.v1.AdminService/RotateLedgerKey',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyResponse.FromString,
+                _registered_method=True)
+        self.RetireLedgerKey = channel.unary_unary(
+                '/diya.v1.AdminService/RetireLedgerKey',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyResponse.FromString,
+                _registered_method=True)
+        self.ListSignedCheckpoints = channel.unary_unary(
+                '/diya.v1.AdminService/ListSignedCheckpoints',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsResponse.FromString,
+                _registered_method=True)
         self.GetCalendar = channel.unary_unary(
                 '/diya.v1.AdminService/GetCalendar',
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.GetCalendarRequest.SerializeToString,
@@ -285,6 +300,32 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateLedgerKey(self, request, context):
+        """启用新检查点密钥 · Lets the next ledger key of the settings sign checkpoints beside the one in use (RotateLedgerKeyAct);
+        the gateway reads it anew and tries it first. No request fails by it. Caller: an operator. Errors: see the service, and
+        FIELD_INVALID (another key is in use, two are, no such next key, it cannot sign).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireLedgerKey(self, request, context):
+        """停用检查点密钥 · Ends a checkpoint key beside which another signs, or declares it compromised from an instant on
+        (RetireLedgerKeyAct). Caller: an operator. Errors: see the service, and FIELD_INVALID (unknown key, no other signs,
+        retired before, instant in the future or later than before).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSignedCheckpoints(self, request, context):
+        """检查点列表 · The checkpoints that a key signed alone, from an instant on, by size: what rests on that key only. Caller: an
+        operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCalendar(self, request, context):
         """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
@@ -412,6 +453,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListSealed,
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.FromString,
                     response_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.SerializeToString,
+            ),
+            'RotateLedgerKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateLedgerKey,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyResponse.SerializeToString,
+            ),
+            'RetireLedgerKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireLedgerKey,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyResponse.SerializeToString,
+            ),
+            'ListSignedCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSignedCheckpoints,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsResponse.SerializeToString,
             ),
             'GetCalendar': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCalendar,
@@ -854,6 +910,87 @@ class AdminService:
             '/diya.v1.AdminService/ListSealed',
             diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.SerializeToString,
             diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateLedgerKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/RotateLedgerKey',
+            diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireLedgerKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/RetireLedgerKey',
+            diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSignedCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/ListSignedCheckpoints',
+            diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -177,9 +177,7 @@ class _KeyUseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyUse.ValueTy
     KEY_USE_ENCRYPTION: _KeyUse.ValueType  # 4
     """加密 · Encrypts the keys under which parts of entries lie."""
     KEY_USE_NATIONAL_SEAL: _KeyUse.ValueType  # 5
-    """国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites. It comes from the
-    settings; no rotation changes it.
-    """
+    """国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites."""
 
 class KeyUse(_KeyUse, metaclass=_KeyUseEnumTypeWrapper):
     """密钥用途 · What a key of the registry's own is for."""
@@ -195,9 +193,7 @@ KEY_USE_CONNECTION: KeyUse.ValueType  # 3
 KEY_USE_ENCRYPTION: KeyUse.ValueType  # 4
 """加密 · Encrypts the keys under which parts of entries lie."""
 KEY_USE_NATIONAL_SEAL: KeyUse.ValueType  # 5
-"""国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites. It comes from the
-settings; no rotation changes it.
-"""
+"""国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites."""
 Global___KeyUse: _TypeAlias = KeyUse  # noqa: Y015
 
 class _KeyState:
@@ -1103,9 +1099,9 @@ class RegistryKey(_message.Message):
     reason: _builtins.str
     """原因 · Why it was retired."""
     signed_count: _builtins.int
-    """签署数量 · Certificates that a seal key sealed; entries under the newest checkpoint of a checkpoint key."""
+    """签署数量 · Certificates that a seal key sealed; entries under the newest checkpoint that a checkpoint key signed."""
     signed_since_compromised: _builtins.int
-    """泄露后签署数量 · Of these, those from compromised_since on."""
+    """泄露后签署数量 · Of these, those from compromised_since on; the checkpoints since then that a checkpoint key signed alone."""
     in_clear: _builtins.bool
     """明文 · The key lies in the clear on a disk: for development only."""
     index: _builtins.int
