@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +14,7 @@ from rich.table import Table
 
 from gateway.cli import opening, outcomes, show
 from gateway.cli.settings import ClientSettings, ConfigOption, JsonOption, load_settings
-from gateway.client.admin import Done
+from gateway.client.admin import AdminClient, Done
 from gateway.client.errors import InputError
 from gateway.pb.diya.v1 import admin_service_pb2, authority_pb2
 
@@ -148,11 +150,10 @@ def retire(
     """
     since = _instant(compromised_since, as_json=as_json) if compromised_since else None
 
-    async def work() -> tuple[Done[authority_pb2.RegistryKey], list[admin_service_pb2.SealedCertificate]]:
+    async def work() -> tuple[Done[authority_pb2.RegistryKey], _Sealed]:
         async with opening.open_admin(load_settings(config)) as admin:
             done = await admin.retire_seal(key_id, reason, compromised_since=since)
-            affected = [one async for one in admin.list_sealed(key_id, since)] if since else []
-            return done, affected
+            return done, await _all_sealed(admin, key_id, since) if since else _Sealed()
 
     done, affected = outcomes.run(work(), as_json=as_json)
     _print_done(done, affected if since else None, as_json=as_json)
@@ -165,7 +166,7 @@ def sealed(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the certificates that a seal key sealed, in order of sealing (印章所签).
+    """List what a seal key sealed, in order of sealing: certificates, then statements and extracts (印章所签).
 
     \b
     Example:
@@ -173,15 +174,35 @@ def sealed(
     """
     start = _instant(since, as_json=as_json) if since else None
 
-    async def work() -> list[admin_service_pb2.SealedCertificate]:
+    async def work() -> _Sealed:
         async with opening.open_admin(load_settings(config)) as admin:
-            return [one async for one in admin.list_sealed(key_id, start)]
+            return await _all_sealed(admin, key_id, start)
 
     found = outcomes.run(work(), as_json=as_json)
     if as_json:
-        show.print_json([show.to_dict(one) for one in found])
+        show.print_json(
+            {
+                "certificates": [show.to_dict(one) for one in found.certificates],
+                "answers": [show.to_dict(one) for one in found.answers],
+            }
+        )
     else:
-        show.console().print(_sealed_table(found))
+        _print_sealed(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """What a key sealed."""
+
+    certificates: tuple[admin_service_pb2.SealedCertificate, ...] = ()
+    answers: tuple[admin_service_pb2.SealedAnswer, ...] = ()
+
+
+async def _all_sealed(admin: AdminClient, key_id: str, since: datetime | None) -> _Sealed:
+    return _Sealed(
+        tuple([one async for one in admin.list_sealed(key_id, since)]),
+        tuple([one async for one in admin.list_sealed_answers(key_id, since)]),
+    )
 
 
 def _instant(text: str, *, as_json: bool) -> datetime:
@@ -201,19 +222,20 @@ def _instant(text: str, *, as_json: bool) -> datetime:
 
 def _print_done(
     done: Done[authority_pb2.RegistryKey],
-    affected: list[admin_service_pb2.SealedCertificate] | None = None,
+    affected: _Sealed | None = None,
     *,
     as_json: bool,
 ) -> None:
     if as_json:
         body: dict[str, Any] = {"key": show.to_dict(done.value), "index": done.wire.index}
         if affected is not None:
-            body["sealedSince"] = [show.to_dict(one) for one in affected]
+            body["sealedSince"] = [show.to_dict(one) for one in affected.certificates]
+            body["answersSince"] = [show.to_dict(one) for one in affected.answers]
         show.print_json(body)
         return
     show.console().print(_table([done.value]))
     if affected is not None:
-        show.console().print(_sealed_table(affected))
+        _print_sealed(affected)
 
 
 def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
@@ -244,7 +266,25 @@ def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
     return table
 
 
-def _sealed_table(found: list[admin_service_pb2.SealedCertificate]) -> Table:
+def _print_sealed(found: _Sealed) -> None:
+    show.console().print(_sealed_table(found.certificates))
+    if found.answers:
+        show.console().print(_answers_table(found.answers))
+
+
+def _answers_table(found: Iterable[admin_service_pb2.SealedAnswer]) -> Table:
+    table = Table(
+        "Statement 证明", "Subject 对象", "Asked by 申请人", "Sealed at 签章时间", "Stamped 时间戳", "SHA-256"
+    )
+    for one in found:
+        stamped = "yes 有" if one.time_stamped else "no 无"
+        table.add_row(
+            one.kind, one.subject, one.asked_by, one.sealed_at.ToJsonString(), stamped, one.sha256.hex()
+        )
+    return table
+
+
+def _sealed_table(found: Iterable[admin_service_pb2.SealedCertificate]) -> Table:
     table = Table("Certificate 证照", "Number 证号", "State 状态", "Sealed at 签章时间", "Entry 账本序号")
     for one in found:
         table.add_row(

@@ -108,7 +108,8 @@ class AdminServiceStub:
     an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     ListSealed: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]
-    """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+    """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
+    extracts in theirs. Caller: an operator.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
     """
     GetCalendar: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]
@@ -216,7 +217,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     ListSealed: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]  # type: ignore[assignment]
-    """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+    """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
+    extracts in theirs. Caller: an operator.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
     """
     GetCalendar: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]  # type: ignore[assignment]
@@ -411,7 +413,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListSealedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListSealedResponse, _abc.Awaitable[_admin_service_pb2.ListSealedResponse]]:
-        """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+        """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
+        extracts in theirs. Caller: an operator.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
         """
 
