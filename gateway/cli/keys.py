@@ -180,12 +180,7 @@ def sealed(
 
     found = outcomes.run(work(), as_json=as_json)
     if as_json:
-        show.print_json(
-            {
-                "certificates": [show.to_dict(one) for one in found.certificates],
-                "answers": [show.to_dict(one) for one in found.answers],
-            }
-        )
+        show.print_json(found.as_json())
     else:
         _print_sealed(found)
 
@@ -196,6 +191,10 @@ class _Sealed:
 
     certificates: tuple[admin_service_pb2.SealedCertificate, ...] = ()
     answers: tuple[admin_service_pb2.SealedAnswer, ...] = ()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """One list, the certificates first; statements and extracts are told by their `kind`."""
+        return [show.to_dict(one) for one in (*self.certificates, *self.answers)]
 
 
 async def _all_sealed(admin: AdminClient, key_id: str, since: datetime | None) -> _Sealed:
@@ -229,8 +228,7 @@ def _print_done(
     if as_json:
         body: dict[str, Any] = {"key": show.to_dict(done.value), "index": done.wire.index}
         if affected is not None:
-            body["sealedSince"] = [show.to_dict(one) for one in affected.certificates]
-            body["answersSince"] = [show.to_dict(one) for one in affected.answers]
+            body["sealedSince"] = affected.as_json()
         show.print_json(body)
         return
     show.console().print(_table([done.value]))
