@@ -38,12 +38,14 @@ from gateway.rpc.quota import DailyQuota, read_counts
 from gateway.rpc.register import RegisterService
 from gateway.rpc.registration import RegistrationService
 from gateway.rpc.review import ReviewService
+from gateway.rpc.sealed_answers import SealedAnswers
 from gateway.rpc.server import RpcServer
 from gateway.rpc.trust import trust_store
 from gateway.rpc.verifier import Verifier
 from gateway.sealing import Sealing
 from gateway.seals import Seals
 from gateway.sequencer import Sequencer
+from gateway.stamped_seals import StampedSeals
 from gateway.storage import tables
 from gateway.storage.engine import WriterLock, database_file, file_watch, reader_engine, writer_engine
 from gateway.storage.files import FileStore
@@ -185,7 +187,7 @@ class Gateway:
     async def _start_sealing(self, registries: Sequence[str]) -> None:
         """Processes that render and seal, and the queue before them; off where the configuration says so."""
         self.sealing: Sealing | None = None
-        self._seals: CertificateSealer | None = None
+        self._stamped_seals: StampedSeals | None = None
         if not self.config.sealing:
             return
         workers = self.config.limits.seal_workers
@@ -193,12 +195,12 @@ class Gateway:
             self._own_seals.for_workers(), **self._seal_settings(), workers=workers
         )
         await self._sealer.start()
-        self._seals = self._sealer
+        self._stamped_seals = StampedSeals(self._sealer, self._authorities, self._clock)
         self.sealing = Sealing(
             sequencer=self.sequencer,
             queries=self.queries,
             files=self.files,
-            sealer=self._sealer,
+            seals=self._stamped_seals,
             workers=workers,
             clock=self._clock,
             until_cosigned=self._witnessing.until_cosigned,
@@ -295,6 +297,7 @@ class Gateway:
         shared: dict[str, Any] = {"sequencer": self.sequencer, "queries": self.queries, "clock": self._clock}
         limits = self.config.limits
         verifying: dict[str, Any] = {"trust_of": self.trust, "executor": self._executor, "limits": limits}
+        answers = SealedAnswers(self._stamped_seals, self.sequencer, self._clock)
         return {
             "FileService": FileService(
                 **shared,
@@ -309,13 +312,11 @@ class Gateway:
             ),
             "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),
-            "RegisterService": RegisterService(
-                **shared, trust_of=self.trust, sealer=self._sealer if self.sealing is not None else None
-            ),
+            "RegisterService": RegisterService(**shared, trust_of=self.trust, answers=answers),
             "CertificateService": CertificateService(
-                **shared, files=self.files, limits=limits, seals=self._seals, sealing=self.sealing
+                **shared, files=self.files, limits=limits, answers=answers, sealing=self.sealing
             ),
-            "DeskService": DeskService(**shared, seals=self._seals),
+            "DeskService": DeskService(**shared, answers=answers),
             "LedgerService": LedgerService(
                 queries=self.queries,
                 limits=limits,

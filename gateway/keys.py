@@ -30,7 +30,7 @@ def note_signer(origin: str, source: KeySource) -> NoteSigner:
 
 def _note_key(source: KeySource) -> NoteKey:
     if isinstance(source, TokenKey):
-        from signing.pkcs11 import TokenEd25519  # noqa: PLC0415 an optional extra
+        from signing.tokens import TokenEd25519  # noqa: PLC0415 an optional extra
 
         return TokenEd25519(source)
     key = read_private_key(source)

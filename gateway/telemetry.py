@@ -295,7 +295,7 @@ class Metrics:
         self._not_after.labels(registry, use).set(until.timestamp())
 
     def timestamp(self, registry: str, subject: str, result: str) -> None:
-        """A time stamp was asked for: subject `seal` or `checkpoint`, result `ok` or a reason."""
+        """A time stamp was asked for: subject `seal`, `statement` or `checkpoint`, result `ok` or a reason."""
         self._timestamps.labels(registry, subject, result).inc()
         self._timestamp_down.labels(registry).set(0 if result == "ok" else 1)
 

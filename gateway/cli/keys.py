@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -25,7 +27,6 @@ app = typer.Typer(
 _SEALS = (authority_pb2.KEY_USE_SEAL, authority_pb2.KEY_USE_NATIONAL_SEAL)
 
 #: What a key signed.
-Signed = admin_service_pb2.SealedCertificate | admin_service_pb2.SignedCheckpoint
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it goes into the ledger.")]
 SinceOption = Annotated[
@@ -195,11 +196,11 @@ def retire(
     """
     since = _instant(compromised_since, as_json=as_json) if compromised_since else None
 
-    async def work() -> tuple[Done[authority_pb2.RegistryKey], list[Signed]]:
+    async def work() -> tuple[Done[authority_pb2.RegistryKey], _Signed]:
         async with opening.open_admin(load_settings(config)) as admin:
             retire = admin.retire_ledger_key if _is_vkey(key_id) else admin.retire_seal
             done = await retire(key_id, reason, compromised_since=since)
-            return done, await _signed(admin, key_id, since) if since else []
+            return done, await _all_signed(admin, key_id, since) if since else _Signed()
 
     done, affected = outcomes.run(work(), as_json=as_json)
     _print_done(done, affected if since else None, as_json=as_json)
@@ -212,7 +213,7 @@ def sealed(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what a key signed: certificates in order of sealing, or the checkpoints that rest on it alone (密钥所签).
+    """List what a key signed: certificates, then statements and extracts; or checkpoints of it alone (密钥所签).
 
     \b
     Example:
@@ -220,15 +221,28 @@ def sealed(
     """
     start = _instant(since, as_json=as_json) if since else None
 
-    async def work() -> list[Signed]:
+    async def work() -> _Signed:
         async with opening.open_admin(load_settings(config)) as admin:
-            return await _signed(admin, key_id, start)
+            return await _all_signed(admin, key_id, start)
 
     found = outcomes.run(work(), as_json=as_json)
     if as_json:
-        show.print_json([show.to_dict(one) for one in found])
+        show.print_json(found.as_json())
     else:
-        show.console().print(_signed_table(found))
+        _print_signed(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What a key signed: a seal's key certificates and answers; a ledger's, the checkpoints that rest on it alone."""
+
+    certificates: tuple[admin_service_pb2.SealedCertificate, ...] = ()
+    answers: tuple[admin_service_pb2.SealedAnswer, ...] = ()
+    checkpoints: tuple[admin_service_pb2.SignedCheckpoint, ...] = ()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """One list, the certificates first; statements and extracts are told by their `kind`."""
+        return [show.to_dict(one) for one in (*self.certificates, *self.answers, *self.checkpoints)]
 
 
 def _is_vkey(key_id: str) -> bool:
@@ -236,10 +250,13 @@ def _is_vkey(key_id: str) -> bool:
     return "+" in key_id
 
 
-async def _signed(admin: AdminClient, key_id: str, since: datetime | None) -> list[Signed]:
+async def _all_signed(admin: AdminClient, key_id: str, since: datetime | None) -> _Signed:
     if _is_vkey(key_id):
-        return [one async for one in admin.list_signed_checkpoints(key_id, since)]
-    return [one async for one in admin.list_sealed(key_id, since)]
+        return _Signed(checkpoints=tuple([one async for one in admin.list_signed_checkpoints(key_id, since)]))
+    return _Signed(
+        tuple([one async for one in admin.list_sealed(key_id, since)]),
+        tuple([one async for one in admin.list_sealed_answers(key_id, since)]),
+    )
 
 
 def _instant(text: str, *, as_json: bool) -> datetime:
@@ -259,19 +276,19 @@ def _instant(text: str, *, as_json: bool) -> datetime:
 
 def _print_done(
     done: Done[authority_pb2.RegistryKey],
-    affected: list[Signed] | None = None,
+    affected: _Signed | None = None,
     *,
     as_json: bool,
 ) -> None:
     if as_json:
         body: dict[str, Any] = {"key": show.to_dict(done.value), "index": done.wire.index}
         if affected is not None:
-            body["sealedSince"] = [show.to_dict(one) for one in affected]
+            body["sealedSince"] = affected.as_json()
         show.print_json(body)
         return
     show.console().print(_table([done.value]))
     if affected is not None:
-        show.console().print(_signed_table(affected))
+        _print_signed(affected)
 
 
 def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
@@ -302,16 +319,37 @@ def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
     return table
 
 
-def _signed_table(found: list[Signed]) -> Table:
-    if found and isinstance(found[0], admin_service_pb2.SignedCheckpoint):
-        table = Table("Entries 记录数", "Root 根", "Newest entry at 最新记录时间")
-        for one in found:
-            assert isinstance(one, admin_service_pb2.SignedCheckpoint)
-            table.add_row(str(one.size), one.root.hex(), one.newest_entry_at.ToJsonString())
-        return table
+def _print_signed(found: _Signed) -> None:
+    if found.checkpoints:
+        show.console().print(_checkpoints_table(found.checkpoints))
+        return
+    show.console().print(_certificates_table(found.certificates))
+    if found.answers:
+        show.console().print(_answers_table(found.answers))
+
+
+def _checkpoints_table(found: Iterable[admin_service_pb2.SignedCheckpoint]) -> Table:
+    table = Table("Entries 记录数", "Root 根", "Newest entry at 最新记录时间")
+    for one in found:
+        table.add_row(str(one.size), one.root.hex(), one.newest_entry_at.ToJsonString())
+    return table
+
+
+def _answers_table(found: Iterable[admin_service_pb2.SealedAnswer]) -> Table:
+    table = Table(
+        "Statement 证明", "Subject 对象", "Asked by 申请人", "Sealed at 签章时间", "Stamped 时间戳", "SHA-256"
+    )
+    for one in found:
+        stamped = "yes 有" if one.time_stamped else "no 无"
+        table.add_row(
+            one.kind, one.subject, one.asked_by, one.sealed_at.ToJsonString(), stamped, one.sha256.hex()
+        )
+    return table
+
+
+def _certificates_table(found: Iterable[admin_service_pb2.SealedCertificate]) -> Table:
     table = Table("Certificate 证照", "Number 证号", "State 状态", "Sealed at 签章时间", "Entry 账本序号")
     for one in found:
-        assert isinstance(one, admin_service_pb2.SealedCertificate)
         table.add_row(
             one.certificate.rpartition("/")[2],
             one.number,

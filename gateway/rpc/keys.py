@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import Connection
 
 from gateway.applications import ledger_keys, seal_keys
 from gateway.applications.administration import ActInvalid
@@ -27,10 +28,11 @@ from gateway.rpc.operator_acts import SignedAct
 from gateway.rpc.paging import make_token, page_size, read_token
 from gateway.rpc.violations import Violations
 from gateway.seals import ConfiguredSeal, Seals
+from gateway.storage.answers import read_answers
 from gateway.storage.queries import Queries
 from gateway.storage.seal_reads import count_sealed, read_sealed
 from gateway.storage.settings import Settings
-from gateway.storage.working import Working
+from gateway.storage.working import Row, Working
 from ledger.signed_by import SignedSize, count_signed, read_signed, size_since
 from signing.certificates import parse_certificate
 from signing.errors import SigningError
@@ -40,6 +42,10 @@ from signing.trust import TrustStore
 PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 200
 _KEY_ID_CHARACTERS: Final = 64
+
+#: The two lists of a page's position.
+_CERTIFICATES: Final = "certificate"
+_ANSWERS: Final = "answer"
 
 Decide = Callable[[Working, Moment], Decision]
 
@@ -271,7 +277,7 @@ class RegistryKeys:
         )
 
     async def list_sealed(self, request: Any) -> Any:
-        """What one seal key sealed."""
+        """What one seal key sealed: certificates, then statements and extracts."""
         registry = registry_in(request.parent)
         terms = self._settings_of(registry).seals
         if not request.key_id:
@@ -279,16 +285,23 @@ class RegistryKeys:
         since = request.since.ToDatetime(dt.UTC) if request.HasField("since") else None
         size = page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
         query = ("sealed", registry, request.key_id, since.isoformat() if since else "")
-        position = read_token(request.page_token, query, (str, str))
+        position = read_token(request.page_token, query, (str, str, str))
         first = request.key_id == self._first(registry, terms)
-        rows = await self._queries.read(
-            lambda connection: read_sealed(
-                connection, registry, request.key_id, since, position, size + 1, first=first
-            )
-        )
-        page = rows[:size]
+        part, after = (position[0], position[1:]) if position else (_CERTIFICATES, None)
+
+        def read(connection: Connection) -> tuple[list[Row], list[Row]]:
+            rows = []
+            if part == _CERTIFICATES:
+                rows = read_sealed(connection, registry, request.key_id, since, after, size + 1, first=first)
+            behind = after if part == _ANSWERS else None
+            rest = size + 1 - len(rows)
+            return rows, read_answers(
+                connection, registry, request.key_id, since, behind, rest
+            ) if rest else []
+
+        certificates, answers = await self._queries.read(read)
         response = pb.ListSealedResponse()
-        for row in page:
+        for row in certificates[:size]:
             one = response.certificates.add(
                 certificate=f"registries/{registry}/certificates/{row['identifier']}",
                 number=row["number"],
@@ -296,8 +309,12 @@ class RegistryKeys:
                 index=row["entry_index"],
             )
             one.sealed_at.FromJsonString(row["sealed_at"])
-        if len(rows) > size:
-            response.next_page_token = make_token(query, (page[-1]["sealed_at"], page[-1]["identifier"]))
+        for row in answers[: size - len(certificates[:size])]:
+            response.answers.append(_encode_answer(row))
+        found = [(_CERTIFICATES, row["sealed_at"], row["identifier"]) for row in certificates]
+        found += [(_ANSWERS, row["sealed_at"], row["sha256"]) for row in answers]
+        if len(found) > size:
+            response.next_page_token = make_token(query, found[size - 1])
         return response
 
     def _first(self, registry: str, terms: tuple[SealTerm, ...]) -> str:
@@ -430,3 +447,16 @@ def _set_certificate(key: Any, own: x509.Certificate) -> None:
 def _unusable(error: ConfigError | SigningError, field: str = "certificate") -> ActInvalid:
     """A key that the settings do not have, or that does not sign; the message names the setting."""
     return ActInvalid(f"密钥不可用：{error}", f"the key cannot be used: {error}", field=field)
+
+
+def _encode_answer(row: Row) -> pb.SealedAnswer:
+    wire = pb.SealedAnswer(
+        kind=row["kind"],
+        sha256=bytes.fromhex(row["sha256"]),
+        asked_by=row["asked_by"],
+        subject=row["subject"],
+        index=row["entry_index"],
+        time_stamped=row["stamped"],
+    )
+    wire.sealed_at.FromJsonString(row["sealed_at"])
+    return wire

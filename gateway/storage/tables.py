@@ -2,7 +2,8 @@
 
 `VIEWS` names the views: folds of the ledger's effects, which may be dropped and rebuilt to the same digests.
 `file` is not one, for the ledger names its bytes by digest, nor is `rehearsal_count`, for rehearsals have no entry, nor
-are `file_claim` and `file_claims_read`, which are read out of the evidence (storage/claims.py).
+are `file_claim` and `file_claims_read`, which are read out of the evidence (storage/claims.py), nor is `sealed_answer`,
+for a statement changes no right and has no entry.
 """
 
 from __future__ import annotations
@@ -384,4 +385,21 @@ rehearsal_count = Table(
     Column("institution", String(64), primary_key=True),
     Column("day", String(10), nullable=False),
     Column("taken", Integer, nullable=False),
+)
+
+#: Statements and extracts that were sealed, and by which keys (storage/answers.py).
+sealed_answer = Table(
+    "sealed_answer",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("sha256", _DIGEST, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("asked_by", String(64), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("seal_key_id", _DIGEST, nullable=False),
+    Column("national_key_id", String(64), nullable=False),  # empty without a national seal
+    Column("sealed_at", String(32), nullable=False),
+    Column("stamped", Boolean, nullable=False),
+    Index("sealed_answer_by_time", "registry", "sealed_at", "sha256"),
 )

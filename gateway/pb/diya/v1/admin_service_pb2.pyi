@@ -1398,25 +1398,79 @@ class ListSealedResponse(_message.Message):
 
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """下一页令牌 · Token of the next page; empty on the last."""
     @_builtins.property
     def certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedCertificate]:
         """证照 · What was sealed."""
 
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedAnswer]:
+        """答复 · Statements and extracts; they begin on the page on which the certificates end."""
+
     def __init__(
         self,
         *,
         certificates: _abc.Iterable[Global___SealedCertificate] | None = ...,
         next_page_token: _builtins.str = ...,
+        answers: _abc.Iterable[Global___SealedAnswer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "certificates", b"certificates", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSealedResponse: _TypeAlias = ListSealedResponse  # noqa: Y015
+
+@_typing.final
+class SealedAnswer(_message.Message):
+    """已签答复 · A statement or an extract that was sealed, named so that whoever has it can be told; nothing of its content."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    ASKED_BY_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    SEALED_AT_FIELD_NUMBER: _builtins.int
+    TIME_STAMPED_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """种类 · EXTRACT, PAYOUT, DAILY or PORTFOLIO."""
+    sha256: _builtins.bytes
+    """摘要 · SHA-256 (32 bytes) of the file or of the envelope's JSON, as handed out."""
+    asked_by: _builtins.str
+    """申请人 · Who asked: USCC of an institution, id of a registrar."""
+    subject: _builtins.str
+    """对象 · An extract's number; a certificate's identifier; an institution and a day; an institution."""
+    index: _builtins.int
+    """账本序号 · Index of the last entry that it rests on."""
+    time_stamped: _builtins.bool
+    """已加盖时间戳 · Every seal of it bears a time stamp."""
+    @_builtins.property
+    def sealed_at(self) -> _timestamp_pb2.Timestamp:
+        """签章时间 · Instant at which it was sealed, by the gateway's clock (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        sha256: _builtins.bytes = ...,
+        asked_by: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        index: _builtins.int = ...,
+        sealed_at: _timestamp_pb2.Timestamp | None = ...,
+        time_stamped: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sealed_at", b"sealed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_by", b"asked_by", "index", b"index", "kind", b"kind", "sealed_at", b"sealed_at", "sha256", b"sha256", "subject", b"subject", "time_stamped", b"time_stamped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedAnswer: _TypeAlias = SealedAnswer  # noqa: Y015
 
 @_typing.final
 class SealedCertificate(_message.Message):

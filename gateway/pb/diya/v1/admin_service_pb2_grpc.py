@@ -293,7 +293,8 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSealed(self, request, context):
-        """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+        """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
+        extracts in theirs. Caller: an operator.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

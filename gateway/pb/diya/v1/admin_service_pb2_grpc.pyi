@@ -108,7 +108,8 @@ class AdminServiceStub:
     an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     ListSealed: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]
-    """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+    """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
+    extracts in theirs. Caller: an operator.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
     """
     RotateLedgerKey: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RotateLedgerKeyRequest, _admin_service_pb2.RotateLedgerKeyResponse]
@@ -230,7 +231,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     ListSealed: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]  # type: ignore[assignment]
-    """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+    """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
+    extracts in theirs. Caller: an operator.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
     """
     RotateLedgerKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RotateLedgerKeyRequest, _admin_service_pb2.RotateLedgerKeyResponse]  # type: ignore[assignment]
@@ -439,7 +441,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListSealedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListSealedResponse, _abc.Awaitable[_admin_service_pb2.ListSealedResponse]]:
-        """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+        """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
+        extracts in theirs. Caller: an operator.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
         """
 
