@@ -26,6 +26,7 @@ from gateway.applications.booking import BookedPhase, book_or_wait
 from gateway.applications.gates import in_the_way
 from gateway.applications.insisting import insisted
 from gateway.applications.limits import clock_goes_on
+from gateway.applications.mandates import Asked, check_clerk, check_mandates
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound, CommandRefused, NotPermitted, StateNotAllowed
@@ -33,6 +34,7 @@ from gateway.cases.model import (
     CLOSED,
     Application,
     Awaited,
+    Clerk,
     FileReference,
     Manifest,
     Moment,
@@ -80,14 +82,17 @@ class KeyWithoutRole(CommandRefused):
 
 
 class LaterAct(Value, frozen=True, kw_only=True):
-    """One verified act of an institution. `roles` are those of its signing key; digests are hex."""
+    """One verified act of an institution. `roles` are those of its signing keys when it came; digests are hex."""
 
     application_id: str
     manifest_sha256: str
     terms_sha256: str = ""
     channel: str
     institution: str
+    clerk: Clerk
     roles: tuple[KeyRole, ...]
+    key_ids: tuple[str, ...]
+    received_at: dt.datetime
     request_id: str
     payload_sha256: str
     created_at: dt.datetime
@@ -149,7 +154,8 @@ def check_act(
     *,
     holder: bool = False,
 ) -> None:
-    """Raises CommandRefused unless the act is about the manifest in force, in time, and of an institution of the case.
+    """Raises CommandRefused unless the act is about the manifest in force, in time, of an institution of the case, and
+    brought by a clerk of its own where its clerks are registered.
 
     `holder` lets in whoever holds a right on a unit of the case, too.
     """
@@ -162,12 +168,21 @@ def check_act(
         raise StateNotAllowed(verb, row.state.value, tuple(s.value for s in allowed))
     if act.manifest_sha256 != row.payload_sha256 or act.terms_sha256 not in ("", row.terms_sha256):
         raise ManifestMismatch
+    check_clerk(act.clerk, dossier.world.institutions[act.institution], act.received_at)
 
 
 def check_role(act: LaterAct, *wanted: KeyRole) -> None:
     """Raises KeyWithoutRole unless the key has one of the roles."""
     if not set(wanted) & set(act.roles):
         raise KeyWithoutRole(wanted)
+
+
+def check_limits(dossier: Dossier, act: LaterAct, asked: Sequence[Asked], *wanted: KeyRole) -> None:
+    """Hold what the act asks for against the limits of those who sign it, as a submission is (mandates.py)."""
+    known = dossier.world.institutions
+    check_mandates(
+        act.clerk, asked, (known[act.institution], known[act.channel]), act.key_ids, wanted, act.received_at
+    )
 
 
 def check_named(dossier: Dossier, act: LaterAct, parties: Iterable[Party], *, relayed: bool = False) -> None:

@@ -21,6 +21,7 @@ from gateway.applications.later import (
     applicants_of,
     as_refusals,
     check_act,
+    check_limits,
     check_named,
     check_role,
     dispute,
@@ -35,6 +36,7 @@ from gateway.applications.later import (
     to_a_person,
     with_evidence,
 )
+from gateway.applications.mandates import Asked, steps_asked
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused, NotPermitted
@@ -73,11 +75,13 @@ class Join(LaterAct, frozen=True, kw_only=True):
 
 
 class Consent(LaterAct, frozen=True, kw_only=True):
-    """A consent to the terms, or a statement on payoff or payout. No `operations`: about all of them."""
+    """A consent to the terms, or a statement on payoff or payout, and then of how much. No `operations`: about all."""
 
     kind: ConsentKind
     parties: tuple[Party, ...] = ()
     operations: tuple[int, ...] = ()
+    amount_fen: int = 0
+    currency: str = "CNY"
 
 
 class Decline(LaterAct, frozen=True, kw_only=True):
@@ -159,7 +163,9 @@ def _check_joins(dossier: Dossier, act: Join) -> tuple[frozenset[int], frozenset
             f"institution {act.institution} is no applicant of what it joins",
         )
     releases = all(isinstance(operations[number], MortgageRelease) for number in joined)
-    check_role(act, *((KeyRole.SUBMIT, KeyRole.RELEASE) if releases else (KeyRole.SUBMIT,)))
+    wanted = (KeyRole.SUBMIT, KeyRole.RELEASE) if releases else (KeyRole.SUBMIT,)
+    check_role(act, *wanted)
+    check_limits(dossier, act, steps_asked(dossier.manifest.terms, joined), *wanted)
     return own, joined
 
 
@@ -171,6 +177,7 @@ def decide_consent(dossier: Dossier, act: Consent, moment: Moment) -> Decision:
     check_role(act, KeyRole.CONSENT)
     check_named(dossier, act, act.parties)
     _check_may_say(dossier, act, moment)
+    check_limits(dossier, act, _asked(dossier, act), KeyRole.CONSENT)
     if is_overdue(row, moment):
         return decide_overdue(dossier, act.answered("party.consent"), moment)
     wrong = spoiled(dossier.new_papers)
@@ -198,6 +205,13 @@ def decide_consent(dossier: Dossier, act: Consent, moment: Moment) -> Decision:
     return moved(
         dossier, act, "party.consent", _after_consent(dossier, said, moment), _told(act.kind), moment
     )
+
+
+def _asked(dossier: Dossier, act: Consent) -> tuple[Asked, ...]:
+    """What a consent is held against limits for: the steps that it lets pass, or the money that it states."""
+    if act.kind is not ConsentKind.TO_TERMS:
+        return (Asked(field="amount", fen=act.amount_fen, currency=act.currency),)
+    return steps_asked(dossier.manifest.terms, act.operations or None)
 
 
 def _check_may_say(dossier: Dossier, act: Consent, moment: Moment) -> None:

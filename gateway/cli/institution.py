@@ -65,7 +65,10 @@ def list_institutions(
 def set_institution(
     file: Annotated[
         Path,
-        typer.Argument(metavar="INSTITUTION.json", help="Protobuf JSON of diya.v1.Institution."),
+        typer.Argument(
+            metavar="INSTITUTION.json",
+            help="Protobuf JSON of diya.v1.Institution; with an index, as `list --json` has it, only if it stands so.",
+        ),
     ],
     sign_key: Annotated[
         list[Path] | None,
@@ -96,7 +99,7 @@ def set_institution(
         for path in tls_key or ():
             institution.keys.add(key_id=key_id_of(path), roles=[authority_pb2.KEY_ROLE_TLS])
         async with opening.open_admin(load_settings(config)) as admin:
-            return await admin.set_institution(institution)
+            return await admin.set_institution(institution, seen_index=institution.index)
 
     print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
 

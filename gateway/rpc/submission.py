@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.applications.mandates import check_mandates
+from gateway.applications.mandates import check_mandates, steps_asked
 from gateway.applications.rehearsal import Rehearsed, rehearse
 from gateway.applications.submit import Submission, decide_submission
 from gateway.cases.decision import Decision
@@ -113,7 +113,8 @@ def verify_submission(
     wanted = _RELEASING if _only_releases(manifest) else _SUBMITTING
     _check_role(roles, wanted)
     key_ids = [signer.key_id for signer in verified.signers]
-    check_mandates(manifest.header, manifest.terms, (applicant, channel), key_ids, wanted, received_at)
+    asked = steps_asked(manifest.terms)
+    check_mandates(manifest.header.clerk, asked, (applicant, channel), key_ids, wanted, received_at)
     check_limits(manifest.header, manifest.files, limits, settings.profile)
     sections = checked_sections(manifest.sections, request.sections)
     return VerifiedSubmission(manifest, verified.digest.hex(), envelope, sections, received_at)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from gateway.client.errors import RequestError
 from gateway.client.payloads import envelope_to_wire, payload_type_of
 from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY
 from gateway.pb.diya.v1 import authority_pb2
@@ -117,3 +120,61 @@ async def test_staff_risks_are_told_by_the_profile(own_folder: Path) -> None:
         answer = await filing.submit()
         assert answer.result == "BOOKED"
         assert [f.code for f in answer.outcome.findings] == ["W-STAFF_RISK"]
+
+
+async def test_two_operators_do_not_undo_each_other(own_folder: Path) -> None:
+    """Both have read the bank: the second is told to read again, and the client does it and keeps both changes."""
+    async with town_of(own_folder) as town:
+        operator = await town.operator()
+        stale = await known(town)
+
+        async def limit_of_another() -> None:
+            stands = await known(town)
+            stands.second_key_from_fen += 7
+            await operator.set_institution(stands, seen_index=stands.index)
+
+        await limit_of_another()
+        stale.submissions_per_day = 3
+        before = town.ledger_size()
+        with pytest.raises(RequestError) as refused:
+            await operator.set_institution(stale, seen_index=stale.index)
+        assert (refused.value.reason, refused.value.code) == ("SEEN_INDEX_STALE", "ABORTED")
+        assert refused.value.metadata["lastIndex"] == str(before - 1)
+        assert town.ledger_size() == before
+
+        reads = operator.list_institutions
+        between = [limit_of_another]
+
+        async def read_and_be_late(uscc: str = "") -> AsyncIterator[authority_pb2.Institution]:
+            found = [one async for one in reads(uscc)]
+            if between:
+                await between.pop()()
+            for one in found:
+                yield one
+
+        operator.list_institutions = read_and_be_late  # type: ignore[method-assign]
+
+        def edit(institution: authority_pb2.Institution) -> None:
+            institution.submissions_per_day = 9
+
+        done = await operator.change_institution(BANK, edit)
+        assert (done.value.submissions_per_day, done.value.second_key_from_fen) == (9, 14)
+
+
+async def test_exported_institution_is_set_only_as_it_was_exported(own_folder: Path, tmp_path: Path) -> None:
+    """`list --json`, edit, `set`: an edit of an old export is refused; without an index it replaces what stands."""
+    async with town_of(own_folder) as town:
+        desk = Desk(town, tmp_path, OPERATOR_KEY)
+        [exported] = await desk.json("institution", "list", "--uscc", BANK)
+        file = tmp_path / "bank.json"
+        file.write_text(json.dumps(exported))
+        await desk.json("institution", "limits", BANK, "--per-day", "5")
+        status, _, err = await desk.run("institution", "set", str(file))
+        assert status != 0
+        assert "SEEN_INDEX_STALE" in err
+        assert "请重新读取该机构" in err
+        assert (await known(town)).submissions_per_day == 5
+        del exported["index"]
+        file.write_text(json.dumps(exported))
+        await desk.json("institution", "set", str(file))
+        assert (await known(town)).submissions_per_day == 0
