@@ -7,7 +7,7 @@ certain states, by an institution of the case, with a key of the right role; its
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -72,12 +72,16 @@ class KeyWithoutRole(CommandRefused):
 
     reason = "KEY_WITHOUT_ROLE"
 
-    def __init__(self, wanted: Sequence[KeyRole]) -> None:
-        names = " / ".join(role.value for role in wanted)
+    def __init__(self, wanted: Sequence[KeyRole], uscc: str) -> None:
+        names, first = " / ".join(role.value for role in wanted), wanted[0].value
         super().__init__(
-            f"签名密钥没有 {names} 权限；请由登记机构为其登记该权限",
-            f"the signing key lacks the role {names}; have the authority register it",
+            f"签名密钥没有 {names} 权限；请以有此权限的密钥签名，或者由机构 {uscc} 请登记机构为其登记"
+            f"（运维人员：diya institution add-key {uscc} 证书.pem --role {first}）",
+            f"the signing key lacks the role {names}: sign with one that has it, or have institution {uscc} ask the "
+            f"authority to register it (an operator runs diya institution add-key {uscc} CERTIFICATE.pem "
+            f"--role {first})",
             role=names,
+            institution=uscc,
         )
 
 
@@ -173,8 +177,13 @@ def check_act(
 
 def check_role(act: LaterAct, *wanted: KeyRole) -> None:
     """Raises KeyWithoutRole unless the key has one of the roles."""
-    if not set(wanted) & set(act.roles):
-        raise KeyWithoutRole(wanted)
+    check_key_role(act.roles, wanted, act.institution)
+
+
+def check_key_role(roles: Collection[KeyRole], wanted: Sequence[KeyRole], uscc: str) -> None:
+    """Raises KeyWithoutRole unless one of an institution's keys that signed has one of the roles."""
+    if not set(wanted) & set(roles):
+        raise KeyWithoutRole(wanted, uscc)
 
 
 def check_limits(dossier: Dossier, act: LaterAct, asked: Sequence[Asked], *wanted: KeyRole) -> None:
@@ -196,8 +205,10 @@ def check_named(dossier: Dossier, act: LaterAct, parties: Iterable[Party], *, re
             continue
         if not speaks(dossier, act.institution, party):
             raise NotPermitted(
-                f"机构 {act.institution} 不能代 {party.name} 作出此行为",
-                f"institution {act.institution} cannot act for {party.name}",
+                f"机构 {act.institution} 不能代 {party.name} 作出此行为；"
+                "自然人请由本人签署材料，机构请由其自己（或者其登记的分支机构）作出",
+                f"institution {act.institution} cannot act for {party.name}: a natural person signs the paper in "
+                "person, an institution acts itself, or by a branch that is registered as one",
             )
 
 

@@ -159,8 +159,10 @@ def _check_joins(dossier: Dossier, act: Join) -> tuple[frozenset[int], frozenset
     joined = own.intersection(act.operations) if act.operations else own
     if not joined or not joined.issuperset(act.operations):
         raise NotPermitted(
-            f"机构 {act.institution} 不是所列登记的共同申请人",
-            f"institution {act.institution} is no applicant of what it joins",
+            f"机构 {act.institution} 不是所列登记的共同申请人；请由申请内容所列的共同申请机构加入，"
+            "或者在 operations 中只列本机构的登记",
+            f"institution {act.institution} is no applicant of what it joins: the co-applicant whom the terms name "
+            "joins it, or operations names this institution's own",
         )
     releases = all(isinstance(operations[number], MortgageRelease) for number in joined)
     wanted = (KeyRole.SUBMIT, KeyRole.RELEASE) if releases else (KeyRole.SUBMIT,)
@@ -234,8 +236,9 @@ def _check_may_say(dossier: Dossier, act: Consent, moment: Moment) -> None:
             may = True
     if not may:
         raise NotPermitted(
-            f"{act.kind.value} 不应由机构 {act.institution} 作出",
-            f"{act.kind.value} is not for institution {act.institution} to say on this case",
+            f"{act.kind.value} 不应由机构 {act.institution} 作出；请由该事项所属的当事机构作出",
+            f"{act.kind.value} is not for institution {act.institution} to say on this case: the institution whose "
+            "consent, loan or escrow it is says it",
         )
 
 

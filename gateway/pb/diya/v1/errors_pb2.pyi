@@ -5,8 +5,10 @@ Errors (错误): why a call was not taken. With a gRPC error nothing was kept, a
 error carries one google.rpc.ErrorInfo with domain "diya.cn" and reason = the name of a value below without its
 prefix, such as "SIGNATURE_INVALID"; metadata holds every variable of the message, and "zh" the message in
 Chinese. Several faults of one request come together as google.rpc.BadRequest, at most 4 KiB of them, with
-metadata "violations" = their total. What may be tried again unchanged carries google.rpc.RetryInfo; what does
-not carry it MUST NOT be sent again unchanged. What the law says about a case is no error: see Outcome.
+metadata "violations" = their total. PERMISSION_DENIED says which right is missing and who gives it, with metadata
+"callerKind" and "caller" (USCC or id), as whom the connection's certificate is registered. What may be tried again
+unchanged carries google.rpc.RetryInfo; what does not carry it MUST NOT be sent again unchanged. What the law says
+about a case is no error: see Outcome.
 """
 
 from google.protobuf import descriptor as _descriptor
