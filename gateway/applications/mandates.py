@@ -31,11 +31,14 @@ from gateway.cases.terms import (
     mortgage_in,
     operation_name,
 )
-from gateway.register.authority import Institution, KeyRole, Mandate, RegisteredClerk
+from gateway.register.authority import Institution, KeyRole, Mandate, RegisteredClerk, RegisteredKey
 from gateway.register.model import Value
 
 #: Currency of every limit.
 CNY = "CNY"
+
+#: What is too much, in Chinese and English and as metadata.
+_Excess = tuple[str, str, dict[str, str]]
 
 
 class MandateExceeded(CommandRefused):
@@ -95,11 +98,11 @@ def check_mandates(
     wanted: roles of which a key must have one. Raises MandateExceeded, ClerkNotRegistered or SecondSignatureRequired.
     """
     for institution in {one.uscc: one for one in institutions}.values():  # a channel files for itself, too
-        _check(_institution(institution.uscc), institution.mandate, asked)
+        _check(_institution(institution.uscc), _excess(institution.mandate, asked))
     registered = check_clerk(clerk, institutions[0], at)
     if registered is not None:
-        _check(_clerk(institutions[0].uscc, registered.employee_no), registered.mandate, asked)
-    _check_keys(asked, institutions, key_ids, wanted, at)
+        _check(_clerk(institutions[0].uscc, registered.employee_no), _excess(registered.mandate, asked))
+    _check_keys(asked, registered, institutions, key_ids, wanted, at)
 
 
 def check_clerk(named: Clerk, applicant: Institution, at: dt.datetime) -> RegisteredClerk | None:
@@ -126,6 +129,7 @@ def check_clerk(named: Clerk, applicant: Institution, at: dt.datetime) -> Regist
 
 def _check_keys(
     asked: Sequence[Asked],
+    clerk: RegisteredClerk | None,
     institutions: Sequence[Institution],
     key_ids: Collection[str],
     wanted: Collection[KeyRole],
@@ -140,13 +144,11 @@ def _check_keys(
         ]
         for institution in institutions
     }
-    able = {
-        uscc: [key for key in keys if _excess(key.mandate, asked) is None] for uscc, keys in known.items()
-    }
+    able = {uscc: [key for key in keys if _lacks(key, clerk, asked) is None] for uscc, keys in known.items()}
     signed = [(uscc, key) for uscc, keys in known.items() for key in keys]
     if signed and not any(able.values()):
         uscc, key = signed[0]
-        _check(_key(uscc, key.key_id), key.mandate, asked)
+        _check(_key(uscc, key.key_id), _lacks(key, clerk, asked))
     applicant = institutions[0]
     if _wants_second(applicant, asked) and len(able[applicant.uscc]) < 2:
         from_fen, foreign = applicant.second_key_from_fen, _foreign(asked)
@@ -206,8 +208,7 @@ def _wants_second(applicant: Institution, asked: Sequence[Asked]) -> bool:
     return bool(from_fen) and (_foreign(asked) is not None or _sum(asked) >= from_fen)
 
 
-def _check(holder: _Holder, mandate: Mandate, asked: Sequence[Asked]) -> None:
-    excess = _excess(mandate, asked)
+def _check(holder: _Holder, excess: _Excess | None) -> None:
     if excess is not None:
         zh, en, told = excess
         raise MandateExceeded(
@@ -215,8 +216,19 @@ def _check(holder: _Holder, mandate: Mandate, asked: Sequence[Asked]) -> None:
         )
 
 
-def _excess(mandate: Mandate, asked: Sequence[Asked]) -> tuple[str, str, dict[str, str]] | None:
-    """What is beyond the mandate, in both languages and as metadata; None when all of it is within."""
+def _lacks(key: RegisteredKey, clerk: RegisteredClerk | None, asked: Sequence[Asked]) -> _Excess | None:
+    """Why a key may not sign this; None when it may. An outlet's key signs for its clerks alone (S13, S16)."""
+    if key.outlet and (clerk is None or clerk.outlet != key.outlet):
+        return (
+            f"属于网点“{key.outlet}”，只签署该网点登记经办人经办的事项",
+            f"belongs to outlet “{key.outlet}”, and signs only what a registered clerk of that outlet brings",
+            {"field": "header.clerk", "outlet": key.outlet},
+        )
+    return _excess(key.mandate, asked)
+
+
+def _excess(mandate: Mandate, asked: Sequence[Asked]) -> _Excess | None:
+    """What is beyond the mandate; None when all of it is within."""
     for one in asked:
         if mandate.operations and one.operation and one.operation not in mandate.operations:
             return (

@@ -57,6 +57,7 @@ def register(app: typer.Typer) -> None:
     app.command("end-key")(end_key)
     app.command("add-clerk")(add_clerk)
     app.command("end-clerk")(end_clerk)
+    app.command("end-outlet")(end_outlet)
 
 
 def limits(
@@ -100,6 +101,12 @@ def add_key(
     claim_max_fen: ClaimOption = 0,
     begins: FromOption = None,
     ends: UntilOption = None,
+    outlet: Annotated[
+        str,
+        typer.Option(
+            "--outlet", help="The outlet 网点 whose key it is: signs for its registered clerks alone."
+        ),
+    ] = "",
     note: Annotated[str, typer.Option("--note", help="For people: whose key, in which system.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -117,6 +124,7 @@ def add_key(
             roles=[_enum(authority_pb2.KeyRole, "KEY_ROLE_", name, "--role") for name in role],
             mandate=_mandate(operation, claim_max_fen),
             note=note,
+            outlet=outlet,
             not_before=_utc(begins),
             not_after=_utc(ends),
         )
@@ -221,6 +229,39 @@ def end_clerk(
                 f"机构 {uscc} 没有登记经办人 {number!r}；请以 diya institution list --json 核对",
             )
         found[0].not_after.CopyFrom(instant(_or_now(at)))
+
+    _change(uscc, edit, config, as_json=as_json)
+
+
+def end_outlet(
+    uscc: UsccArgument,
+    outlet: Annotated[
+        str, typer.Argument(metavar="OUTLET", help="The outlet, as its clerks and keys have it.")
+    ],
+    at: AtOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End an outlet: all its clerks and keys at once, in one entry; what was filed stays (停用网点).
+
+    \b
+    Example:
+      diya institution end-outlet 91999999MA00BANK1X 城东支行
+    """
+
+    def edit(institution: Institution) -> None:
+        end = instant(_or_now(at))
+        everything: list[authority_pb2.RegisteredClerk | authority_pb2.RegisteredKey]
+        everything = [*institution.clerks, *institution.keys]
+        found = [one for one in everything if outlet and one.outlet == outlet]
+        if not found:
+            raise InputError(
+                f"{uscc} has no clerk or key of an outlet {outlet!r}: see `diya institution show {uscc}`",
+                f"机构 {uscc} 没有网点 {outlet!r} 的经办人或者密钥；请以 diya institution show {uscc} 核对",
+            )
+        for one in found:
+            if not one.HasField("not_after") or one.not_after.ToNanoseconds() > end.ToNanoseconds():
+                one.not_after.CopyFrom(end)
 
     _change(uscc, edit, config, as_json=as_json)
 

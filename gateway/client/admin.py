@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -128,12 +128,7 @@ class AdminClient:
     async def _change(
         self, uscc: str, edit: Callable[[authority_pb2.Institution], None]
     ) -> Done[authority_pb2.Institution]:
-        institution = next(iter([one async for one in self.list_institutions(uscc)]), None)
-        if institution is None:
-            raise InputError(
-                f"no institution {uscc} is registered: enter it by `diya institution set` first",
-                f"没有登记机构 {uscc}；请先以 diya institution set 登记",
-            )
+        institution = institution_of(uscc, [one async for one in self.list_institutions(uscc)])
         edit(institution)
         return await self.set_institution(institution, seen_index=institution.index)
 
@@ -325,6 +320,17 @@ class AdminClient:
     async def _done(self, value: Value, envelope: Envelope, receipt: outcome_pb2.Receipt) -> Done[Value]:
         verified = await self._session.check_receipt(receipt, envelope)
         return Done(value, envelope, receipt, verified)
+
+
+def institution_of(uscc: str, known: Iterable[authority_pb2.Institution]) -> authority_pb2.Institution:
+    """The one of these with a present or former code. Raises InputError where there is none."""
+    found = next((one for one in known if uscc in (one.uscc, *one.uscc_aliases)), None)
+    if found is None:
+        raise InputError(
+            f"no institution {uscc} is registered: enter it by `diya institution set` first",
+            f"没有登记机构 {uscc}；请先以 diya institution set 登记",
+        )
+    return found
 
 
 async def _messages(

@@ -76,6 +76,38 @@ async def test_each_limit_is_entered_by_a_command_and_holds_at_once(own_folder: 
         await town.refusal((await filed(town)).send, "CLERK_NOT_REGISTERED")
 
 
+async def test_outlet_is_entered_shown_and_ended_as_one(own_folder: Path, tmp_path: Path) -> None:
+    """Its clerk and its key file; another outlet's key does not; ended by one act, neither does the outlet."""
+    async with town_of(own_folder) as town:
+        desk = Desk(town, tmp_path, OPERATOR_KEY)
+        filing = await filed(town)
+        clerk = filing.manifest().header.clerk
+        pem = tmp_path / "key.pem"
+        pem.write_bytes(town.key("bank-a").chain_pem())
+        key = ("institution", "add-key", BANK, str(pem), "--role", "SUBMIT", "--outlet")
+        await desk.json(
+            "institution", "add-clerk", BANK, clerk.employee_number, clerk.name, "--outlet", "城东支行"
+        )
+        await desk.json(*key, "城西支行")
+        refused = await town.refusal(filing.send, "MANDATE_EXCEEDED")
+        assert refused.metadata["outlet"] == "城西支行"
+        await desk.json(*key, "城东支行", "--note", "柜面系统")
+        status, out, err = await desk.run("institution", "show", BANK)
+        assert status == 0, err
+        outlet = out.partition("outlet 网点 城东支行")[2]
+        assert f"clerk 经办人 {clerk.employee_number} {clerk.name}" in outlet
+        assert "柜面系统" in outlet
+        assert (await filing.submit()).result == "BOOKED"
+
+        before = town.ledger_size()
+        done = await desk.json("institution", "end-outlet", BANK, "城东支行")
+        assert done["index"] == before
+        await town.told((await filed(town)).send, {"CLERK_NOT_REGISTERED", "KEY_NOT_REGISTERED"})
+        status, _, err = await desk.run("institution", "end-outlet", BANK, "城北支行")
+        assert status == 2
+        assert f"diya institution show {BANK}" in err
+
+
 async def test_two_keys_sign_from_the_banks_own_sum_on(own_folder: Path) -> None:
     """One key's signature is refused, its own and a second one's book the case."""
     async with town_of(own_folder) as town:

@@ -186,6 +186,21 @@ def test_amount_in_another_currency_takes_the_second_key() -> None:
     check(bank(), dollars)
 
 
+def test_outlets_key_signs_for_the_clerks_of_its_outlet() -> None:
+    """A sub-branch that the authority authorised (S13, S16) files by its own clerks with its own key."""
+    east, west = key("a", outlet="城东支行"), key("b", outlet="城西支行")
+    clerks = (replace(CLERK, outlet="城东支行"),)
+    check(bank(east, west, clerks=clerks), signed="a")
+    check(bank(east, west, clerks=clerks), signed="ab")
+    with pytest.raises(MandateExceeded, match="城西支行") as refused:
+        check(bank(east, west, clerks=clerks), signed="b")
+    assert refused.value.metadata == {"field": "header.clerk", "outlet": "城西支行"}
+    with pytest.raises(MandateExceeded):
+        check(bank(east), signed="a")  # whose outlet the clerk is of, nobody can say
+    with pytest.raises(SecondSignatureRequired):
+        check(bank(east, west, clerks=clerks, second_key_from_fen=1), signed="ab")
+
+
 def test_fixed_claim_has_a_currency_of_its_own() -> None:
     """What a fixing states is compared like any other amount."""
     with pytest.raises(MandateExceeded, match="USD"):

@@ -323,6 +323,7 @@ class RegisteredKey(_message.Message):
     NOT_AFTER_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     MANDATE_FIELD_NUMBER: _builtins.int
+    OUTLET_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """密钥标识 · Lower-case hexadecimal SHA-256 of the DER SubjectPublicKeyInfo, 64 characters."""
     public_key: _builtins.bytes
@@ -331,6 +332,11 @@ class RegisteredKey(_message.Message):
     """
     note: _builtins.str
     """说明 · Note for people, such as the system that holds the key."""
+    outlet: _builtins.str
+    """网点 · The authorised outlet whose key it is, as RegisteredClerk.outlet has it: it signs what a registered clerk of that
+    outlet files, joins or consents to, and nothing else (MANDATE_EXCEEDED). Empty: the institution's as a whole. At most
+    100 characters.
+    """
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___KeyRole.ValueType]:
         """用途 · Roles; TLS stands alone."""
@@ -359,10 +365,11 @@ class RegisteredKey(_message.Message):
         not_after: _timestamp_pb2.Timestamp | None = ...,
         note: _builtins.str = ...,
         mandate: Global___Mandate | None = ...,
+        outlet: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before", "note", b"note", "public_key", b"public_key", "roles", b"roles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before", "note", b"note", "outlet", b"outlet", "public_key", b"public_key", "roles", b"roles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
