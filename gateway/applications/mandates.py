@@ -156,9 +156,9 @@ def _check_keys(
         also_en = f", and under any in {foreign.currency}" if foreign else ""
         raise SecondSignatureRequired(
             f"机构 {applicant.uscc} 规定金额合计达 {from_fen} 分{also_zh}的申请或者同意须由两个登记密钥签名；"
-            "请由另一有权密钥加签后提交",
+            "请由另一有权密钥加签后提交（diya submit countersign）",
             f"institution {applicant.uscc} wants two of its registered keys under an act that comes to {from_fen} fen "
-            f"or more{also_en}: add the signature of another key that may sign it",
+            f"or more{also_en}: add the signature of another key that may sign it (diya submit countersign)",
             secondKeyFromFen=str(from_fen),
             claimFen=str(_sum(asked)),
             **({"currency": foreign.currency} if foreign else {}),

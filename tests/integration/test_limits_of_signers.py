@@ -13,7 +13,7 @@ from gateway.client.payloads import envelope_to_wire, payload_type_of
 from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY
 from gateway.pb.diya.v1 import authority_pb2
 from signing.signer import sign_envelope
-from tests.integration.test_cli_acts import Desk
+from tests.integration.test_cli_acts import Desk, transfer_before_its_gates
 from tests.support.filing import Filing
 from tests.support.stage import Town, town_of
 
@@ -126,6 +126,41 @@ async def test_two_keys_sign_from_the_banks_own_sum_on(own_folder: Path) -> None
         outcome = await filing.send(filing.request(envelope_to_wire(both)))
         assert outcome.receipt.index == town.ledger_size() - 1
         assert [f.code for f in outcome.findings] == []
+
+
+async def test_consent_over_the_banks_own_sum_is_countersigned_by_commands(
+    own_folder: Path, tmp_path: Path
+) -> None:
+    """One clerk signs and is refused, what was signed is kept; a second key is added, and the same bytes are taken."""
+    async with town_of(own_folder) as town:
+        answer = await transfer_before_its_gates(town, tmp_path)
+        case = answer.outcome.application.rpartition("/")[2]
+        lender = INSTITUTIONS["bank-b"].id_number
+        checker = town.pki.issue_institution(lender, "复核岗")
+        checker.write(tmp_path, "checker")
+        pem, key = tmp_path / "checker.pem", tmp_path / "checker.key.pem"
+        operator = Desk(town, tmp_path, OPERATOR_KEY)
+        await operator.json("institution", "limits", lender, "--second-key-from-fen", "50000000")
+        await operator.json("institution", "add-key", lender, str(pem), "--role", "CONSENT")
+
+        bank = Desk(town, tmp_path, "bank-b")
+        said = ("party", "consent", case, "--kind", "PAYOFF_UNDERTAKING", "--amount-fen")
+        before = town.ledger_size()
+        status, _, err = await bank.run(*said, "50000000")
+        assert status == 4
+        assert "SECOND_SIGNATURE_REQUIRED" in err
+        assert town.ledger_size() == before
+        [kept] = (tmp_path / "receipts").glob("*.json")
+        assert f"diya submit countersign receipts/{kept.name}" in err
+
+        status, _, err = await bank.run("submit", "countersign", str(kept))
+        assert (status, "SIGNATURE_DUPLICATE" in err) == (2, True)  # the same person is no second one
+        own = {"DIYA_SIGNING_CERTIFICATE": str(pem), "DIYA_SIGNING_KEY": str(key)}
+        second = Desk(town, tmp_path, "bank-b", environment=own)
+        assert len((await second.json("submit", "countersign", str(kept)))["keyIds"]) == 2
+        assert (await bank.json("submit", "resend", str(kept)))["result"] == "DONE"
+        status, _, err = await second.run("submit", "countersign", str(kept))
+        assert (status, "已有答复" in err) == (2, True)
 
 
 async def test_staff_risks_are_told_by_the_profile(own_folder: Path) -> None:
