@@ -151,6 +151,7 @@ class ClaimFixing(Operation, tag="MORTGAGE_CLAIM_FIXING", frozen=True, kw_only=T
     fixing_fact: str
     fixed_on: dt.date
     fixed_fen: int
+    currency: str = "CNY"
     term_end: dt.date | None = None
 
 

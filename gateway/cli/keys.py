@@ -26,8 +26,6 @@ app = typer.Typer(
 
 _SEALS = (authority_pb2.KEY_USE_SEAL, authority_pb2.KEY_USE_NATIONAL_SEAL)
 
-#: What a key signed.
-
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it goes into the ledger.")]
 SinceOption = Annotated[
     str,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Final, Generic, TypeVar
 
 import grpc
 
-from gateway.client.errors import RequestError
+from gateway.client.errors import InputError, RequestError
 from gateway.client.files import CHUNK_BYTES, ProgressCallback, hash_file
 from gateway.client.manifest import instant
 from gateway.client.payloads import envelope_to_wire, sign_payload
+from gateway.client.reasons import ErrorReason
 from gateway.client.receipt import VerifiedReceipt
 from gateway.client.session import Session, translated
 from gateway.pb.diya.v1 import admin_acts_pb2, authority_pb2, outcome_pb2
@@ -22,6 +23,9 @@ from gateway.pb.diya.v1 import admin_service_pb2 as pb
 from gateway.pb.diya.v1.admin_service_pb2_grpc import AdminServiceStub
 from signing.envelope import Envelope
 from signing.signer import Signer
+
+#: What is seen of an institution that nobody has registered.
+NOT_REGISTERED: Final = -1
 
 Value = TypeVar("Value")
 Response = TypeVar("Response")
@@ -95,12 +99,38 @@ class AdminClient:
         return await self._done(response, envelope, response.receipt)
 
     async def set_institution(
-        self, institution: authority_pb2.Institution
+        self, institution: authority_pb2.Institution, *, seen_index: int = 0
     ) -> Done[authority_pb2.Institution]:
-        """Enter or replace an institution with its keys (设置机构)."""
-        act = admin_acts_pb2.SetInstitutionAct(header=self._session.header(None), institution=institution)
+        """Enter or replace an institution with its keys (设置机构). seen_index: its `index` as it was read before it
+        was changed, NOT_REGISTERED where there was none; another act since then is SEEN_INDEX_STALE. 0 replaces
+        whatever stands.
+        """
+        act = admin_acts_pb2.SetInstitutionAct(
+            header=self._session.header(None), institution=institution, seen_index=seen_index
+        )
         envelope, response = await self._send(self._stub.SetInstitution, pb.SetInstitutionRequest, act)
         return await self._done(response.institution, envelope, response.receipt)
+
+    async def change_institution(
+        self, uscc: str, edit: Callable[[authority_pb2.Institution], None]
+    ) -> Done[authority_pb2.Institution]:
+        """Change an institution as it stands; once more on what stands then, when another act came between.
+
+        `edit` changes what it is given, and may raise. Raises InputError where none is registered.
+        """
+        try:
+            return await self._change(uscc, edit)
+        except RequestError as error:
+            if error.reason != ErrorReason.SEEN_INDEX_STALE:
+                raise
+            return await self._change(uscc, edit)
+
+    async def _change(
+        self, uscc: str, edit: Callable[[authority_pb2.Institution], None]
+    ) -> Done[authority_pb2.Institution]:
+        institution = institution_of(uscc, [one async for one in self.list_institutions(uscc)])
+        edit(institution)
+        return await self.set_institution(institution, seen_index=institution.index)
 
     async def suspend_institution(self, uscc: str, reason: str) -> Done[authority_pb2.Institution]:
         """Suspend an institution, at once (暂停机构)."""
@@ -345,6 +375,17 @@ class AdminClient:
     async def _done(self, value: Value, envelope: Envelope, receipt: outcome_pb2.Receipt) -> Done[Value]:
         verified = await self._session.check_receipt(receipt, envelope)
         return Done(value, envelope, receipt, verified)
+
+
+def institution_of(uscc: str, known: Iterable[authority_pb2.Institution]) -> authority_pb2.Institution:
+    """The one of these with a present or former code. Raises InputError where there is none."""
+    found = next((one for one in known if uscc in (one.uscc, *one.uscc_aliases)), None)
+    if found is None:
+        raise InputError(
+            f"no institution {uscc} is registered: enter it by `diya institution set` first",
+            f"没有登记机构 {uscc}；请先以 diya institution set 登记",
+        )
+    return found
 
 
 async def _messages(

@@ -29,7 +29,7 @@ from gateway.cases.terms import (
     operation_name,
     transfer_in,
 )
-from gateway.kinds.acting import speaks_for
+from gateway.kinds.acting import speaks_for, staff_of
 from gateway.kinds.law import Case
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
@@ -238,8 +238,13 @@ def _scope_faults(power: PowerOfAttorney, operation: AnyOperation, *, disposes: 
 
 
 def _is_of_an_institution(power: PowerOfAttorney, case: Case) -> bool:
-    """Whether the agent is an institution that files here, the clerk who files, or works for one (handbook 1.3)."""
-    if power.agent.is_institution or power.agent.name == case.manifest.header.clerk.name:
+    """Whether the agent is an institution, the clerk who files, a registered clerk of an institution of the case, or
+    said to work for one (handbook 1.3; golden 42).
+    """
+    agent = power.agent
+    if agent.is_institution or agent.name == case.manifest.header.clerk.name:
+        return True
+    if any(clerk.id_number == agent.id_number for clerk in staff_of(case)):
         return True
     return any(
         institution.is_known_as(power.agency) or power.agency in institution.names

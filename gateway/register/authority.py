@@ -36,7 +36,7 @@ class RegisteredKey(Value, frozen=True, kw_only=True):
     """A registered key: `key_id` is the hex SHA-256 of its SubjectPublicKeyInfo (`public_key`, DER, where it is kept).
 
     It may be used from `not_before` on and until before `not_after`; absent means open. `mandate`: what it may sign an
-    application for, within its roles.
+    application for, within its roles. `outlet`: it signs for registered clerks of that outlet alone; "" for anybody.
     """
 
     key_id: str
@@ -46,6 +46,7 @@ class RegisteredKey(Value, frozen=True, kw_only=True):
     not_after: dt.datetime | None = None
     note: str = ""
     mandate: Mandate = Mandate()
+    outlet: str = ""
 
     def is_usable(self, at: dt.datetime) -> bool:
         """Whether the key may be used at `at`."""

@@ -102,9 +102,11 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         wrong = Violations()
         institution = wires.read_institution(signed.wire.institution, wrong)
         wrong.refuse_if_any()
+        seen = signed.wire.seen_index
 
         def decide(working: Working, moment: Moment) -> Decision:
-            return adm.decide_institution(institution, working.settings.institutions, signed.act, moment)
+            known = working.settings.institutions
+            return adm.decide_institution(institution, known, signed.act, moment, seen=seen)
 
         answer = await self._decided(signed, decide)
         return _pb.SetInstitutionResponse(**self._institution(signed, institution.uscc, answer))

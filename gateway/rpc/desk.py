@@ -198,8 +198,10 @@ class DeskService(desk_service_pb2_grpc.DeskServiceServicer):
         if uscc not in acting_for(settings, caller.id):
             raise Refusal(
                 "CHANNEL_NOT_AUTHORISED",
-                f"本机构不能代机构 {uscc} 查询",
-                f"this institution does not file for {uscc}",
+                f"机构 {caller.id} 不能代机构 {uscc} 查询；请机构 {uscc} 请登记机构将其列入 {caller.id} 的代为报送机构"
+                f"（运维人员：diya institution set，filesFor 加 {uscc}）",
+                f"institution {caller.id} does not file for {uscc}: {uscc} asks the authority to enter it among those "
+                f"that {caller.id} files for (an operator runs diya institution set with {uscc} in filesFor)",
                 {"institution": uscc},
             )
         known = settings.institutions.get(uscc)

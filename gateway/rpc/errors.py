@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -18,6 +18,7 @@ from grpc_status import rpc_status
 
 from gateway.cases.errors import CommandRefused
 from gateway.commands import Overloaded, Unavailable
+from gateway.rpc.rights import Caller, CallerKind, caller_told
 from gateway.rpc.violations import MalformedRequest, Violation
 from ledger.errors import PartErasedError
 from signing.errors import RevocationUnknown, SigningError
@@ -126,6 +127,23 @@ class Refusal(Exception):
         info = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=metadata)
         status.details.add().Pack(info)
         return status
+
+
+def as_seen(refusal: Refusal, caller: Caller) -> Refusal:
+    """A refusal for want of a right, with the caller as whom the connection's certificate was seen.
+
+    Whoever runs several systems, or files for branches, learns which of them was refused; what is missing, and the way
+    out, it says itself.
+    """
+    if refusal.code is not _C.PERMISSION_DENIED or caller.kind is CallerKind.PUBLIC:
+        return refusal
+    zh, en = caller_told(caller)
+    return replace(
+        refusal,
+        zh=f"{refusal.zh}（按连接证书识别，调用方为{zh}）",
+        en=f"{refusal.en} (by its certificate the connection is that of {en})",
+        metadata={**refusal.metadata, "callerKind": caller.kind.value, "caller": caller.id},
+    )
 
 
 def refusal_of(error: BaseException) -> Refusal:

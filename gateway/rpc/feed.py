@@ -101,8 +101,10 @@ class FeedService(feed_service_pb2_grpc.RegisterFeedServiceServicer):
         if not any(signer.key_id in source.key_ids for signer in verified.signers):
             raise Refusal(
                 "KEY_NOT_REGISTERED",
-                "签名密钥不是该登记大厅系统登记的密钥",
-                "the signing key is not a registered key of this counter system",
+                f"签名密钥不是登记大厅系统 {source.registrar_id} 登记的密钥；请以其登记的密钥签名，"
+                "或者请运维人员登记该密钥（SetRegistrar）",
+                f"the signing key is not a registered key of counter system {source.registrar_id}: sign with one that "
+                "is, or have an operator register this one (SetRegistrar)",
                 {"keyId": verified.signers[0].key_id},
             )
         signed = self._read(request, registry, source, verified, received_at)

@@ -191,8 +191,10 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
                 raise malformed("application", "不属于该登记机构", "is of another registry")
         if (application_id or unit_code) and not reader.may_ask:
             raise NotPermitted(
-                "按申请或者单元查询账本，仅限审计人员、操作员和办理机构",
-                "auditors, operators and institutions alone list the ledger by application or unit",
+                "按申请或者单元查询账本，仅限审计人员、运维人员和办理机构；请去掉 application 和 unit_code 条件，"
+                "或者由其查询",
+                "auditors, operators and institutions alone list the ledger by application or unit: leave both filters "
+                "out, or have one of them ask",
             )
         if application_id:
             row = await self._queries.application(registry, application_id)

@@ -121,8 +121,9 @@ def _check_operator(verified: VerifiedEnvelope, settings: Settings) -> None:
     if not any(signer.key_id in known for signer in verified.signers):
         raise Refusal(
             "KEY_NOT_REGISTERED",
-            "签名密钥不是本登记机构的运维人员密钥",
-            "the signing key is not registered as an operator's of this registry",
+            "签名密钥不是本登记机构的运维人员密钥；请以 diya init 时登记的运维密钥签名",
+            "the signing key is not registered as an operator's of this registry: sign with the operator key that "
+            "diya init registered",
             {"keyId": verified.signers[0].key_id},
         )
 

@@ -279,8 +279,9 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         if institution is None or institution.kind is not InstitutionKind.COURT:
             raise Refusal(
                 "PERMISSION_DENIED",
-                "按人查询限于登记人员和人民法院等有权机关",
-                "a search by person is for registrars, courts and other authorities that the law names",
+                "按人查询限于登记人员和人民法院等有权机关（IR 27）；请由其查询，或者按单元查询本机构有权查询的单元",
+                "a search by person is for registrars, courts and other authorities that the law names (IR 27): have "
+                "one of them ask, or read a unit that this institution may read by its code",
             )
         _check_instrument(request)
 

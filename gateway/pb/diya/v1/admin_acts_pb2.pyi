@@ -108,6 +108,12 @@ class SetInstitutionAct(_message.Message):
 
     HEADER_FIELD_NUMBER: _builtins.int
     INSTITUTION_FIELD_NUMBER: _builtins.int
+    SEEN_INDEX_FIELD_NUMBER: _builtins.int
+    seen_index: _builtins.int
+    """所见版本 · Institution.index of the institution as it was read before it was changed; -1 where none was registered. When
+    it has been set, suspended or resumed since, nothing is kept (SEEN_INDEX_STALE): read it again, change that, sign
+    again. 0 means that it replaces whatever stands.
+    """
     @_builtins.property
     def header(self) -> _envelope_pb2.Header:
         """信头 · Header; without institutions and clerk."""
@@ -121,10 +127,11 @@ class SetInstitutionAct(_message.Message):
         *,
         header: _envelope_pb2.Header | None = ...,
         institution: _authority_pb2.Institution | None = ...,
+        seen_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "institution", b"institution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "institution", b"institution"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "institution", b"institution", "seen_index", b"seen_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -182,7 +182,7 @@ class AdminServiceServicer:
 
     def SetInstitution(self, request, context):
         """设置机构 · Enters or replaces an institution with its keys (SetInstitutionAct). Caller: an operator.
-        Errors: see the service, and FIELD_INVALID, USCC_MALFORMED.
+        Errors: see the service, and FIELD_INVALID, USCC_MALFORMED, SEEN_INDEX_STALE (another act changed it since it was read).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

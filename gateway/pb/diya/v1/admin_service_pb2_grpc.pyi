@@ -49,7 +49,7 @@ class AdminServiceStub:
     """
     SetInstitution: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SetInstitutionRequest, _admin_service_pb2.SetInstitutionResponse]
     """设置机构 · Enters or replaces an institution with its keys (SetInstitutionAct). Caller: an operator.
-    Errors: see the service, and FIELD_INVALID, USCC_MALFORMED.
+    Errors: see the service, and FIELD_INVALID, USCC_MALFORMED, SEEN_INDEX_STALE (another act changed it since it was read).
     """
     SuspendInstitution: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SuspendInstitutionRequest, _admin_service_pb2.SuspendInstitutionResponse]
     """暂停机构 · Suspends an institution from this commit on; its open cases stay (SuspendInstitutionAct). Caller:
@@ -172,7 +172,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
     SetInstitution: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SetInstitutionRequest, _admin_service_pb2.SetInstitutionResponse]  # type: ignore[assignment]
     """设置机构 · Enters or replaces an institution with its keys (SetInstitutionAct). Caller: an operator.
-    Errors: see the service, and FIELD_INVALID, USCC_MALFORMED.
+    Errors: see the service, and FIELD_INVALID, USCC_MALFORMED, SEEN_INDEX_STALE (another act changed it since it was read).
     """
     SuspendInstitution: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SuspendInstitutionRequest, _admin_service_pb2.SuspendInstitutionResponse]  # type: ignore[assignment]
     """暂停机构 · Suspends an institution from this commit on; its open cases stay (SuspendInstitutionAct). Caller:
@@ -304,7 +304,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.SetInstitutionResponse, _abc.Awaitable[_admin_service_pb2.SetInstitutionResponse]]:
         """设置机构 · Enters or replaces an institution with its keys (SetInstitutionAct). Caller: an operator.
-        Errors: see the service, and FIELD_INVALID, USCC_MALFORMED.
+        Errors: see the service, and FIELD_INVALID, USCC_MALFORMED, SEEN_INDEX_STALE (another act changed it since it was read).
         """
 
     @_abc_1.abstractmethod
