@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
 
 from gateway.app import create_tables
 from gateway.storage import tables as t
@@ -49,6 +50,26 @@ def test_rows_by_two_columns_are_those_pairs(engine: Engine) -> None:
         keys = [("u1", "a"), ("u2", "b")]
         found = read_rows(connection, t.unit_right, "r", ["unit_code", "right_id"], keys)
     assert sorted(row[1:3] for row in found) == keys
+
+
+@pytest.mark.parametrize("count", [1, 2, 500])
+@pytest.mark.parametrize("table", [*t.VIEWS, t.file], ids=lambda table: table.name)
+def test_rows_of_every_table_are_looked_up_by_their_whole_key(
+    engine: Engine, table: Table, count: int
+) -> None:
+    """However many keys, and whatever else the registry has: SQLite goes through no table for them."""
+    names = [c.name for c in table.primary_key.columns][1:]
+    asked: list[str] = []
+    with engine.begin() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.set_trace_callback(asked.append)
+        read_rows(connection, table, "r", names, [tuple(f"{n}" for _ in names) for n in range(count)])
+        driver.set_trace_callback(None)
+        (statement,) = asked
+        plan = [row[3] for row in driver.execute("EXPLAIN QUERY PLAN " + statement)]
+    (search,) = [step for step in plan if step.startswith("SEARCH")]
+    assert all(f"{name}=?" in search for name in ("registry", *names)), plan
 
 
 def test_rows_upserted_replace_and_insert(engine: Engine) -> None:
