@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Dialect, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError
 
-#: Keys of one `read_rows`; with two columns a key, well below SQLite's 32,766 variables.
+#: Keys of one statement of `read_rows`; with two columns a key, well below SQLite's 32,766 variables.
 KEYS_MAX: Final = 8192
 
 
@@ -38,23 +38,22 @@ def read_rows(
 ) -> list[tuple[Any, ...]]:
     """Rows of a registry whose columns `names` hold one of `keys`, every column in the table's order.
 
-    Raises ValueError over KEYS_MAX keys. The number of keys is rounded up to a power of two by keys that match nothing,
-    so that few different statements are ever made.
+    The number of keys is rounded up to a power of two by keys that match nothing, so that few different statements are
+    ever made.
     """
-    if not keys:
-        return []
-    if len(keys) > KEYS_MAX:
-        raise ValueError(f"{len(keys)} keys at once, at most {KEYS_MAX}")
-    count = 1 << (len(keys) - 1).bit_length()
-    nothing = [None] * (len(names) * (count - len(keys)))
-    statement = _selection(connection.dialect, table, tuple(names), count)
-    values = (registry, *[value for key in keys for value in key], *nothing)
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()
+    found: list[tuple[Any, ...]] = []
+    for at in range(0, len(keys), KEYS_MAX):
+        some = keys[at : at + KEYS_MAX]
+        count = 1 << (len(some) - 1).bit_length()
+        nothing = [None] * (len(names) * (count - len(some)))
+        statement = _selection(connection.dialect, table, tuple(names), count)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(statement, (registry, *[value for key in some for value in key], *nothing))
+            found += cursor.fetchall()
+        finally:
+            cursor.close()
+    return found
 
 
 def stream_rows(
