@@ -553,6 +553,9 @@ class Terms(Value, frozen=True, kw_only=True, dict=True):
 def _gather_parties(value: Any, found: list[Party]) -> None:
     if isinstance(value, Party):
         found.append(value)
-    for part in value if isinstance(value, tuple) else astuple(value):
+        parts: tuple[Any, ...] = (value.guardian,)
+    else:
+        parts = value if isinstance(value, tuple) else astuple(value)
+    for part in parts:
         if isinstance(part, _MAY_HOLD_PARTIES):
             _gather_parties(part, found)
