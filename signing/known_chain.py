@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 
 import msgspec
@@ -43,6 +44,11 @@ class Chain:
     links: tuple[ChainLink, ...]
     evidence: tuple[tuple[Evidence, ...], ...] = ()
     in_grace: bool = False
+
+    @cached_property
+    def evidence_in_all(self) -> tuple[Evidence, ...]:
+        """What spoke of the revocation of any link, each once."""
+        return tuple(dict.fromkeys(one for about in self.evidence for one in about))
 
     @property
     def fingerprints(self) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def verdict_of(
         chain=chain.links,
         anchor=chain.certificates[-1].fingerprint,
         form=form,
-        evidence=tuple(dict.fromkeys(one for link in chain.evidence for one in link)),
+        evidence=chain.evidence_in_all,
         in_grace=chain.in_grace,
         stamped_by=StampedBy(proven.chain.links, proven.chain.fingerprints[-1]) if proven else None,
     )

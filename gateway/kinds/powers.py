@@ -105,8 +105,8 @@ def as_ward(person: Party, case: Case) -> Party:
     guardian = _guardian_named(person, case)
     if is_under_guardianship(person, case.now):
         return person if person.guardian is not None else replace(person, guardian=guardian)
-    named = (p for p in case.manifest.terms.everybody if p.key == person.key)
-    ward = next((p for p in named if is_under_guardianship(p, case.now)), None)
+    mentions = case.manifest.terms.mentions(person)
+    ward = next((p for p in mentions if is_under_guardianship(p, case.now)), None)
     if ward is None:
         return person
     return replace(person, capacity=ward.capacity, birth_date=ward.birth_date, guardian=guardian)
@@ -114,8 +114,8 @@ def as_ward(person: Party, case: Case) -> Party:
 
 def _guardian_named(party: Party, case: Case) -> Party | None:
     """The guardian whom the terms name for this person, wherever they name the person."""
-    named = (p.guardian for p in case.manifest.terms.everybody if p.key == party.key)
-    return next((one for one in named if one is not None), None)
+    mentions = case.manifest.terms.mentions(party)
+    return next((p.guardian for p in mentions if p.guardian is not None), None)
 
 
 def is_consented_for(paper: Paper, party: Party, case: Case) -> bool:

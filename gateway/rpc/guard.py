@@ -167,16 +167,18 @@ class Guard:
     # gRPC's generated code calls these two on what it takes for the server.
 
     def add_generic_rpc_handlers(self, handlers: Any) -> None:
-        """Left out on purpose: the registered (fast) path below is the one that serves."""
+        """Left out on purpose: what comes here is not by name, and cannot be wrapped."""
 
     def add_registered_method_handlers(
         self, service: str, handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]
     ) -> None:
-        """Wrap each method and hand it to the real server."""
+        """Wrap each method and hand it to the real server.
+
+        As a generic handler alone: grpc.aio waits for each registered method by a task of its own, and goes through all
+        of these tasks at every call. With our eighty methods that was 0.1 ms.
+        """
         guarded = {name: self._wrap(service, name, handler) for name, handler in handlers.items()}
-        generic = grpc.method_handlers_generic_handler(service, guarded)
-        self._server.add_generic_rpc_handlers((generic,))
-        self._server.add_registered_method_handlers(service, guarded)
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))
 
     def _wrap(self, service: str, name: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
         short = service.rsplit(".", 1)[-1]

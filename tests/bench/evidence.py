@@ -51,7 +51,6 @@ def evidence_ratio(folder: Path, rounds: int) -> None:
     path, ledger = folder / "evidence.db", Ledger(Vault(secret))
     checks = _fill(path, ledger)
     engine = auditor_engine(f"sqlite:///{path}")
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
     def audit(readers: Readers | None) -> None:
         report = audit_evidence(engine, ledger, REGISTRY, folder, lambda _done, _all: None, 0, readers)
