@@ -237,27 +237,28 @@ class AdminClient:
         self, key_id: str, since: datetime | None = None
     ) -> AsyncIterator[pb.SealedCertificate]:
         """The certificates that a seal key sealed, from an instant on, over all pages. Raises RequestError."""
-        async for page in self._sealed_pages(key_id, since):
-            for one in page.certificates:
-                yield one
-
-    async def list_sealed_answers(
-        self, key_id: str, since: datetime | None = None
-    ) -> AsyncIterator[pb.SealedAnswer]:
-        """The statements and extracts that it sealed, likewise."""
-        async for page in self._sealed_pages(key_id, since):
-            for one in page.answers:
-                yield one
-
-    async def _sealed_pages(
-        self, key_id: str, since: datetime | None
-    ) -> AsyncIterator[pb.ListSealedResponse]:
         request = pb.ListSealedRequest(parent=self._session.parent, key_id=key_id, page_size=200)
         if since is not None:
             request.since.FromDatetime(since)
         while True:
             page = await self._session.call(self._stub.ListSealed, request)
-            yield page
+            for one in page.certificates:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def list_sealed_answers(
+        self, key_id: str, since: datetime | None = None
+    ) -> AsyncIterator[pb.SealedAnswer]:
+        """The statements and extracts that it sealed, likewise."""
+        request = pb.ListSealedAnswersRequest(parent=self._session.parent, key_id=key_id, page_size=200)
+        if since is not None:
+            request.since.FromDatetime(since)
+        while True:
+            page = await self._session.call(self._stub.ListSealedAnswers, request)
+            for one in page.answers:
+                yield one
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token

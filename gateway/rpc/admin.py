@@ -246,8 +246,12 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         return await self._keys.list_keys(request)
 
     async def ListSealed(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """What a seal key sealed."""
+        """The certificates that a seal key sealed."""
         return await self._keys.list_sealed(request)
+
+    async def ListSealedAnswers(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """The statements and extracts that a seal key sealed."""
+        return await self._keys.list_sealed_answers(request)
 
     async def RotateLedgerKey(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Sign checkpoints with the next ledger key of the settings too."""

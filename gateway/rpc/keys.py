@@ -1,15 +1,15 @@
-"""The registry's own keys on the wire: going on to another seal, retiring one, and the list of all of them."""
+"""The registry's own keys on the wire: going on to another, retiring one, lists of them and of what they signed."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import Connection
 
 from gateway.applications import ledger_keys, seal_keys
 from gateway.applications.administration import ActInvalid
@@ -25,7 +25,7 @@ from gateway.rpc import authority as wires
 from gateway.rpc import encode
 from gateway.rpc.names import malformed, registry_in
 from gateway.rpc.operator_acts import SignedAct
-from gateway.rpc.paging import make_token, page_size, read_token
+from gateway.rpc.paging import Position, make_token, page_size, read_token
 from gateway.rpc.violations import Violations
 from gateway.seals import ConfiguredSeal, Seals
 from gateway.storage.answers import read_answers
@@ -42,10 +42,6 @@ from signing.trust import TrustStore
 PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 200
 _KEY_ID_CHARACTERS: Final = 64
-
-#: The two lists of a page's position.
-_CERTIFICATES: Final = "certificate"
-_ANSWERS: Final = "answer"
 
 Decide = Callable[[Working, Moment], Decision]
 
@@ -277,45 +273,53 @@ class RegistryKeys:
         )
 
     async def list_sealed(self, request: Any) -> Any:
-        """What one seal key sealed: certificates, then statements and extracts."""
-        registry = registry_in(request.parent)
-        terms = self._settings_of(registry).seals
-        if not request.key_id:
-            raise malformed("key_id", "必填", "is required")
-        since = request.since.ToDatetime(dt.UTC) if request.HasField("since") else None
-        size = page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
-        query = ("sealed", registry, request.key_id, since.isoformat() if since else "")
-        position = read_token(request.page_token, query, (str, str, str))
-        first = request.key_id == self._first(registry, terms)
-        part, after = (position[0], position[1:]) if position else (_CERTIFICATES, None)
-
-        def read(connection: Connection) -> tuple[list[Row], list[Row]]:
-            rows = []
-            if part == _CERTIFICATES:
-                rows = read_sealed(connection, registry, request.key_id, since, after, size + 1, first=first)
-            behind = after if part == _ANSWERS else None
-            rest = size + 1 - len(rows)
-            return rows, read_answers(
-                connection, registry, request.key_id, since, behind, rest
-            ) if rest else []
-
-        certificates, answers = await self._queries.read(read)
-        response = pb.ListSealedResponse()
-        for row in certificates[:size]:
+        """The certificates that one seal key sealed."""
+        asked = self._asked("sealed", request)
+        first = request.key_id == self._first(asked.registry, self._settings_of(asked.registry).seals)
+        rows = await self._queries.read(
+            lambda connection: read_sealed(
+                connection,
+                asked.registry,
+                request.key_id,
+                asked.since,
+                asked.after,
+                asked.size + 1,
+                first=first,
+            )
+        )
+        response = pb.ListSealedResponse(next_page_token=asked.next_token(rows, "identifier"))
+        for row in rows[: asked.size]:
             one = response.certificates.add(
-                certificate=f"registries/{registry}/certificates/{row['identifier']}",
+                certificate=f"registries/{asked.registry}/certificates/{row['identifier']}",
                 number=row["number"],
                 state=row["state"],
                 index=row["entry_index"],
             )
             one.sealed_at.FromJsonString(row["sealed_at"])
-        for row in answers[: size - len(certificates[:size])]:
-            response.answers.append(_encode_answer(row))
-        found = [(_CERTIFICATES, row["sealed_at"], row["identifier"]) for row in certificates]
-        found += [(_ANSWERS, row["sealed_at"], row["sha256"]) for row in answers]
-        if len(found) > size:
-            response.next_page_token = make_token(query, found[size - 1])
         return response
+
+    async def list_sealed_answers(self, request: Any) -> Any:
+        """The statements and extracts that one seal key sealed."""
+        asked = self._asked("sealed-answers", request)
+        rows = await self._queries.read(
+            lambda connection: read_answers(
+                connection, asked.registry, request.key_id, asked.since, asked.after, asked.size + 1
+            )
+        )
+        return pb.ListSealedAnswersResponse(
+            answers=[_encode_answer(row) for row in rows[: asked.size]],
+            next_page_token=asked.next_token(rows, "sha256"),
+        )
+
+    def _asked(self, what: str, request: Any) -> _Asked:
+        registry = registry_in(request.parent)
+        self._settings_of(registry)  # refuses an unknown registry
+        if not request.key_id:
+            raise malformed("key_id", "必填", "is required")
+        since = request.since.ToDatetime(dt.UTC) if request.HasField("since") else None
+        size = page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
+        query = (what, registry, request.key_id, since.isoformat() if since else "")
+        return _Asked(registry, since, size, read_token(request.page_token, query, (str, str)), query)
 
     def _first(self, registry: str, terms: tuple[SealTerm, ...]) -> str:
         """Key id of the registry's first seal."""
@@ -447,6 +451,24 @@ def _set_certificate(key: Any, own: x509.Certificate) -> None:
 def _unusable(error: ConfigError | SigningError, field: str = "certificate") -> ActInvalid:
     """A key that the settings do not have, or that does not sign; the message names the setting."""
     return ActInvalid(f"密钥不可用：{error}", f"the key cannot be used: {error}", field=field)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A page of what a seal key sealed, as it was asked for; rows are in order of sealing and one more column."""
+
+    registry: str
+    since: dt.datetime | None
+    size: int
+    after: Position | None
+    query: tuple[str, ...]
+
+    def next_token(self, rows: list[Row], column: str) -> str:
+        """The next page's token, where the rows reach beyond this one; empty where not."""
+        if len(rows) <= self.size:
+            return ""
+        last = rows[self.size - 1]
+        return make_token(self.query, (last["sealed_at"], last[column]))
 
 
 def _encode_answer(row: Row) -> pb.SealedAnswer:

@@ -1398,31 +1398,93 @@ class ListSealedResponse(_message.Message):
 
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    ANSWERS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """下一页令牌 · Token of the next page; empty on the last."""
     @_builtins.property
     def certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedCertificate]:
         """证照 · What was sealed."""
 
-    @_builtins.property
-    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedAnswer]:
-        """答复 · Statements and extracts; they begin on the page on which the certificates end."""
-
     def __init__(
         self,
         *,
         certificates: _abc.Iterable[Global___SealedCertificate] | None = ...,
         next_page_token: _builtins.str = ...,
-        answers: _abc.Iterable[Global___SealedAnswer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "certificates", b"certificates", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSealedResponse: _TypeAlias = ListSealedResponse  # noqa: Y015
+
+@_typing.final
+class ListSealedAnswersRequest(_message.Message):
+    """印章所签答复清单 · What statements and extracts a key sealed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`."""
+    key_id: _builtins.str
+    """密钥标识 · Id of the seal key, 64 characters."""
+    page_size: _builtins.int
+    """每页数量 · At most so many; 0 means 50, more than 200 is read as 200."""
+    page_token: _builtins.str
+    """分页令牌 · next_page_token of the page before, with the same filters; empty for the first page."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """起点 · Only what was sealed from this instant on (UTC); absent means all."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSealedAnswersRequest: _TypeAlias = ListSealedAnswersRequest  # noqa: Y015
+
+@_typing.final
+class ListSealedAnswersResponse(_message.Message):
+    """印章所签答复清单 · A page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """下一页令牌 · Token of the next page; empty on the last."""
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedAnswer]:
+        """答复 · What was sealed."""
+
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___SealedAnswer] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSealedAnswersResponse: _TypeAlias = ListSealedAnswersResponse  # noqa: Y015
 
 @_typing.final
 class SealedAnswer(_message.Message):

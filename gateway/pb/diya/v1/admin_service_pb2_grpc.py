@@ -114,6 +114,11 @@ class AdminServiceStub:
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.FromString,
                 _registered_method=True)
+        self.ListSealedAnswers = channel.unary_unary(
+                '/diya.v1.AdminService/ListSealedAnswers',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersResponse.FromString,
+                _registered_method=True)
         self.RotateLedgerKey = channel.unary_unary(
                 '/diya.v1.AdminService/RotateLedgerKey',
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyRequest.SerializeToString,
@@ -293,9 +298,16 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSealed(self, request, context):
-        """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
-        extracts in theirs. Caller: an operator.
+        """印章所签证照 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSealedAnswers(self, request, context):
+        """印章所签答复 · The statements and extracts that a seal key sealed, from an instant on, in order of sealing. Caller: an
+        operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -454,6 +466,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListSealed,
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.FromString,
                     response_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.SerializeToString,
+            ),
+            'ListSealedAnswers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSealedAnswers,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersResponse.SerializeToString,
             ),
             'RotateLedgerKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateLedgerKey,
@@ -911,6 +928,33 @@ class AdminService:
             '/diya.v1.AdminService/ListSealed',
             diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.SerializeToString,
             diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSealedAnswers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/ListSealedAnswers',
+            diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersResponse.FromString,
             options,
             channel_credentials,
             insecure,

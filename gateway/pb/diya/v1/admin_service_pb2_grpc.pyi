@@ -108,9 +108,12 @@ class AdminServiceStub:
     an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     ListSealed: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]
-    """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
-    extracts in theirs. Caller: an operator.
+    """印章所签证照 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+    """
+    ListSealedAnswers: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedAnswersRequest, _admin_service_pb2.ListSealedAnswersResponse]
+    """印章所签答复 · The statements and extracts that a seal key sealed, from an instant on, in order of sealing. Caller: an
+    operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
     """
     RotateLedgerKey: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RotateLedgerKeyRequest, _admin_service_pb2.RotateLedgerKeyResponse]
     """启用新检查点密钥 · Lets the next ledger key of the settings sign checkpoints beside the one in use (RotateLedgerKeyAct);
@@ -231,9 +234,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     ListSealed: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]  # type: ignore[assignment]
-    """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
-    extracts in theirs. Caller: an operator.
+    """印章所签证照 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+    """
+    ListSealedAnswers: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedAnswersRequest, _admin_service_pb2.ListSealedAnswersResponse]  # type: ignore[assignment]
+    """印章所签答复 · The statements and extracts that a seal key sealed, from an instant on, in order of sealing. Caller: an
+    operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
     """
     RotateLedgerKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RotateLedgerKeyRequest, _admin_service_pb2.RotateLedgerKeyResponse]  # type: ignore[assignment]
     """启用新检查点密钥 · Lets the next ledger key of the settings sign checkpoints beside the one in use (RotateLedgerKeyAct);
@@ -441,9 +447,18 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListSealedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListSealedResponse, _abc.Awaitable[_admin_service_pb2.ListSealedResponse]]:
-        """印章所签 · What a seal key sealed, from an instant on: the certificates in order of sealing, then the statements and
-        extracts in theirs. Caller: an operator.
+        """印章所签证照 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSealedAnswers(
+        self,
+        request: _admin_service_pb2.ListSealedAnswersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListSealedAnswersResponse, _abc.Awaitable[_admin_service_pb2.ListSealedAnswersResponse]]:
+        """印章所签答复 · The statements and extracts that a seal key sealed, from an instant on, in order of sealing. Caller: an
+        operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
