@@ -17,14 +17,20 @@ from sqlalchemy import Engine
 from gateway import startup
 from gateway.cases.effects import AnyEffect, LedgerKeysSet, SealTermsSet, TrustSet
 from gateway.certificates.seal import CertificateSealer
-from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
-from gateway.eraser import Eraser
-from gateway.feed_watch import FeedWatch
-from gateway.key_notices import key_notices, tell_seal
-from gateway.ledger_signers import LedgerSigners
+from gateway.http.tiles import TileServer
+from gateway.keyring.key_notices import key_notices, tell_seal
+from gateway.keyring.ledger_signers import LedgerSigners
+from gateway.keyring.seals import Seals
+from gateway.keyring.stamped_seals import StampedSeals
 from gateway.readings import Readings, served
-from gateway.revocation_watch import RevocationWatch
+from gateway.rounds.clockwork import Clockwork
+from gateway.rounds.eraser import Eraser
+from gateway.rounds.feed_watch import FeedWatch
+from gateway.rounds.revocation_watch import RevocationWatch
+from gateway.rounds.sealing import Sealing
+from gateway.rounds.timestamping import CheckpointStamping, authorities
+from gateway.rounds.witnessing import Witnessing
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
@@ -42,18 +48,12 @@ from gateway.rpc.sealed_answers import SealedAnswers
 from gateway.rpc.server import RpcServer
 from gateway.rpc.trust import trust_store
 from gateway.rpc.verifier import Verifier
-from gateway.sealing import Sealing
-from gateway.seals import Seals
 from gateway.sequencer import Sequencer
-from gateway.stamped_seals import StampedSeals
 from gateway.storage import tables
 from gateway.storage.engine import WriterLock, database_file, file_watch, reader_engine, writer_engine
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
-from gateway.tiles import TileServer
-from gateway.timestamping import CheckpointStamping, authorities
-from gateway.witnessing import Witnessing
 from ledger.publish import Publisher
 from ledger.store import Ledger
 from ledger.tables import metadata as ledger_metadata

@@ -25,7 +25,7 @@ from gateway.cases.model import Moment
 from gateway.client.manifest import header
 from gateway.client.payloads import envelope_to_wire, sign_payload
 from gateway.config import Config, RegistryConfig
-from gateway.ledger_signers import read_log_keys
+from gateway.keyring.ledger_signers import read_log_keys
 from gateway.pb.diya.v1 import admin_acts_pb2, envelope_pb2
 from gateway.rpc.operator_acts import SignedAct, read_act
 from gateway.rpc.trust import trust_store

@@ -30,7 +30,7 @@ from gateway.cases.effects import (
 from gateway.cases.model import Moment, Outcome, Result
 from gateway.commands import Command, own_command
 from gateway.config import Config, RegistryConfig, load_config
-from gateway.keys import note_signer, read_key_encryption_key, write_key_encryption_key
+from gateway.keyring.keys import note_signer, read_key_encryption_key, write_key_encryption_key
 from gateway.register.authority import Profile, RuleSet
 from gateway.sequencer import Sequencer
 from gateway.storage.engine import WriterLock, writer_engine

@@ -19,14 +19,14 @@ from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DatabaseError
 
 from gateway.config import Config, ConfigError, RegistryConfig, ServerConfig
-from gateway.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
-from gateway.ledger_signers import LedgerSigners
-from gateway.seals import seals_in_use
+from gateway.http.timestamp_client import TimestampClient
+from gateway.keyring.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
+from gateway.keyring.ledger_signers import LedgerSigners
+from gateway.keyring.seals import seals_in_use
 from gateway.storage import tables
 from gateway.storage.engine import database_file
 from gateway.storage.later import add_missing_tables
 from gateway.storage.settings import load_settings
-from gateway.timestamp_client import TimestampClient
 from gateway.witness.asking import AskedWitness
 from ledger.checkpoint import NoteSigner
 from ledger.errors import LedgerError, PolicyError, RegistryUnknownError, SignerMismatchError, WrongKeyError

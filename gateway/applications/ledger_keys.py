@@ -2,7 +2,7 @@
 
 Both sign from the first act's entry on, so that whoever trusts either opens what is signed between the two acts; only
 the new one from the second act's on (`ledger/log_keys.py`). Where a key is, and whether it works, is no matter of the
-ledger: the shell looks before it asks (`gateway/ledger_signers.py`).
+ledger: the shell looks before it asks (`gateway/keyring/ledger_signers.py`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 One key of each place seals at a time: the first, and the national one beside it where a registry seals in both suites.
 Its time begins and ends with an entry, so that whoever judges a seal years later knows whether it was the registry's to
 make. Where a key is, and whether it works, is no matter of the ledger: the shell looks before it asks
-(`gateway/seals.py`).
+(`gateway/keyring/seals.py`).
 """
 
 from __future__ import annotations

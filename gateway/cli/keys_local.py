@@ -14,10 +14,10 @@ from gateway.applications.administration import ActInvalid
 from gateway.cli import outcomes
 from gateway.cli.ledger_local import opened, refused
 from gateway.config import Config
-from gateway.ledger_signers import LedgerSigners
+from gateway.keyring.ledger_signers import LedgerSigners
+from gateway.keyring.seals import Seals
 from gateway.pb.diya.v1 import authority_pb2
 from gateway.rpc.keys import RegistryKeys
-from gateway.seals import Seals
 from gateway.storage.engine import auditor_engine
 from gateway.storage.queries import Queries
 from gateway.storage.settings import Settings, load_settings

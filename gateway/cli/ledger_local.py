@@ -21,13 +21,13 @@ from sqlalchemy.exc import DatabaseError
 
 from gateway import recovery
 from gateway.app import utc_now
+from gateway.audit.evidence import EvidenceReport, audit_evidence
 from gateway.cases.errors import CommandRefused
 from gateway.cli import outcomes
 from gateway.config import Config, ConfigError, RegistryConfig, load_config
-from gateway.evidence_audit import EvidenceReport, audit_evidence
-from gateway.ledger_signers import audited_log_keys
+from gateway.keyring.ledger_signers import audited_log_keys
+from gateway.keyring.rotation import rotate, wrap_key
 from gateway.recovery import Loss
-from gateway.rotation import rotate, wrap_key
 from gateway.rpc.errors import Refusal
 from gateway.startup import (
     LedgerRefused,

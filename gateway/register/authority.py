@@ -242,7 +242,7 @@ class Profile(Value, frozen=True, kw_only=True):
     supplement_days: int = 15
     tax_days: int = 30
     payoff_days: int = 30
-    #: So many days after its upload a file that no case has named goes by itself (gateway/eraser.py).
+    #: So many days after its upload a file that no case has named goes by itself (gateway/rounds/eraser.py).
     unclaimed_upload_days: int = 30
     #: So many days after its end the evidence of an accepted case that was withdrawn or refused may be erased, by an
     #: operator's act (applications/erasure.py; handbook 3.6); 0: never.

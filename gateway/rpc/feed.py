@@ -21,7 +21,6 @@ from gateway.cases.feed import AnyFeedAct
 from gateway.cases.model import Moment
 from gateway.commands import Command
 from gateway.config import Limits
-from gateway.feed_world import feed_world_of, wants_of_feed
 from gateway.pb.diya.v1 import acts_pb2, feed_service_pb2, feed_service_pb2_grpc
 from gateway.register.authority import Registrar
 from gateway.register.identifiers import normalise_unit_code
@@ -40,6 +39,7 @@ from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import EntryProof, NotYetPublishedError, Queries
 from gateway.storage.working import Working
+from gateway.worlds.feed_world import feed_world_of, wants_of_feed
 from ledger.log_keys import LogSigners
 from signing.envelope import Envelope, EnvelopeSignature, pae
 from signing.trust import Purpose, TrustStore

@@ -17,7 +17,8 @@ from gateway.cases.decision import Decision
 from gateway.cases.model import Moment
 from gateway.commands import Answer
 from gateway.config import Config, ConfigError
-from gateway.ledger_signers import LedgerSigners
+from gateway.keyring.ledger_signers import LedgerSigners
+from gateway.keyring.seals import ConfiguredSeal, Seals
 from gateway.pb.diya.v1 import admin_service_pb2 as pb
 from gateway.pb.diya.v1 import authority_pb2
 from gateway.register.authority import LedgerKeyTerm, SealTerm
@@ -27,7 +28,6 @@ from gateway.rpc.names import malformed, registry_in
 from gateway.rpc.operator_acts import SignedAct
 from gateway.rpc.paging import Position, make_token, page_size, read_token
 from gateway.rpc.violations import Violations
-from gateway.seals import ConfiguredSeal, Seals
 from gateway.storage.answers import read_answers
 from gateway.storage.queries import Queries
 from gateway.storage.seal_reads import count_sealed, read_sealed

@@ -19,7 +19,7 @@ from gateway.cases.effects import AnyEffect, QueryRecorded, RightBooked, UnitRec
 from gateway.cases.errors import ApplicationNotFound, NotPermitted
 from gateway.cases.model import Application
 from gateway.config import MIB, Limits
-from gateway.ledger_signers import LedgerSigners
+from gateway.keyring.ledger_signers import LedgerSigners
 from gateway.pb.diya.v1 import ledger_service_pb2, ledger_service_pb2_grpc, outcome_pb2
 from gateway.register.identifiers import normalise_unit_code
 from gateway.rpc import encode

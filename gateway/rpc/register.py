@@ -60,7 +60,7 @@ from gateway.rpc.sealed_answers import SealedAnswers
 from gateway.rpc.violations import Violations
 from gateway.storage.queries import NotYetPublishedError, Queries, UnitView
 from gateway.storage.settings import Settings
-from gateway.world import stands
+from gateway.worlds.world import stands
 from signing.trust import TrustStore
 from signing.verdict import FileVerdict
 

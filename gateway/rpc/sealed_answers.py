@@ -20,12 +20,12 @@ from gateway.applications.sealing import SealRetired
 from gateway.certificates.extract import ExtractContent
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import SealerError
+from gateway.keyring.stamped_seals import Stamped, StampedSeals, StampMissing
+from gateway.rounds.timestamping import Authority
 from gateway.rpc.errors import Refusal
 from gateway.sequencer import Sequencer
-from gateway.stamped_seals import Stamped, StampedSeals, StampMissing
 from gateway.statements.signed import Statement, encode
 from gateway.storage.answers import SealedAnswer, keep_answer
-from gateway.timestamping import Authority
 
 log = logging.getLogger(__name__)
 

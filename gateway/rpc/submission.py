@@ -32,7 +32,7 @@ from gateway.sequencer import ENTROPY_BYTES
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working
 from gateway.telemetry import metrics
-from gateway.world import papers_of, wants_of, world_of
+from gateway.worlds.world import papers_of, wants_of, world_of
 from ledger.store import Head
 from signing.batch import BatchPath
 from signing.envelope import Envelope, EnvelopeSignature, pae

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.app import create_tables
+from gateway.audit.evidence import audit_evidence
 from gateway.cases.effects import TrustSet, encode_effects
 from gateway.cli.ledger_local import READERS
-from gateway.evidence_audit import audit_evidence
 from gateway.rpc.replay import Judged
 from gateway.rpc.submission import MANIFEST_TYPE
 from gateway.rpc.trust import trust_store

@@ -20,8 +20,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.app import Gateway
 from gateway.config import Config, ConfigError, ProxyConfig
-from gateway.key_notices import key_notices
-from gateway.seals import configured_seals
+from gateway.keyring.key_notices import key_notices
+from gateway.keyring.seals import configured_seals
 from gateway.startup import LedgerRefused
 from gateway.storage.engine import SecondWriter, WriterLock
 from gateway.telemetry import metrics

@@ -196,7 +196,7 @@ async def test_source_that_fails_in_any_way_lets_nobody_in_and_harms_nobody_else
     own_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     """Of a list and of a responder, each way in turn, the other source being right; then both are right."""
-    caplog.set_level(logging.INFO, "gateway.revocation_watch")
+    caplog.set_level(logging.INFO, "gateway.rounds.revocation_watch")
     lister, answerer = Source(), Source()
     async with town_of(own_folder, **HOSTILE) as town:
         below = Below(town, tmp_path)

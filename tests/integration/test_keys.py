@@ -28,7 +28,7 @@ from gateway.pb.diya.v1 import (
     outcome_pb2,
 )
 from gateway.register.authority import SealTerm
-from gateway.sealing import _command
+from gateway.rounds.sealing import _command
 from signing.certificates import certificates_from_pem, parse_certificate
 from signing.pki import Credential
 from signing.trust_directory import read_trust as read_anchors

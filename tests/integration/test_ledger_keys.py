@@ -27,8 +27,8 @@ from gateway.client.receipt_file import KeptAct, write_act
 from gateway.client.session import Answer
 from gateway.client.trust import read_trust
 from gateway.config import ConfigError, load_config
-from gateway.keys import note_signer
-from gateway.ledger_signers import audited_log_keys
+from gateway.keyring.keys import note_signer
+from gateway.keyring.ledger_signers import audited_log_keys
 from gateway.pb.diya.v1 import authority_pb2, ledger_service_pb2, ledger_service_pb2_grpc
 from gateway.storage import tables as t
 from gateway.storage.engine import writer_engine

@@ -16,7 +16,7 @@ from gateway.client.errors import RequestError
 from gateway.client.session import Answer
 from gateway.config import ConfigError
 from gateway.pb.diya.v1 import authority_pb2
-from gateway.sealing import _command
+from gateway.rounds.sealing import _command
 from signing import sm2
 from signing.pki import KeyKind, make_key
 from tests.integration.test_cli_acts import Desk

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from gateway.app import utc_now
+from gateway.audit.evidence import EvidenceReport, audit_evidence
 from gateway.cases.effects import RevocationNoted, decode_effects
-from gateway.evidence_audit import EvidenceReport, audit_evidence
 from gateway.pb.diya.v1 import (
     admin_acts_pb2,
     admin_service_pb2,
@@ -173,7 +173,7 @@ async def test_sources_pulled_away_and_back(
     back. Each change is logged once, and what was entered can be judged again without any source.
     """
     lists = Lists()
-    caplog.set_level(logging.INFO, "gateway.revocation_watch")
+    caplog.set_level(logging.INFO, "gateway.rounds.revocation_watch")
     async with town_of(own_folder, **QUICK) as town:
         below = Below(town, tmp_path)
         lists.files["anchor.crl"] = below.lister.make_crl("-crldays", "30")

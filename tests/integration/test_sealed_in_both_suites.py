@@ -29,10 +29,10 @@ from gateway.cli.certificate import offline_trust
 from gateway.client.statements import StatementInvalid, verify_payout
 from gateway.demo.cast import sample_seeds
 from gateway.demo.stage import PORTS, set_ports
+from gateway.http.tsa import TimestampServer
 from gateway.pb.diya.v1 import authority_pb2, outcome_pb2
 from gateway.setup import SetupRefused, initialise
 from gateway.telemetry import metrics
-from gateway.tsa import TimestampServer
 from signing import sm2
 from signing.algorithms import Suite
 from signing.envelope import envelope_from_json

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.config import load_config
-from gateway.keys import read_key_encryption_key
+from gateway.keyring.keys import read_key_encryption_key
 from gateway.pb.diya.v1 import codes_pb2, register_pb2
 from gateway.revocation import Fetched, command_of
 from gateway.storage.engine import auditor_engine

@@ -13,14 +13,14 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import gateway.revocation
-import gateway.revocation_watch
+import gateway.rounds.revocation_watch
 from gateway.cases.effects import RevocationNoted, TrustSet
 from gateway.cases.trust import Trust
 from gateway.commands import Overloaded
 from gateway.config import Limits
+from gateway.http.revocation_fetch import NoAnswer, SourceDown
 from gateway.revocation import ANSWERS_KEPT, Fetched, note
-from gateway.revocation_fetch import NoAnswer, SourceDown
-from gateway.revocation_watch import RevocationWatch
+from gateway.rounds.revocation_watch import RevocationWatch
 from gateway.telemetry import metrics
 from signing.anchors import AnchorPolicy
 from signing.authority import Credential, authority_name, make_key
@@ -373,7 +373,7 @@ async def test_of_those_who_sign_once_the_last_are_watched_and_registered_keys_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A bank that was silent for days is still asked about when a crowd has signed since; the crowd is counted."""
-    monkeypatch.setattr(gateway.revocation_watch, "PASSING_MAX", 2)
+    monkeypatch.setattr(gateway.rounds.revocation_watch, "PASSING_MAX", 2)
     crowd = [PKI.issue_institution(f"{n}" * 18, "x") for n in range(4)]
     async with responder_watched() as own:
         own.keys = frozenset([BANK.certificate.key_id])
@@ -404,7 +404,7 @@ async def test_responder_that_gives_no_answer_is_not_asked_about_everybody_in_a_
     async with responder_watched() as own:
         own.source.fails = NoAnswer("hangs")
         own.watch.judged(links_of(*some))
-        assert await own.round() <= gateway.revocation_watch.ASKED_AT_ONCE
+        assert await own.round() <= gateway.rounds.revocation_watch.ASKED_AT_ONCE
         # What is authentic of one is none of the others': when it is back, all are asked again at once.
         own.source.fails, own.source.gives = None, answer(some[0], ISSUER)
         assert await own.round(5 * HOUR) == len(some)
@@ -434,7 +434,7 @@ async def test_log_line_of_a_source_names_nobody(case: str, caplog: pytest.LogCa
         "list of a stranger": lambda: stranger.make_crl(now=NOW),
         "no list": lambda: NAME.encode(),
     }
-    caplog.set_level(logging.INFO, "gateway.revocation_watch")
+    caplog.set_level(logging.INFO, "gateway.rounds.revocation_watch")
     own = Watched() if "list" in case else responder_watched()
     async with own:
         own.source.gives = gives[case]()

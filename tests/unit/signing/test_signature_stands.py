@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from msgspec.structs import replace
 
-from gateway.world import stands
+from gateway.worlds.world import stands
 from signing.pdf import check_pdf
 from signing.pki import Credential
 from signing.seal import append_signature

@@ -9,7 +9,7 @@ from typing import Final
 from cryptography import x509
 
 from gateway.config import Config
-from gateway.seals import ConfiguredSeal
+from gateway.keyring.seals import ConfiguredSeal
 from gateway.telemetry import metrics
 from signing.key_source import is_in_clear
 

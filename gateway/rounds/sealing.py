@@ -27,15 +27,15 @@ from gateway.certificates.content import decode_content
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import SealingRefusedError
 from gateway.commands import Command, own_command
+from gateway.keyring.stamped_seals import StampedSeals, StampMissing
 from gateway.kinds.funds_due import due_now
+from gateway.rounds.timestamping import Authority
 from gateway.sequencer import Sequencer
-from gateway.stamped_seals import StampedSeals, StampMissing
 from gateway.storage import tables as t
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.working import Row, Wants, Working
 from gateway.telemetry import metrics
-from gateway.timestamping import Authority
 from ledger.entry import parse_entry
 from signing.envelope import pae
 from signing.errors import PinRefused, SealUnknown, SignerUnavailable

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from gateway.applications.ledger_keys import Terms, in_use, of_log
 from gateway.config import Config, ConfigError, RegistryConfig
-from gateway.keys import note_signer
+from gateway.keyring.keys import note_signer
 from gateway.storage.settings import load_settings
 from ledger.checkpoint import NoteSigner
 from ledger.log_keys import LogKey, LogKeys, LogSigners

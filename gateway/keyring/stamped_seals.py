@@ -15,7 +15,7 @@ from gateway.applications.sealing import SealRetired
 from gateway.certificates.proof import LedgerProof
 from gateway.certificates.seal import CertificateSealer
 from gateway.certificates.seal_protocol import Sealed
-from gateway.timestamping import Authority
+from gateway.rounds.timestamping import Authority
 from signing.envelope import envelope_from_json, envelope_to_json
 from signing.errors import SigningError
 

@@ -4,8 +4,8 @@ Never on the path of an act; a statement or an extract asks for its own, and wai
 that fails is told once, counted, and left alone for a while that doubles each time; what waits for it goes on when it
 answers again. Whom to believe to tell the time is an entry like all trust: the registry's anchors for TSA.
 
-Seals ask as they are made (`gateway/sealing.py`). Checkpoints are stamped here, the newest at an interval: a stamp on
-one covers every entry before it, so that not each needs its own.
+Seals ask as they are made (`gateway/rounds/sealing.py`). Checkpoints are stamped here, the newest at an interval: a
+stamp on one covers every entry before it, so that not each needs its own.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Final
 
 from gateway.commands import Overloaded, Unavailable
 from gateway.config import Config, Limits, TimestampConfig
+from gateway.http.timestamp_client import TimestampClient
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.telemetry import metrics
-from gateway.timestamp_client import TimestampClient
 from ledger.stamp_store import newest_stamped, store_stamp
 from signing.errors import SigningError, TimestampUnavailable
 from signing.trust import TrustStore

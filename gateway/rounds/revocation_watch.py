@@ -24,8 +24,8 @@ from typing import Final, NamedTuple
 
 from gateway.cases.effects import AnyEffect, TrustSet
 from gateway.config import Limits
+from gateway.http.revocation_fetch import Fetch, NoAnswer, SourceDown, fetch
 from gateway.revocation import PASSING_MAX, Fetched, NothingNew, command_of
-from gateway.revocation_fetch import Fetch, NoAnswer, SourceDown, fetch
 from gateway.sequencer import Sequencer
 from gateway.telemetry import metrics
 from signing.anchors import AnchorPolicy

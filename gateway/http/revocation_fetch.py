@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.http_exchange import ExchangeFailed, connection_to, exchange, target_of
+from gateway.http.exchange import ExchangeFailed, connection_to, exchange, target_of
 
 #: How evidence is fetched: address, an OCSP question or None, seconds, most bytes. Raises SourceDown.
 Fetch = Callable[[str, bytes | None, float, int], bytes]

@@ -23,10 +23,13 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, Engine
 
+from gateway.audit.verdicts import VerdictAudit
 from gateway.cases.effects import CertificateSealed, RevocationNoted, TrustSet, decode_effects
 from gateway.cases.model import Paper
 from gateway.cases.trust import Trust
 from gateway.revocation import REVOCATION_TYPE, Fetched, note
+from gateway.rounds.sealing import SEALED_TYPE
+from gateway.rounds.term_clock import CLOCKWORK_TYPE
 from gateway.rpc.acts import PAYLOAD_TYPES as ACT_TYPES
 from gateway.rpc.case_view import REVIEW_TYPE
 from gateway.rpc.feed import COUNTER_TYPE, RESTRICTION_TYPE
@@ -37,14 +40,11 @@ from gateway.rpc.reading_notices import READ_TYPE
 from gateway.rpc.replay import Judged
 from gateway.rpc.submission import MANIFEST_TYPE
 from gateway.rpc.trust import trust_store
-from gateway.sealing import SEALED_TYPE
 from gateway.setup import GENESIS_TYPE
 from gateway.storage import tables as t
 from gateway.storage.files import path_of
 from gateway.storage.rebuild import Key, Progress, key_of, read_page
 from gateway.storage.view_audit import key_text
-from gateway.term_clock import CLOCKWORK_TYPE
-from gateway.verdict_audit import VerdictAudit
 from ledger.readers import Here, Readers, Task, in_order
 from ledger.records import StoredEntry
 from ledger.report import DIVERGENCES_MAX, Divergence, Findings
