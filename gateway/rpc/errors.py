@@ -10,7 +10,7 @@ import errno
 import logging
 import sqlite3
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.cases.errors import CommandRefused
 from gateway.commands import Overloaded, Unavailable
+from gateway.rpc.rights import Caller, CallerKind, caller_told
 from gateway.rpc.violations import MalformedRequest, Violation
 from ledger.errors import PartErasedError
 from signing.errors import RevocationUnknown, SigningError
@@ -132,6 +133,23 @@ class Refusal(Exception):
         info = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=metadata)
         status.details.add().Pack(info)
         return status
+
+
+def as_seen(refusal: Refusal, caller: Caller) -> Refusal:
+    """A refusal for want of a right, with the caller as whom the connection's certificate was seen.
+
+    Whoever runs several systems, or files for branches, learns which of them was refused; what is missing, and the way
+    out, it says itself.
+    """
+    if refusal.code is not _C.PERMISSION_DENIED or caller.kind is CallerKind.PUBLIC:
+        return refusal
+    zh, en = caller_told(caller)
+    return replace(
+        refusal,
+        zh=f"{refusal.zh}（按连接证书识别，调用方为{zh}）",
+        en=f"{refusal.en} (by its certificate the connection is that of {en})",
+        metadata={**refusal.metadata, "callerKind": caller.kind.value, "caller": caller.id},
+    )
 
 
 def refusal_of(error: BaseException) -> Refusal:

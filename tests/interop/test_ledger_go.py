@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.client.proof_file import save_proof
-from gateway.tiles import TileServer
+from gateway.http.tiles import TileServer
 from ledger.export import export_ledger
 from tests.support.go import built
 from tests.support.ledger_database import REGISTRY, TestLedger, make_signer

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.config import ConfigError
-from gateway.wrapping import MARK, unwrap, wrap
+from gateway.keyring.wrapping import MARK, unwrap, wrap
 from ledger.checkpoint import NoteKey, NoteSigner
 from ledger.vault import KEY_BYTES
 from signing.errors import SigningError
@@ -30,7 +30,7 @@ def note_signer(origin: str, source: KeySource) -> NoteSigner:
 
 def _note_key(source: KeySource) -> NoteKey:
     if isinstance(source, TokenKey):
-        from signing.pkcs11 import TokenEd25519  # noqa: PLC0415 an optional extra
+        from signing.tokens import TokenEd25519  # noqa: PLC0415 an optional extra
 
         return TokenEd25519(source)
     key = read_private_key(source)
@@ -59,7 +59,7 @@ Wrapping: TypeAlias = PinSource | TokenKey | None
 
 def read_key_encryption_key(path: Path, wrapping: Wrapping = None) -> bytes:
     """The secret of `ledger.vault.Vault`: 32 bytes, or 64 once the key was replaced, as base64 in a file that only the
-    service may read, perhaps wrapped (`gateway/wrapping.py`). Raises ConfigError, OSError.
+    service may read, perhaps wrapped (`gateway/keyring/wrapping.py`). Raises ConfigError, OSError.
     """
     if path.stat().st_mode & 0o077:
         raise ConfigError(f"{path}: others may read the key-encryption key; run chmod 600 on it")

@@ -9,7 +9,7 @@ from typing import Final
 from cryptography import x509
 
 from gateway.config import Config
-from gateway.seals import NATIONAL_SLOT, ConfiguredSeal
+from gateway.keyring.seals import ConfiguredSeal
 from gateway.telemetry import metrics
 from signing.key_source import is_in_clear
 
@@ -43,8 +43,10 @@ def key_notices(
     yield from _ending("server.certificate", own.not_valid_after_utc, now)
     for registry in config.registries:
         where = f"registries ({registry.id})"
-        if is_in_clear(registry.ledger_key) and is_production(registry.id):
-            yield _in_clear(f"{where} ledger_key", registry.ledger_key.place)
+        for name in ("ledger_key", "next_ledger_key"):
+            source = getattr(registry, name)
+            if source is not None and is_in_clear(source) and is_production(registry.id):
+                yield _in_clear(f"{where} {name}", source.place)
         for seal in seals_of(registry.id) if config.sealing else ():
             if is_in_clear(seal.source) and is_production(registry.id):
                 yield _in_clear(seal.setting, seal.source.place)
@@ -53,7 +55,7 @@ def key_notices(
 
 def tell_seal(registry: str, seal: ConfiguredSeal, now: dt.datetime) -> Iterator[str]:
     """The metric of the seal in use, and a line where its certificate ends soon."""
-    use = "national_seal" if seal.setting.endswith(NATIONAL_SLOT[1]) else "seal"
+    use = "national_seal" if seal.is_beside else "seal"
     metrics.key_not_after(registry, use, seal.certificate.not_after)
     yield from _ending(f"{seal.setting}'s certificate", seal.certificate.not_after, now)
 

@@ -34,12 +34,12 @@ from gateway.cases.errors import ApplicationNotFound
 from gateway.cases.model import CLOSED, QUEUED, Application, Moment, Paper, State
 from gateway.commands import Command, own_command
 from gateway.register.model import UnitHold
+from gateway.rounds.term_clock import CLOCKWORK_TYPE, TermClock
 from gateway.rpc.acts import Filed, dossier_of, filed_of
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.working import Working, instant
-from gateway.term_clock import CLOCKWORK_TYPE, TermClock
-from gateway.world import wants_of_case
+from gateway.worlds.world import wants_of_case
 from signing.envelope import pae
 from signing.trust import TrustStore
 

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Engine, func, select
 
 from gateway.config import ConfigError, StorageConfig
-from gateway.keys import (
+from gateway.keyring.keys import (
     Wrapping,
     new_key_path,
     old_key_path,
@@ -22,7 +22,7 @@ from gateway.keys import (
     read_key_encryption_key,
     write_key_durably,
 )
-from gateway.wrapping import MARK
+from gateway.keyring.wrapping import MARK
 from ledger.rewrap import rewrap_check, rewrap_keys
 from ledger.tables import ledger_head, ledger_key
 from ledger.vault import Vault

@@ -25,20 +25,20 @@ from gateway.cases.effects import AnyEffect, CertificateNumbered
 from gateway.cases.model import Moment
 from gateway.certificates.content import decode_content
 from gateway.certificates.proof import LedgerProof
-from gateway.certificates.seal import CertificateSealer, SealingRefusedError
-from gateway.certificates.seal_protocol import Sealed
+from gateway.certificates.seal import SealingRefusedError
 from gateway.commands import Command, own_command
+from gateway.keyring.stamped_seals import StampedSeals, StampMissing
 from gateway.kinds.funds_due import due_now
+from gateway.rounds.timestamping import Authority
 from gateway.sequencer import Sequencer
 from gateway.storage import tables as t
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.working import Row, Wants, Working
 from gateway.telemetry import metrics
-from gateway.timestamping import Authority
 from ledger.entry import parse_entry
 from signing.envelope import pae
-from signing.errors import PinRefused, SealUnknown, SignerUnavailable, SigningError
+from signing.errors import PinRefused, SealUnknown, SignerUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +50,6 @@ RETRY_SECONDS = (1.0, 5.0, 30.0, 120.0)
 
 #: What a seal that cannot be used now is told by: nothing is wrong with the certificate, so the others wait too.
 SEAL_DOWN = frozenset({SignerUnavailable.reason, PinRefused.reason, SealUnknown.reason})
-
-
-class _Waits(Exception):
-    """A certificate waits for its time stamp: no failure of its own."""
 
 
 class Sealing:
@@ -69,7 +65,7 @@ class Sealing:
         sequencer: Sequencer,
         queries: Queries,
         files: FileStore,
-        sealer: CertificateSealer,
+        seals: StampedSeals,
         workers: int,
         clock: Callable[[], dt.datetime],
         until_cosigned: Callable[[str, int], Awaitable[None]],
@@ -82,7 +78,7 @@ class Sealing:
         self._sequencer = sequencer
         self._queries = queries
         self._files = files
-        self._sealer = sealer
+        self._seals = seals
         self._workers = workers
         self._clock = clock
         self._until_cosigned = until_cosigned
@@ -132,7 +128,7 @@ class Sealing:
                     self._later(
                         RETRY_SECONDS[min(tried, len(RETRY_SECONDS) - 1)], registry, identifier, tried + 1
                     )
-            except _Waits:
+            except StampMissing:
                 self._awaiting_stamp.add((registry, identifier))
                 self._later(self._authorities[registry].rest_seconds, registry, identifier, tried)
             finally:
@@ -145,7 +141,7 @@ class Sealing:
     async def _is_sealed(self, registry: str, identifier: str) -> bool:
         """Seal it unless it was; False when that failed. The log names the entry that numbered it, never its number.
 
-        Raises _Waits.
+        Raises StampMissing.
         """
         entry = None
         try:
@@ -154,7 +150,7 @@ class Sealing:
                 entry = row["entry_index"]
                 await self._seal(registry, identifier, row)
                 self.go_on(registry)
-        except _Waits:
+        except StampMissing:
             raise
         except SealRetired:
             log.info("certificate is sealed once more, its seal's key was retired meanwhile")
@@ -189,7 +185,11 @@ class Sealing:
         await self._until_cosigned(registry, row["entry_index"])
         proof: LedgerProof = await self._queries.certificate_proof(registry, row["entry_index"], row["part"])
         content = await self._queries.part(registry, row["entry_index"], row["part"])
-        pdf, key_ids = await self._made(registry, content, proof)
+        waited = self._clock() - parse_entry(proof.entry).time
+        made = await self._seals.document(registry, content, proof, lambda one: one.may_be_missing(waited))
+        if made.stamped is False:
+            metrics.certificate("unstamped")
+        pdf, key_ids = made.data, made.key_ids
         sha256 = await asyncio.to_thread(self._files.put, pdf)
         seal = Seal(
             registry=registry,
@@ -204,48 +204,15 @@ class Sealing:
         )
         await self._sequencer.ask(_command(seal))
 
-    async def _made(self, registry: str, content: bytes, proof: LedgerProof) -> tuple[bytes, tuple[str, ...]]:
-        """The sealed PDF, each seal with a time stamp as the registry's settings say, and the seals' key ids.
-
-        Nothing is kept before all seals are on: what a crash leaves between two is made anew. Raises _Waits.
-        """
-        authority = self._authorities.get(registry)
-        if authority is None:
-            plain = await self._sealer.seal(content, proof, at=self._clock())
-            return plain.pdf, plain.key_ids
-        may_be_missing = authority.may_be_missing(self._clock() - parse_entry(proof.entry).time)
-        if authority.rest_seconds and not may_be_missing:
-            raise _Waits
-        made = await self._sealer.seal(content, proof, at=self._clock(), stamp_room=True)
-        pdf = await self._stamped(made, authority, may_be_missing=may_be_missing)
-        while not made.whole:
-            key_ids = made.key_ids
-            made = await self._sealer.seal(content, proof, at=self._clock(), stamp_room=True, begun=pdf)
-            if made.key_ids != key_ids:
-                raise SealRetired(
-                    "印章密钥已更换，重新签章", "the seals were changed meanwhile: it is sealed once more"
-                )
-            pdf = await self._stamped(made, authority, may_be_missing=may_be_missing)
-        return pdf, made.key_ids
-
-    async def _stamped(self, made: Sealed, authority: Authority, *, may_be_missing: bool) -> bytes:
-        """The PDF with a time stamp in its last seal, or as it is where none is to be had and none is required."""
-        try:
-            token = await authority.stamp(made.signature, "seal")
-        except SigningError as error:  # told by the authority's own line
-            if not may_be_missing:
-                raise _Waits from error
-            metrics.certificate("unstamped")
-            return made.pdf
-        return await self._sealer.stamp(made.pdf, token, at=self._clock())
-
 
 def _command(seal: Seal) -> Command:
     payload = pae(SEALED_TYPE, msgspec.json.encode(seal))
     digest = hashlib.sha256(payload).hexdigest()
 
     def decide(working: Working, moment: Moment) -> Decision:
-        if not may_seal(working.settings.seals, seal.seal_key_id):
+        terms = working.settings.seals
+        first = may_seal(terms, seal.seal_key_id)
+        if not first or not may_seal(terms, seal.national_key_id, national=True):
             raise SealRetired("印章密钥已停用，重新签章", "the seal key was retired: it is sealed once more")
         known = [u for u in seal.institutions if u in working.settings.institutions]
         counters = {counter_name(u): working.counter(counter_name(u)) for u in known}

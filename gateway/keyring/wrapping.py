@@ -35,7 +35,7 @@ def wrap(secret: bytes, by: PinSource | TokenKey) -> bytes:
                 salt + nonce + _cipher(by, salt).encrypt(nonce, secret, MARK),
             )
         else:
-            from signing.pkcs11 import TokenAES  # noqa: PLC0415 an optional extra
+            from signing.tokens import TokenAES  # noqa: PLC0415 an optional extra
 
             kind, sealed = b"token", TokenAES(by).seal(secret)
     except SigningError as error:
@@ -56,7 +56,7 @@ def unwrap(line: bytes, by: PinSource | TokenKey) -> bytes:
         if isinstance(by, PinSource):
             salt, sealed = sealed[:_SALT_BYTES], sealed[_SALT_BYTES:]
             return _cipher(by, salt).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], MARK)
-        from signing.pkcs11 import TokenAES  # noqa: PLC0415 as above
+        from signing.tokens import TokenAES  # noqa: PLC0415 as above
 
         return TokenAES(by).open(sealed)
     except (InvalidTag, ValueError) as error:

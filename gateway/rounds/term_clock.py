@@ -21,11 +21,11 @@ from gateway.cases.decision import Decision
 from gateway.cases.effects import AnyEffect, CalendarSet, PreNoticeTermMoved, RightBooked
 from gateway.cases.model import Moment
 from gateway.commands import Command, own_command
-from gateway.notice_world import notice_world_of, wants_of_notice
 from gateway.register.model import PreNotice
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.working import Working, instant
+from gateway.worlds.notice_world import notice_world_of, wants_of_notice
 from signing.envelope import pae
 
 log = logging.getLogger(__name__)

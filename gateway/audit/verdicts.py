@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 
 from gateway.cases.model import Paper
 from gateway.storage import tables as t
-from gateway.world import read_paper
+from gateway.worlds.world import read_paper
 from signing.verdict import FileVerdict
 
 _PAPERS_KNOWN_MAX: Final = 100_000

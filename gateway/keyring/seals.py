@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.applications.seal_keys import active
+from gateway.applications.seal_keys import active, in_place
 from gateway.certificates.seal_protocol import SealKey
 from gateway.config import Config, ConfigError, RegistryConfig
 from gateway.register.authority import SealTerm
@@ -28,7 +28,10 @@ from signing.trust import Purpose, TrustStore
 SLOTS: Final = (("seal_certificate", "seal_key"), ("next_seal_certificate", "next_seal_key"))
 
 #: The same of the seal that a registry puts on beside the first, where it seals in both suites.
-NATIONAL_SLOT: Final = ("national_seal_certificate", "national_seal_key")
+NATIONAL_SLOTS: Final = (
+    ("national_seal_certificate", "national_seal_key"),
+    ("next_national_seal_certificate", "next_national_seal_key"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class ConfiguredSeal:
         """Whether its key is of the national suite."""
         return isinstance(self.certificate.public_key, SM2PublicKey)
 
+    @property
+    def is_beside(self) -> bool:
+        """Whether it is one that goes beside the first."""
+        return self.setting.endswith(NATIONAL_SLOTS[0][1])
+
     def open(self) -> Signer:
         """A signer that has made one good signature. Raises ConfigError that names the setting."""
         try:
@@ -63,20 +71,17 @@ class ConfiguredSeal:
         return SealKey(key=str(self.source), chain_path=str(self.path))
 
 
-def configured_seals(registry: RegistryConfig) -> list[ConfiguredSeal]:
-    """The seals of a registry's settings, the first one first, but for the national one that goes beside them. Their
-    keys are not opened. Raises ConfigError.
+def configured_seals(registry: RegistryConfig, *, national: bool = False) -> list[ConfiguredSeal]:
+    """The seals of a registry's settings that take turns in one place, the present one first: as the first seal, or as
+    the national one beside it. Their keys are not opened. Raises ConfigError.
     """
-    return [seal for slot in SLOTS if (seal := _read(registry, *slot)) is not None]
+    slots = NATIONAL_SLOTS if national else SLOTS
+    return [seal for slot in slots if (seal := _read(registry, *slot)) is not None]
 
 
-def national_seal(registry: RegistryConfig, first: ConfiguredSeal) -> ConfiguredSeal | None:
-    """The SM2 seal that goes beside `first`, where the settings name one. Raises ConfigError."""
-    certificate_name, key_name = NATIONAL_SLOT
-    seal = _read(registry, certificate_name, key_name)
-    if seal is None:
-        return None
-    where = f"registries ({registry.id}) {certificate_name}"
+def check_beside(seal: ConfiguredSeal, first: ConfiguredSeal) -> None:
+    """Have a national seal be one that may go beside `first`. Raises ConfigError."""
+    where = f"{seal.setting.removesuffix('_key')}_certificate"
     if not seal.is_national:
         raise ConfigError(
             f"{where}: {seal.path} is not of an SM2 key: it would be a second seal of one suite"
@@ -90,7 +95,6 @@ def national_seal(registry: RegistryConfig, first: ConfiguredSeal) -> Configured
         raise ConfigError(
             f"{where}: {seal.path} names another authority than the seal beside it, {first.path}"
         )
-    return seal
 
 
 def _read(registry: RegistryConfig, certificate_name: str, key_name: str) -> ConfiguredSeal | None:
@@ -111,23 +115,46 @@ def _read(registry: RegistryConfig, certificate_name: str, key_name: str) -> Con
     return ConfiguredSeal(f"{where} {key_name}", source, path, pem, own)
 
 
-def seal_in_use(registry: RegistryConfig, terms: tuple[SealTerm, ...]) -> ConfiguredSeal | None:
-    """The seal that the ledger says is in use, as the settings have it; None where the last one is retired.
+def seals_in_use(
+    registry: RegistryConfig, terms: tuple[SealTerm, ...], added: Mapping[str, ConfiguredSeal] | None = None
+) -> list[ConfiguredSeal]:
+    """The seals that the ledger says are in use, as the settings have them, or as an act `added` them (by key id): the
+    first, and the national one beside it where the settings name one; none where one of the two is retired.
 
-    Raises ConfigError where the settings do not have it.
+    Raises ConfigError where the settings do not have what the ledger names.
     """
-    configured = configured_seals(registry)
-    if not terms:
-        return configured[0]
-    term = active(terms)
+    found = []
+    for national in (False, True):
+        seal = _in_use(registry, terms, added or {}, national=national)
+        if seal is not None:
+            found.append(seal)
+        elif not national or configured_seals(registry, national=True):
+            return []
+    for seal in found[1:]:
+        check_beside(seal, found[0])
+    return found
+
+
+def _in_use(
+    registry: RegistryConfig,
+    terms: tuple[SealTerm, ...],
+    added: Mapping[str, ConfiguredSeal],
+    *,
+    national: bool,
+) -> ConfiguredSeal | None:
+    configured = configured_seals(registry, national=national)
+    if not in_place(terms, national=national):
+        return configured[0] if configured else None
+    term = active(terms, national=national)
     if term is None:
         return None
-    for seal in configured:
+    for seal in (*added.values(), *configured):
         if seal.key_id == term.key_id:
             return seal
+    certificate, _ = (NATIONAL_SLOTS if national else SLOTS)[0]
     raise ConfigError(
-        f"registries ({registry.id}) seal_certificate: the ledger says that since {term.active_from} the key "
-        f"{term.key_id} seals, and neither seal_certificate nor next_seal_certificate is of it: put it there"
+        f"registries ({registry.id}) {certificate}: the ledger says that since {term.active_from} the key "
+        f"{term.key_id} seals, and neither {certificate} nor next_{certificate} is of it: put it there"
     )
 
 
@@ -143,7 +170,6 @@ class Seals:
         """`reread` gives the settings as they are now; `terms_of` a registry's terms as of the last commit."""
         self._registries = {registry.id: registry for registry in config.registries}
         self._added: dict[str, dict[str, ConfiguredSeal]] = {}  # registry -> key id -> what an act went on to
-        self._national: dict[str, ConfiguredSeal | None] = {}
         self._reread = reread
         self._terms_of = terms_of
 
@@ -153,30 +179,18 @@ class Seals:
         return {name: tuple(seal.for_worker() for seal in seals) for name, seals in found.items() if seals}
 
     def all_in_use(self, registry: str) -> list[ConfiguredSeal]:
-        """The seal of a registry, and the national one beside it as it was at the first call; none while it has none.
+        """The seal of a registry, and the national one beside it where it has one; none while one of them is missing.
         Raises ConfigError.
         """
-        seal = self.in_use(registry)
-        if seal is None:
-            return []
-        if registry not in self._national:
-            self._national[registry] = national_seal(self._registries[registry], seal)
-        beside = self._national[registry]
-        return [seal] if beside is None else [seal, beside]
-
-    def in_use(self, registry: str) -> ConfiguredSeal | None:
-        """The seal of a registry, None while it has none. Raises ConfigError."""
-        terms = self._terms_of(registry)
-        term = active(terms)
-        added = self._added.get(registry, {}).get(term.key_id) if term is not None else None
-        return added or seal_in_use(self._registries[registry], terms)
+        added = self._added.get(registry, {})
+        return seals_in_use(self._registries[registry], self._terms_of(registry), added)
 
     def configured(self, registry: str) -> list[ConfiguredSeal]:
-        """The seals of a registry in the settings as they are now. Raises ConfigError."""
+        """The seals of a registry in the settings as they are now, the national ones last. Raises ConfigError."""
         fresh = {one.id: one for one in self._reread().registries}
         if registry not in fresh:
             raise ConfigError(f"registries ({registry}): is not in the settings any more: put it back")
-        return configured_seals(fresh[registry])
+        return [*configured_seals(fresh[registry]), *configured_seals(fresh[registry], national=True)]
 
     def try_next(
         self, registry: str, certificate: bytes, authority: str, trust: TrustStore, at: dt.datetime
@@ -191,14 +205,23 @@ class Seals:
         else:
             raise ConfigError(
                 f"registries ({registry}) next_seal_certificate: the settings have no seal of this certificate: put it "
-                "there, and its key into next_seal_key"
+                "there, and its key into next_seal_key (a national one: next_national_seal_certificate and _key)"
             )
         others = certificates_from_pem(seal.certificates)[1:]
         trust.check_chain(seal.certificate, [parse_certificate(der) for der in others], Purpose.REGISTRY, at)
         identity = seal.certificate.identity
         if identity is None or identity.number != authority:
             raise ConfigError(f"{seal.setting}: the certificate is not that of the authority {authority}")
-        national_seal(self._registries[registry], seal)  # which may want another suite of it
+        self._check_other_place(registry, seal)
         seal.open()
         self._added.setdefault(registry, {})[seal.key_id] = seal
         return seal
+
+    def _check_other_place(self, registry: str, seal: ConfiguredSeal) -> None:
+        """The seal of the other place may want another suite of this one. Raises ConfigError."""
+        settings, national = self._registries[registry], not seal.is_beside
+        added = self._added.get(registry, {})
+        other = _in_use(settings, self._terms_of(registry), added, national=national)
+        others = [other] if other is not None else configured_seals(settings, national=national)
+        for one in others[:1]:
+            check_beside(*((one, seal) if national else (seal, one)))

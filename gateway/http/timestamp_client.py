@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.http_exchange import ExchangeFailed, connection_to, exchange, is_server, target_of
+from gateway.http.exchange import ExchangeFailed, connection_to, exchange, is_server, target_of
 from signing.errors import TimestampInvalid, TimestampUnavailable
 from signing.timestamp import (
     SKEW_MAX,

@@ -27,7 +27,7 @@ from gateway.register.model import UnitState, certificate_numbers
 from gateway.storage import tables as t
 from gateway.storage.working import Wants, Working
 from signing.certificates import IdentityKind
-from signing.trust import TrustStore
+from signing.trust import Purpose, TrustStore
 from signing.verdict import FileVerdict, SignatureVerdict
 
 _decode_verdict = msgspec.json.Decoder(FileVerdict).decode
@@ -180,9 +180,11 @@ def read_paper(
 def stands(signature: SignatureVerdict, trust: TrustStore, now: dt.datetime) -> bool:
     """Whether a signature judged at upload may still be relied on: its anchor trusted, no link of its chain revoked.
 
-    Where a time stamp proves when it was made, what was revoked after that does not touch it; else what is now does.
+    Where a time stamp proves when it was made, what was revoked after that does not touch it; else what is now does. A
+    stamp proves nothing any more once its authority is revoked: a stolen key could date back (as `signing.timestamp`
+    judges it at an upload).
     """
-    at = signature.proven_at or now
+    at = signature.proven_at if signature.proven_at and _stamp_stands(signature, trust, now) else now
     return trust.is_anchor(signature.anchor, signature.purpose) and not any(
         trust.is_revoked(link.issuer_key_id, int(link.serial), at) for link in signature.chain
     )
@@ -196,6 +198,15 @@ def is_by_ended_key(signature: SignatureVerdict, institutions: Iterable[Institut
         key.key_id == signature.key_id and not key.is_usable(signature.judged_at)
         for institution in institutions
         for key in institution.keys
+    )
+
+
+def _stamp_stands(signature: SignatureVerdict, trust: TrustStore, now: dt.datetime) -> bool:
+    by = signature.stamped_by
+    if by is None:  # kept before verdicts told it: nothing to ask by
+        return True
+    return trust.is_anchor(by.anchor, Purpose.TSA) and not any(
+        trust.is_revoked(link.issuer_key_id, int(link.serial), now) for link in by.chain
     )
 
 

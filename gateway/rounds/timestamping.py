@@ -1,11 +1,11 @@
 """Time stamps from the authority that a registry's settings name (RFC 3161): on its seals, and on its checkpoints.
 
-Never on the path of a request. An authority that fails is told once, counted, and left alone for a while that doubles
-each time; what waits for it goes on when it answers again. Whom to believe to tell the time is an entry like all trust:
-the registry's anchors for TSA.
+Never on the path of an act; a statement or an extract asks for its own, and waits for one answer at most. An authority
+that fails is told once, counted, and left alone for a while that doubles each time; what waits for it goes on when it
+answers again. Whom to believe to tell the time is an entry like all trust: the registry's anchors for TSA.
 
-Seals ask as they are made (`gateway/sealing.py`). Checkpoints are stamped here, the newest at an interval: a stamp on
-one covers every entry before it, so that not each needs its own.
+Seals ask as they are made (`gateway/rounds/sealing.py`). Checkpoints are stamped here, the newest at an interval: a
+stamp on one covers every entry before it, so that not each needs its own.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Final
 
 from gateway.commands import Overloaded, Unavailable
 from gateway.config import Config, Limits, TimestampConfig
+from gateway.http.timestamp_client import TimestampClient
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.telemetry import metrics
-from gateway.timestamp_client import TimestampClient
 from ledger.stamp_store import newest_stamped, store_stamp
 from signing.errors import SigningError, TimestampUnavailable
 from signing.trust import TrustStore
@@ -80,7 +80,7 @@ class Authority:
         return not self.settings.required and waited.total_seconds() >= self.settings.grace_seconds
 
     async def stamp(self, data: bytes, subject: str) -> bytes:
-        """A token (DER) over `data`, verified; `subject` is for the metrics: seal or checkpoint.
+        """A token (DER) over `data`, verified; `subject` is for the metrics: seal, statement or checkpoint.
 
         Raises TimestampUnavailable (also while it is left alone), TimestampRefused, TimestampInvalid.
         """

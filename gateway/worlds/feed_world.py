@@ -14,7 +14,7 @@ from gateway.register.model import Mortgage, PreNotice, UnitState, certificate_n
 from gateway.storage import tables as t
 from gateway.storage.settings import Settings
 from gateway.storage.working import Wants, Working
-from gateway.world import RegistryNotReady
+from gateway.worlds.world import RegistryNotReady
 
 _decode_act = msgspec.json.Decoder(AnyFeedAct).decode
 _decode_case = msgspec.json.Decoder(CounterCase).decode

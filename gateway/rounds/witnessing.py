@@ -31,7 +31,7 @@ from gateway.storage.queries import Queries
 from gateway.storage.statements import PublishedCheckpoint, find_checkpoint
 from gateway.telemetry import metrics
 from gateway.witness.asking import AskedWitness, WitnessDown, conflicting_size
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint, open_by_any
 from ledger.cosignature import pick_cosignature
 from ledger.cosignature_store import cosigned_sizes, newest_cosigned, store_cosignature
 from ledger.errors import (
@@ -42,6 +42,7 @@ from ledger.errors import (
     QuorumError,
     RolledBackError,
 )
+from ledger.log_keys import LogKeys
 from ledger.note import WITNESS_TYPES, parse_vkey
 from ledger.policy import Policy
 from ledger.proof import verify_consistency
@@ -95,7 +96,6 @@ class _Watched:
 
     registry: str
     policy: Policy
-    vkey: str
     stop_seconds: float | None
     peers: list[_Peer]
     cosigned: int = 0
@@ -116,11 +116,14 @@ class Witnessing:
         queries: Queries,
         sequencer: Sequencer,
         policies: Mapping[str, tuple[Policy, float | None]],
-        vkeys: Mapping[str, str],
+        keys_of: Callable[[str], LogKeys],
         limits: Limits,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`policies`: registry → (policy, `witness_stop_seconds`); each of its witnesses has a URL."""
+        """`policies`: registry → (policy, `witness_stop_seconds`); each of its witnesses has a URL. `keys_of`: those of
+        a registry's log, now.
+        """
+        self._keys_of = keys_of
         self._queries = queries
         self._sequencer = sequencer
         self._limits = limits
@@ -129,7 +132,6 @@ class Witnessing:
             registry: _Watched(
                 registry,
                 policy,
-                vkeys[registry],
                 stop_seconds,
                 [
                     _Peer(
@@ -311,13 +313,13 @@ class Witnessing:
 
     async def _compare(self, one: _Watched, peer: _Peer) -> None:
         """Compare the checkpoint that the witness kept with our ledger. Raises _Contradicted, WitnessDown."""
-        origin = one.vkey.split("+", 1)[0]
-        note = await self._in_thread(partial(peer.asked.last_checkpoint, origin))
+        keys = self._keys_of(one.registry)
+        note = await self._in_thread(partial(peer.asked.last_checkpoint, keys.name))
         newest = await self._queries.checkpoint(one.registry)
         if note is None or newest is None:
             return
         try:
-            theirs = open_checkpoint(note, one.vkey)
+            theirs = open_by_any(note, [key.vkey for key in keys.keys])
         except CheckpointError:
             return  # not our signature: anybody could have written it
         if theirs.size > newest.size:

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.http_exchange import ExchangeFailed, connection_to, exchange, target_of
+from gateway.http.exchange import ExchangeFailed, connection_to, exchange, target_of
 
 #: How evidence is fetched: address, an OCSP question or None, seconds, most bytes. Raises SourceDown.
 Fetch = Callable[[str, bytes | None, float, int], bytes]
@@ -22,7 +22,11 @@ _LIST: Final = {"Accept": "application/pkix-crl"}
 
 
 class SourceDown(Exception):
-    """The source gave nothing that could be read; the message says what it did instead."""
+    """The source gave nothing that could be read; the message says what it did instead, and names nobody."""
+
+
+class NoAnswer(SourceDown):
+    """It gave nothing at all: whoever else asks it just now waits in vain."""
 
 
 def fetch(url: str, question: bytes | None, seconds: float, bytes_max: int) -> bytes:
@@ -41,9 +45,9 @@ def fetch(url: str, question: bytes | None, seconds: float, bytes_max: int) -> b
                 bytes_max=bytes_max,
             )
         except ExchangeFailed as error:
-            raise SourceDown(str(error)) from error
+            raise NoAnswer(str(error)) from error
     if answer.status != http.HTTPStatus.OK:
-        raise SourceDown(f"HTTP status {answer.status}")
+        raise NoAnswer(f"HTTP status {answer.status}")
     if not answer.body:
         raise SourceDown("an empty answer")
     return answer.body

@@ -23,9 +23,13 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, Engine
 
+from gateway.audit.verdicts import VerdictAudit
 from gateway.cases.effects import CertificateSealed, RevocationNoted, TrustSet, decode_effects
 from gateway.cases.model import Paper
+from gateway.cases.trust import Trust
 from gateway.revocation import REVOCATION_TYPE, Fetched, note
+from gateway.rounds.sealing import SEALED_TYPE
+from gateway.rounds.term_clock import CLOCKWORK_TYPE
 from gateway.rpc.acts import PAYLOAD_TYPES as ACT_TYPES
 from gateway.rpc.case_view import REVIEW_TYPE
 from gateway.rpc.feed import COUNTER_TYPE, RESTRICTION_TYPE
@@ -36,14 +40,11 @@ from gateway.rpc.reading_notices import READ_TYPE
 from gateway.rpc.replay import Judged
 from gateway.rpc.submission import MANIFEST_TYPE
 from gateway.rpc.trust import trust_store
-from gateway.sealing import SEALED_TYPE
 from gateway.setup import GENESIS_TYPE
 from gateway.storage import tables as t
 from gateway.storage.files import path_of
 from gateway.storage.rebuild import Key, Progress, key_of, read_page
 from gateway.storage.view_audit import key_text
-from gateway.term_clock import CLOCKWORK_TYPE
-from gateway.verdict_audit import VerdictAudit
 from ledger.readers import Here, Readers, Task, in_order
 from ledger.records import StoredEntry
 from ledger.report import DIVERGENCES_MAX, Divergence, Findings
@@ -246,7 +247,7 @@ class _Audit:
         self._trusts: Trusts = {}
         self._trust_now = ""
         self._time_trusts: list[_TimeTrust] = []
-        self._trust: TrustSet | None = None
+        self._trust: Trust | None = None
         self._known: OrderedDict[str, bool] = OrderedDict()
         self._file_rows = VerdictAudit()
         self._report = EvidenceReport()
@@ -289,7 +290,7 @@ class _Audit:
                     first = index + 1
                 for trust in trusts:
                     if isinstance(trust, TrustSet):
-                        self._set(trust, time)
+                        self._set(Trust.of(trust), time)
                     else:
                         self._take_evidence(index, trust, time, since)
                 if index >= since:
@@ -302,7 +303,7 @@ class _Audit:
     def _task(self, start: int, stop: int) -> Task[_Acts]:
         return partial(check_acts, registry=self._registry, start=start, stop=stop, trusts=dict(self._trusts))
 
-    def _set(self, trust: TrustSet, at: dt.datetime) -> None:
+    def _set(self, trust: Trust, at: dt.datetime) -> None:
         """From `at` on this trust is in force; those that went long before serve nobody any more."""
         if self._trust_now:
             self._trusts[self._trust_now] = (self._trusts[self._trust_now][0], at)
@@ -327,13 +328,16 @@ class _Audit:
 
     def _take_evidence(self, index: int, effect: RevocationNoted, time: dt.datetime, since: int) -> None:
         """Fetched evidence, which nobody of ours signed: is it authentic, and did it replace only what it may?"""
-        trust = self._trust or TrustSet(anchors={}, crls=())
+        trust = self._trust or Trust.of(TrustSet(anchors={}, crls=()))
+        standing = frozenset(
+            effect.standing
+        )  # whose keys were registered is not asked again: it opens no door
         try:
-            due = note(trust, Fetched(effect.crls, effect.ocsp, effect.intermediates), time)
+            due = note(trust, Fetched(effect.crls, effect.ocsp, effect.intermediates, standing), time)
         except SigningError:
             due = None
         if due == effect:
-            self._set(effect.onto(trust), time)
+            self._set(trust.noted(effect), time)
         elif index >= since:
             what = "its revocation evidence is not authentic, or replaced what it may not"
             self._report.note("ledger_part", f"{index} effects", "REVOCATION_NOT_DERIVED", what)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from gateway.timestamp_client import REQUEST_TYPE, RESPONSE_TYPE
+from gateway.http.timestamp_client import REQUEST_TYPE, RESPONSE_TYPE
 from signing.timestamp_authority import REQUEST_BYTES_MAX, TimestampAuthority
 
 #: A connection that says nothing for so long is closed.
