@@ -96,8 +96,9 @@ func forward(onward http.RoundTripper, gateway string, above [][]byte) func([][]
 			parts = append(parts, base64.RawURLEncoding.EncodeToString(der))
 		}
 		return &httputil.ReverseProxy{
-			Transport:     onward,
-			FlushInterval: -1,
+			Transport:      onward,
+			FlushInterval:  -1,
+			ModifyResponse: trail,
 			Rewrite: func(request *httputil.ProxyRequest) {
 				request.Out.URL.Scheme, request.Out.URL.Host = "https", gateway
 				request.Out.Host = gateway
@@ -105,6 +106,22 @@ func forward(onward http.RoundTripper, gateway string, above [][]byte) func([][]
 			},
 		}
 	}
+}
+
+// trail puts the status of a refusal, which has no body, behind the headers: there it would be no status any more once
+// they are flushed by themselves.
+func trail(answer *http.Response) error {
+	if answer.Header.Get("Grpc-Status") == "" {
+		return nil
+	}
+	answer.Trailer = http.Header{}
+	for name, values := range answer.Header {
+		if name != "Content-Type" {
+			answer.Trailer[name] = values
+			answer.Header.Del(name)
+		}
+	}
+	return nil
 }
 
 // tunnel carries each connection inside a TLCP one.
