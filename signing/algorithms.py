@@ -96,7 +96,8 @@ def check_key(public_key: object) -> PublicKey:
     if isinstance(public_key, ec.EllipticCurvePublicKey):
         if not isinstance(public_key.curve, ec.SECP256R1 | ec.SECP384R1):
             raise AlgorithmRefused(
-                f"elliptic curve {public_key.curve.name} is not accepted: use P-256, P-384 or SM2"
+                f"elliptic curve {public_key.curve.name} is not accepted: use P-256, P-384 or SM2",
+                f"不接受椭圆曲线 {public_key.curve.name}：请用 P-256、P-384 或 SM2",
             )
         return public_key
     if isinstance(public_key, rsa.RSAPublicKey):
@@ -105,7 +106,8 @@ def check_key(public_key: object) -> PublicKey:
     if isinstance(public_key, Ed25519PublicKey | SM2PublicKey):
         return public_key
     raise AlgorithmRefused(
-        f"keys of type {type(public_key).__name__} are not accepted: use P-256, P-384, RSA, Ed25519 or SM2"
+        f"keys of type {type(public_key).__name__} are not accepted: use P-256, P-384, RSA, Ed25519 or SM2",
+        "不接受该类型的密钥：请用 P-256、P-384、RSA、Ed25519 或 SM2",
     )
 
 
@@ -181,7 +183,8 @@ def sign_raw(private_key: PrivateKey, algorithm: Algorithm, message: bytes) -> b
 def _check_rsa(public_key: rsa.RSAPublicKey) -> None:
     if not RSA_BITS_MIN <= public_key.key_size <= RSA_BITS_MAX:
         raise AlgorithmRefused(
-            f"RSA key of {public_key.key_size} bits is not accepted: use {RSA_BITS_MIN} to {RSA_BITS_MAX}"
+            f"RSA key of {public_key.key_size} bits is not accepted: use {RSA_BITS_MIN} to {RSA_BITS_MAX}",
+            f"不接受 {public_key.key_size} 位的 RSA 密钥：须为 {RSA_BITS_MIN} 至 {RSA_BITS_MAX} 位",
         )
     exponent = public_key.public_numbers().e
     if exponent < RSA_EXPONENT_MIN or exponent.bit_length() > RSA_EXPONENT_BITS_MAX:
@@ -190,7 +193,10 @@ def _check_rsa(public_key: rsa.RSAPublicKey) -> None:
 
 def _check_curve(curve: ec.EllipticCurve, wanted: type[ec.EllipticCurve], algorithm: Algorithm) -> None:
     if not isinstance(curve, wanted):
-        raise AlgorithmRefused(f"{algorithm.value} cannot be used with a key on the curve {curve.name}")
+        raise AlgorithmRefused(
+            f"{algorithm.value} cannot be used with a key on the curve {curve.name}",
+            f"{algorithm.value} 不能用于 {curve.name} 曲线的密钥",
+        )
 
 
 def _not_of_the_kind(key: object, algorithm: Algorithm) -> AlgorithmRefused:

@@ -1,8 +1,8 @@
 """What a CMS file says: SignedData of RFC 5652 and of GB/T 35275, read strictly and believed in nothing.
 
 Both are one structure: GB/T 35275 (from GM/T 0010) is PKCS#7 v1.5 in shape, with object identifiers of
-its own. Read are signers by issuer and serial number, content in one octet string or beside the file,
-and for each signer the exact bytes that are signed. `cms_verify` judges what is read here, `cms_sign`
+its own. Read are signers by issuer and serial number or by key identifier, content in one octet string or
+beside the file, and for each signer the exact bytes that are signed. `cms_verify` judges what is read here, `cms_sign`
 writes it.
 """
 
@@ -41,6 +41,7 @@ ADOBE_REVOCATION: Final = "1.2.840.113583.1.1.8"
 CADES_REVOCATION: Final = "1.2.840.113549.1.9.16.2.24"
 
 _CONTEXT_0: Final = 0xA0
+_KEY_IDENTIFIER: Final = 0x80
 _CONTEXT_1: Final = 0xA1
 _VERSIONS: Final = frozenset({1, 3, 4, 5})
 
@@ -48,10 +49,11 @@ _VERSIONS: Final = frozenset({1, 3, 4, 5})
 class SignerInfo(msgspec.Struct, frozen=True):
     """One signer's part.
 
-    issuer: DER of the name; serial: as issued. digest_algorithm, signature_algorithm: the DER of the
-    AlgorithmIdentifiers, not yet understood. signed_attributes: the DER of the SET OF attributes, which
-    are the bytes that are signed, or None where the content itself is. attributes, unsigned: OID to the
-    DER of each value.
+    issuer: DER of the name; serial: as issued; or, of a signer who is named by it, key_identifier: that of the
+    certificate (RFC 5652 section 5.3), and the other two are empty and 0. digest_algorithm, signature_algorithm:
+    the DER of the AlgorithmIdentifiers, not yet understood. signed_attributes: the DER of the SET OF attributes,
+    which are the bytes that are signed, or None where the content itself is. attributes, unsigned: OID to the DER
+    of each value.
     """
 
     issuer: bytes
@@ -62,6 +64,7 @@ class SignerInfo(msgspec.Struct, frozen=True):
     attributes: dict[str, tuple[der.Element, ...]]
     signature: bytes
     unsigned: dict[str, tuple[der.Element, ...]]
+    key_identifier: bytes = b""
 
 
 class SignedData(msgspec.Struct, frozen=True):
@@ -110,7 +113,8 @@ def read_signed_data(
     kind_oid, held = _typed(outer, "the ContentInfo")
     if kind_oid not in (SIGNED_DATA, NATIONAL_SIGNED_DATA) or not held:
         raise SignatureMalformed(
-            f"the content type is {kind_oid}: neither SignedData nor GB/T 35275 signedData"
+            f"the content type is {kind_oid}: neither SignedData nor GB/T 35275 signedData",
+            f"内容类型为 {kind_oid}，不是 SignedData，也不是 GB/T 35275 的签名数据：其中没有签名",
         )
     (signed,) = _within(held[0], _CONTEXT_0, "the SignedData", 1)
     return _signed_data(signed, national=kind_oid == NATIONAL_SIGNED_DATA)
@@ -138,7 +142,9 @@ def _signed_data(signed: der.Element, *, national: bool) -> SignedData:
         raise SignatureMalformed(f"the SignedData holds an element with tag {rest[0].tag:#04x}")
     signers = der.children(der.expect(parts[-1], der.SET, "the signers"), SIGNERS_MAX)
     if not signers:
-        raise SignatureMalformed("the SignedData has no signer")
+        raise SignatureMalformed(
+            "the SignedData has no signer: it holds certificates alone", "文件中没有签名人，只有证书"
+        )
     return SignedData(
         national=national,
         content_type=content_type,
@@ -169,11 +175,7 @@ def _signer(one: der.Element) -> SignerInfo:
     parts = der.children(der.expect(one, der.SEQUENCE, "a signer"), 7)
     if len(parts) < 5:
         raise SignatureMalformed("a signer lacks parts that it must have")
-    if der.integer_of(parts[0], "the version of a signer") != 1:
-        raise SignatureMalformed("a signer is named by key identifier: name it by issuer and serial number")
-    name = der.children(der.expect(parts[1], der.SEQUENCE, "the name of a signer"), 2)
-    if len(name) != 2:
-        raise SignatureMalformed("a signer is not named by issuer and serial number")
+    issuer, serial, key_identifier = _named(parts[0], parts[1])
     rest = parts[3:]
     signed_attributes = None
     attributes: dict[str, tuple[der.Element, ...]] = {}
@@ -191,15 +193,32 @@ def _signer(one: der.Element) -> SignerInfo:
     if len(rest) == 3:
         unsigned = _attributes(der.expect(rest[2], _CONTEXT_1, "the unsigned attributes"))
     return SignerInfo(
-        issuer=der.expect(name[0], der.SEQUENCE, "the issuer").whole,
-        serial=der.integer_of(name[1], "the serial number"),
+        issuer=issuer,
+        serial=serial,
         digest_algorithm=parts[2].whole,
         signature_algorithm=rest[0].whole,
         signed_attributes=signed_attributes,
         attributes=attributes,
         signature=signature,
         unsigned=unsigned,
+        key_identifier=key_identifier,
     )
+
+
+def _named(version: der.Element, named: der.Element) -> tuple[bytes, int, bytes]:
+    """Issuer, serial number and key identifier; the version says which of the two forms it is."""
+    number = der.integer_of(version, "the version of a signer")
+    if number == 3 and named.tag == _KEY_IDENTIFIER and named.content:
+        return b"", 0, named.content
+    if number != 1:
+        raise SignatureMalformed(
+            f"the version of a signer is {number}, which does not go with how it is named"
+        )
+    name = der.children(der.expect(named, der.SEQUENCE, "the name of a signer"), 2)
+    if len(name) != 2:
+        raise SignatureMalformed("a signer is not named by issuer and serial number")
+    issuer = der.expect(name[0], der.SEQUENCE, "the issuer").whole
+    return issuer, der.integer_of(name[1], "the serial number"), b""
 
 
 def _attributes(one: der.Element) -> dict[str, tuple[der.Element, ...]]:

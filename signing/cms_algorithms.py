@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from signing import der
-from signing.algorithms import PSS_SALT_BYTES, Algorithm, check_key, verify_signature
+from signing.algorithms import PSS_SALT_BYTES, Algorithm, PublicKey, check_key, verify_signature
 from signing.errors import AlgorithmRefused, SignatureInvalid, SignatureMalformed
+from signing.sm2 import SM2PublicKey
 
 DIGESTS: Final = {
     "2.16.840.1.101.3.4.2.1": "sha256",
@@ -30,6 +31,18 @@ DIGESTS: Final = {
     "2.16.840.1.101.3.4.2.3": "sha512",
     "1.2.156.10197.1.401": "sm3",
     "1.2.156.10197.1.401.1": "sm3",  # "SM3 without a key", as some makers of GB/T 35275 write
+}
+_REFUSED: Final = {
+    "1.2.840.113549.2.5": "MD5",
+    "1.3.14.3.2.26": "SHA-1",
+    "2.16.840.1.101.3.4.2.4": "SHA-224",
+    "2.16.840.1.101.3.4.2.8": "SHA3-256",
+    "2.16.840.1.101.3.4.2.12": "SHAKE256",
+    "1.2.840.113549.1.1.4": "RSA with MD5",
+    "1.2.840.113549.1.1.5": "RSA with SHA-1",
+    "1.2.840.10045.4.1": "ECDSA with SHA-1",
+    "1.2.840.10040.4.3": "DSA with SHA-1",
+    "1.3.101.113": "Ed448",
 }
 DIGEST_BYTES: Final = {"sha256": 32, "sha384": 48, "sha512": 64, "sm3": 32}
 
@@ -94,13 +107,30 @@ _OF_ANY_KEY: Final = {
 """Schemes that are of the closed list whatever the key, which is then held against it."""
 
 
+def schemes_of(public_key: PublicKey) -> tuple[Scheme, ...]:
+    """Every scheme that a bare value by this key may be in, for a value says nothing of itself.
+
+    Of RSA-PSS with the two lengths of salt that signers choose without being told: the digest's, and the longest that
+    fits (RFC 8017 section 9.1.1).
+    """
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        return tuple(Scheme(_ECDSA, digest) for digest in _HASHES)
+    if isinstance(public_key, rsa.RSAPublicKey):
+        room = (public_key.key_size + 6) // 8 - 2
+        salts = [(one, salt) for one in _HASHES for salt in (DIGEST_BYTES[one], room - DIGEST_BYTES[one])]
+        pss = [Scheme(_RSA_PSS, one, salt) for one, salt in salts]
+        return (*pss, *[Scheme(_RSA_PKCS1, one) for one in _HASHES])
+    return (Scheme(_SM2, "sm3") if isinstance(public_key, SM2PublicKey) else Scheme(_ED25519, "sha512"),)
+
+
 def digest_named(oid: str) -> str:
     """The digest's name in hashlib. Raises `AlgorithmRefused`."""
     try:
         return DIGESTS[oid]
     except KeyError:
         raise AlgorithmRefused(
-            f"digest algorithm {oid} is not accepted: use SHA-256, SHA-384, SHA-512 or SM3"
+            f"digest algorithm {_shown(oid)} is not accepted: use SHA-256, SHA-384, SHA-512 or SM3",
+            f"不接受摘要算法 {_shown(oid)}：请用 SHA-256、SHA-384、SHA-512 或 SM3",
         ) from None
 
 
@@ -114,21 +144,27 @@ def scheme_of(digest_algorithm: bytes, signature_algorithm: bytes) -> Scheme:
     if max(len(digest_algorithm), len(signature_algorithm)) > IDENTIFIER_BYTES_MAX:
         raise SignatureMalformed(f"an algorithm is named in more than {IDENTIFIER_BYTES_MAX} bytes")
     digest_oid, parameters = algorithm_identifier(der.element_of(digest_algorithm), "the digest algorithm")
+    digest = digest_named(digest_oid)
     if not _is_absent(parameters):
         raise SignatureMalformed("the digest algorithm has parameters")
-    digest = digest_named(digest_oid)
     oid, parameters = algorithm_identifier(der.element_of(signature_algorithm), "the signature algorithm")
     try:
         family, own = _SIGNATURES[oid]
     except KeyError:
-        raise AlgorithmRefused(f"signature algorithm {oid} is not accepted") from None
+        raise AlgorithmRefused(
+            f"signature algorithm {_shown(oid)} is not accepted: use ECDSA, RSA, Ed25519 or SM2",
+            f"不接受签名算法 {_shown(oid)}：请用 ECDSA、RSA、Ed25519 或 SM2",
+        ) from None
     salt = 0
     if family == _RSA_PSS:
         own, salt = _pss(parameters)
     elif not _is_absent(parameters):
         raise AlgorithmRefused(f"signature algorithm {oid} has parameters that it does not take")
     if (digest == "sm3") != (family == _SM2) or (own and own != digest):
-        raise AlgorithmRefused(f"signature algorithm {oid} does not go with the digest {digest}")
+        raise AlgorithmRefused(
+            f"signature algorithm {oid} does not go with the digest {digest}",
+            f"签名算法 {oid} 与摘要算法 {digest.upper()} 不匹配",
+        )
     return Scheme(family, digest, salt)
 
 
@@ -148,7 +184,10 @@ def verify(scheme: Scheme, public_key: object, signature: bytes, message: bytes)
             digest = _HASHES[scheme.digest]
             key.verify(signature, message, padding.PSS(padding.MGF1(digest), scheme.salt), digest)
         else:
-            raise AlgorithmRefused(f"{scheme.name} cannot be used with a key of type {type(key).__name__}")
+            raise AlgorithmRefused(
+                f"{scheme.name} cannot be used with a key of type {type(key).__name__}",
+                f"{scheme.name} 与证书的密钥类型不符",
+            )
     except (InvalidSignature, ValueError, UnsupportedAlgorithm) as error:
         raise SignatureInvalid(
             f"the {scheme.name} signature does not verify over the signed bytes"
@@ -187,23 +226,39 @@ def _pss(parameters: der.Element | None) -> tuple[str, int]:
     the salt at least as long as the digest.
     """
     if parameters is None:
-        raise AlgorithmRefused("RSA-PSS without parameters would mean SHA-1: say them")
+        raise _pss_refused("without parameters would mean SHA-1: say them", "未写明参数，即为 SHA-1")
     parts = {
         one.tag: der.children(one, 1) for one in der.children(der.expect(parameters, der.SEQUENCE, "PSS"), 4)
     }
     if not {0xA0, 0xA1, 0xA2} <= set(parts) or any(len(held) != 1 for held in parts.values()):
-        raise AlgorithmRefused("RSA-PSS parameters must name digest, mask and salt: the defaults are SHA-1")
+        raise _pss_refused(
+            "must name digest, mask and salt: what is left out means SHA-1 and a salt of 20 bytes",
+            "须写明摘要、掩码与盐长：省略即为 SHA-1 与 20 字节的盐",
+        )
     digest = digest_named(algorithm_identifier(parts[0xA0][0], "the PSS digest")[0])
     mask, of_mask = algorithm_identifier(parts[0xA1][0], "the PSS mask")
     if mask != MGF1_OID or of_mask is None:
-        raise AlgorithmRefused(f"RSA-PSS mask {mask} is not MGF1 with a digest")
+        raise _pss_refused(f"mask {mask} is not MGF1 with a digest", f"掩码 {mask} 不是带摘要的 MGF1")
     if digest_named(algorithm_identifier(of_mask, "the PSS mask's digest")[0]) != digest:
-        raise AlgorithmRefused("RSA-PSS with one digest for the message and another for the mask")
+        raise _pss_refused(
+            "has one digest for the message and another for the mask", "消息与掩码的摘要算法不同"
+        )
     salt = der.integer_of(parts[0xA2][0], "the PSS salt length", bytes_max=2)
     if salt < DIGEST_BYTES[digest]:
-        raise AlgorithmRefused(f"RSA-PSS salt of {salt} bytes is shorter than the digest")
+        raise _pss_refused(
+            f"has a salt of {salt} bytes, shorter than the digest", f"的盐长 {salt} 字节短于摘要"
+        )
     if 0xA3 in parts and der.integer_of(parts[0xA3][0], "the PSS trailer", bytes_max=1) != 1:
-        raise AlgorithmRefused("RSA-PSS trailer field is not 1")
+        raise _pss_refused("has a trailer field that is not 1", "的尾字段不是 1")
     if set(parts) - {0xA0, 0xA1, 0xA2, 0xA3}:
-        raise AlgorithmRefused("RSA-PSS parameters hold something unknown")
+        raise _pss_refused("has parameters that are unknown", "含有未知参数")
     return digest, salt
+
+
+def _pss_refused(why: str, zh: str) -> AlgorithmRefused:
+    return AlgorithmRefused(f"RSA-PSS {why}", f"RSA-PSS {zh}")
+
+
+def _shown(oid: str) -> str:
+    """The number, with the name of what is refused often."""
+    return f"{oid} ({_REFUSED[oid]})" if oid in _REFUSED else oid

@@ -13,7 +13,7 @@ from typing import Final
 
 from signing.cms import SIGNATURE_BYTES_MAX, SignedData, read_signed_data
 from signing.cms_verify import Content
-from signing.errors import SignatureInvalid, SigningError
+from signing.errors import ContentChanged, SignatureInvalid, SigningError
 from signing.problems import signature_problem
 from signing.signer_verdict import judge_signer
 from signing.stapled import NOTHING_STAPLED, stapled_in_cms
@@ -89,7 +89,7 @@ def _content(signed: SignedData, beside: Content | bytes | None) -> Content:
         return given
     inside = Content.of(signed.content)
     if given is not None and given.digest("sha256") != inside.digest("sha256"):
-        raise SignatureInvalid(
+        raise ContentChanged(
             "the content inside the signature file is not the file beside it",
             "签名文件内的内容与所给文件不同",
         )

@@ -3,7 +3,7 @@
 A file beside its signature, content inside it, the byte range of a PDF and a time stamp token are all
 judged here. The order is fixed, and the first check that fails is the finding:
 
-1. the signer's certificate is in the file, named by issuer and serial number;
+1. the signer's certificate is in the file, named by issuer and serial number or by its key identifier;
 2. digest and signature algorithm are of the closed list and agree with each other;
 3. the signed attributes name this type of content, hold its digest, and, where they name a
    certificate, name this one (RFC 5652 section 11, RFC 5035);
@@ -22,19 +22,23 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+from cryptography import x509
 
 from signing import cms, der
 from signing.certificates import Certificate, parse_certificate
 from signing.cms import SignedData, SignerInfo
 from signing.cms_algorithms import SHA256_OID, Scheme, algorithm_identifier, digest_named, scheme_of, verify
 from signing.errors import (
-    CertificateMalformed,
+    ContentChanged,
     SignatureInvalid,
     SignatureMalformed,
+    SignerCertificateMissing,
 )
 
 _DATA_TYPES: Final = frozenset({cms.DATA, cms.NATIONAL_DATA})
 _TIME_BYTES: Final = len("YYYYMMDDhhmmssZ")
+_OTHER_NAMED: Final = "the signed attributes name another certificate than the signer's"
+_OTHER_NAMED_ZH: Final = "签名属性所指的证书与签名人的证书不同"
 
 
 class Content:
@@ -91,8 +95,9 @@ def check_signature(
     leaf, extra = certificates_of(signed, signer)  # 1
     scheme = scheme_of(signer.digest_algorithm, signer.signature_algorithm)  # 2
     if signed.content_type not in content_types:
-        raise SignatureInvalid(
-            f"the content is of type {signed.content_type}, which is not what is signed here"
+        raise SignatureMalformed(
+            f"the content is of type {signed.content_type}, which is not what is signed here",
+            f"被签内容的类型为 {signed.content_type}，此处不接受",
         )
     if signer.signed_attributes is None:
         message = _without_attributes(signed, content)
@@ -105,12 +110,32 @@ def check_signature(
 
 
 def certificates_of(signed: SignedData, signer: SignerInfo) -> tuple[Certificate, tuple[Certificate, ...]]:
-    """The signer's certificate and the others; names are compared as DER. Raises `CertificateMalformed`."""
-    parsed = [parse_certificate(one) for one in signed.certificates]
-    found = [one for one in parsed if one.serial == signer.serial and one.issuer_name == signer.issuer]
+    """The signer's certificate and the others; names are compared as DER. Raises `CertificateMalformed`,
+    `SignerCertificateMissing`.
+    """
+    parsed = [parse_certificate(one) for one in dict.fromkeys(signed.certificates)]
+    found = [one for one in parsed if _is_of(one, signer)]
     if len(found) != 1:
-        raise CertificateMalformed("the CMS does not hold its signer's certificate exactly once")
+        who = (
+            f"key identifier {signer.key_identifier.hex()}"
+            if signer.key_identifier
+            else f"serial number {signer.serial} of its issuer"
+        )
+        raise SignerCertificateMissing(
+            f"the file holds {len(found)} certificates with the {who}: its signer's must be in it, once",
+            f"签名文件中须有且仅有一份签名人的证书，现有 {len(found)} 份：请连同证书一起签名",
+        )
     return found[0], tuple(one for one in parsed if one is not found[0])
+
+
+def _is_of(certificate: Certificate, signer: SignerInfo) -> bool:
+    if not signer.key_identifier:
+        return certificate.serial == signer.serial and certificate.issuer_name == signer.issuer
+    try:
+        own = certificate.loaded.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except x509.ExtensionNotFound:
+        return False
+    return own.value.digest == signer.key_identifier
 
 
 def _check_attributes(
@@ -119,12 +144,12 @@ def _check_attributes(
     """Whether they name the certificate; raises where they say anything that is not so."""
     content_type = _one_value(signer, cms.CONTENT_TYPE, "the content type")
     if content_type is None or der.oid_of(content_type, "the content type") != signed.content_type:
-        raise SignatureInvalid("the signed attributes do not name the type of the content")
+        raise SignatureMalformed("the signed attributes do not name the type of the content")
     digest = _one_value(signer, cms.MESSAGE_DIGEST, "the message digest")
     if digest is None:
-        raise SignatureInvalid("the signed attributes hold no digest of the content")
+        raise SignatureMalformed("the signed attributes hold no digest of the content")
     if der.expect(digest, der.OCTET_STRING, "the message digest").content != content.digest(scheme.digest):
-        raise SignatureInvalid("the signed bytes were changed: their digest is another")
+        raise ContentChanged("the signed bytes were changed, or it is another file: their digest is another")
     first = _one_value(signer, cms.SIGNING_CERTIFICATE, "the signing certificate")
     second = _one_value(signer, cms.SIGNING_CERTIFICATE_V2, "the signing certificate")
     if first is not None:
@@ -157,7 +182,7 @@ def _check_named(parts: list[der.Element], name: str, leaf: Certificate) -> None
     if name != "sha256":
         digest = hashlib.new(name, leaf.der, usedforsecurity=False).hexdigest()
     if not parts or der.expect(parts[0], der.OCTET_STRING, "the digest").content.hex() != digest:
-        raise SignatureInvalid("the signed attributes name another certificate than the signer's")
+        raise SignerCertificateMissing(_OTHER_NAMED, _OTHER_NAMED_ZH)
     if len(parts) > 1:
         issuer_serial = der.children(der.expect(parts[1], der.SEQUENCE, "issuer and serial"), 2)
         names = (
@@ -169,7 +194,7 @@ def _check_named(parts: list[der.Element], name: str, leaf: Certificate) -> None
             or names[0].content != leaf.issuer_name  # [4] EXPLICIT directoryName
             or der.integer_of(issuer_serial[1], "the serial number") != leaf.serial
         ):
-            raise SignatureInvalid("the signed attributes name another certificate than the signer's")
+            raise SignerCertificateMissing(_OTHER_NAMED, _OTHER_NAMED_ZH)
 
 
 def _without_attributes(signed: SignedData, content: Content) -> bytes:
@@ -178,7 +203,10 @@ def _without_attributes(signed: SignedData, content: Content) -> bytes:
     The value over a SET OF attributes would otherwise pass as one over a file of these bytes.
     """
     if signed.content_type not in (cms.NATIONAL_DATA, cms.DATA) or not signed.national:
-        raise SignatureInvalid("the CMS signature has no signed attributes")
+        raise SignatureMalformed(
+            "the CMS signature has no signed attributes, which CAdES and this gateway require: sign with them",
+            "CMS 签名缺少签名属性（CAdES 及本系统均要求）：请带签名属性重新签名",
+        )
     message = content.whole()
     if message[:1] == bytes((der.SET,)):
         raise SignatureInvalid("the content could be the attributes of another signature")

@@ -69,6 +69,13 @@ class SignatureInvalid(SigningError):
     zh = "签名无效"
 
 
+class ContentChanged(SignatureInvalid):
+    """The signed digest is that of other bytes than the content: what was signed was changed, or is another file."""
+
+    reason = "SIGNED_CONTENT_CHANGED"
+    zh = "被签名的内容已改动，或并非所给文件"
+
+
 class SignatureMalformed(SigningError):
     """A CMS or GB/T 35275 structure is not the one encoding that is accepted, or exceeds a limit."""
 
@@ -111,6 +118,13 @@ class CertificateMalformed(CertificateRefused):
 
     reason = "CERTIFICATE_MALFORMED"
     zh = "证书无法解析"
+
+
+class SignerCertificateMissing(CertificateRefused):
+    """The signature file does not hold the one certificate that its signer names."""
+
+    reason = "SIGNER_CERTIFICATE_MISSING"
+    zh = "签名文件中没有签名人所指的证书"
 
 
 class CertificateExpired(CertificateRefused):

@@ -47,6 +47,7 @@ RESULTS: Final[Mapping[str, Result]] = MappingProxyType(
         "SIGNATURE_MALFORMED": _failed("FORMAT_FAILURE"),
         "SIGNATURE_DUPLICATE": _failed("FORMAT_FAILURE"),
         "SIGNATURE_INVALID": _failed("SIG_CRYPTO_FAILURE"),
+        "SIGNED_CONTENT_CHANGED": _failed("HASH_FAILURE"),
         "FILE_NOT_PDF": _failed("FORMAT_FAILURE"),
         "FILE_VERSION": _failed("FORMAT_FAILURE"),
         "FILE_MALFORMED": _failed("FORMAT_FAILURE"),
@@ -78,6 +79,7 @@ RESULTS: Final[Mapping[str, Result]] = MappingProxyType(
         "ALGORITHM_REFUSED": _open("CRYPTO_CONSTRAINTS_FAILURE"),
         # The certificate and its chain.
         "KEY_ID_MISMATCH": _open("NO_SIGNING_CERTIFICATE_FOUND"),
+        "SIGNER_CERTIFICATE_MISSING": _open("NO_SIGNING_CERTIFICATE_FOUND"),
         "CERTIFICATE_MALFORMED": _open("NO_SIGNING_CERTIFICATE_FOUND"),
         "CERTIFICATE_REFUSED": _open("CERTIFICATE_CHAIN_GENERAL_FAILURE"),
         "CERTIFICATE_UNKNOWN_ISSUER": _open("NO_CERTIFICATE_CHAIN_FOUND"),

@@ -22,6 +22,17 @@ from signing.envelope import Envelope
 from signing.errors import SignatureMalformed, SigningError
 from signing.pdf_signatures import signed_fields
 
+_UNUSED: Final = {
+    "1.2.840.113549.1.9.6": "countersignature 副署签名",
+    "0.4.0.1733.2.4": "archive time stamp 归档时间戳 (CAdES-B-LTA)",
+    "1.2.840.113549.1.9.16.2.48": "archive time stamp 归档时间戳 (CAdES-A)",
+    "1.2.840.113549.1.9.16.2.25": "time stamp over references 引用时间戳 (CAdES-X)",
+    "1.2.840.113549.1.9.16.2.26": "time stamp over references 引用时间戳 (CAdES-X)",
+    "1.2.840.113549.1.9.16.2.23": "certificate values 附带证书 (CAdES-X-L)",
+}
+"""Unsigned attributes that the check does not use (ETSI EN 319 122-1); revocation values it does."""
+_STORE: Final = "certificates of the document security store 文档安全存储中的证书 (/DSS, PAdES-B-LT)"
+
 DETACHED: Final = "detached"
 """How the form of a signature ends whose content lies elsewhere."""
 
@@ -30,7 +41,8 @@ class SeenSignature(msgspec.Struct, frozen=True, kw_only=True):
     """One signature's own words. field: of a PDF, or the signer's number. form: the structure it is in.
 
     algorithm, claimed_at: as stated. stamps: how many time stamp tokens it carries. fault: why no more can
-    be shown, empty where all can. The certificate's words are empty where it is not in the file.
+    be shown, empty where all can. unused: what lies in the file beyond B-T and is not verified, in both
+    languages. The certificate's words are empty where it is not in the file.
     """
 
     field: str
@@ -47,22 +59,27 @@ class SeenSignature(msgspec.Struct, frozen=True, kw_only=True):
     not_before: datetime | None = None
     not_after: datetime | None = None
     fault: str = ""
+    unused: tuple[str, ...] = ()
 
 
 def seen_in_pdf(data: bytes) -> tuple[SeenSignature, ...]:
     """The signatures of a PDF, in the order of its fields. Raises `SignatureMalformed`."""
     try:
-        found = signed_fields(PdfFileReader(BytesIO(data), strict=True))
+        reader = PdfFileReader(BytesIO(data), strict=True)
+        found = signed_fields(reader)
+        beyond = (_STORE,) if "/DSS" in reader.root else ()
     except Exception as error:  # a parser of foreign bytes may raise nearly anything
-        raise SignatureMalformed(f"the PDF cannot be read: {error}"[:300], "PDF 无法读取") from error
+        raise SignatureMalformed(
+            f"the PDF cannot be read: {error}"[:300], "PDF 无法读取（结构错误或已加密）"
+        ) from error
     seen = []
     for field in found:
         form = f"PDF {field.subfilter}"
         try:
             signed = read_signed_data(field.contents, padded=True)
-            seen += [_seen(signed, one, field.name, form, field.claimed_at) for one in signed.signers]
+            seen += [_seen(signed, one, field.name, form, field.claimed_at, beyond) for one in signed.signers]
         except SigningError as error:
-            seen.append(SeenSignature(field=field.name, form=form, fault=error.message))
+            seen.append(SeenSignature(field=field.name, form=form, fault=_fault(error)))
     return tuple(seen)
 
 
@@ -82,7 +99,7 @@ def seen_in_envelope(envelope: Envelope) -> tuple[SeenSignature, ...]:
         try:
             seen.append(_with(shown, parse_certificate(one.certificates[0])))
         except SigningError as error:
-            seen.append(msgspec.structs.replace(shown, fault=error.message))
+            seen.append(msgspec.structs.replace(shown, fault=_fault(error)))
     return tuple(seen)
 
 
@@ -92,14 +109,20 @@ def seen_certificate(certificate: Certificate, form: str) -> SeenSignature:
 
 
 def _seen(
-    signed: SignedData, signer: SignerInfo, field: str, form: str, claimed_at: datetime | None = None
+    signed: SignedData,
+    signer: SignerInfo,
+    field: str,
+    form: str,
+    claimed_at: datetime | None = None,
+    beyond: tuple[str, ...] = (),
 ) -> SeenSignature:
     shown = SeenSignature(
         field=field,
         form=form,
         claimed_at=claimed_time(signer) or claimed_at,
         stamps=len(signer.unsigned.get(cms.STAMP, ())),
-        serial=str(signer.serial),
+        serial="" if signer.key_identifier else str(signer.serial),
+        unused=(*[_UNUSED[oid] for oid in signer.unsigned if oid in _UNUSED], *beyond),
     )
     try:
         shown = msgspec.structs.replace(
@@ -107,7 +130,11 @@ def _seen(
         )
         return _with(shown, certificates_of(signed, signer)[0])
     except SigningError as error:
-        return msgspec.structs.replace(shown, fault=error.message)
+        return msgspec.structs.replace(shown, fault=_fault(error))
+
+
+def _fault(error: SigningError) -> str:
+    return f"{error.message}  {error.zh}"
 
 
 def _with(shown: SeenSignature, certificate: Certificate) -> SeenSignature:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import io
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -48,8 +49,13 @@ from signing.trust import Purpose, TrustStore
 from signing.verdict import FileProblem, SignatureVerdict
 
 SIGNATURES_MAX: Final = 32
-_SUBFILTERS: Final = frozenset({"/ETSI.CAdES.detached", "/adbe.pkcs7.detached"})
+_PADES: Final = "/ETSI.CAdES.detached"
+_SUBFILTERS: Final = frozenset({_PADES, "/adbe.pkcs7.detached"})
 _FORMS: Final = {"CAdES-B-B": "PAdES-B-B", "CAdES-B-T": "PAdES-B-T"}
+"""Under the SubFilter of PAdES; under Adobe's the same signature is CMS in a PDF (ISO 32000-2 section 12.8.3.3)."""
+
+logging.getLogger("pyhanko").addHandler(logging.NullHandler())
+"""What the library logs about a file is in the verdict; a command line that sets up no logging would print it."""
 
 _ONLY_SIGNATURES: Final = StandardDiffPolicy(
     global_rules=[
@@ -281,8 +287,14 @@ def _check_one(
         signed_at=verdict.signed_at or _claimed_time(embedded.sig_object),
         covers_whole_document=covers_whole,
         visible=_is_visible(embedded.sig_field),
-        form=_FORMS.get(verdict.form, verdict.form),
+        form=_form(verdict.form, entry(embedded.sig_object, "/SubFilter")),
     )
+
+
+def _form(form: str, subfilter: Any) -> str:
+    if form not in _FORMS:
+        return form
+    return _FORMS[form] if subfilter == _PADES else "CMS"
 
 
 def _check_revisions(embedded: _Embedded, name: str) -> bool:

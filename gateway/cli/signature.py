@@ -61,6 +61,7 @@ CHECKS: Final = (
 
 _CHECK_OF: Final = {
     "SIGNATURE_INVALID": "INTACT",
+    "SIGNED_CONTENT_CHANGED": "INTACT",
     "ALGORITHM_REFUSED": "INTACT",
     "ALGORITHM_UNAVAILABLE": "INTACT",
     "FILE_CHANGED_AFTER_SIGNING": "INTACT",
@@ -71,16 +72,24 @@ _CHECK_OF: Final = {
 }
 """The check that a problem is about; other certificate problems are CERTIFICATE's, the rest FORMAT's."""
 
+_IN_LINES: Final = frozenset({"path", "evidence"})
+"""What of a signature the JSON gives in its own shape."""
+
 FileArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="PDF, CMS or GB/T 35275 file, envelope, or any file with --signature."
+        metavar="FILE",
+        help="PDF, CMS or GB/T 35275 file, envelope, or any file with --signature. "
+        "PDF、CMS、GB/T 35275 文件或信封；其他文件须加 --signature。",
     ),
 ]
 SignatureOption = Annotated[
     Path | None,
     typer.Option(
-        "--signature", "-s", metavar="SIG", help="Detached signature: CMS, GB/T 35275 or a bare value."
+        "--signature",
+        "-s",
+        metavar="SIG",
+        help="Detached signature: CMS, GB/T 35275 or a bare value. 分离式签名文件，或裸签名值。",
     ),
 ]
 CertificateOption = Annotated[
@@ -88,7 +97,7 @@ CertificateOption = Annotated[
     typer.Option(
         "--certificate",
         metavar="CERT",
-        help="PEM or DER of the signer of a bare value; PEM may add its chain.",
+        help="PEM or DER of the signer of a bare value; PEM may add its chain. 裸签名值的签名人证书。",
     ),
 ]
 
@@ -102,6 +111,9 @@ def inspect(
 ) -> None:
     """Show what a signed file says of itself; nothing is verified (查看签名).
 
+    Who signed, with what, when by his own word, and what lies in the file that `verify` does not use. Exit status:
+    0 it is shown, 2 the file cannot be read. 只显示签名自述内容，不作核验。
+
     \b
     Examples:
       diya signature inspect contract.pdf
@@ -111,6 +123,8 @@ def inspect(
 
     try:
         opened = open_signed(file, signature, certificate)
+        if opened.unread is not None:
+            raise opened.unread
     except (DiyaError, SigningError) as error:
         raise outcomes.fail(error, as_json=as_json) from error
     if as_json:
@@ -131,7 +145,8 @@ def verify(
         Path | None,
         typer.Option(
             "--trust",
-            help="Folder with <purpose>.pem, intermediates.pem and *.crl; that of the settings by default.",
+            help="Folder with <purpose>.pem, intermediates.pem, *.crl, *.ocsp and policies.json; "
+            "that of the settings by default. 信任目录。",
         ),
     ] = None,
     signature: SignatureOption = None,
@@ -141,7 +156,8 @@ def verify(
         typer.Option(
             "--at",
             formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"],
-            help="Judge as of this time (UTC if no zone); now by default.",
+            help="Judge as of this time (UTC if no zone); now by default. A time that a time stamp proves outweighs "
+            "it. 核验时点，以时间戳证明的时间为先。",
         ),
     ] = None,
     purpose: Annotated[
@@ -149,7 +165,8 @@ def verify(
         typer.Option(
             "--purpose",
             case_sensitive=False,
-            help="Only signers of this purpose; more than one may be given.",
+            help="Only signers of this purpose; more than one may be given. By default whatever the signer's kind of "
+            "identity may be. 签名人用途。",
         ),
     ] = None,
     config: ConfigOption = None,
@@ -158,8 +175,12 @@ def verify(
     """Verify the signatures of a file: who signed, with what, which checks hold, on which evidence (核验签名).
 
     FILE is a PDF, a CMS (RFC 5652, CAdES) or GB/T 35275 file with its content inside, or an envelope; any
-    other file takes its detached signature by --signature. Exit status: 0 every signature holds, 1 one does
-    not (or there is none), 2 the file cannot be read.
+    other file takes its detached signature by --signature. A bare value is DER of r and s (ECDSA, SM2), RSA or
+    Ed25519, over the file. What fails is named by its reason and by the indication and sub-indication of
+    ETSI EN 319 102-1. Judged up to B-T; archive data is named and not used.
+
+    Exit status 退出码: 0 every signature holds 全部有效; 1 one does not, or there is none, or the file is damaged or
+    encrypted 无效、无签名或文件损坏; 2 no such file, or nothing that this command verifies 文件无法识别.
 
     \b
     Examples:
@@ -234,16 +255,16 @@ def _print_judged(judged: Judged, store: TrustStore, when: datetime) -> None:
         else Text("does not hold  无效", style="bold red")
     )
     out.print(Text(f"{judged.kind}: ", style="bold") + word)
-    if not judged.seen:
+    if judged.is_read and not judged.seen:
         out.print(Text("  no signature in it  文件中没有签名", style="red"))
     seen = {one.field: one for one in judged.seen}
     for one in judged.held:
-        out.print(_held_table(one, store))
+        out.print(_held_table(one, store, seen.get(one.field)))
     for problem in judged.problems:
         out.print(_problem_table(problem, seen.get(problem.field), when))
 
 
-def _held_table(one: Held, store: TrustStore) -> Table:
+def _held_table(one: Held, store: TrustStore, seen: SeenSignature | None) -> Table:
     table = _table(one.field, f"{one.signer}  {one.identity}", "green")
     table.add_row("", "purpose 用途", one.purpose)
     table.add_row("", "algorithm 算法", f"{one.algorithm}  {one.form}")
@@ -255,6 +276,8 @@ def _held_table(one: Held, store: TrustStore) -> Table:
     table.add_row("", "judged at 核验时点", f"{_time(one.judged_at)}  {proven}")
     for line in _evidence(one, store):
         table.add_row("", "evidence 依据", line)
+    for line in seen.unused if seen else ():
+        table.add_row("", "not verified 未核验", line)
     return table
 
 
@@ -291,6 +314,7 @@ def _seen_table(one: SeenSignature) -> Table:
             else f"{_time(one.not_before)} – {_time(one.not_after)}",
         ),
         ("SHA-256", one.fingerprint),
+        *[("not used 不采用", line) for line in one.unused],
         ("fault 问题", one.fault),
     ):
         if text:
@@ -331,10 +355,15 @@ def _evidence(one: Held, store: TrustStore) -> list[str]:
         lines.append(f"certificate 证书 {link.fingerprint}  until {_time(link.not_after)}  by {name}")
         own = [] if issuer is None else [c for c in lists if c.issuer.public_bytes() == issuer.subject_name]
         lines += [f"revocation list 吊销列表 of {_time(crl.last_update_utc)}" for crl in own]
-        if not own:
+        if not own and not one.evidence:
             lines.append(
                 "no revocation list of this issuer in the trust folder 信任目录中没有该颁发者的吊销列表"
             )
+    for piece in one.evidence:
+        until = "" if piece.until is None else f" until 至 {_time(piece.until)}"
+        lines.append(f"{piece.kind} of {_time(piece.this_update)}{until}  SHA-256 {piece.sha256}")
+    if one.in_grace:
+        lines.append("it had ended by then, within the grace of the policy 已过期，在策略宽限期内")
     for purpose, held in anchors:
         if held.fingerprint == one.anchor:
             lines.append(f"anchor 信任锚 {purpose.value.lower()}.pem  {held.subject}  {held.fingerprint}")
@@ -347,12 +376,12 @@ def _judged_json(judged: Judged, store: TrustStore, when: datetime) -> dict[str,
         "kind": judged.kind,
         "holds": judged.holds,
         "indication": result_of_all(one.code for one in judged.problems).indication.value
-        if judged.seen
+        if judged.seen or not judged.is_read
         else "",
         "judged_at": _time(when),
         "signatures": [
             {
-                **{key: _plain(value) for key, value in asdict(one).items() if key != "path"},
+                **{key: _plain(value) for key, value in asdict(one).items() if key not in _IN_LINES},
                 "checks": dict.fromkeys(names, "HOLDS"),
                 "path": [
                     {"sha256": link.fingerprint, "serial": link.serial, "not_after": _time(link.not_after)}

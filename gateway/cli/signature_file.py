@@ -36,12 +36,20 @@ from signing.known_chain import ChainLink
 from signing.pdf import check_pdf
 from signing.problems import signature_problem
 from signing.raw_file import check_raw
+from signing.revocation import Evidence
 from signing.trust import Purpose, TrustStore
 from signing.verdict import FileProblem, FileVerdict
 from signing.verify import VerifiedEnvelope, verify_envelope
 
 ENVELOPE_PURPOSES: Final = (Purpose.INSTITUTION, Purpose.REGISTRAR, Purpose.OPERATOR, Purpose.PERSON)
 """Who signs envelopes, in the order in which it is tried where none is asked for."""
+
+_MAIL: Final = (b"mime-version:", b"content-type:")
+_SIGNED_INSIDE: Final = (
+    ("OFD (GB/T 33190)", b"PK\x03\x04", b"Signatures.xml"),
+    ("XML (XMLDSig, XAdES)", b"<", b"http://www.w3.org/2000/09/xmldsig#"),
+)
+"""Name, beginning, and what a file holds that bears signatures of its own kind inside."""
 
 _PEM: Final = re.compile(rb"-----BEGIN (CMS|PKCS7)-----(.*?)-----END \1-----", re.DOTALL)
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/=\s]+\Z")
@@ -52,7 +60,8 @@ class Held:
     """A signature that holds, whatever file it is in: what the command prints of it.
 
     proven_at: by a time stamp; judged_at: that, or the time of the check. path: the certificates below the
-    anchor. anchor: its fingerprint, empty where only the path was kept.
+    anchor. anchor: its fingerprint, empty where only the path was kept. evidence, in_grace: what spoke about
+    revocation, of the trust folder or brought along, as in the verdict.
     """
 
     field: str
@@ -66,16 +75,19 @@ class Held:
     judged_at: datetime
     path: tuple[ChainLink, ...]
     anchor: str
+    evidence: tuple[Evidence, ...] = ()
+    in_grace: bool = False
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A file with its signatures: those that hold, and what is wrong."""
+    """A file with its signatures: those that hold, and what is wrong. is_read: it could be looked into."""
 
     kind: str
     seen: tuple[SeenSignature, ...]
     held: tuple[Held, ...]
     problems: tuple[FileProblem, ...]
+    is_read: bool = True
 
     @property
     def holds(self) -> bool:
@@ -85,18 +97,22 @@ class Judged:
 
 @dataclass(frozen=True)
 class SignedFile:
-    """A file of a kind that is known. seen: not yet verified. check: by trust, time and purposes."""
+    """A file of a kind that is known. seen: not yet verified. check: by trust, time and purposes.
+
+    unread: why nothing was seen, where the file could not be looked into; what that means the check says.
+    """
 
     kind: str
     seen: tuple[SeenSignature, ...]
     check: Callable[
         [TrustStore, datetime, Sequence[Purpose] | None], tuple[tuple[Held, ...], tuple[FileProblem, ...]]
     ]
+    unread: SigningError | None = None
 
     def judged(self, trust: TrustStore, at: datetime, purposes: Sequence[Purpose] | None) -> Judged:
         """Verify it."""
         held, problems = self.check(trust, at, purposes)
-        return Judged(self.kind, self.seen, held, problems)
+        return Judged(self.kind, self.seen, held, problems, is_read=self.unread is None)
 
 
 def open_signed(file: Path, signature: Path | None = None, certificate: Path | None = None) -> SignedFile:
@@ -112,6 +128,7 @@ def open_signed(file: Path, signature: Path | None = None, certificate: Path | N
     value = _decoded(read_file(signature))
     if looks_like_cms(value):
         return _cms(value, data)
+    _refuse_mail(signature, value)
     if certificate is None:
         raise InputError(
             f"{signature} is no CMS and no GB/T 35275 file; for a bare value give --certificate too",
@@ -122,16 +139,20 @@ def open_signed(file: Path, signature: Path | None = None, certificate: Path | N
 
 def _alone(file: Path, data: bytes) -> SignedFile:
     if data.startswith(b"%PDF-"):
+        seen, unread = _looked_into(lambda: seen_in_pdf(data))
         return SignedFile(
             "PDF",
-            seen_in_pdf(data),
+            seen,
             lambda trust, at, purposes: _of_verdict(check_pdf(data, trust, at, purposes=purposes)),
+            unread,
         )
     if data.lstrip()[:1] == b"{":
         return _envelope(envelope_from_json(data))
     decoded = _decoded(data)
     if looks_like_cms(decoded):
         return _cms(decoded, None, file)
+    _refuse_mail(file, data)
+    _refuse_signed_inside(file, data)
     envelope = _envelope_of_wire(data)
     if envelope is not None:
         return _envelope(envelope)
@@ -141,21 +162,50 @@ def _alone(file: Path, data: bytes) -> SignedFile:
     )
 
 
+def _refuse_mail(file: Path, data: bytes) -> None:
+    if data[:2048].lower().lstrip().startswith(_MAIL):
+        raise InputError(
+            f"{file} is an S/MIME mail, not a signature file: have it written as DER or PEM (openssl: -outform DER)",
+            f"{file} 是 S/MIME 邮件，不是签名文件：请输出 DER 或 PEM（openssl 加 -outform DER）",
+        )
+
+
+def _refuse_signed_inside(file: Path, data: bytes) -> None:
+    """Signatures of these formats' own are named and not verified (`gateway.rpc.file_checks` refuses them too)."""
+    for kind, start, mark in _SIGNED_INSIDE:
+        if data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(start) and mark in data:
+            raise InputError(
+                f"{file} is signed inside as {kind}, which this version does not verify; a detached signature "
+                "(CMS, GB/T 35275) over it is named by --signature",
+                f"{file} 内含 {kind} 签名，本版本不核验；对该文件的分离式签名（CMS、GB/T 35275）请用 --signature 指定",
+            )
+
+
 def _cms(data: bytes, content: bytes | None, alone: Path | None = None) -> SignedFile:
     """alone: the file's name, where none lies beside it: what is detached can be inspected, not verified."""
-    seen = seen_in_cms(data)
+    seen, unread = _looked_into(lambda: seen_in_cms(data))
 
     def check(
         trust: TrustStore, at: datetime, purposes: Sequence[Purpose] | None
     ) -> tuple[tuple[Held, ...], tuple[FileProblem, ...]]:
-        if alone is not None and seen[0].form.endswith(DETACHED):
+        if alone is not None and seen and seen[0].form.endswith(DETACHED):
             raise InputError(
                 f"{alone} is a detached signature: diya signature verify FILE --signature {alone}",
                 f"{alone} 是分离式签名：请用 diya signature verify FILE --signature {alone} 核验",
             )
         return _of_verdict(check_cms(data, content, trust, at, purposes=purposes))
 
-    return SignedFile(seen[0].form, seen, check)
+    return SignedFile(seen[0].form if seen else "CMS", seen, check, unread)
+
+
+def _looked_into(
+    look: Callable[[], tuple[SeenSignature, ...]],
+) -> tuple[tuple[SeenSignature, ...], SigningError | None]:
+    """What is seen, or why nothing is."""
+    try:
+        return look(), None
+    except SigningError as error:
+        return (), error
 
 
 def _raw(value: bytes, content: bytes, certificates: tuple[bytes, ...]) -> SignedFile:
@@ -227,6 +277,8 @@ def _of_verdict(verdict: FileVerdict) -> tuple[tuple[Held, ...], tuple[FileProbl
             judged_at=one.judged_at,
             path=one.chain,
             anchor=one.anchor,
+            evidence=one.evidence,
+            in_grace=one.in_grace,
         )
         for one in verdict.signatures
     )

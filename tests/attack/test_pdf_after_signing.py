@@ -85,7 +85,7 @@ def test_pdf_with_signed_bytes_changed_is_refused(name: str, old: bytes, new: by
     signed = _signed()
     assert old in signed, name
     verdict = _check(signed.replace(old, new, 1))
-    assert "SIGNATURE_INVALID" in {problem.code for problem in verdict.problems}
+    assert "SIGNED_CONTENT_CHANGED" in {problem.code for problem in verdict.problems}
     assert not verdict.signatures
 
 
@@ -171,7 +171,7 @@ def test_pdf_signature_moved_to_another_file_is_refused() -> None:
     mixed = second.replace(
         theirs.group(1), mine.group(1)[: len(theirs.group(1))].ljust(len(theirs.group(1)), b"0")
     )
-    assert _codes(mixed) == {"SIGNATURE_INVALID"}
+    assert _codes(mixed) == {"SIGNED_CONTENT_CHANGED"}
 
 
 def test_pdf_bytes_after_the_end_of_a_signed_file_are_refused() -> None:

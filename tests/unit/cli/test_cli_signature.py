@@ -76,10 +76,10 @@ def test_pdf_holds_and_one_changed_does_not(place: Path) -> None:
     place.joinpath("contract.pdf").write_bytes(signed.replace(b"loan 1000000", b"loan 9000000"))
     body = told(1, "verify", "contract.pdf")
     assert not body["holds"]
-    assert body["problems"][0]["code"] == "SIGNATURE_INVALID"
+    assert body["problems"][0]["code"] == "SIGNED_CONTENT_CHANGED"
     assert (body["indication"], body["problems"][0]["sub_indication"]) == (
         "TOTAL_FAILED",
-        "SIG_CRYPTO_FAILURE",
+        "HASH_FAILURE",
     )
     assert body["problems"][0]["checks"] == {
         "FORMAT": "HOLDS",
@@ -90,7 +90,7 @@ def test_pdf_holds_and_one_changed_does_not(place: Path) -> None:
     }
     shown = run(1, "verify", "contract.pdf", "--trust", "trust", "--at", AT)
     assert "甲测试" in shown
-    assert "签名无效" in shown
+    assert "已改动" in shown
 
 
 def test_unsigned_file_does_not_hold(place: Path) -> None:
@@ -198,7 +198,7 @@ def test_revoked_signer_fails_that_check(place: Path) -> None:
     assert body["problems"][0]["checks"]["CERTIFICATE"] == "HOLDS"
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"%PDF-1.7 nothing", b"{}", b"0\x80" * 99, b"\x0a\x03abc"])
+@pytest.mark.parametrize("data", [b"", b"hello", b"{}", b"0\x80" * 99, b"\x0a\x03abc"])
 @pytest.mark.parametrize("verb", ["inspect", "verify"])
 def test_what_cannot_be_read_ends_so_in_both_languages(place: Path, data: bytes, verb: str) -> None:
     """Exit status 2, for files that are not there too."""
@@ -206,6 +206,29 @@ def test_what_cannot_be_read_ends_so_in_both_languages(place: Path, data: bytes,
     error = told(2, verb, "file")["error"]
     assert error["en"] != error["zh"]
     assert "no-such" in told(2, verb, "no-such")["error"]["en"]
+
+
+def test_broken_pdf_is_told_as_a_verdict(place: Path) -> None:
+    """What is of a kind that is known, and cannot be read, does not hold, with an indication; nothing can be shown."""
+    place.joinpath("file").write_bytes(b"%PDF-1.7 nothing")
+    body = told(1, "verify", "file")
+    assert (body["indication"], body["problems"][0]["sub_indication"]) == ("TOTAL_FAILED", "FORMAT_FAILURE")
+    assert "no signature" not in run(1, "verify", "file", "--trust", "trust")
+    assert told(2, "inspect", "file")["error"]["zh"]
+
+
+@pytest.mark.parametrize("verb", ["inspect", "verify"])
+def test_what_is_signed_in_another_way_is_named(place: Path, verb: str) -> None:
+    """Signatures inside OFD and XML, and S/MIME mails."""
+    for data, word in (
+        (b"PK\x03\x04 Doc_0/Signs/Signatures.xml", "OFD"),
+        (b"<a xmlns:ds='http://www.w3.org/2000/09/xmldsig#'/>", "XML"),
+        (b"MIME-Version: 1.0\nContent-Type: multipart/signed", "S/MIME"),
+    ):
+        place.joinpath("file").write_bytes(data)
+        error = told(2, verb, "file")["error"]
+        assert word in error["en"]
+        assert word in error["zh"]
 
 
 def test_file_is_signed_with_the_key_of_the_settings(place: Path) -> None:
