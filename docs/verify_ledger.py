@@ -3,9 +3,10 @@
     python3 verify_ledger.py VKEY export DIR [OLD-CHECKPOINT ...]
     python3 verify_ledger.py VKEY receipt FILE.json
 
-VKEY is the verifier key, or a file with it. It must come from a source that you trust, never from the export or the
-receipt itself. `export` reads every entry of a static export, follows the chain, builds the tree anew, compares every
-tile, and shows that each older checkpoint which you kept is how this ledger begins. Exit status: 0 whole, 1 refused.
+VKEY is the verifier key, or a file with all that the log has had, a line each. It must come from a source that you
+trust, never from the export or the receipt itself. `export` reads every entry of a static export, follows the chain,
+builds the tree anew, compares every tile, and shows that each older checkpoint which you kept is how this ledger
+begins. Exit status: 0 whole, 1 refused.
 """
 
 import base64
@@ -89,14 +90,16 @@ def follow(index: int, size: int, leaf: bytes, proof: list[bytes]) -> bytes:
     return node
 
 
-def open_note(note: bytes, vkey: str, where: str) -> tuple[str, int, bytes]:
-    """(origin, size, root) of a checkpoint whose every signature by this key holds."""
-    if vkey.count("+") < 2:
-        raise Refused(f"VKEY: {vkey!r} is neither a file nor a verifier key")
-    name, key_id, encoded = vkey.split("+", 2)
-    key = unbase64(encoded, "verifier key", 33)
-    known = sha256(name.encode() + b"\n" + key)[:4]
-    check(key[0] == 1 and known.hex() == key_id, "verifier key", "its id does not fit its name and key")
+def open_note(note: bytes, vkeys: list[str], where: str) -> tuple[str, int, bytes]:
+    """(origin, size, root) of a checkpoint whose every signature by these keys of one log holds, one at least."""
+    keys = {}
+    for vkey in vkeys:
+        check(vkey.count("+") >= 2, "VKEY", f"{vkey!r} is neither a file nor a verifier key")
+        name, key_id, encoded = vkey.split("+", 2)
+        key = unbase64(encoded, "verifier key", 33)
+        known = sha256(name.encode() + b"\n" + key)[:4]
+        check(key[0] == 1 and known.hex() == key_id, "verifier key", "its id does not fit its name and key")
+        keys[name, known] = Ed25519PublicKey.from_public_bytes(key[1:])
     text, gap, lines = note.rpartition(b"\n\n")
     check(bool(gap) and lines.endswith(b"\n"), where, "is no signed note")
     signatures, fields = lines.decode().split("\n")[:-1], text.decode().split("\n")
@@ -105,13 +108,13 @@ def open_note(note: bytes, vkey: str, where: str) -> tuple[str, int, bytes]:
         dash, signer, value = line.split(" ")
         check(dash == "\u2014", where, "has a malformed signature line")
         raw = unbase64(value, f"{where}, signature")
-        if signer == name and raw[:4] == known:
-            own += 1
-            Ed25519PublicKey.from_public_bytes(key[1:]).verify(raw[4:], text + b"\n")
-    check(own > 0, where, f"is not signed by {name}+{key_id}")
+        if (signer, raw[:4]) in keys:
+            own += signer == fields[0]
+            keys[signer, raw[:4]].verify(raw[4:], text + b"\n")
+    check(fields[0] in {name for name, _ in keys}, where, f"is of the log {fields[0]}, not that of VKEY")
+    check(own > 0, where, f"is not signed by {' or '.join(vkeys)}")
     check(len(fields) >= 3 and all(fields), where, "has no three lines")
-    check(fields[0] == name, where, f"is of the log {fields[0]}, not {name}")
-    return name, decimal(fields[1], f"{where}, size"), unbase64(fields[2], f"{where}, root", 32)
+    return fields[0], decimal(fields[1], f"{where}, size"), unbase64(fields[2], f"{where}, root", 32)
 
 
 def parse_entry(data: bytes, origin: str, index: int) -> tuple[bytes, str, dict[str, bytes]]:
@@ -157,7 +160,7 @@ def entries_of(folder: pathlib.Path, index: int, width: int) -> list[bytes]:
     return found
 
 
-def verify_export(folder: pathlib.Path, vkey: str, old: list[pathlib.Path]) -> str:
+def verify_export(folder: pathlib.Path, vkey: list[str], old: list[pathlib.Path]) -> str:
     origin, size, root = open_note((folder / "checkpoint").read_bytes(), vkey, "checkpoint")
     kept: dict[int, bytes] = {}
     for path in old:
@@ -198,7 +201,7 @@ def tile_root(folder: pathlib.Path, level: int, index: int, hashes: bytes) -> by
     return row[0]
 
 
-def verify_receipt(path: pathlib.Path, vkey: str) -> str:
+def verify_receipt(path: pathlib.Path, vkey: list[str]) -> str:
     kept: Any = json.loads(path.read_text(encoding="utf-8"))
     receipt, envelope = kept["receipt"], kept["envelope"]
     check(kept["schema"] == "diya-receipt/v1" and bool(receipt), "file", "holds no receipt")
@@ -233,7 +236,8 @@ def main(arguments: list[str]) -> int:
         return 2
     given = pathlib.Path(arguments[0])
     try:
-        vkey = given.read_text(encoding="utf-8").strip() if given.is_file() else arguments[0]
+        text = given.read_text(encoding="utf-8") if given.is_file() else arguments[0]
+        vkey = [line for line in text.split("\n") if line and not line.startswith("#")]
         path, more = pathlib.Path(arguments[2]), [pathlib.Path(one) for one in arguments[3:]]
         print(verify_export(path, vkey, more) if arguments[1] == "export" else verify_receipt(path, vkey))
     except (Refused, InvalidSignature, OSError, ValueError, LookupError, TypeError, AttributeError) as error:

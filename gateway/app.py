@@ -15,15 +15,22 @@ from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
 from gateway import startup
-from gateway.cases.effects import AnyEffect, SealTermsSet, TrustSet
+from gateway.cases.effects import AnyEffect, LedgerKeysSet, SealTermsSet, TrustSet
 from gateway.certificates.seal import CertificateSealer
-from gateway.clockwork import Clockwork
 from gateway.config import Config, ConfigError
-from gateway.eraser import Eraser
-from gateway.feed_watch import FeedWatch
-from gateway.key_notices import key_notices, tell_seal
+from gateway.http.tiles import TileServer
+from gateway.keyring.key_notices import key_notices, tell_seal
+from gateway.keyring.ledger_signers import LedgerSigners
+from gateway.keyring.seals import Seals
+from gateway.keyring.stamped_seals import StampedSeals
 from gateway.readings import Readings, served
-from gateway.revocation_watch import RevocationWatch
+from gateway.rounds.clockwork import Clockwork
+from gateway.rounds.eraser import Eraser
+from gateway.rounds.feed_watch import FeedWatch
+from gateway.rounds.revocation_watch import RevocationWatch
+from gateway.rounds.sealing import Sealing
+from gateway.rounds.timestamping import CheckpointStamping, authorities
+from gateway.rounds.witnessing import Witnessing
 from gateway.rpc.admin import AdminService
 from gateway.rpc.callers import Callers
 from gateway.rpc.certificates import CertificateService
@@ -37,21 +44,16 @@ from gateway.rpc.quota import DailyQuota, read_counts
 from gateway.rpc.register import RegisterService
 from gateway.rpc.registration import RegistrationService
 from gateway.rpc.review import ReviewService
+from gateway.rpc.sealed_answers import SealedAnswers
 from gateway.rpc.server import RpcServer
 from gateway.rpc.trust import trust_store
 from gateway.rpc.verifier import Verifier
-from gateway.sealing import Sealing
-from gateway.seals import Seals
 from gateway.sequencer import Sequencer
 from gateway.storage import tables
 from gateway.storage.engine import WriterLock, database_file, file_watch, reader_engine, writer_engine
 from gateway.storage.files import FileStore
 from gateway.storage.queries import Queries
 from gateway.storage.watch import Watch
-from gateway.tiles import TileServer
-from gateway.timestamping import CheckpointStamping, authorities
-from gateway.witnessing import Witnessing
-from ledger.checkpoint import NoteSigner
 from ledger.publish import Publisher
 from ledger.store import Ledger
 from ledger.tables import metadata as ledger_metadata
@@ -82,7 +84,7 @@ class Gateway:
         self._reread = reread or (lambda: config)
         self._clock = clock
         self._lock: WriterLock | None = None
-        self._trust: dict[str, tuple[TrustSet | None, TrustStore]] = {}
+        self._trust: dict[str, TrustStore] = {}
         self._serving = False
         self._is_stopped = False
         self.metrics_port: int | None = None
@@ -91,9 +93,7 @@ class Gateway:
     async def start(self) -> None:
         """Open the store, finish what a crash left, then listen."""
         config = self.config
-        signers = self._open_store()
-        self._signers = signers
-        self._vkeys = {registry: signer.vkey for registry, signer in signers.items()}
+        self._open_store()
         self.files = FileStore(config.storage.files)
         swept = self.files.sweep()
         if swept:
@@ -111,6 +111,7 @@ class Gateway:
         registries = [r.id for r in config.registries]
         for registry in registries:
             self.sequencer.load(registry)
+        self._ledger_signers.terms_of = lambda registry: self.sequencer.settings(registry).ledger_keys
         self.sequencer.start()
         self._own_seals = Seals(
             config, self._reread, lambda registry: self.sequencer.settings(registry).seals
@@ -123,7 +124,11 @@ class Gateway:
         await self.eraser.start(registries)
         self.queries = Queries(self._reader, self.ledger, self._publisher)
         self._revocation = RevocationWatch(
-            sequencer=self.sequencer, trust_of=self.trust, limits=config.limits, clock=self._clock
+            sequencer=self.sequencer,
+            trust_of=self.trust,
+            keys_of=lambda registry: self.sequencer.settings(registry).signing_keys,
+            limits=config.limits,
+            clock=self._clock,
         )
         await self._start_witnessing()
         self._authorities = authorities(config, self.trust, self._clock)
@@ -172,7 +177,7 @@ class Gateway:
             queries=self.queries,
             sequencer=self.sequencer,
             policies=self._policies,
-            vkeys=self._vkeys,
+            keys_of=self._ledger_signers.keys,
             limits=self.config.limits,
         )
         self.queries.cosigned = self._witnessing.cosigned
@@ -182,7 +187,7 @@ class Gateway:
     async def _start_sealing(self, registries: Sequence[str]) -> None:
         """Processes that render and seal, and the queue before them; off where the configuration says so."""
         self.sealing: Sealing | None = None
-        self._seals: CertificateSealer | None = None
+        self._stamped_seals: StampedSeals | None = None
         if not self.config.sealing:
             return
         workers = self.config.limits.seal_workers
@@ -190,12 +195,12 @@ class Gateway:
             self._own_seals.for_workers(), **self._seal_settings(), workers=workers
         )
         await self._sealer.start()
-        self._seals = self._sealer
+        self._stamped_seals = StampedSeals(self._sealer, self._authorities, self._clock)
         self.sealing = Sealing(
             sequencer=self.sequencer,
             queries=self.queries,
             files=self.files,
-            sealer=self._sealer,
+            seals=self._stamped_seals,
             workers=workers,
             clock=self._clock,
             until_cosigned=self._witnessing.until_cosigned,
@@ -254,14 +259,14 @@ class Gateway:
 
     def trust(self, registry: str) -> TrustStore:
         """The registry's trust as of the last commit."""
-        trust_set = self.sequencer.settings(registry).trust
+        store = trust_store(self.sequencer.settings(registry).trust)
         known = self._trust.get(registry)
-        if known is None or known[0] is not trust_set:
-            if known is not None:
-                self._revocation.retire(registry, known[1])
-            known = self._trust[registry] = (trust_set, trust_store(trust_set))
-            known[1].on_grace = self._revocation.graced
-        return known[1]
+        if known is not store:
+            if known is not None and not store.shares_memory(known):
+                self._revocation.retire(registry, known)
+            store.on_grace = self._revocation.graced
+            self._trust[registry] = store
+        return store
 
     def _is_production(self, registry: str) -> bool:
         profile = self.sequencer.settings(registry).profile
@@ -271,7 +276,10 @@ class Gateway:
         """What the sealer works with besides the seals, as of now."""
         return {
             "trust": self._seal_trust([registry.id for registry in self.config.registries]),
-            "vkeys": {signer.name: signer.vkey for signer in self._signers.values()},
+            "vkeys": {
+                keys.name: [one.vkey for one in keys.keys]
+                for keys in (self._ledger_signers.keys(registry.id) for registry in self.config.registries)
+            },
             "verification_url": self.config.server.verification_url,
         }
 
@@ -289,6 +297,7 @@ class Gateway:
         shared: dict[str, Any] = {"sequencer": self.sequencer, "queries": self.queries, "clock": self._clock}
         limits = self.config.limits
         verifying: dict[str, Any] = {"trust_of": self.trust, "executor": self._executor, "limits": limits}
+        answers = SealedAnswers(self._stamped_seals, self.sequencer, self._clock)
         return {
             "FileService": FileService(
                 **shared,
@@ -303,20 +312,18 @@ class Gateway:
             ),
             "PartyService": PartyService(**shared, **verifying),
             "ReviewService": ReviewService(**shared, **verifying),
-            "RegisterService": RegisterService(
-                **shared, trust_of=self.trust, sealer=self._sealer if self.sealing is not None else None
-            ),
+            "RegisterService": RegisterService(**shared, trust_of=self.trust, answers=answers),
             "CertificateService": CertificateService(
-                **shared, files=self.files, limits=limits, seals=self._seals, sealing=self.sealing
+                **shared, files=self.files, limits=limits, answers=answers, sealing=self.sealing
             ),
-            "DeskService": DeskService(**shared, seals=self._seals),
+            "DeskService": DeskService(**shared, answers=answers),
             "LedgerService": LedgerService(
                 queries=self.queries,
                 limits=limits,
                 settings_of=self.sequencer.settings,
-                vkey_of=self._vkeys.__getitem__,
+                signers=self._ledger_signers,
             ),
-            "RegisterFeedService": FeedService(**shared, **verifying, signer_of=self._signers.__getitem__),
+            "RegisterFeedService": FeedService(**shared, **verifying, signers_of=self._ledger_signers.of),
             "AdminService": AdminService(
                 **shared,
                 **verifying,
@@ -325,7 +332,7 @@ class Gateway:
                     RegistryKeys,
                     config=self.config,
                     seals=self._own_seals,
-                    vkeys=self._vkeys.__getitem__,
+                    ledger_signers=self._ledger_signers,
                     queries=self.queries,
                     trust_of=self.trust,
                     clock=self._clock,
@@ -347,7 +354,7 @@ class Gateway:
         self.feed_watch.look(registry)
         self._revocation.committed(registry, effects)
         if self.sealing is not None:
-            if any(isinstance(effect, SealTermsSet | TrustSet) for effect in effects):
+            if any(isinstance(effect, SealTermsSet | TrustSet | LedgerKeysSet) for effect in effects):
                 self._change_seals(registry)
             self.sealing.committed(registry, effects)
 
@@ -368,8 +375,8 @@ class Gateway:
         if self._serving:  # else `start` tells it
             self._server.mark_not_serving()
 
-    def _open_store(self) -> dict[str, NoteSigner]:
-        """Check settings and store, and take the ledgers over; each registry's signer.
+    def _open_store(self) -> None:
+        """Check settings and store, and take the ledgers over.
 
         Raises ConfigError, SecondWriter; what was opened is closed again.
         """
@@ -380,19 +387,20 @@ class Gateway:
             log.warning(problem)
         startup.check_database(config)
         self.ledger = Ledger(Vault(key_encryption_key), {r.id: r.part_cipher for r in config.registries})
-        self._publisher = Publisher(signers.__getitem__)
+        self._ledger_signers = LedgerSigners(config, signers, self._reread)
+        self._publisher = Publisher(self._ledger_signers.of)
         self._take_lock()
         self._writer = writer_engine(config.storage.database)
         self._reader = reader_engine(config.storage.database)
         try:
             startup.check_tables(self._writer, config.storage.database)
+            startup.check_ledger_signers(config, self._writer, self._ledger_signers)
             startup.take_over(config, self._writer, self.ledger, self._publisher)
             startup.check_suites(config, self._writer)
             startup.check_seals(config, self._writer)
         except BaseException:
             self._close_store()
             raise
-        return signers
 
     def _close_store(self) -> None:
         self._reader.dispose()

@@ -122,12 +122,15 @@ class RegistryConfig(BaseModel):
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")
     origin: str
     ledger_key: KeySetting
+    next_ledger_key: KeySetting | None = None  # what `diya keys rotate checkpoint` puts beside it
     seal_certificate: Path
     seal_key: KeySetting
     national_seal_certificate: Path | None = None  # SM2: a second seal beside the first, which is not
     national_seal_key: KeySetting | None = None
     next_seal_certificate: Path | None = None  # what `diya keys rotate` goes on to; read when it is asked
     next_seal_key: KeySetting | None = None
+    next_national_seal_certificate: Path | None = None
+    next_national_seal_key: KeySetting | None = None
     part_cipher: PartCipher = PartCipher.AES_256_GCM  # of part keys that are made from now on
     witness_policy: Path | None = None  # C2SP tlog-policy: witnesses with their URLs, and the quorum
     witness_stop_seconds: float | None = Field(default=None, gt=0)  # None: a missing quorum stops nothing

@@ -1,8 +1,8 @@
 """What a scrape of the metrics reads off the gateway at that instant: what waits, and since when.
 
 Ages must be computed when somebody asks, or they stand still where nothing moves, and that is when they matter. What
-waits is found in the views at start-up and told by each commit from then on (as in `gateway/clockwork.py`), so a scrape
-costs no query.
+waits is found in the views at start-up and told by each commit from then on (as in `gateway/rounds/clockwork.py`), so
+a scrape costs no query.
 """
 
 from __future__ import annotations

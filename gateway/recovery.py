@@ -25,6 +25,7 @@ from gateway.cases.model import Moment
 from gateway.client.manifest import header
 from gateway.client.payloads import envelope_to_wire, sign_payload
 from gateway.config import Config, RegistryConfig
+from gateway.keyring.ledger_signers import read_log_keys
 from gateway.pb.diya.v1 import admin_acts_pb2, envelope_pb2
 from gateway.rpc.operator_acts import SignedAct, read_act
 from gateway.rpc.trust import trust_store
@@ -154,7 +155,12 @@ def _check(
         )
     if check_vkey(loss.former_vkey) != head.origin:
         raise RecoveryRefused(f"the former key is not that of {head.origin}: take it from the trust folder")
-    report = verify_ledger(connection, registry.id, loss.former_vkey, vault=vault)
+    keys = read_log_keys(connection, registry.id, loss.former_vkey)
+    if loss.former_vkey not in keys.at(head.size):
+        raise RecoveryRefused(
+            f"the former key is none in use of {head.origin}: take it from the trust folder"
+        )
+    report = verify_ledger(connection, registry.id, keys, vault=vault)
     if not report.ok:
         raise RecoveryRefused(
             f"what is left does not hold: {report.first}. Restore the newest backup that does"

@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -61,7 +62,7 @@ from ledger.errors import (
 )
 from ledger.publish import Publisher, SignedCheckpoint
 from ledger.store import Appended, EntryDraft, Head, Ledger, PartDraft
-from signing.errors import SignerUnavailable
+from signing.errors import SignerUnavailable, SigningError
 
 log = logging.getLogger(__name__)
 
@@ -252,7 +253,7 @@ class Sequencer:
     def load(self, registry: str) -> None:
         """Read a registry's settings before serving it."""
         with self._engine.begin() as connection:
-            self._settings[registry] = load_settings(connection, registry)
+            self._settings[registry] = _settings_to_judge_by(connection, registry)
 
     # -- the thread ----------------------------------------------------------------------------------------------
 
@@ -350,7 +351,7 @@ class Sequencer:
             self._publisher.check_progress(head)
         now = self._time(head)
         known = None if registry in self._unsure else self._settings.get(registry)
-        settings = known or load_settings(connection, registry)
+        settings = known or _settings_to_judge_by(connection, registry)
         working = Working(connection, registry, settings, self._ledger.subject)
         wants = Wants()
         for command in commands:
@@ -533,6 +534,15 @@ class Sequencer:
 
 def _never(_registry: str) -> bool:
     return False
+
+
+def _settings_to_judge_by(connection: Connection, registry: str) -> Settings:
+    """Settings with the store that judges by their trust: made here, where nobody on the event loop waits for it."""
+    settings = load_settings(connection, registry)
+    if settings.trust is not None:
+        with suppress(SigningError):  # whoever judges by it is told
+            _ = settings.trust.store
+    return settings
 
 
 def _count(batch: _Batch) -> None:

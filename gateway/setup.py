@@ -30,7 +30,7 @@ from gateway.cases.effects import (
 from gateway.cases.model import Moment, Outcome, Result
 from gateway.commands import Command, own_command
 from gateway.config import Config, RegistryConfig, load_config
-from gateway.keys import note_signer, read_key_encryption_key, write_key_encryption_key
+from gateway.keyring.keys import note_signer, read_key_encryption_key, write_key_encryption_key
 from gateway.register.authority import Profile, RuleSet
 from gateway.sequencer import Sequencer
 from gateway.storage.engine import WriterLock, writer_engine
@@ -197,6 +197,7 @@ def _registry_toml(registry: RegistryConfig) -> str:
             f'seal_key = "{registry.seal_key}"  # or PATH?pin-source=file:PIN, or pkcs11:…, see docs/operating.md',
             *_national_toml(registry),
             '# next_seal_certificate = "next.pem"  # with next_seal_key: what `diya keys rotate` goes on to',
+            '# next_ledger_key = "keys/next.pem"  # what `diya keys rotate checkpoint` puts beside ledger_key',
             f'part_cipher = "{registry.part_cipher}"  # AES-256-GCM or SM4-GCM, of part keys made from now on',
             '# witness_policy = "policy.txt"  # witnesses that cosign its checkpoints, see docs/operating.md',
             "# witness_stop_seconds = 300.0    # acts stop while a quorum is missing so long; without it, never",

@@ -19,13 +19,14 @@ from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DatabaseError
 
 from gateway.config import Config, ConfigError, RegistryConfig, ServerConfig
-from gateway.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
-from gateway.seals import national_seal, seal_in_use
+from gateway.http.timestamp_client import TimestampClient
+from gateway.keyring.keys import new_key_path, note_signer, read_key_encryption_key, tls_key_pem
+from gateway.keyring.ledger_signers import LedgerSigners
+from gateway.keyring.seals import seals_in_use
 from gateway.storage import tables
 from gateway.storage.engine import database_file
 from gateway.storage.later import add_missing_tables
 from gateway.storage.settings import load_settings
-from gateway.timestamp_client import TimestampClient
 from gateway.witness.asking import AskedWitness
 from ledger.checkpoint import NoteSigner
 from ledger.errors import LedgerError, PolicyError, RegistryUnknownError, SignerMismatchError, WrongKeyError
@@ -307,6 +308,14 @@ def take_over(
     return newest
 
 
+def check_ledger_signers(config: Config, engine: Engine, signers: LedgerSigners) -> None:
+    """Have the keys that each ledger says sign its checkpoints. Raises ConfigError."""
+    with engine.connect() as connection:
+        terms = {one.id: load_settings(connection, one.id).ledger_keys for one in config.registries}
+    signers.terms_of = terms.__getitem__
+    signers.check(config)
+
+
 def check_suites(config: Config, engine: Engine) -> None:
     """Raise ConfigError where a registry trusts an SM2 authority and the national suite is not installed."""
     if sm2.AVAILABLE:
@@ -314,7 +323,7 @@ def check_suites(config: Config, engine: Engine) -> None:
     with engine.begin() as connection:
         for registry in config.registries:
             trust = load_settings(connection, registry.id).trust
-            ders = [der for some in trust.anchors.values() for der in some] if trust else []
+            ders = [der for some in trust.now.anchors.values() for der in some] if trust else []
             for authority in map(parse_certificate, ders):
                 if isinstance(authority.public_key, sm2.SM2PublicKey):
                     raise ConfigError(
@@ -339,13 +348,8 @@ def check_seals(config: Config, engine: Engine) -> None:
     for registry in config.registries if config.sealing else ():
         with engine.connect() as connection:
             terms = load_settings(connection, registry.id).seals
-        seal = seal_in_use(registry, terms)
-        if seal is None:
-            continue
-        seal.open()
-        national = national_seal(registry, seal)
-        if national is not None:
-            national.open()
+        for seal in seals_in_use(registry, terms):
+            seal.open()
 
 
 @contextmanager

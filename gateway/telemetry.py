@@ -105,6 +105,17 @@ class Metrics:
             "registry",
             "anchor",
         )
+        self._revocation_watched = gauge(
+            "diya_revocation_watched",
+            "Certificates that responders are asked about: of registered keys and authorities, or of others",
+            "registry",
+            "whose",
+        )
+        self._revocation_let_go = counter(
+            "diya_revocation_let_go_total",
+            "Certificates of others that are not asked about any more, for those that came after them",
+            "registry",
+        )
         self._graced = counter(
             "diya_revocation_grace_total",
             "Certificates believed though all evidence about them had ended",
@@ -242,6 +253,16 @@ class Metrics:
         if known is None:
             self._revocation_age.labels(registry, anchor).set_function(partial(self._age_of_evidence, key))
 
+    def revocation_watched(self, registry: str, standing: int, passing: int) -> None:
+        """Responders are asked about so many certificates of registered keys and authorities, and of others."""
+        self._revocation_watched.labels(registry, "standing").set(standing)
+        self._revocation_watched.labels(registry, "passing").set(passing)
+        self._revocation_let_go.labels(registry)
+
+    def revocation_let_go(self, registry: str, certificates: int) -> None:
+        """So many certificates of others made room."""
+        self._revocation_let_go.labels(registry).inc(certificates)
+
     def _age_of_evidence(self, key: tuple[str, str]) -> float:
         return max(time.time() - self._revocation_at[key], 0.0)
 
@@ -274,7 +295,7 @@ class Metrics:
         self._not_after.labels(registry, use).set(until.timestamp())
 
     def timestamp(self, registry: str, subject: str, result: str) -> None:
-        """A time stamp was asked for: subject `seal` or `checkpoint`, result `ok` or a reason."""
+        """A time stamp was asked for: subject `seal`, `statement` or `checkpoint`, result `ok` or a reason."""
         self._timestamps.labels(registry, subject, result).inc()
         self._timestamp_down.labels(registry).set(0 if result == "ok" else 1)
 

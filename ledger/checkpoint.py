@@ -9,6 +9,7 @@ module signs what it is given: whether a checkpoint may be signed at all is deci
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -37,6 +38,7 @@ __all__ = [
     "NoteKey",
     "NoteSigner",
     "check_vkey",
+    "open_by_any",
     "open_checkpoint",
     "open_log_checkpoint",
     "open_note",
@@ -136,6 +138,16 @@ def open_log_checkpoint(note: bytes, vkey: str) -> Checkpoint:
     if found != origin:
         raise OriginError(found, origin)
     return open_checkpoint(note, vkey)
+
+
+def open_by_any(note: bytes, vkeys: Sequence[str]) -> Checkpoint:
+    """`open_checkpoint` where a log has several keys, at once or one after another: one of those that are trusted must
+    have signed, and of each that did the signature must hold. `vkeys`: of one log, at least one.
+    """
+    lines = split_note(note)[1]
+    signed = [vkey for vkey in vkeys if parse_vkey(vkey).signatures_in(lines)]
+    opened = [open_checkpoint(note, vkey) for vkey in signed or vkeys]
+    return opened[0]
 
 
 def parse_checkpoint(note: bytes) -> Checkpoint:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint
 from ledger.errors import CheckpointError
+from ledger.log_keys import LogKeys
 from ledger.report import Findings
 from ledger.tables import ledger_checkpoint, ledger_published
 
@@ -47,12 +48,12 @@ class CheckpointAudit:
     checkpoint whose note holds, -1 before the first.
     """
 
-    def __init__(self, conn: Connection, registry: str, origin: str, vkey: str, findings: Findings) -> None:
+    def __init__(self, conn: Connection, registry: str, keys: LogKeys, findings: Findings) -> None:
         """Read where the checkpoints end and what was published, in this order."""
         self._conn = conn
         self._registry = registry
-        self._origin = origin
-        self._vkey = vkey
+        self._origin = keys.name
+        self._keys = keys
         self._findings = findings
         self._previous: int | None = None
         self._last_root = b""
@@ -91,12 +92,18 @@ class CheckpointAudit:
             self._previous = size
             self._last_root = bytes(stored_root)
             try:
-                opened = open_checkpoint(bytes(note), self._vkey)
+                opened = self._keys.open(bytes(note))
             except CheckpointError as error:
                 self._note(size, error.rule)
                 continue
             if opened != Checkpoint(self._origin, size, self._last_root):
                 self._note(size, "its signed note says otherwise than its row")
+                continue
+            vkeys = set(self._keys.at(size))
+            if self.last_signed >= 0 and vkeys.isdisjoint(self._keys.at(self.last_signed)):
+                self._note(
+                    size, "none of its keys signed the checkpoint before it, so nobody vouches for them"
+                )
                 continue
             signed[size] = opened.root
             self.last_signed = size

@@ -16,20 +16,15 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from ledger.entry import SALT_BYTES
 from ledger.errors import EntryInvalidError, KeyErasedError, SealBrokenError
-from ledger.rows import write_rows
+from ledger.rows import read_rows, write_rows
 from ledger.tables import ledger_erasure, ledger_key, ledger_part
 from ledger.vault import Vault, key_aad, part_aad
 
 ERASED_KEYS: Final = "erased-keys"
 """Name of the part that lists the keys that its entry destroyed: one key id a line."""
 
-_KEYS_ASKED_MAX: Final = 10_000
 _LISTS_CACHED_MAX: Final = 1024
 
-_RECORDED: Final = select(ledger_erasure.c.key_id, ledger_erasure.c.entry_index).where(
-    ledger_erasure.c.registry == bindparam("registry"),
-    ledger_erasure.c.key_id.in_(bindparam("key_ids", expanding=True)),
-)
 _DESTROY: Final = delete(ledger_key).where(
     ledger_key.c.registry == bindparam("of_registry"), ledger_key.c.key_id == bindparam("destroyed")
 )
@@ -91,12 +86,8 @@ def erased_by(conn: Connection, registry: str, key_ids: Iterable[str]) -> dict[s
 
     A part whose key is among these is not lost: it is "erased by entry N". `Erasures` proves it.
     """
-    asked, found = list(key_ids), dict[str, int]()
-    for at in range(0, len(asked), _KEYS_ASKED_MAX):
-        some = asked[at : at + _KEYS_ASKED_MAX]
-        rows = conn.execute(_RECORDED, {"registry": registry, "key_ids": some})
-        found.update((key_id, index) for key_id, index in rows)
-    return found
+    asked = [(key_id,) for key_id in key_ids]
+    return {row[1]: row[2] for row in read_rows(conn, ledger_erasure, registry, ["key_id"], asked)}
 
 
 def erased_parts(conn: Connection, registry: str, start: int, stop: int) -> dict[tuple[int, str], int]:

@@ -21,9 +21,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from ledger.checkpoint import Checkpoint, open_log_checkpoint
+from ledger.checkpoint import Checkpoint
 from ledger.errors import CheckpointError, CheckpointNotFoundError, ExportError, LedgerDamagedError
 from ledger.hashing import leaf_hash
+from ledger.log_keys import LogKeys
 from ledger.publish import latest_checkpoint
 from ledger.resource import CHECKPOINT_NAME, Resource, edge_of, encode_bundle, read_entry_bytes
 from ledger.stamp_store import newest_stamped
@@ -41,14 +42,15 @@ _START_ANEW: Final = "remove the folder and export anew"
 def export_ledger(
     conn: Connection,
     registry: str,
-    vkey: str,
+    vkey: str | LogKeys,
     folder: Path,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     encode_stamp: Callable[[bytes], bytes] = bytes,
 ) -> Checkpoint:
     """Write the published ledger of `registry` into `folder`, or what is new of it; return its checkpoint.
 
-    vkey: of the registry's log; written beside the checkpoint for convenience, and no reason to trust it. `progress`
+    vkey: of the registry's log, or all that it has had; those that signed are written beside the checkpoint for
+    convenience, and no reason to trust them. `progress`
     gets (entries written, entries in all) between reads, when no row is needed any more: the caller may end its
     transaction there, for what is published never changes. encode_stamp: how a token is written to a file.
 
@@ -59,9 +61,10 @@ def export_ledger(
     signed = latest_checkpoint(conn, registry)
     if signed is None:
         raise CheckpointNotFoundError(registry)
-    checkpoint = open_log_checkpoint(signed.note, vkey)
+    keys = LogKeys.of(vkey)
+    checkpoint = keys.open(signed.note)
     export = _Export(folder, registry)
-    before = export.opened(vkey)
+    before = export.opened(keys)
     if before is not None and before.size > checkpoint.size:
         raise ExportError(
             str(folder),
@@ -91,7 +94,7 @@ def export_ledger(
     stamped = newest_stamped(conn, registry)
     if stamped is not None and stamped.size <= checkpoint.size:
         export.write_stamp(stamped.note, encode_stamp(stamped.token))
-    export.finish(tree, signed.note, vkey, before)
+    export.finish(tree, signed.note, keys.at(checkpoint.size), before)
     progress(checkpoint.size, checkpoint.size)
     return checkpoint
 
@@ -103,16 +106,17 @@ class _Export:
         self._folder = folder
         self._registry = registry
 
-    def opened(self, vkey: str) -> Checkpoint | None:
+    def opened(self, keys: LogKeys) -> Checkpoint | None:
         """The checkpoint that the folder holds; None for a new folder or one whose first export was interrupted."""
         path = self._folder / CHECKPOINT_NAME
         if not path.exists():
             return None
         try:
-            return open_log_checkpoint(path.read_bytes(), vkey)
+            return keys.open(path.read_bytes())
         except CheckpointError as error:
             raise ExportError(
-                str(path), f"it is not of the log {vkey}: {error.rule}; export into another folder"
+                str(path),
+                f"it is not of the log {keys.keys[-1].vkey}: {error.rule}; export into another folder",
             ) from error
 
     def resume(self, size: int) -> TileTree:
@@ -162,12 +166,12 @@ class _Export:
         self._write(STAMPED_NAME, note)
         self._write(STAMP_NAME, stamp)
 
-    def finish(self, tree: TileTree, note: bytes, vkey: str, before: Checkpoint | None) -> None:
+    def finish(self, tree: TileTree, note: bytes, vkeys: Sequence[str], before: Checkpoint | None) -> None:
         """Write the partial tiles, then the checkpoint; partial forms of what is full now are no longer needed."""
         for edge in edge_of(tree.size):
             if edge.level is not None:
                 self._write(edge.name, tree.tile((edge.level, edge.index), self.load).hashes())
-        self._write(VKEY_NAME, f"{vkey}\n".encode())
+        self._write(VKEY_NAME, "".join(f"{vkey}\n" for vkey in vkeys).encode())
         self._write(CHECKPOINT_NAME, note)
         for edge in edge_of(before.size if before is not None else 0):
             if self._path(Resource(edge.level, edge.index)).exists():

@@ -20,7 +20,7 @@ from ledger.erasure import ERASED_KEYS, Erasures, listed_keys
 from ledger.errors import EntryInvalidError, LedgerError, SealBrokenError
 from ledger.hashing import salted_hash
 from ledger.report import Findings
-from ledger.rows import KEYS_MAX, read_rows, stream_rows
+from ledger.rows import read_rows, stream_rows
 from ledger.tables import ledger_erasure, ledger_key, ledger_part
 from ledger.vault import PartKey, Vault, key_aad, part_aad
 
@@ -278,10 +278,7 @@ class PartAudit:
 
     def _came_back(self) -> bool:
         listed = [(key_id,) for key_id in self._listed]
-        return any(
-            read_rows(self._conn, ledger_key, self._registry, ["key_id"], listed[at : at + KEYS_MAX])
-            for at in range(0, len(listed), KEYS_MAX)
-        )
+        return bool(read_rows(self._conn, ledger_key, self._registry, ["key_id"], listed))
 
     def _check_key_rows(self, rows: Sequence[Any]) -> None:
         uses = self._conn.execute(

@@ -21,7 +21,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ledger.checkpoint import Checkpoint, NoteSigner, open_checkpoint, sign_checkpoint
+from ledger.checkpoint import Checkpoint, NoteSigner
 from ledger.cosignature_store import cosignature_lines
 from ledger.errors import (
     CheckpointError,
@@ -33,6 +33,7 @@ from ledger.errors import (
     SecondSignerError,
     SignerMismatchError,
 )
+from ledger.log_keys import LogSigners
 from ledger.proof import verify_consistency
 from ledger.records import Head, parse_head
 from ledger.tables import ledger_checkpoint, ledger_head, ledger_published, ledger_tile
@@ -98,8 +99,8 @@ class Publisher:
     one registry wait for each other.
     """
 
-    def __init__(self, signer_for: Callable[[str], NoteSigner]) -> None:
-        """Take `signer_for`, which returns the signer of a registry, named as its origin."""
+    def __init__(self, signer_for: Callable[[str], NoteSigner | LogSigners]) -> None:
+        """Take `signer_for`, which returns the signer of a registry, or all of them, named as its origin."""
         self._signer_for = signer_for
         self._states: dict[str, _State] = {}
 
@@ -115,7 +116,7 @@ class Publisher:
         older than what was signed), SecondSignerError, SignerMismatchError, CheckpointRaceError
         (retryable), RegistryUnknownError.
         """
-        signer = self._signer_for(registry)
+        signer = LogSigners.of(self._signer_for(registry))
         state = self._state(registry)
         with state.lock:
             published = _read_published(conn, registry, lock=True)
@@ -149,7 +150,7 @@ class Publisher:
         entries, hashed again, are those of chain, head and checkpoint. Older ones are only seen
         through the tiles. Writes nothing. Raises as `publish`.
         """
-        signer = self._signer_for(registry)
+        signer = LogSigners.of(self._signer_for(registry))
         state = self._state(registry)
         with state.lock:
             head = _read_head(conn, registry)
@@ -214,7 +215,7 @@ class Publisher:
         registry: str,
         state: _State,
         published: Point,
-        signer: NoteSigner,
+        signer: LogSigners,
     ) -> SignedCheckpoint | None:
         """Return the last checkpoint, once it is the one that this process may build on."""
         last = read_checkpoint(conn, registry, published[0])
@@ -243,7 +244,7 @@ class Publisher:
         head: Head,
         published: Point,
         last: SignedCheckpoint | None,
-        signer: NoteSigner,
+        signer: LogSigners,
     ) -> SignedCheckpoint:
         registry = head.registry
         tree, state.tree = state.tree, None  # spent, unless all goes well
@@ -303,15 +304,16 @@ def latest_checkpoint(conn: Connection, registry: str) -> SignedCheckpoint | Non
     return None if last is None else _cosigned(conn, registry, last)
 
 
-def _check_first(registry: str, published: Point, last: SignedCheckpoint | None, signer: NoteSigner) -> None:
-    """Check, once a process, that the last checkpoint was signed by the signer at hand."""
+def _check_first(registry: str, published: Point, last: SignedCheckpoint | None, signer: LogSigners) -> None:
+    """Check, once a process, that the last checkpoint was signed by the keys of its size."""
     if last is None:
         return
     try:
-        opened = open_checkpoint(last.note, signer.vkey)
+        opened = signer.keys.open(last.note)
     except CheckpointError as error:
+        vkeys = " and ".join(signer.keys.at(published[0]))
         raise SignerMismatchError(
-            registry, f"the last checkpoint does not open with {signer.vkey}: {error.rule}"
+            registry, f"the last checkpoint does not open with {vkeys}: {error.rule}"
         ) from error
     if opened != Checkpoint(signer.name, *published):
         raise LedgerDamagedError(
@@ -325,10 +327,13 @@ def _loader_with(tiles: list[FullTile], load: TileLoader) -> TileLoader:
     return lambda key: fresh.get(key) or load(key)
 
 
-def _sign(checkpoint: Checkpoint, signer: NoteSigner, registry: str) -> bytes:
-    note = sign_checkpoint(checkpoint, signer)
+def _sign(checkpoint: Checkpoint, signer: LogSigners, registry: str) -> bytes:
     try:
-        opened = open_checkpoint(note, signer.vkey)
+        note = signer.sign(checkpoint)
+    except CheckpointError as error:
+        raise SignerMismatchError(registry, error.rule) from error
+    try:
+        opened = signer.keys.open(note)
     except CheckpointError as error:
         raise SignerMismatchError(registry, "the signer's signature does not hold") from error
     if opened != checkpoint:

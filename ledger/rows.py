@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Dialect, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError
 
-#: Keys of one `read_rows`; with two columns a key, well below SQLite's 32,766 variables.
+#: Keys of one statement of `read_rows`; with two columns a key, well below SQLite's 32,766 variables.
 KEYS_MAX: Final = 8192
 
 
@@ -38,23 +38,22 @@ def read_rows(
 ) -> list[tuple[Any, ...]]:
     """Rows of a registry whose columns `names` hold one of `keys`, every column in the table's order.
 
-    Raises ValueError over KEYS_MAX keys. The number of keys is rounded up to a power of two by repeating the last one,
-    so that few different statements are ever made.
+    The number of keys is rounded up to a power of two by keys that match nothing, so that few different statements are
+    ever made.
     """
-    if not keys:
-        return []
-    if len(keys) > KEYS_MAX:
-        raise ValueError(f"{len(keys)} keys at once, at most {KEYS_MAX}")
-    count = 1 << (len(keys) - 1).bit_length()
-    padded = [*keys, *[keys[-1]] * (count - len(keys))]
-    statement = _selection(connection.dialect, table, tuple(names), count)
-    values = (registry, *[value for key in padded for value in key])
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()
+    found: list[tuple[Any, ...]] = []
+    for at in range(0, len(keys), KEYS_MAX):
+        some = keys[at : at + KEYS_MAX]
+        count = 1 << (len(some) - 1).bit_length()
+        nothing = [None] * (len(names) * (count - len(some)))
+        statement = _selection(connection.dialect, table, tuple(names), count)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(statement, (registry, *[value for key in some for value in key], *nothing))
+            found += cursor.fetchall()
+        finally:
+            cursor.close()
+    return found
 
 
 def stream_rows(
@@ -87,13 +86,22 @@ def _reading(dialect: Dialect, statement: Select[Any]) -> tuple[str, tuple[str, 
 def _selection(dialect: Dialect, table: Table, names: tuple[str, ...], count: int) -> str:
     quote = dialect.identifier_preparer.quote
     mark = "?" if dialect.paramstyle == "qmark" else "%s"
-    one = mark if len(names) == 1 else "(" + ", ".join([mark] * len(names)) + ")"
-    left = quote(names[0]) if len(names) == 1 else "(" + ", ".join(quote(n) for n in names) + ")"
-    values = ", ".join([one] * count)
-    if len(names) > 1 and dialect.name == "sqlite":
-        values = "VALUES " + values
-    columns = ", ".join(quote(c.name) for c in table.columns)
-    return f"SELECT {columns} FROM {quote(table.name)} WHERE registry = {mark} AND {left} IN ({values})"  # noqa: S608
+    columns, quoted = ", ".join("t." + quote(c.name) for c in table.columns), [quote(n) for n in names]
+    if len(names) == 1:
+        asked = f"t.{quoted[0]} IN ({', '.join([mark] * count)})"
+        return f"SELECT {columns} FROM {quote(table.name)} AS t WHERE t.registry = {mark} AND {asked}"  # noqa: S608
+    keys = ", ".join(["(" + ", ".join([mark] * len(names)) + ")"] * count)
+    if dialect.name == "sqlite":
+        # For IN of several columns SQLite goes through every row of the registry; joined like this, it looks each up.
+        on = " AND ".join(f"t.{column} = k.column{n}" for n, column in enumerate(quoted, start=1))
+        return (
+            f"SELECT {columns} FROM (SELECT {mark} AS registry) AS r CROSS JOIN (VALUES {keys}) AS k "  # noqa: S608
+            f"CROSS JOIN {quote(table.name)} AS t ON t.registry = r.registry AND {on}"
+        )
+    left = ", ".join(f"t.{column}" for column in quoted)
+    return (
+        f"SELECT {columns} FROM {quote(table.name)} AS t WHERE t.registry = {mark} AND ({left}) IN ({keys})"  # noqa: S608
+    )
 
 
 @lru_cache(maxsize=256)

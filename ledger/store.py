@@ -68,7 +68,7 @@ from ledger.records import (
     parse_head,
     read_entries,
 )
-from ledger.rows import stream_rows, write_rows
+from ledger.rows import read_rows, stream_rows, write_rows
 from ledger.tables import (
     REGISTRY_CHARACTERS_MAX,
     ledger_entry,
@@ -96,7 +96,6 @@ REGISTRY_KEY: Final = "registry"
 """Key of the parts that are never erased: effects and certificates."""
 PART_BYTES_MAX: Final = 16 * 1024 * 1024
 _KEYS_CACHED_MAX: Final = 4096
-_KEYS_ASKED_MAX: Final = 10_000
 
 
 class _Keys(NamedTuple):
@@ -121,10 +120,6 @@ _MOVE_HEAD: Final = (
         head_time=bindparam("head_time"),
         frontier=bindparam("frontier"),
     )
-)
-_SELECT_KEYS: Final = select(ledger_key.c.key_id, ledger_key.c.wrapped, ledger_key.c.created_index).where(
-    ledger_key.c.registry == bindparam("registry"),
-    ledger_key.c.key_id.in_(bindparam("key_ids", expanding=True)),
 )
 _SELECT_PARTS: Final = (
     select(
@@ -415,12 +410,9 @@ class Ledger:
 
     def _read_keys(self, conn: Connection, registry: str, key_ids: set[str]) -> _Keys:
         keys = _Keys({}, [])
-        asked = list(key_ids)
-        for at in range(0, len(asked), _KEYS_ASKED_MAX):
-            some = asked[at : at + _KEYS_ASKED_MAX]
-            rows = conn.execute(_SELECT_KEYS, {"registry": registry, "key_ids": some})
-            for key_id, wrapped, created_index in rows:
-                keys.open[key_id] = self._open_key(registry, key_id, created_index, wrapped)
+        asked = [(key_id,) for key_id in key_ids]
+        for _, key_id, wrapped, created_index in read_rows(conn, ledger_key, registry, ["key_id"], asked):
+            keys.open[key_id] = self._open_key(registry, key_id, created_index, wrapped)
         if key_ids - keys.open.keys():
             check_not_erased(conn, registry, key_ids - keys.open.keys())
         return keys

@@ -23,7 +23,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, func, select
 
 from ledger.chain import ChainWalk
-from ledger.checkpoint import Checkpoint, check_vkey
+from ledger.checkpoint import Checkpoint
 from ledger.checkpoint_audit import CheckpointAudit
 from ledger.cosignature_store import audit_cosignatures
 from ledger.entry import EPOCH, parse_time, to_microseconds
@@ -36,6 +36,7 @@ from ledger.errors import (
     WrongKeyError,
 )
 from ledger.kind_audit import check_kinds
+from ledger.log_keys import LogKeys
 from ledger.part_audit import PartAudit, PartsSeen, read_parts
 from ledger.proof import verify_consistency
 from ledger.readers import Here, Readers, Task, in_order
@@ -94,7 +95,7 @@ _HEAD: Final = select(
 def verify_ledger(
     conn: Connection,
     registry: str,
-    vkey: str,
+    vkey: str | LogKeys,
     progress: Callable[[int, int], None] | None = None,
     vault: Vault | None = None,
     since: Checkpoint | None = None,
@@ -102,7 +103,8 @@ def verify_ledger(
 ) -> Report:
     """Check chain, tree, tiles, checkpoints, parts and keys of `registry`; return what was found.
 
-    vkey: the verifier key of the ledger, from a trusted place; its name is the origin expected.
+    vkey: the verifier key of the ledger, from a trusted place, or all that it has had; their name is the origin
+    expected, and each checkpoint must be signed by the keys of its size.
     progress: called with (entries done, entries in all) after each chunk of 500; it may end the
     read transaction of `conn`. vault: opens the parts and compares their contents; without one,
     contents are not looked at. since: a checkpoint of this ledger that the caller has opened and
@@ -117,7 +119,8 @@ def verify_ledger(
     `since` of another log).
     Everything that diverges is in the report, not raised.
     """
-    origin = check_vkey(vkey)
+    keys = LogKeys.of(vkey)
+    origin = keys.name
     if since is not None and since.origin != origin:
         raise CheckpointError(f"the checkpoint to begin with is of the log {since.origin}, not {origin}")
     progress = progress or _ignore
@@ -130,7 +133,7 @@ def verify_ledger(
         known = None if since is None or since.size == 0 else _begin(conn, registry, since)
     except LedgerDamagedError as error:
         return Report(registry, origin, divergences=(_fork(since, error),))
-    return _Audit(conn, registry, origin, vkey, vault, findings, known, readers).run(progress)
+    return _Audit(conn, registry, keys, vault, findings, known, readers).run(progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +176,7 @@ class _Audit:
         self,
         conn: Connection,
         registry: str,
-        origin: str,
-        vkey: str,
+        keys: LogKeys,
         vault: Vault | None,
         findings: Findings,
         known: _Known | None,
@@ -184,13 +186,13 @@ class _Audit:
         # within bounds whenever the ledger is sound.
         self.conn = conn
         self.registry = registry
-        self.origin = origin
+        self.origin = keys.name
         self.vault = vault
         self.findings = findings
         self.known = known
         self.since = 0 if known is None else known.checkpoint.size
         self.tree = TreeAudit(conn, registry, findings, None if known is None else known.tree)
-        self.checkpoints = CheckpointAudit(conn, registry, origin, vkey, findings)
+        self.checkpoints = CheckpointAudit(conn, registry, keys, findings)
         self.parts = PartAudit(conn, registry, findings, vault)
         self.last_part: int | None = conn.execute(_LAST_PART, {"registry": registry}).scalar()
         self.head: Any = conn.execute(_HEAD, {"registry": registry}).first()
@@ -203,7 +205,7 @@ class _Audit:
             self.size: int = self.head.size  # behind the head is a hole, and rows that were never appended
         else:
             self.size = max(self.last_entry + 1, 0)
-        self.walk = ChainWalk(origin) if known is None else known.walk
+        self.walk = ChainWalk(keys.name) if known is None else known.walk
         self.readers = readers
         self.entries = 0
 

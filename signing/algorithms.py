@@ -101,14 +101,7 @@ def check_key(public_key: object) -> PublicKey:
             )
         return public_key
     if isinstance(public_key, rsa.RSAPublicKey):
-        if not RSA_BITS_MIN <= public_key.key_size <= RSA_BITS_MAX:
-            raise AlgorithmRefused(
-                f"RSA key of {public_key.key_size} bits is not accepted: use {RSA_BITS_MIN} to {RSA_BITS_MAX}",
-                f"不接受 {public_key.key_size} 位的 RSA 密钥：须为 {RSA_BITS_MIN} 至 {RSA_BITS_MAX} 位",
-            )
-        exponent = public_key.public_numbers().e
-        if exponent < RSA_EXPONENT_MIN or exponent.bit_length() > RSA_EXPONENT_BITS_MAX:
-            raise AlgorithmRefused("RSA public exponent is not accepted: use 65537 (FIPS 186-5 section 5.1)")
+        _check_rsa(public_key)
         return public_key
     if isinstance(public_key, Ed25519PublicKey | SM2PublicKey):
         return public_key
@@ -148,10 +141,10 @@ def verify_signature(public_key: object, algorithm: Algorithm, signature: bytes,
             _check_curve(public_key.curve, ec.SECP384R1, algorithm)
             public_key.verify(signature, message, _ECDSA_SHA384)
         elif algorithm is Algorithm.RSA_PSS_SHA256 and isinstance(public_key, rsa.RSAPublicKey):
-            check_key(public_key)
+            _check_rsa(public_key)
             public_key.verify(signature, message, _PSS, _SHA256)
         elif algorithm is Algorithm.RSA_PKCS1_SHA256 and isinstance(public_key, rsa.RSAPublicKey):
-            check_key(public_key)
+            _check_rsa(public_key)
             public_key.verify(signature, message, _PKCS1, _SHA256)
         elif algorithm is Algorithm.ED25519 and isinstance(public_key, Ed25519PublicKey):  # noqa: SIM114  an algorithm a branch
             public_key.verify(signature, message)
@@ -185,6 +178,17 @@ def sign_raw(private_key: PrivateKey, algorithm: Algorithm, message: bytes) -> b
     if algorithm is Algorithm.SM2_SM3 and isinstance(private_key, SM2PrivateKey):
         return private_key.sign(message)
     raise _not_of_the_kind(private_key, algorithm)
+
+
+def _check_rsa(public_key: rsa.RSAPublicKey) -> None:
+    if not RSA_BITS_MIN <= public_key.key_size <= RSA_BITS_MAX:
+        raise AlgorithmRefused(
+            f"RSA key of {public_key.key_size} bits is not accepted: use {RSA_BITS_MIN} to {RSA_BITS_MAX}",
+            f"不接受 {public_key.key_size} 位的 RSA 密钥：须为 {RSA_BITS_MIN} 至 {RSA_BITS_MAX} 位",
+        )
+    exponent = public_key.public_numbers().e
+    if exponent < RSA_EXPONENT_MIN or exponent.bit_length() > RSA_EXPONENT_BITS_MAX:
+        raise AlgorithmRefused("RSA public exponent is not accepted: use 65537 (FIPS 186-5 section 5.1)")
 
 
 def _check_curve(curve: ec.EllipticCurve, wanted: type[ec.EllipticCurve], algorithm: Algorithm) -> None:

@@ -84,8 +84,11 @@ class SignedData(msgspec.Struct, frozen=True):
     @property
     def brings_revocation(self) -> bool:
         """Whether lists or OCSP answers came along, in one of the places where `stapled` looks."""
-        attributes = {oid for one in self.signers for oid in (*one.attributes, *one.unsigned)}
-        return bool(self.revocation_lists or attributes & {ADOBE_REVOCATION, CADES_REVOCATION})
+        return bool(self.revocation_lists) or any(
+            ADOBE_REVOCATION in attributes or CADES_REVOCATION in attributes
+            for one in self.signers
+            for attributes in (one.attributes, one.unsigned)
+        )
 
 
 def looks_like_cms(data: bytes) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -233,7 +233,6 @@ def claimed_time(signer: SignerInfo) -> datetime | None:
     if len(text) != _TIME_BYTES or text[-1:] != b"Z" or not text[:-1].isdigit():
         return None
     try:
-        day = int(text[:4]), int(text[4:6]), int(text[6:8])
-        return datetime(*day, int(text[8:10]), int(text[10:12]), int(text[12:14]), tzinfo=UTC)
+        return datetime.fromisoformat(f"{text[:8].decode()}T{text[8:].decode()}")
     except ValueError:
         return None

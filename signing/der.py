@@ -84,6 +84,15 @@ def children(parent: Element, count_max: int) -> list[Element]:
     while at < end:
         if len(found) == count_max:
             raise SignatureMalformed(f"more than {count_max} elements in one")
+        body = at + 2
+        if body < end and data[at + 1] < _INDEFINITE and data[at] & _LONG_TAG != _LONG_TAG:
+            after = (
+                body + data[at + 1]
+            )  # `_read` in short, for nearly all: a call would cost as much as the rest
+            if after <= end:
+                found.append(Element(data, data[at], at, body, after))
+                at = after
+                continue
         one = _read(data, at, end)
         found.append(one)
         at = one.end

@@ -27,6 +27,7 @@ CERTIFICATES_MAX: Final = 6
 CERTIFICATE_BYTES_MAX: Final = 16 * 1024
 ALGORITHM_BYTES_MAX: Final = 64
 SIGNATURE_BYTES_MAX: Final = 1024
+STAMP_BYTES_MAX: Final = 12 * 1024
 JSON_BYTES_MAX: Final = 8 * 1024 * 1024
 
 _PAYLOAD_TYPE: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
@@ -41,7 +42,8 @@ class EnvelopeSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     sender's word. certificates: DER, the signer's own first, then intermediates in any order; the
     anchor may be left out. signature: the value over `pae(payload_type, payload)`, or, with a
     batch, over `batch_message` of its root. batch: where the payload stands in the batch that was
-    signed at once; None for a signature over this payload alone.
+    signed at once; None for a signature over this payload alone. stamp: an RFC 3161 token (DER) over the
+    signature value, or empty; in files only, the wire has none.
     """
 
     key_id: str
@@ -49,6 +51,7 @@ class EnvelopeSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     certificates: tuple[bytes, ...]
     signature: bytes
     batch: BatchPath | None = None
+    stamp: bytes = b""
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -148,6 +151,8 @@ def _check_signature_shape(index: int, signature: EnvelopeSignature) -> None:
         )
     if not 0 < len(signature.signature) <= SIGNATURE_BYTES_MAX:
         raise EnvelopeMalformed(f"signatures[{index}].signature must have 1 to {SIGNATURE_BYTES_MAX} bytes")
+    if len(signature.stamp) > STAMP_BYTES_MAX:
+        raise EnvelopeMalformed(f"signatures[{index}].stamp has over {STAMP_BYTES_MAX} bytes")
     if signature.batch is not None:
         check_path_shape(signature.batch, f"signatures[{index}]")
 
@@ -164,6 +169,7 @@ class _SignatureJSON(msgspec.Struct, forbid_unknown_fields=False, omit_defaults=
     certs: list[str]
     sig: str
     batch: _BatchJSON | None = None
+    stamp: str = ""
 
 
 class _EnvelopeJSON(msgspec.Struct, rename="camel", forbid_unknown_fields=False):
@@ -173,8 +179,8 @@ class _EnvelopeJSON(msgspec.Struct, rename="camel", forbid_unknown_fields=False)
 
 
 def envelope_to_json(envelope: Envelope) -> bytes:
-    """DSSE's JSON form, UTF-8, for files. `alg`, `certs` and `batch` are our additional fields, as
-    DSSE allows.
+    """DSSE's JSON form, UTF-8, for files. `alg`, `certs`, `batch` and `stamp` are our additional
+    fields, as DSSE allows.
     """
     return msgspec.json.encode(
         _EnvelopeJSON(
@@ -187,6 +193,7 @@ def envelope_to_json(envelope: Envelope) -> bytes:
                     certs=[_to_base64(der) for der in one.certificates],
                     sig=_to_base64(one.signature),
                     batch=None if one.batch is None else _batch_to_json(one.batch),
+                    stamp=_to_base64(one.stamp),
                 )
                 for one in envelope.signatures
             ],
@@ -217,6 +224,7 @@ def envelope_from_json(data: bytes) -> Envelope:
                     certificates=tuple(_from_base64(der) for der in one.certs),
                     signature=_from_base64(one.sig),
                     batch=None if one.batch is None else _batch_from_json(one.batch),
+                    stamp=_from_base64(one.stamp),
                 )
                 for one in read.signatures
             ),

@@ -4,7 +4,8 @@
     keys/seal.key.pem?pin-source=file:/etc/diya/pin    encrypted PKCS#8 (RFC 5958), its passphrase elsewhere
     pkcs11:token=diya;object=seal?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/diya/pin
 
-The last is a PKCS#11 URI (RFC 7512), of which we take what names a token and an object without doubt. A secret stands
+The last is a PKCS#11 URI (RFC 7512), of which we take what names a token and an object without doubt; behind its ? may
+stand `timeout-seconds`, ours, how long one call into the token may take. A secret stands
 in a file that only its owner may read (`file:PATH`), in an environment variable (`env:NAME`) or in a systemd credential
 (`credential:NAME`), never in a setting and never on a command line.
 """
@@ -34,6 +35,10 @@ _PIN_SOURCE: Final = "pin-source"
 _PIN_KINDS: Final = ("file", "env", "credential")
 _PATH_NAMES: Final = ("token", "serial", "manufacturer", "model", "object", "id")
 _QUERY_NAMES: Final = ("module-path", _PIN_SOURCE)
+_TIMEOUT: Final = "timeout-seconds"
+TOKEN_SECONDS: Final = 5.0
+TOKEN_SECONDS_MAX: Final = 20.0
+"""Below the time that a certificate may take to make, so that a token that hangs is told as what it is."""
 _NOT_ENCODED: Final = re.compile(r"[A-Za-z0-9._~:\[\]@!$'()*+,=&/%-]*")
 _PROOF: Final = b"diya-key-check/v1"
 
@@ -92,7 +97,7 @@ class FileKey:
 @dataclass(frozen=True, slots=True)
 class TokenKey:
     """A private key in a PKCS#11 token. token, serial, manufacturer, model: of the token, those given must all fit.
-    label, id: of the object. module: the library that speaks to the token.
+    label, id: of the object. module: the library that speaks to the token. seconds: what one call may take.
     """
 
     module: Path
@@ -103,9 +108,12 @@ class TokenKey:
     model: str = ""
     label: str = ""
     id: bytes = field(default=b"")
+    seconds: float = TOKEN_SECONDS
 
     def __str__(self) -> str:
-        return f"{self.place}?module-path={quote(str(self.module))}&{_PIN_SOURCE}={quote(str(self.pin), safe=':/')}"
+        module, pin = quote(str(self.module)), quote(str(self.pin), safe=":/")
+        limit = f"&{_TIMEOUT}={self.seconds:g}" if self.seconds != TOKEN_SECONDS else ""
+        return f"{self.place}?module-path={module}&{_PIN_SOURCE}={pin}{limit}"
 
     @property
     def place(self) -> str:
@@ -166,7 +174,7 @@ def open_signer(source: KeySource, chain_pem: bytes, algorithm: Algorithm | None
             why = _why_not(pem, source.pin) if unread else ""
             raise SignerUnusable(f"{source.place}: {why or error.message}") from error
     else:
-        from signing.pkcs11 import TokenSigner  # noqa: PLC0415 an optional extra
+        from signing.tokens import TokenSigner  # noqa: PLC0415 an optional extra
 
         signer = TokenSigner(source, certificates_from_pem(chain_pem), algorithm)
     prove(signer)
@@ -235,7 +243,7 @@ def _parse_token(text: str) -> TokenKey:
     if "type=private" in path.split(";"):
         path = ";".join(one for one in path.split(";") if one != "type=private")
     named = _attributes(path, ";", _PATH_NAMES, "of a pkcs11: URI's path")
-    asked = _attributes(query, "&", _QUERY_NAMES, "of a pkcs11: URI's query")
+    asked = _attributes(query, "&", (*_QUERY_NAMES, _TIMEOUT), "of a pkcs11: URI's query")
     if not (named.get("token") or named.get("serial")):
         raise SignerUnusable(
             "a pkcs11: URI needs token=… or serial=…; slots are not named, for their order moves"
@@ -257,7 +265,16 @@ def _parse_token(text: str) -> TokenKey:
         model=unquote(named.get("model", "")),
         label=unquote(named.get("object", "")),
         id=_percent_bytes(named.get("id", "")),
+        seconds=_seconds(asked[_TIMEOUT]) if _TIMEOUT in asked else TOKEN_SECONDS,
     )
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text) or not 0 < float(text) <= TOKEN_SECONDS_MAX:
+        raise SignerUnusable(
+            f"{_TIMEOUT} must be a number of seconds, above 0 and up to {TOKEN_SECONDS_MAX:g}"
+        )
+    return float(text)
 
 
 def _attributes(text: str, separator: str, known: tuple[str, ...], where: str) -> dict[str, str]:

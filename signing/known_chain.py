@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 
 import msgspec
@@ -13,7 +14,7 @@ from signing.anchors import AnchorPolicy
 from signing.certificates import Certificate
 from signing.errors import RevocationUnknown
 from signing.purpose import Purpose
-from signing.revocation import LONG_AGO, Evidence, RevocationIndex
+from signing.revocation import LONG_AGO, Evidence, Heard, RevocationIndex
 
 
 class ChainLink(msgspec.Struct, frozen=True):
@@ -44,6 +45,11 @@ class Chain:
     evidence: tuple[tuple[Evidence, ...], ...] = ()
     in_grace: bool = False
 
+    @cached_property
+    def evidence_in_all(self) -> tuple[Evidence, ...]:
+        """What spoke of the revocation of any link, each once."""
+        return tuple(dict.fromkeys(one for about in self.evidence for one in about))
+
     @property
     def fingerprints(self) -> tuple[str, ...]:
         """Hex SHA-256 of each certificate's DER, leaf first."""
@@ -59,6 +65,9 @@ class Chain:
 class KnownChain:
     """A sound chain with what the store's evidence says of it: earliest revocation of a link, the time after which
     the evidence about some link has ended (with the link it is about), and the policy of its anchor.
+
+    heard: which evidence about each link that was. The path holds whatever comes; the rest only as long as an index
+    has heard nothing else (`as_of`).
     """
 
     chain: Chain
@@ -66,6 +75,34 @@ class KnownChain:
     current_until: tuple[datetime, str]
     policy: AnchorPolicy
     grace: timedelta
+    heard: tuple[Heard, ...]
+
+    @classmethod
+    def of(cls, chain: Chain, index: RevocationIndex, policy: AnchorPolicy, grace: timedelta) -> KnownChain:
+        """A path that was found sound, by the evidence of an index."""
+        pairs = list(zip(chain.links, chain.certificates, strict=False))
+        evidence = tuple(index.evidence(link.issuer_key_id, subject) for link, subject in pairs)
+        revoked = [
+            (since, link.fingerprint)
+            for link, subject in pairs
+            if (since := index.revoked_since(link.issuer_key_id, subject.serial))
+        ]
+        return cls(
+            chain=replace(chain, evidence=evidence),
+            revoked=min(revoked, default=None),
+            current_until=min(
+                (end_of(about), link.fingerprint) for about, link in zip(evidence, chain.links, strict=True)
+            ),
+            policy=policy,
+            grace=grace,
+            heard=_heard(chain, index),
+        )
+
+    def as_of(self, index: RevocationIndex) -> KnownChain:
+        """The same path by the evidence of this index: itself where that has nothing else to say of any link."""
+        if self.heard == _heard(self.chain, index):
+            return self
+        return self.of(self.chain, index, self.policy, self.grace)
 
     def with_stapled(self, index: RevocationIndex) -> KnownChain:
         """The same, by what came along with a signature as well: it can tell more of a link, never undo anything."""
@@ -84,6 +121,13 @@ class KnownChain:
             revoked=min(revoked, default=None),
             current_until=min(ends),
         )
+
+
+def _heard(chain: Chain, index: RevocationIndex) -> tuple[Heard, ...]:
+    return tuple(
+        index.heard(link.issuer_key_id, subject.serial)
+        for link, subject in zip(chain.links, chain.certificates, strict=False)
+    )
 
 
 def end_of(evidence: Iterable[Evidence]) -> datetime:

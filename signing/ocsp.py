@@ -205,7 +205,7 @@ def _authenticate(basic: Any, issuer: Certificate) -> Delegate | None:
     if len(ders) > CERTIFICATES_MAX:
         raise TrustStoreInvalid(f"an OCSP answer with more than {CERTIFICATES_MAX} certificates")
     produced_at: datetime = basic["tbs_response_data"]["produced_at"].native
-    refused: SigningError | None = None
+    refused = ""
     for candidate in (issuer, *(parse_certificate(one.dump()) for one in ders)):
         if not _is_named(basic["tbs_response_data"]["responder_id"], candidate):
             continue
@@ -217,18 +217,22 @@ def _authenticate(basic: Any, issuer: Certificate) -> Delegate | None:
                 basic["tbs_response_data"].dump(),
             )
             return None if candidate == issuer else _delegate(candidate, issuer, produced_at)
-        except SigningError as error:
-            refused = error
+        except (
+            SigningError
+        ) as error:  # its own message may name whom a certificate is of, and this one is logged
+            refused = f"the responder's certificate {candidate.fingerprint} does not do ({_why(error)})"
     why = "it names a responder that is neither the authority nor in the answer"
-    raise TrustStoreInvalid(
-        f"the OCSP answer is not authentic: {refused.message if refused else why}"
-    ) from refused
+    raise TrustStoreInvalid(f"the OCSP answer is not authentic: {refused or why}")
+
+
+def _why(error: SigningError) -> str:
+    return error.message if isinstance(error, TrustStoreInvalid) else error.reason
 
 
 def _delegate(certificate: Certificate, issuer: Certificate, produced_at: datetime) -> Delegate:
     """Raises a `SigningError` unless the issuer itself made this certificate for OCSP, and it was valid then."""
     if certificate.is_ca or _OCSP_SIGNING not in (certificate.extended_key_usages or ()):
-        raise TrustStoreInvalid(f"{certificate.subject!r} is no delegate: it lacks id-kp-OCSPSigning")
+        raise TrustStoreInvalid("it is no delegate's: it lacks id-kp-OCSPSigning")
     check_key(certificate.public_key)
     # The authority is the anchor of this path whatever stands above it: a delegate is certified by it directly.
     find_chain(certificate, (), (issuer,), produced_at)

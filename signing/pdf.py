@@ -17,17 +17,11 @@ from datetime import datetime
 from io import BytesIO
 from typing import BinaryIO, Final
 
-from pyhanko.pdf_utils.decode_limits import (
-    DEFAULT_PURPOSE_LIMITS,
-    DecodeLimits,
-    DecodePurpose,
-    StreamDecodeLimits,
-)
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError
-from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signing.errors import CertificateExpired, CertificateRevoked, CertificateUnknownIssuer
-from signing.pdf_content import OBJECTS_MAX, TooComplex, check_form, count_pages, inspect_content
+from signing.pdf_content import check_form, count_pages, inspect_content
+from signing.pdf_reader import BoundedReader, TooComplex, measure_text
 from signing.pdf_signatures import check_signatures
 from signing.pdf_source import blocks, contains, find_last, size_of
 from signing.problems import file_problem, signature_problem
@@ -44,14 +38,6 @@ _END: Final = b"%%EOF"
 _ZIP_END: Final = b"PK\x05\x06"
 _ZIP_END_BYTES: Final = 22
 _ZIP_COMMENT_BYTES_MAX: Final = 65_535
-_XREF_ROW_BYTES_MAX: Final = 12
-_DECODE_LIMITS: Final = DecodeLimits(
-    per_purpose={
-        **DEFAULT_PURPOSE_LIMITS,
-        DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=OBJECTS_MAX * _XREF_ROW_BYTES_MAX),
-    }
-)
-"""The library's limits, and no table of more objects than we would look at: 30 kB can hold ten million rows."""
 
 
 def check_pdf(
@@ -90,7 +76,8 @@ def check_source(
         problems.append(surface)
     else:
         try:
-            reader = PdfFileReader(source, strict=True, decode_limits=_DECODE_LIMITS)
+            measure_text(source)
+            reader = BoundedReader(source)
             if "/Encrypt" in reader.trailer or reader.encrypted:
                 problems.append(file_problem("FILE_ENCRYPTED"))
             elif reader.input_version not in _VERSIONS:  # the catalog may name another than the header

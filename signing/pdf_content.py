@@ -16,10 +16,10 @@ from typing import Any, Final
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
+from signing.pdf_reader import OBJECTS_MAX, TooComplex
 from signing.problems import file_problem
 from signing.verdict import FileProblem
 
-OBJECTS_MAX: Final = 200_000
 PAGES_MAX: Final = 2_000
 FIELDS_MAX: Final = 2_000
 FIELD_DEPTH_MAX: Final = 16
@@ -57,10 +57,6 @@ _ALWAYS_ENTRIES: Final = {
     "/AlternatePresentations": ("FILE_ACTIVE_CONTENT", "a slide show (/AlternatePresentations)"),
 }
 _ACTIVE_ANNOTATIONS: Final = frozenset({"/RichMedia", "/3D", "/Movie", "/Sound", "/Screen"})
-
-
-class TooComplex(Exception):  # a signal inside the check, never shown
-    """A limit of the walk was reached."""
 
 
 @dataclass

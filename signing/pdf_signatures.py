@@ -44,7 +44,7 @@ from signing.pdf_source import blocks
 from signing.problems import file_problem, signature_problem
 from signing.signer_verdict import judge_signer
 from signing.stapled import stapled_in_cms, stapled_in_pdf
-from signing.timestamp import check_token
+from signing.timestamp import Timestamp, check_token
 from signing.trust import Purpose, TrustStore
 from signing.verdict import FileProblem, SignatureVerdict
 
@@ -105,20 +105,21 @@ def check_signatures(
     embedded.sort(key=lambda one: one.signed_revision)
     if embedded:
         problems += _shown_by_nobody(reader, embedded[0].signed_revision)
-    stamped: list[tuple[int, datetime]] = []
+    stamps: list[tuple[int, Timestamp]] = []
     for one in embedded:
         if one.sig_object_type == "/DocTimeStamp":
             try:
-                stamped.append((one.signed_revision, _check_document_stamp(one, trust, at)))
+                stamps.append((one.signed_revision, _check_document_stamp(one, trust, at)))
             except _Refused as refused:
                 problems.append(refused.problem)
     signatures = []
     for one in embedded:
         if one.sig_object_type == "/DocTimeStamp":
             continue
-        later = [time for revision, time in stamped if revision > one.signed_revision]
+        later = [stamp for revision, stamp in stamps if revision > one.signed_revision]
+        first = min(later, key=lambda stamp: stamp.time, default=None)
         try:
-            signatures.append(_check_one(one, trust, at, min(later, default=None), purposes))
+            signatures.append(_check_one(one, trust, at, first, purposes))
         except _Refused as refused:
             problems.append(refused.problem)
     return signatures, problems
@@ -255,7 +256,7 @@ def _check_one(
     embedded: _Embedded,
     trust: TrustStore,
     at: datetime,
-    stamped_at: datetime | None,
+    stamp: Timestamp | None,
     purposes: Sequence[Purpose] | None,
 ) -> SignatureVerdict:
     """The signature, if all of it holds; `_Refused` with the first finding otherwise.
@@ -275,7 +276,7 @@ def _check_one(
             trust,
             at,
             field=name,
-            stamped_at=stamped_at,
+            stamp=stamp,
             purposes=purposes,
             stapled=stapled_in_cms(embedded.pkcs7_content) | stapled_in_pdf(embedded.reader),
         )
@@ -322,11 +323,11 @@ def _check_revisions(embedded: _Embedded, name: str) -> bool:
     return bool(coverage == SignatureCoverageLevel.ENTIRE_FILE)
 
 
-def _check_document_stamp(embedded: _Embedded, trust: TrustStore, at: datetime) -> datetime:
+def _check_document_stamp(embedded: _Embedded, trust: TrustStore, at: datetime) -> Timestamp:
     name = str(embedded.fq_name)
     _check_revisions(embedded, name)
     try:
-        return check_token(embedded.signed, embedded.content.digest, trust, at).time
+        return check_token(embedded.signed, embedded.content.digest, trust, at)
     except SigningError as error:
         raise _Refused(signature_problem(error, name)) from error
 

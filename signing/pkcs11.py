@@ -1,31 +1,22 @@
-"""Keys in a PKCS#11 token (OASIS PKCS#11 2.40): the private key stays there, we ask for signatures.
+"""The calls into a PKCS#11 module (OASIS PKCS#11 2.40): the private key stays in the token, we ask for signatures.
+
+Loaded by a token's own process (`token_worker.py`) alone, on its one thread; `tokens.py` is how the others ask.
 
 A token is found by its names at every login, never by its slot, for slots are numbered anew when a reader is plugged.
 A login is made once a process and token, and is kept. What fails is tried once more on a session made anew; what fails
 again is `SignerUnavailable`, and the next call tries once more. A wrong PIN is different: tokens lock after a few, so
 no PIN is tried that failed before, here or, as the token says, anywhere since the last good login.
-
-No session crosses a fork (PKCS#11 2.40, 6.6.1 leaves it undefined): workers are processes of their own that log in
-themselves.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from threading import RLock
 from typing import Any, Final
 
-try:
-    import pkcs11
-except ImportError as missing:
-    from signing.errors import SignerUnusable as _Unusable
-
-    raise _Unusable("keys in a token need the extra `hsm`: pip install 'diya[hsm]'") from missing
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+import pkcs11
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass, TokenFlag
 from pkcs11.exceptions import (
@@ -39,10 +30,10 @@ from pkcs11.exceptions import (
     UserAlreadyLoggedIn,
 )
 
-from signing.algorithms import PSS_SALT_BYTES, Algorithm, default_algorithm
-from signing.certificates import parse_certificate
+from signing.algorithms import PSS_SALT_BYTES, Algorithm
 from signing.errors import PinRefused, SignerUnavailable, SignerUnusable
 from signing.key_source import TokenKey
+from signing.token_protocol import Work
 
 _ED25519_BYTES: Final = 32
 _DER_OCTET_STRING: Final = b"\x04\x20"
@@ -74,11 +65,9 @@ class _Module:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lock = RLock()
         self.generation = 0
-        self._pid = os.getpid()
+        self.refused: set[bytes] = set()
         self._sessions: dict[tuple[str, ...], Any] = {}
-        self._refused: set[bytes] = set()
 
     def renew(self) -> None:
         """Initialise it anew, so that it looks for its tokens again."""
@@ -103,11 +92,6 @@ class _Module:
                 raise SignerUnusable(f"{self.path}: is not a PKCS#11 module") from error
             raise
 
-    def check_process(self) -> None:
-        """Raise SignerUnusable in a process that was forked off the one which loaded it."""
-        if os.getpid() != self._pid:
-            raise SignerUnusable("a PKCS#11 module is not used across a fork: start a process of its own")
-
     def _token(self, key: TokenKey) -> Any:
         wanted = {"label": key.token, "manufacturer_id": key.manufacturer, "model": key.model}
         found = [
@@ -126,7 +110,7 @@ class _Module:
         pin = key.pin.read()
         tried = hashlib.sha256(str(key.place).encode() + b"\0" + pin).digest()
         _check_flags(token, key)
-        if tried in self._refused:
+        if tried in self.refused:
             raise PinRefused(
                 f"{key.place}: the PIN of {key.pin} was refused and is not tried again: correct it"
             )
@@ -135,7 +119,7 @@ class _Module:
         except UserAlreadyLoggedIn:  # by another name of the same token
             return token.open()
         except _PIN_ERRORS as error:
-            self._refused.add(tried)
+            self.refused.add(tried)
             raise PinRefused(
                 f"{key.place}: the token refuses the PIN of {key.pin} ({type(error).__name__}); it was tried once "
                 "and is not tried again: correct it there, and log in once by hand"
@@ -155,92 +139,72 @@ def _check_flags(token: Any, key: TokenKey) -> None:
 
 
 _modules: dict[Path, _Module] = {}
-_modules_lock = RLock()
 
 
 def _module(path: Path) -> _Module:
-    with _modules_lock:
-        return _modules.setdefault(path, _Module(path))
+    return _modules.setdefault(path, _Module(path))
 
 
-class TokenSigner:
-    """A `signing.signer.Signer` whose private key is in a token. Safe to share between threads, one signs at a time."""
-
-    def __init__(
-        self, key: TokenKey, certificates: Sequence[bytes], algorithm: Algorithm | None = None
-    ) -> None:
-        """Raises `SignerUnusable` without a certificate, `PinRefused`, `SignerUnavailable`."""
-        if not certificates:
-            raise SignerUnusable("a signer needs at least its own certificate")
-        self._algorithm = algorithm or default_algorithm(parse_certificate(certificates[0]).public_key)
-        self._certificates = tuple(certificates)
-        self._key = _private(key, self._algorithm)
-
-    @property
-    def certificates(self) -> tuple[bytes, ...]:
-        return self._certificates
-
-    @property
-    def algorithm(self) -> Algorithm:
-        return self._algorithm
-
-    def sign(self, message: bytes) -> bytes:
-        """Raises `SignerUnavailable`, `PinRefused`, or `SignerUnusable` where the token has no such key."""
-        signature: bytes = self._key.asked(lambda: _sign(self._key.found, self._algorithm, message))
-        return signature
+def done(key: TokenKey, work: Work, algorithm: Algorithm | None, data: bytes) -> bytes:
+    """What came of a piece of work. Raises `SignerUnavailable`, `PinRefused`, or `SignerUnusable` where the token has
+    no such key, or what is to be opened was not sealed by it.
+    """
+    found = _object_of(key, algorithm)
+    match work:
+        case Work.SIGN:
+            assert algorithm is not None  # an AES key signs nothing
+            made: bytes = found.asked(lambda: _sign(found.found, algorithm, data))
+            return made
+        case Work.PUBLIC:
+            return _public(key, found)
+        case Work.SEAL:
+            return _seal(found, data)
+        case Work.OPEN:
+            return _open(found, data)
+        case Work.FIND:
+            found.asked(lambda: None)
+            return b""
 
 
-class TokenEd25519:
-    """A token's Ed25519 key with what a signer of checkpoints asks of one: `public_key` and `sign`."""
-
-    def __init__(self, key: TokenKey) -> None:
-        """Raises as `TokenSigner`; `SignerUnusable` too where the token does not hold the public key beside it."""
-        self._key = _private(key, Algorithm.ED25519)
-        point = self._key.asked(lambda: bytes(self._key.find(ObjectClass.PUBLIC_KEY)[Attribute.EC_POINT]))
-        point = point.removeprefix(_DER_OCTET_STRING)
-        if len(point) != _ED25519_BYTES:
-            raise SignerUnusable(f"{key.place}: its public key is not one of Ed25519")
-        self._public = Ed25519PublicKey.from_public_bytes(point)
-
-    def public_key(self) -> Ed25519PublicKey:
-        return self._public
-
-    def sign(self, data: bytes) -> bytes:
-        signature: bytes = self._key.asked(lambda: _sign(self._key.found, Algorithm.ED25519, data))
-        return signature
+def refused(key: TokenKey) -> tuple[bytes, ...]:
+    """Digests of the PINs that a token of this module refused."""
+    return tuple(sorted(_module(key.module).refused))
 
 
-class TokenAES:
-    """A token's AES key that seals small secrets: AES-GCM (NIST SP 800-38D) with random nonces."""
+def never_try(key: TokenKey, digests: Iterable[bytes]) -> None:
+    """Try none of the PINs that were refused, by an earlier process say."""
+    _module(key.module).refused.update(digests)
 
-    def __init__(self, key: TokenKey) -> None:
-        """Raises as `TokenSigner`."""
-        self._key = _Object(key, ObjectClass.SECRET_KEY, KeyType.AES)
 
-    def seal(self, secret: bytes) -> bytes:
-        """Nonce (12 bytes) || ciphertext || tag (16 bytes). Raises as `TokenSigner.sign`."""
-        nonce = os.urandom(_GCM_NONCE_BYTES)
-        sealed: bytes = self._key.asked(
-            lambda: self._key.found.encrypt(secret, mechanism=Mechanism.AES_GCM, mechanism_param=_gcm(nonce))
+def _public(key: TokenKey, found: _Object) -> bytes:
+    point: bytes = found.asked(lambda: bytes(found.find(ObjectClass.PUBLIC_KEY)[Attribute.EC_POINT]))
+    point = point.removeprefix(_DER_OCTET_STRING)
+    if len(point) != _ED25519_BYTES:
+        raise SignerUnusable(f"{key.place}: its public key is not one of Ed25519")
+    return point
+
+
+def _seal(found: _Object, secret: bytes) -> bytes:
+    nonce = os.urandom(_GCM_NONCE_BYTES)
+    sealed: bytes = found.asked(
+        lambda: found.found.encrypt(secret, mechanism=Mechanism.AES_GCM, mechanism_param=_gcm(nonce))
+    )
+    return nonce + sealed
+
+
+def _open(found: _Object, sealed: bytes) -> bytes:
+    nonce, rest = sealed[:_GCM_NONCE_BYTES], sealed[_GCM_NONCE_BYTES:]
+    try:
+        secret: bytes = found.asked(
+            lambda: found.found.decrypt(rest, mechanism=Mechanism.AES_GCM, mechanism_param=_gcm(nonce))
         )
-        return nonce + sealed
-
-    def open(self, sealed: bytes) -> bytes:
-        """What `seal` sealed. Raises `SignerUnusable` where this key did not, else as `seal`."""
-        nonce, rest = sealed[:_GCM_NONCE_BYTES], sealed[_GCM_NONCE_BYTES:]
-        try:
-            secret: bytes = self._key.asked(
-                lambda: self._key.found.decrypt(
-                    rest, mechanism=Mechanism.AES_GCM, mechanism_param=_gcm(nonce)
-                )
-            )
-        except PinRefused:
-            raise
-        except SignerUnavailable as error:
-            # Makers name a wrong tag by whatever error they like: a key that seals is there, and so is not at fault.
-            self.seal(b"?")
-            raise SignerUnusable("the token's key did not seal this") from error
-        return secret
+    except PinRefused:
+        raise
+    except SignerUnavailable as error:
+        # Makers name a wrong tag by whatever error they like: a key that seals is there, and so is not at fault.
+        _seal(found, b"?")
+        raise SignerUnusable("the token's key did not seal this") from error
+    return secret
 
 
 def _gcm(nonce: bytes) -> pkcs11.GCMParams:
@@ -257,26 +221,23 @@ class _Object:
         self._module = _module(source.module)
         self._generation = -1
         self.found: Any = None
-        self.asked(lambda: None)
 
     def asked(self, ask: Callable[[], Any]) -> Any:
         """The answer to `ask`, on a session made anew where the one at hand has failed."""
-        self._module.check_process()  # before the lock, which a fork may have left taken
-        with self._module.lock:
-            try:
-                self._be_logged_in()
-                return ask()
-            except PKCS11Error:
-                pass  # lost, gone, or put back: what the token says now counts
-            try:
-                self._module.renew()
-                self._be_logged_in()
-                return ask()
-            except PKCS11Error as error:
-                self.found = None
-                raise SignerUnavailable(
-                    f"{self._source.place}: {type(error).__name__} {error}".rstrip()
-                ) from error
+        try:
+            self._be_logged_in()
+            return ask()
+        except PKCS11Error:
+            pass  # lost, gone, or put back: what the token says now counts
+        try:
+            self._module.renew()
+            self._be_logged_in()
+            return ask()
+        except PKCS11Error as error:
+            self.found = None
+            raise SignerUnavailable(
+                f"{self._source.place}: {type(error).__name__} {error}".rstrip()
+            ) from error
 
     def _be_logged_in(self) -> None:
         if self.found is not None and self._generation == self._module.generation:
@@ -303,10 +264,19 @@ class _Object:
             raise SignerUnusable(f"{self._source.place}: several keys fit; say which by id=…") from error
 
 
-def _private(source: TokenKey, algorithm: Algorithm) -> _Object:
-    if algorithm not in _KEY_TYPES:
+_objects: dict[tuple[TokenKey, Algorithm | None], _Object] = {}
+
+
+def _object_of(source: TokenKey, algorithm: Algorithm | None) -> _Object:
+    """The private key of an algorithm, or, without one, the AES key."""
+    if algorithm is not None and algorithm not in _KEY_TYPES:
         raise SignerUnusable(f"{algorithm.value} cannot be made by a token here: keep that key in PKCS#8")
-    return _Object(source, ObjectClass.PRIVATE_KEY, _KEY_TYPES[algorithm])
+    found = _objects.get((source, algorithm))
+    if found is None:
+        kind = ObjectClass.SECRET_KEY if algorithm is None else ObjectClass.PRIVATE_KEY
+        key_type = KeyType.AES if algorithm is None else _KEY_TYPES[algorithm]
+        found = _objects[source, algorithm] = _Object(source, kind, key_type)
+    return found
 
 
 def _sign(key: Any, algorithm: Algorithm, message: bytes) -> bytes:

@@ -13,11 +13,13 @@ rather than half understood. A responder that does not know a certificate has sa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from itertools import count
+from typing import Final, NamedTuple
 
 import msgspec
 from cryptography import x509
@@ -29,7 +31,7 @@ from signing.errors import SigningError, TrustStoreInvalid
 from signing.ocsp import Statement, read_answer
 
 CRL_BYTES_MAX: Final = 64 * 1024 * 1024
-ANSWERS_MAX: Final = 4096
+ANSWERS_MAX: Final = 65_536
 """OCSP answers in one store."""
 LISTS_KEPT_PARSED: Final = 32
 LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -60,6 +62,7 @@ class _RevocationList:
     next_update: datetime | None
     revoked: dict[int, datetime]
     loaded: x509.CertificateRevocationList
+    sha256: str
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -77,6 +80,25 @@ class _RevocationList:
         return not self.point.full_name or bool(set(self.point.full_name) & _points_of(subject))
 
 
+class Told(NamedTuple):
+    """An answer as it stands in an index. keys: whom it speaks about, each the issuer's key id and the serial number.
+    until: to when the longest of its statements does. revokes: whether any of them does.
+    """
+
+    keys: tuple[tuple[str, int], ...]
+    until: datetime
+    revokes: bool
+
+
+class Heard(NamedTuple):
+    """What an index knows about a certificate, as marks: the same marks, the same evidence. It holds no evidence
+    itself, so that whoever keeps it keeps no list that was replaced.
+    """
+
+    lists: int
+    answer: int
+
+
 class RevocationIndex:
     """Who is revoked, by the key id of the issuer and the serial number. Immutable once made."""
 
@@ -91,15 +113,85 @@ class RevocationIndex:
 
         beside: another index: its lists are asked about responders too, and of its answers and these the newer decides.
         """
-        known = tuple(issuers)
+        self._issuers = tuple(issuers)
         self._beside = beside
-        self._lists = _newest_lists(crls, known)
-        self._answers = _newest_answers(ocsp, known)
+        self._lists: dict[str, _ListsOfOne] = {}
+        self._answers: dict[tuple[str, int], _AnswersAboutOne] = {}
+        self._told: dict[bytes, Told] = {}
+        self._take_lists(crls)
+        self._take_answers(ocsp)
+
+    def changed(
+        self, crls: Iterable[bytes] = (), ocsp: Iterable[bytes] = (), gone: Collection[bytes] = ()
+    ) -> RevocationIndex:
+        """This index without `gone`, and with these behind what is left; nothing but these is read, all else is shared.
+
+        It answers as one that is made anew of what is left and these. Raises `TrustStoreInvalid`.
+        """
+        new: RevocationIndex = copy(self)
+        new._lists, new._answers, new._told = dict(self._lists), dict(self._answers), dict(self._told)
+        new._drop(frozenset(gone))
+        new._take_lists(crls)
+        new._take_answers(ocsp)
+        return new
+
+    def _take_lists(self, crls: Iterable[bytes]) -> None:
+        found = _lists_by_issuer(crls, self._issuers)
+        for key_id, lists in found.items():
+            known = self._lists.get(key_id)
+            self._lists[key_id] = _lists_of_one((*known.heard, *lists) if known else lists)
+
+    def _take_answers(self, ocsp: Iterable[bytes]) -> None:
+        about: dict[tuple[str, int], list[tuple[bytes, Statement]]] = {}
+        for position, der in enumerate(ocsp):
+            try:
+                statements = read_answer(der, self._issuers)
+            except TrustStoreInvalid as error:
+                raise TrustStoreInvalid(f"OCSP answer {position}: {error.message}") from error
+            self._told[der] = _told(statements)
+            if len(self._told) > ANSWERS_MAX:
+                raise TrustStoreInvalid(f"more than {ANSWERS_MAX} OCSP answers")
+            for one in statements:
+                about.setdefault((one.issuer_key_id, one.serial), []).append((der, one))
+        for key, answers in about.items():
+            known = self._answers.get(key)
+            self._answers[key] = _answers_about_one((*known.heard, *answers) if known else tuple(answers))
+
+    def _drop(self, gone: frozenset[bytes]) -> None:
+        for key_id, lists in list(self._lists.items()):
+            left = tuple(one for one in lists.heard if one.der not in gone)
+            if not left:
+                del self._lists[key_id]
+            elif len(left) < len(lists.heard):
+                self._lists[key_id] = _lists_of_one(left)
+        for key in {key for der in gone if der in self._told for key in self._told[der].keys}:
+            answers = tuple(one for one in self._answers[key].heard if one[0] not in gone)
+            if answers:
+                self._answers[key] = _answers_about_one(answers)
+            else:
+                del self._answers[key]
+        for der in gone:
+            self._told.pop(der, None)
 
     @property
     def crls(self) -> tuple[bytes, ...]:
         """The lists that decide: each the newest of its issuer and scope."""
-        return tuple(one.der for lists in self._lists.values() for one in lists)
+        return tuple(one.der for lists in self._lists.values() for one in lists.newest)
+
+    def newer_lists(self, crls: Iterable[bytes]) -> tuple[bytes, ...]:
+        """Of other lists those that would decide here: of an issuer and scope that is unknown, or newer than what is
+        known. Raises `TrustStoreInvalid`.
+        """
+        other = RevocationIndex(crls, self._issuers)
+        known = {
+            (key_id, one.scope): one.age for key_id, lists in self._lists.items() for one in lists.newest
+        }
+        return tuple(
+            one.der
+            for key_id, lists in other._lists.items()
+            for one in lists.newest
+            if (age := known.get((key_id, one.scope))) is None or age < one.age
+        )
 
     @property
     def ocsp(self) -> tuple[bytes, ...]:
@@ -107,9 +199,23 @@ class RevocationIndex:
         newest = (self.newest_answer(*key) for key in self._answers)
         return tuple(dict.fromkeys(one[0] for one in newest if one is not None))
 
+    @property
+    def told(self) -> Mapping[bytes, Told]:
+        """Every answer, whether it decides anything or not."""
+        return self._told
+
+    def decides(self, der: bytes) -> list[tuple[str, int]]:
+        """Of whom an answer speaks about those about whom it is the newest: each issuer's key id and serial number."""
+        return [key for key in self._told[der].keys if self._answers[key].newest[0] == der]
+
+    def heard(self, issuer_key_id: str, serial: int) -> Heard:
+        """What is known about a certificate of this issuer, to be compared with what was known another time."""
+        lists, answers = self._lists.get(issuer_key_id), self._answers.get((issuer_key_id, serial))
+        return Heard(lists.mark if lists else 0, answers.mark if answers else 0)
+
     def revoked_since(self, issuer_key_id: str, serial: int) -> datetime | None:
         """From when the certificate counts as revoked, or None where nothing names it."""
-        dates = [one.revoked[serial] for one in self._lists.get(issuer_key_id, ()) if serial in one.revoked]
+        dates = [one.revoked[serial] for one in self._of(issuer_key_id) if serial in one.revoked]
         answer = self._answer(issuer_key_id, serial)
         if answer is not None and answer[1].revoked_since is not None:
             dates.append(answer[1].revoked_since)
@@ -123,8 +229,8 @@ class RevocationIndex:
     def evidence(self, issuer_key_id: str, subject: Certificate) -> tuple[Evidence, ...]:
         """What speaks about a certificate of this issuer, lists first."""
         found = [
-            Evidence("CRL", hashlib.sha256(one.der).hexdigest(), one.this_update, one.next_update)
-            for one in self._lists.get(issuer_key_id, ())
+            Evidence("CRL", one.sha256, one.this_update, one.next_update)
+            for one in self._of(issuer_key_id)
             if one.is_about(subject)
         ]
         answer = self._answer(issuer_key_id, subject.serial)
@@ -136,15 +242,20 @@ class RevocationIndex:
     def lists_of(self, issuer_key_id: str) -> list[_RevocationList]:
         """The lists of an issuer, those beside too."""
         known = [] if self._beside is None else self._beside.lists_of(issuer_key_id)
-        return [*self._lists.get(issuer_key_id, ()), *known]
+        return [*self._of(issuer_key_id), *known]
 
     def newest_answer(self, issuer_key_id: str, serial: int) -> tuple[bytes, Statement] | None:
         """The newest answer about a certificate, whoever gave it; none where one as new is beside."""
-        found = self._answers.get((issuer_key_id, serial))
+        answers = self._answers.get((issuer_key_id, serial))
+        found = answers.newest if answers else None
         newer = None if self._beside is None else self._beside.newest_answer(issuer_key_id, serial)
         if found is not None and newer is not None and _age(found[1]) <= _age(newer[1]):
             return None
         return found
+
+    def _of(self, issuer_key_id: str) -> tuple[_RevocationList, ...]:
+        lists = self._lists.get(issuer_key_id)
+        return lists.newest if lists else ()
 
     def _answer(self, issuer_key_id: str, serial: int) -> tuple[bytes, Statement] | None:
         """The newest answer about a certificate, unless its responder is itself not to be believed.
@@ -178,43 +289,66 @@ def list_dates(der: bytes, issuers: Iterable[Certificate]) -> tuple[datetime, da
     return read.this_update, read.next_update
 
 
-def _newest_lists(
+_marks = count(1)
+
+
+@dataclass(frozen=True)
+class _ListsOfOne:
+    """The lists of one issuer: all that came, in order, and of each scope the newest, which decides."""
+
+    heard: tuple[_RevocationList, ...]
+    newest: tuple[_RevocationList, ...]
+    mark: int = field(default_factory=lambda: next(_marks))
+
+
+@dataclass(frozen=True)
+class _AnswersAboutOne:
+    """The answers about one certificate: all that came, in order, and the newest, which decides."""
+
+    heard: tuple[tuple[bytes, Statement], ...]
+    newest: tuple[bytes, Statement]
+    mark: int = field(default_factory=lambda: next(_marks))
+
+
+def _lists_of_one(heard: tuple[_RevocationList, ...]) -> _ListsOfOne:
+    newest: dict[bytes, _RevocationList] = {}
+    for one in heard:
+        if one.scope not in newest or newest[one.scope].age <= one.age:
+            newest[one.scope] = one
+    return _ListsOfOne(heard, tuple(newest.values()))
+
+
+def _answers_about_one(heard: tuple[tuple[bytes, Statement], ...]) -> _AnswersAboutOne:
+    newest = heard[0]
+    for one in heard[1:]:
+        if _age(newest[1]) <= _age(one[1]):
+            newest = one
+    return _AnswersAboutOne(heard, newest)
+
+
+def _told(statements: tuple[Statement, ...]) -> Told:
+    return Told(
+        keys=tuple(dict.fromkeys((one.issuer_key_id, one.serial) for one in statements)),
+        until=max(one.until for one in statements),
+        revokes=any(one.revoked_since is not None for one in statements),
+    )
+
+
+def _lists_by_issuer(
     crls: Iterable[bytes], issuers: tuple[Certificate, ...]
-) -> dict[str, list[_RevocationList]]:
+) -> dict[str, tuple[_RevocationList, ...]]:
     by_name: dict[bytes, list[Certificate]] = {}
     for issuer in issuers:
         by_name.setdefault(issuer.subject_name, []).append(issuer)
-    newest: dict[tuple[str, bytes], _RevocationList] = {}
+    found: dict[str, tuple[_RevocationList, ...]] = {}
     for position, der in enumerate(crls):
         try:
             read = _read(der)
-            key = (_issuer_of(read, by_name).key_id, read.scope)
+            key_id = _issuer_of(read, by_name).key_id
         except TrustStoreInvalid as error:
             raise TrustStoreInvalid(f"CRL {position} {error.message}") from error
-        if key not in newest or newest[key].age <= read.age:
-            newest[key] = read
-    lists: dict[str, list[_RevocationList]] = {}
-    for (key_id, _), read in newest.items():
-        lists.setdefault(key_id, []).append(read)
-    return lists
-
-
-def _newest_answers(
-    ocsp: Iterable[bytes], issuers: tuple[Certificate, ...]
-) -> dict[tuple[str, int], tuple[bytes, Statement]]:
-    newest: dict[tuple[str, int], tuple[bytes, Statement]] = {}
-    for position, der in enumerate(ocsp):
-        if position >= ANSWERS_MAX:
-            raise TrustStoreInvalid(f"more than {ANSWERS_MAX} OCSP answers")
-        try:
-            statements = read_answer(der, issuers)
-        except TrustStoreInvalid as error:
-            raise TrustStoreInvalid(f"OCSP answer {position}: {error.message}") from error
-        for one in statements:
-            key = (one.issuer_key_id, one.serial)
-            if key not in newest or _age(newest[key][1]) <= _age(one):
-                newest[key] = (der, one)
-    return newest
+        found[key_id] = (*found.get(key_id, ()), read)
+    return found
 
 
 def _age(said: Statement) -> tuple[datetime, bool, datetime]:
@@ -240,6 +374,7 @@ def _read(der: bytes) -> _RevocationList:
             next_update=crl.next_update_utc,
             revoked={entry.serial_number: _revoked_since(entry) for entry in crl},
             loaded=crl,
+            sha256=hashlib.sha256(der).hexdigest(),
         )
     except (
         ValueError,
@@ -287,9 +422,18 @@ def _issuer_of(read: _RevocationList, by_name: dict[bytes, list[Certificate]]) -
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise TrustStoreInvalid(f"cannot be read: {error}") from error
     raise TrustStoreInvalid(
-        f"of {read.loaded.issuer.rfc4514_string()} is signed by no anchor or intermediate of the store: "
-        "add its issuer's certificate to the intermediates"
+        f"of the authority with the key identifier {_key_identifier(read.loaded)} is signed by no anchor or "
+        "intermediate of the store: add its issuer's certificate to the intermediates"
     )
+
+
+def _key_identifier(crl: x509.CertificateRevocationList) -> str:
+    """Which key an issuer says it signed with, in hex: a message that is logged names nobody."""
+    try:
+        stated = crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except x509.ExtensionNotFound:
+        stated = None
+    return stated.hex() if stated else "(none)"
 
 
 def _revoked_since(entry: x509.RevokedCertificate) -> datetime:

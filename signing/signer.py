@@ -20,7 +20,7 @@ from signing.algorithms import Algorithm, PrivateKey, default_algorithm, sign_ra
 from signing.batch import BatchPath, paths_of
 from signing.certificates import certificates_from_pem, key_id_of, parse_certificate
 from signing.envelope import Envelope, EnvelopeSignature, batch_message, check_shape, pae
-from signing.errors import AlgorithmUnavailable, SignerUnusable, SigningError
+from signing.errors import AlgorithmUnavailable, SignatureDuplicate, SignerUnusable, SigningError
 from signing.sm2 import SM2PrivateKey
 
 
@@ -128,6 +128,18 @@ def sign_envelope(payload_type: str, payload: bytes, signers: Sequence[Signer]) 
     envelope = Envelope(payload_type, payload, tuple(_sign_one(message, one) for one in signers))
     check_shape(envelope)
     return envelope
+
+
+def countersign(envelope: Envelope, signer: Signer) -> Envelope:
+    """The envelope with one signature more, over the same bytes. Raises `SignatureDuplicate` for a key that has signed
+    it already, `EnvelopeMalformed` where a limit is broken.
+    """
+    one = _sign_one(pae(envelope.payload_type, envelope.payload), signer)
+    if one.key_id in {signed.key_id for signed in envelope.signatures}:
+        raise SignatureDuplicate(f"key {one.key_id} has signed the envelope already")
+    signed = Envelope(envelope.payload_type, envelope.payload, (*envelope.signatures, one))
+    check_shape(signed)
+    return signed
 
 
 def sign_batch(payloads: Sequence[tuple[str, bytes]], signer: Signer) -> tuple[Envelope, ...]:

@@ -22,9 +22,9 @@ from signing.cms_verify import Content, Signed, check_signature
 from signing.errors import CertificateUnknownIssuer, CertificateWithoutIdentity, SignatureMalformed
 from signing.known_chain import Chain
 from signing.stapled import NOTHING_STAPLED, Stapled
-from signing.timestamp import verify_token
+from signing.timestamp import Timestamp, verify_token
 from signing.trust import Purpose, TrustStore
-from signing.verdict import SignatureVerdict
+from signing.verdict import SignatureVerdict, StampedBy
 
 TIMESTAMPS_MAX: Final = 4
 
@@ -43,18 +43,19 @@ def judge_signer(
     at: datetime,
     *,
     field: str = "",
-    stamped_at: datetime | None = None,
+    stamp: Timestamp | None = None,
     purposes: Sequence[Purpose] | None = None,
     stapled: Stapled = NOTHING_STAPLED,
 ) -> SignatureVerdict:
-    """All six checks. stamped_at: a time that something outside this SignedData proves for it.
+    """All six checks. stamp: what something outside this SignedData proves for it.
 
     purposes: only these; by default those that the certificate's kind of identity may have. stapled:
     revocation evidence that came along. Raises a `SigningError`.
     """
     held = check_signature(signed, signer, content)
-    proven = min([*_stamped(signer, trust, at), *([stamped_at] if stamped_at else [])], default=None)  # 5
-    chain = chain_of(held.leaf, held.extra, trust, proven or at, purposes, stapled)  # 6
+    stamps = [*_stamps(signer, trust, at), *([stamp] if stamp else [])]
+    proven = min(stamps, key=lambda one: one.time, default=None)  # 5
+    chain = chain_of(held.leaf, held.extra, trust, proven.time if proven else at, purposes, stapled)  # 6
     form = _form(signed, held, proven)
     return verdict_of(
         held.leaf,
@@ -77,7 +78,7 @@ def verdict_of(
     algorithm: str,
     form: str,
     claimed: datetime | None = None,
-    proven: datetime | None = None,
+    proven: Timestamp | None = None,
 ) -> SignatureVerdict:
     """What is kept of a signature whose value and chain hold: `proven` decides as of when it was judged, else `at`."""
     assert leaf.identity is not None  # no purpose that signs files goes without one
@@ -91,16 +92,17 @@ def verdict_of(
         serial=chain.links[0].serial,
         algorithm=algorithm,
         signed_at=claimed,
-        proven_at=proven,
-        judged_at=proven or at,
+        proven_at=proven.time if proven else None,
+        judged_at=proven.time if proven else at,
         covers_whole_document=True,
         visible=False,
         purpose=chain.purpose,
         chain=chain.links,
         anchor=chain.certificates[-1].fingerprint,
         form=form,
-        evidence=tuple(dict.fromkeys(one for link in chain.evidence for one in link)),
+        evidence=chain.evidence_in_all,
         in_grace=chain.in_grace,
+        stamped_by=StampedBy(proven.chain.links, proven.chain.fingerprints[-1]) if proven else None,
     )
 
 
@@ -129,15 +131,15 @@ def chain_of(
     raise unknown
 
 
-def _stamped(signer: SignerInfo, trust: TrustStore, at: datetime) -> list[datetime]:
-    """Times of the tokens over the signature value. One that does not hold refuses the signature."""
+def _stamps(signer: SignerInfo, trust: TrustStore, at: datetime) -> list[Timestamp]:
+    """The tokens over the signature value. One that does not hold refuses the signature."""
     tokens = signer.unsigned.get(cms.STAMP, ())
     if len(tokens) > TIMESTAMPS_MAX:
         raise SignatureMalformed(f"more than {TIMESTAMPS_MAX} time stamps")
-    return [verify_token(one.whole, signer.signature, trust, at).time for one in tokens]
+    return [verify_token(one.whole, signer.signature, trust, at) for one in tokens]
 
 
-def _form(signed: SignedData, held: Signed, proven: datetime | None) -> str:
+def _form(signed: SignedData, held: Signed, proven: Timestamp | None) -> str:
     """What the signature is called where such things have names."""
     if signed.national:
         return "GB/T 35275"

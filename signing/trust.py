@@ -8,16 +8,21 @@ neither.
 
 A store is immutable. What is kept between calls is only what time cannot change: that a path to an
 anchor is sound. Validity of every link and revocation are judged each time, at the `at` of the
-call.
+call. Newer evidence makes another store (`noted`), which shares all that the evidence is not about,
+the remembered paths too; each is remembered with the evidence it was judged by, and judged again
+where its store has other evidence about any of its links. So revocation takes effect at once,
+whichever store of a line filled the memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from threading import Lock
 from types import MappingProxyType
@@ -38,7 +43,7 @@ from signing.errors import (
     CertificateUnknownIssuer,
     TrustStoreInvalid,
 )
-from signing.known_chain import Chain, ChainLink, KnownChain, end_of, unknown
+from signing.known_chain import Chain, ChainLink, KnownChain, unknown
 from signing.purpose import Purpose, check_purpose
 from signing.revocation import LONG_AGO, Evidence, RevocationIndex
 from signing.stapled import NOTHING_STAPLED, Stapled
@@ -121,10 +126,34 @@ class TrustStore:
         self.authorities = tuple(dict.fromkeys((*anchors_in_all, *self._intermediates)))
         self._known = Authorities(self.authorities)
         self._revocation = RevocationIndex(self.crls, self.authorities, self.ocsp)
+        self._revoked_since = lru_cache(CACHED_CHAINS)(self._revocation.revoked_since)
         self.on_grace: Callable[[AnchorPolicy], None] = _ignore
-        self._chains: OrderedDict[_ChainKey, KnownChain] = OrderedDict()
-        self._lock = Lock()
+        self._memory = _Memory()
         self._digest: str | None = None
+
+    def noted(
+        self, crls: Sequence[bytes] = (), ocsp: Sequence[bytes] = (), gone: Collection[bytes] = ()
+    ) -> TrustStore:
+        """The store without the lists and answers `gone`, and with these behind what is left.
+
+        It is equal to one made anew, but reads and authenticates nothing that is known, and remembers the
+        paths that this one does. Raises `TrustStoreInvalid`.
+        """
+        new: TrustStore = copy(self)
+        new._revocation = self._revocation.changed(crls, ocsp, gone)
+        new.crls = (*(der for der in self.crls if der not in gone), *crls)
+        new.ocsp = (*(der for der in self.ocsp if der not in gone), *ocsp)
+        new._digest = None
+        return new
+
+    @property
+    def revocation(self) -> RevocationIndex:
+        """Who is revoked, as far as the store knows."""
+        return self._revocation
+
+    def shares_memory(self, other: TrustStore) -> bool:
+        """Whether what the other judged, this one remembers."""
+        return self._memory is other._memory
 
     def check_chain(
         self,
@@ -148,16 +177,10 @@ class TrustStore:
             raise ValueError("at must be an aware datetime")
         era = self._anchors[purpose].era(at)
         key: _ChainKey = (leaf.fingerprint, purpose, era, *[one.fingerprint for one in extra])
-        with self._lock:
-            known = self._chains.get(key)
-            if known is not None:
-                self._chains.move_to_end(key)
-        if known is None:
-            known = self._find(leaf, extra, purpose, at)
-            with self._lock:
-                self._chains[key] = known
-                if len(self._chains) > CACHED_CHAINS:
-                    self._chains.popitem(last=False)
+        kept = self._memory.get(key)
+        known = self._find(leaf, extra, purpose, at) if kept is None else kept.as_of(self._revocation)
+        if known is not kept:
+            self._memory.put(key, known)
         if not known.chain.not_before <= at <= known.chain.not_after:
             _check_validity(known.chain.certificates, at)
         if stapled:
@@ -177,14 +200,14 @@ class TrustStore:
         return replace(known.chain, in_grace=True)
 
     def watched(self) -> list[WatchedLink]:
-        """The links of the chains that were judged so far whose anchor's policy names responders to ask."""
-        with self._lock:
-            chains = list(self._chains.values())
+        """The links of the chains that were judged since it was last asked, by this store or another of its
+        line, whose anchor's policy names responders to ask.
+        """
         found = {
             (subject.fingerprint, known.chain.purpose): WatchedLink(
                 known.chain.purpose, known.policy.anchor, subject, issuer
             )
-            for known in chains
+            for known in self._memory.take_used()
             if known.policy.ocsp_urls
             for subject, issuer in pairwise(known.chain.certificates)
         }
@@ -198,8 +221,18 @@ class TrustStore:
         """Whether the issuer with this key has revoked this serial number, with effect at or before
         `at`.
         """
-        since = self._revocation.revoked_since(issuer_key_id, serial)
+        since = self._revoked_since(issuer_key_id, serial)
         return since is not None and since <= at
+
+    def authorities_below(self, anchor: str) -> tuple[Certificate, ...]:
+        """The anchor with this hex SHA-256, and the authorities known whose issuers' names lead to it."""
+        below = tuple(one for one in self.authorities if one.fingerprint == anchor)
+        while True:
+            names = {one.subject_name for one in below}
+            more = [one for one in self._intermediates if one.issuer_name in names and one not in below]
+            if not more:
+                return below
+            below = (*below, *more)
 
     def is_anchor(self, fingerprint: str, purpose: Purpose) -> bool:
         """Whether the certificate with this hex SHA-256 is an anchor of `purpose`."""
@@ -272,33 +305,55 @@ class TrustStore:
             )
             for subject, issuer in pairwise(certificates)
         )
-        evidence = [
-            self._revocation.evidence(link.issuer_key_id, subject)
-            for link, subject in zip(links, certificates, strict=False)
-        ]
-        revoked = [
-            (since, link.fingerprint)
-            for link in links
-            if (since := self._revocation.revoked_since(link.issuer_key_id, int(link.serial)))
-        ]
         chain = Chain(
             purpose=purpose,
             certificates=certificates,
             not_before=max(one.not_before for one in certificates),
             not_after=min(one.not_after for one in certificates),
             links=links,
-            evidence=tuple(evidence),
         )
         policy, anchor = anchors.policy(certificates[-1]), certificates[-1].fingerprint
-        return KnownChain(
-            chain=chain,
-            revoked=min(revoked, default=None),
-            current_until=min(
-                (end_of(about), link.fingerprint) for about, link in zip(evidence, links, strict=True)
-            ),
-            policy=policy or AnchorPolicy(anchor=anchor, revocation_required=self.revocation_required),
-            grace=self.revocation_grace if policy is None else timedelta(hours=policy.grace_hours),
+        return KnownChain.of(
+            chain,
+            self._revocation,
+            policy or AnchorPolicy(anchor=anchor, revocation_required=self.revocation_required),
+            self.revocation_grace if policy is None else timedelta(hours=policy.grace_hours),
         )
+
+
+class _Memory:
+    """Paths that were found sound, of all stores of a line: the least recently used goes first."""
+
+    def __init__(self) -> None:
+        self._chains: OrderedDict[_ChainKey, KnownChain] = OrderedDict()
+        self._used: dict[_ChainKey, None] = {}
+        self._lock = Lock()
+
+    def get(self, key: _ChainKey) -> KnownChain | None:
+        with self._lock:
+            known = self._chains.get(key)
+            if known is not None:
+                self._chains.move_to_end(key)
+                self._used[key] = None
+        return known
+
+    def put(self, key: _ChainKey, known: KnownChain) -> None:
+        with self._lock:
+            self._chains[key] = known
+            self._chains.move_to_end(key)
+            self._used[key] = None
+            if len(self._chains) > CACHED_CHAINS:
+                oldest, _ = self._chains.popitem(last=False)
+                self._used.pop(oldest, None)
+
+    def take_used(self) -> list[KnownChain]:
+        """Those used since this was last asked."""
+        with self._lock:
+            used, self._used = self._used, {}
+            return [self._chains[key] for key in used]
+
+    def __len__(self) -> int:
+        return len(self._chains)
 
 
 def _ignore(_policy: AnchorPolicy) -> None:

@@ -31,6 +31,13 @@ class FileProblem(msgspec.Struct, frozen=True):
     field: str = ""
 
 
+class StampedBy(msgspec.Struct, frozen=True):
+    """The time stamp authority that proves a time: its chain below the anchor, and that anchor's hex SHA-256."""
+
+    chain: tuple[ChainLink, ...]
+    anchor: str
+
+
 class SignatureVerdict(msgspec.Struct, frozen=True):
     """One signature that holds, in a PDF or in a CMS file: intact, by a certificate that was good at
     `judged_at`.
@@ -44,7 +51,8 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
     signatures do. visible: it has an appearance on a page. form: how it is made ("PAdES-B-T",
     "CAdES-B-B", "CMS", "GB/T 35275"); empty in verdicts that were kept before it was said. evidence: the
     lists and answers that spoke about a link of the chain; in_grace: it had ended by then, and policy
-    believed it a while longer (both empty in verdicts that were kept before they were said).
+    believed it a while longer (both empty in verdicts that were kept before they were said). stamped_by: whoever
+    says proven_at (None in verdicts that were kept before it was told).
     """
 
     field: str
@@ -66,6 +74,7 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
     in_grace: bool = False
     key_id: str = ""  # of the signer's key; empty in verdicts that were kept before it was told
+    stamped_by: StampedBy | None = None
 
 
 class FileVerdict(msgspec.Struct, frozen=True):

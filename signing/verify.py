@@ -19,6 +19,7 @@ from signing.certificates import Certificate, Identity, parse_certificate
 from signing.envelope import Envelope, EnvelopeSignature, check_shape, pae, signed_message
 from signing.errors import AlgorithmUnavailable, KeyIdMismatch, SignatureDuplicate, SigningError
 from signing.known_chain import ChainLink
+from signing.timestamp import verify_token
 from signing.trust import Purpose, TrustStore
 
 BATCHES_REMEMBERED: Final = 4096
@@ -46,7 +47,8 @@ class VerifiedEnvelope(msgspec.Struct, frozen=True):
     """An envelope whose signatures all held at the time that was asked about.
 
     digest: `payload_digest`, 32 bytes. signers: in the order of the envelope's signatures. unjudged: why some of them
-    could not be judged here, where that was allowed.
+    could not be judged here, where that was allowed. proven: of each signer, the time of a time stamp over its
+    signature, None where it has none.
     """
 
     payload_type: str
@@ -54,13 +56,14 @@ class VerifiedEnvelope(msgspec.Struct, frozen=True):
     digest: bytes
     signers: tuple[Signer, ...]
     unjudged: tuple[AlgorithmUnavailable, ...] = ()
+    proven: tuple[datetime | None, ...] = ()
 
 
 def verify_envelope(
     envelope: Envelope, purpose: Purpose, trust: TrustStore, at: datetime, *, either_suite: bool = False
 ) -> VerifiedEnvelope:
     """The envelope, verified: every signature holds, is of another key, and is by a certificate of
-    `purpose` at `at`.
+    `purpose` at `at`; where a time stamp over it proves an earlier time, at that.
 
     either_suite: for what one signer signs in both suites. Where SM2 is not installed, signatures of it are passed over
     and told as `unjudged`; another must hold.
@@ -72,7 +75,7 @@ def verify_envelope(
     2. the algorithm is of the closed list (`AlgorithmUnknown`);
     3. the first certificate parses and its key has the signature's key id (`CertificateMalformed`,
        `KeyIdMismatch`);
-    4. no key signs twice (`SignatureDuplicate`);
+    4. no key signs twice (`SignatureDuplicate`); a time stamp over a signature holds (`TimestampInvalid`);
     5. the certificate may be used for `purpose`, chains to its anchor, is valid and unrevoked at
        `at` (`CertificateRefused`, `AlgorithmRefused`);
     6. the signature verifies over the pre-authentication encoding, or over the root of the batch to
@@ -85,9 +88,16 @@ def verify_envelope(
     seen: set[str] = set()
     signers = []
     unjudged = []
+    proven: list[datetime | None] = []
     for index, signature in enumerate(envelope.signatures):
         try:
-            signers.append(_verify_one(signature, message, purpose, trust, at, seen))
+            made = (
+                verify_token(signature.stamp, signature.signature, trust, at).time
+                if signature.stamp
+                else None
+            )
+            signers.append(_verify_one(signature, message, purpose, trust, made or at, seen))
+            proven.append(made)
         except SigningError as error:
             error.signature_index = index
             if not (either_suite and isinstance(error, AlgorithmUnavailable)):
@@ -101,6 +111,7 @@ def verify_envelope(
         digest=hashlib.sha256(message).digest(),
         signers=tuple(signers),
         unjudged=tuple(unjudged),
+        proven=tuple(proven),
     )
 
 

@@ -37,6 +37,9 @@ from gateway.register.model import AnyRight, Unit, Value
 #: Whose request ids the acts of operators are: one name space a registry, whichever operator signs.
 OPERATORS = "operators"
 
+#: What an act has seen of an institution that nobody has registered.
+NOT_REGISTERED = -1
+
 #: Kind of the entry with which a ledger goes on under a new origin.
 RECOVERED = "ledger.recovered"
 
@@ -70,6 +73,23 @@ class VersionConflict(CommandRefused):
         )
 
 
+class InstitutionChanged(CommandRefused):
+    """The institution is not any more as it was read before it was edited."""
+
+    reason = "SEEN_INDEX_STALE"
+
+    def __init__(self, uscc: str, seen: int, last: int) -> None:
+        super().__init__(
+            f"机构 {uscc} 读取时为第 {seen} 号记录所设，现为第 {last} 号记录所设，本次修改未保存；"
+            "请重新读取该机构，在其上修改后再签（-1 表示未登记）",
+            f"institution {uscc} was read as entry {seen} left it, and entry {last} changed it since: nothing was "
+            "kept, read it again, change that, and sign again (-1: not registered)",
+            uscc=uscc,
+            seenIndex=str(seen),
+            lastIndex=str(last),
+        )
+
+
 class AlreadyRegistered(CommandRefused):
     """An import names a unit or right that the register has already; nothing of it was kept."""
 
@@ -77,10 +97,22 @@ class AlreadyRegistered(CommandRefused):
 
 
 def decide_institution(
-    institution: Institution, known: Mapping[str, Institution], act: OperatorAct, moment: Moment
+    institution: Institution,
+    known: Mapping[str, Institution],
+    act: OperatorAct,
+    moment: Moment,
+    *,
+    seen: int = 0,
 ) -> Decision:
-    """Enter or replace an institution; whether it is suspended stays as it was."""
+    """Enter or replace an institution; whether it is suspended stays as it was.
+
+    `seen`: its index as the operator read it before changing it, NOT_REGISTERED for none; 0 replaces whatever stands.
+    Two operators who edit what both have read would else undo each other's limits and keys in silence.
+    """
     before = known.get(institution.uscc)
+    last = before.index if before else NOT_REGISTERED
+    if seen not in (0, last):
+        raise InstitutionChanged(institution.uscc, seen, last)
     codes = {institution.uscc, *institution.uscc_aliases}
     keys = {key.key_id for key in institution.keys}
     for other in known.values():

@@ -7,7 +7,7 @@ certain states, by an institution of the case, with a key of the right role; its
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -26,6 +26,7 @@ from gateway.applications.booking import BookedPhase, book_or_wait
 from gateway.applications.gates import in_the_way
 from gateway.applications.insisting import insisted
 from gateway.applications.limits import clock_goes_on
+from gateway.applications.mandates import Asked, check_clerk, check_mandates
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import ApplicationNotFound, CommandRefused, NotPermitted, StateNotAllowed
@@ -33,6 +34,7 @@ from gateway.cases.model import (
     CLOSED,
     Application,
     Awaited,
+    Clerk,
     FileReference,
     Manifest,
     Moment,
@@ -70,24 +72,31 @@ class KeyWithoutRole(CommandRefused):
 
     reason = "KEY_WITHOUT_ROLE"
 
-    def __init__(self, wanted: Sequence[KeyRole]) -> None:
-        names = " / ".join(role.value for role in wanted)
+    def __init__(self, wanted: Sequence[KeyRole], uscc: str) -> None:
+        names, first = " / ".join(role.value for role in wanted), wanted[0].value
         super().__init__(
-            f"签名密钥没有 {names} 权限；请由登记机构为其登记该权限",
-            f"the signing key lacks the role {names}; have the authority register it",
+            f"签名密钥没有 {names} 权限；请以有此权限的密钥签名，或者由机构 {uscc} 请登记机构为其登记"
+            f"（运维人员：diya institution add-key {uscc} 证书.pem --role {first}）",
+            f"the signing key lacks the role {names}: sign with one that has it, or have institution {uscc} ask the "
+            f"authority to register it (an operator runs diya institution add-key {uscc} CERTIFICATE.pem "
+            f"--role {first})",
             role=names,
+            institution=uscc,
         )
 
 
 class LaterAct(Value, frozen=True, kw_only=True):
-    """One verified act of an institution. `roles` are those of its signing key; digests are hex."""
+    """One verified act of an institution. `roles` are those of its signing keys when it came; digests are hex."""
 
     application_id: str
     manifest_sha256: str
     terms_sha256: str = ""
     channel: str
     institution: str
+    clerk: Clerk
     roles: tuple[KeyRole, ...]
+    key_ids: tuple[str, ...]
+    received_at: dt.datetime
     request_id: str
     payload_sha256: str
     created_at: dt.datetime
@@ -149,7 +158,8 @@ def check_act(
     *,
     holder: bool = False,
 ) -> None:
-    """Raises CommandRefused unless the act is about the manifest in force, in time, and of an institution of the case.
+    """Raises CommandRefused unless the act is about the manifest in force, in time, of an institution of the case, and
+    brought by a clerk of its own where its clerks are registered.
 
     `holder` lets in whoever holds a right on a unit of the case, too.
     """
@@ -162,12 +172,26 @@ def check_act(
         raise StateNotAllowed(verb, row.state.value, tuple(s.value for s in allowed))
     if act.manifest_sha256 != row.payload_sha256 or act.terms_sha256 not in ("", row.terms_sha256):
         raise ManifestMismatch
+    check_clerk(act.clerk, dossier.world.institutions[act.institution], act.received_at)
 
 
 def check_role(act: LaterAct, *wanted: KeyRole) -> None:
     """Raises KeyWithoutRole unless the key has one of the roles."""
-    if not set(wanted) & set(act.roles):
-        raise KeyWithoutRole(wanted)
+    check_key_role(act.roles, wanted, act.institution)
+
+
+def check_key_role(roles: Collection[KeyRole], wanted: Sequence[KeyRole], uscc: str) -> None:
+    """Raises KeyWithoutRole unless one of an institution's keys that signed has one of the roles."""
+    if not set(wanted) & set(roles):
+        raise KeyWithoutRole(wanted, uscc)
+
+
+def check_limits(dossier: Dossier, act: LaterAct, asked: Sequence[Asked], *wanted: KeyRole) -> None:
+    """Hold what the act asks for against the limits of those who sign it, as a submission is (mandates.py)."""
+    known = dossier.world.institutions
+    check_mandates(
+        act.clerk, asked, (known[act.institution], known[act.channel]), act.key_ids, wanted, act.received_at
+    )
 
 
 def check_named(dossier: Dossier, act: LaterAct, parties: Iterable[Party], *, relayed: bool = False) -> None:
@@ -181,8 +205,10 @@ def check_named(dossier: Dossier, act: LaterAct, parties: Iterable[Party], *, re
             continue
         if not speaks(dossier, act.institution, party):
             raise NotPermitted(
-                f"机构 {act.institution} 不能代 {party.name} 作出此行为",
-                f"institution {act.institution} cannot act for {party.name}",
+                f"机构 {act.institution} 不能代 {party.name} 作出此行为；"
+                "自然人请由本人签署材料，机构请由其自己（或者其登记的分支机构）作出",
+                f"institution {act.institution} cannot act for {party.name}: a natural person signs the paper in "
+                "person, an institution acts itself, or by a branch that is registered as one",
             )
 
 

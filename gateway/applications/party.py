@@ -21,6 +21,7 @@ from gateway.applications.later import (
     applicants_of,
     as_refusals,
     check_act,
+    check_limits,
     check_named,
     check_role,
     dispute,
@@ -35,6 +36,7 @@ from gateway.applications.later import (
     to_a_person,
     with_evidence,
 )
+from gateway.applications.mandates import Asked, steps_asked
 from gateway.applications.submit import examine
 from gateway.cases.decision import Decision
 from gateway.cases.errors import CommandRefused, NotPermitted
@@ -73,11 +75,13 @@ class Join(LaterAct, frozen=True, kw_only=True):
 
 
 class Consent(LaterAct, frozen=True, kw_only=True):
-    """A consent to the terms, or a statement on payoff or payout. No `operations`: about all of them."""
+    """A consent to the terms, or a statement on payoff or payout, and then of how much. No `operations`: about all."""
 
     kind: ConsentKind
     parties: tuple[Party, ...] = ()
     operations: tuple[int, ...] = ()
+    amount_fen: int = 0
+    currency: str = "CNY"
 
 
 class Decline(LaterAct, frozen=True, kw_only=True):
@@ -155,11 +159,15 @@ def _check_joins(dossier: Dossier, act: Join) -> tuple[frozenset[int], frozenset
     joined = own.intersection(act.operations) if act.operations else own
     if not joined or not joined.issuperset(act.operations):
         raise NotPermitted(
-            f"机构 {act.institution} 不是所列登记的共同申请人",
-            f"institution {act.institution} is no applicant of what it joins",
+            f"机构 {act.institution} 不是所列登记的共同申请人；请由申请内容所列的共同申请机构加入，"
+            "或者在 operations 中只列本机构的登记",
+            f"institution {act.institution} is no applicant of what it joins: the co-applicant whom the terms name "
+            "joins it, or operations names this institution's own",
         )
     releases = all(isinstance(operations[number], MortgageRelease) for number in joined)
-    check_role(act, *((KeyRole.SUBMIT, KeyRole.RELEASE) if releases else (KeyRole.SUBMIT,)))
+    wanted = (KeyRole.SUBMIT, KeyRole.RELEASE) if releases else (KeyRole.SUBMIT,)
+    check_role(act, *wanted)
+    check_limits(dossier, act, steps_asked(dossier.manifest.terms, joined), *wanted)
     return own, joined
 
 
@@ -171,6 +179,7 @@ def decide_consent(dossier: Dossier, act: Consent, moment: Moment) -> Decision:
     check_role(act, KeyRole.CONSENT)
     check_named(dossier, act, act.parties)
     _check_may_say(dossier, act, moment)
+    check_limits(dossier, act, _asked(dossier, act), KeyRole.CONSENT)
     if is_overdue(row, moment):
         return decide_overdue(dossier, act.answered("party.consent"), moment)
     wrong = spoiled(dossier.new_papers)
@@ -200,6 +209,13 @@ def decide_consent(dossier: Dossier, act: Consent, moment: Moment) -> Decision:
     )
 
 
+def _asked(dossier: Dossier, act: Consent) -> tuple[Asked, ...]:
+    """What a consent is held against limits for: the steps that it lets pass, or the money that it states."""
+    if act.kind is not ConsentKind.TO_TERMS:
+        return (Asked(field="amount", fen=act.amount_fen, currency=act.currency),)
+    return steps_asked(dossier.manifest.terms, act.operations or None)
+
+
 def _check_may_say(dossier: Dossier, act: Consent, moment: Moment) -> None:
     case = dossier.case(dossier.row, moment.now)
     match act.kind:
@@ -220,8 +236,9 @@ def _check_may_say(dossier: Dossier, act: Consent, moment: Moment) -> None:
             may = True
     if not may:
         raise NotPermitted(
-            f"{act.kind.value} 不应由机构 {act.institution} 作出",
-            f"{act.kind.value} is not for institution {act.institution} to say on this case",
+            f"{act.kind.value} 不应由机构 {act.institution} 作出；请由该事项所属的当事机构作出",
+            f"{act.kind.value} is not for institution {act.institution} to say on this case: the institution whose "
+            "consent, loan or escrow it is says it",
         )
 
 

@@ -259,8 +259,9 @@ def _approve(
         )
     if world.profile.two_person_review and row.reviewed_by in ("", registrar.registrar_id):
         raise SecondPersonRequired(
-            "本登记机构要求审核与登簿由两人办理",
-            "this registry asks for two persons: one reviews, another books",
+            "本登记机构要求审核与登簿由两人办理；请以 book=false 同意后交还，由另一登簿人员领取并登簿",
+            "this registry asks for two persons: one approves with book=false and gives the case back, and another "
+            "registrar who may book claims and books it",
         )
     case = case_of(world, row, manifest, papers, moment.now)
     stands = in_the_way(world, case)

@@ -112,7 +112,7 @@ def _check_applicant(dossier: Dossier, act: Supplement) -> None:
     if not any(is_same(dossier.world, act.institution, code) for code in row.applied_by):
         raise NotPermitted(
             f"机构 {act.institution} 不是本申请的申请人；共同申请人请先加入",
-            f"institution {act.institution} is no applicant here yet: a co-applicant joins first",
+            f"institution {act.institution} is no applicant here yet: a co-applicant joins first (party join)",
         )
 
 

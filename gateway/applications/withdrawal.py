@@ -97,8 +97,9 @@ def _check_applicant(dossier: Dossier, act: Withdrawal) -> None:
     row = dossier.row
     if not act.parties or not any(is_same(dossier.world, act.institution, code) for code in row.applied_by):
         raise NotPermitted(
-            f"机构 {act.institution} 不是本申请的申请人，或者未列明为谁撤回",
-            f"institution {act.institution} is no applicant here, or names nobody for whom it withdraws",
+            f"机构 {act.institution} 不是本申请的申请人，或者未列明为谁撤回；请由申请机构提出并在 parties 中列明",
+            f"institution {act.institution} is no applicant here, or names nobody for whom it withdraws: an "
+            "institution that applied brings it, with those persons in parties",
         )
 
 

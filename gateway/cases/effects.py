@@ -7,14 +7,21 @@ A view is the fold of these, in order. A name is never reused and its fold is ne
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from typing import TypeAlias
 
 import msgspec
 
 from gateway.cases.feed import AnyFeedAct, CounterCase, FeedState
 from gateway.cases.model import Application
-from gateway.register.authority import Institution, Profile, RegisteredKey, Registrar, RuleSet, SealTerm
+from gateway.register.authority import (
+    Institution,
+    LedgerKeyTerm,
+    Profile,
+    RegisteredKey,
+    Registrar,
+    RuleSet,
+    SealTerm,
+)
 from gateway.register.calendar import Calendar
 from gateway.register.model import AnyRight, Unit, Value
 from signing.anchors import AnchorPolicy
@@ -200,32 +207,27 @@ class TrustSet(Effect, tag="trust.set.v1", frozen=True, kw_only=True):
 
 class RevocationNoted(Effect, tag="revocation.noted.v1", frozen=True, kw_only=True):
     """Lists and OCSP answers that the gateway fetched (DER), in force from this entry on; `superseded` (hex SHA-256)
-    are so no longer. intermediates: authorities of theirs that the trust did not hold yet.
+    are so no longer. intermediates: authorities of theirs that the trust did not hold yet. standing: of these answers
+    those about certificates of registered keys (hex SHA-256), for which the answers about others make room.
     """
 
     crls: tuple[bytes, ...] = ()
     ocsp: tuple[bytes, ...] = ()
     intermediates: tuple[bytes, ...] = ()
     superseded: tuple[str, ...] = ()
-
-    def onto(self, trust: TrustSet) -> TrustSet:
-        """The trust that it leaves."""
-
-        def left(ders: tuple[bytes, ...]) -> tuple[bytes, ...]:
-            return tuple(der for der in ders if hashlib.sha256(der).hexdigest() not in self.superseded)
-
-        return msgspec.structs.replace(
-            trust,
-            crls=left(trust.crls) + self.crls,
-            ocsp=left(trust.ocsp) + self.ocsp,
-            intermediates=trust.intermediates + self.intermediates,
-        )
+    standing: tuple[str, ...] = ()
 
 
 class SealTermsSet(Effect, tag="seal-terms.set.v1", frozen=True, kw_only=True):
     """Every key that ever sealed for the registry and is known by an act, with its time, in order of use."""
 
     keys: tuple[SealTerm, ...]
+
+
+class LedgerKeysSet(Effect, tag="ledger-keys.set.v1", frozen=True, kw_only=True):
+    """Every key that ever signed the registry's checkpoints, with its time, in order of use; from the first act on."""
+
+    keys: tuple[LedgerKeyTerm, ...]
 
 
 class OperatorSet(Effect, tag="operator.set.v1", frozen=True, kw_only=True):
@@ -326,6 +328,7 @@ AnyEffect: TypeAlias = (
     | CalendarSet
     | TrustSet
     | SealTermsSet
+    | LedgerKeysSet
     | RevocationNoted
     | OperatorSet
     | QueryRecorded

@@ -8,10 +8,11 @@ natural persons through the forms that embed them.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+
+from msgspec.structs import astuple
 
 from gateway.cases.stated import Declaration, StatedParty, StatedUnit
 from gateway.register.model import (
@@ -151,6 +152,7 @@ class ClaimFixing(Operation, tag="MORTGAGE_CLAIM_FIXING", frozen=True, kw_only=T
     fixing_fact: str
     fixed_on: dt.date
     fixed_fen: int
+    currency: str = "CNY"
     term_end: dt.date | None = None
 
 
@@ -480,6 +482,10 @@ class PowerOfAttorney(Value, frozen=True, kw_only=True):
     agency: str = ""
 
 
+#: Numbers, texts and dates are most of what terms say; they are passed over.
+_MAY_HOLD_PARTIES: Final = (Value, tuple)
+
+
 class Terms(Value, frozen=True, kw_only=True, dict=True):
     """What all parties of one phase agree to."""
 
@@ -504,7 +510,22 @@ class Terms(Value, frozen=True, kw_only=True, dict=True):
     @cached_property
     def everybody(self) -> tuple[Party, ...]:
         """Every party that the terms name in any role, guardians and agents too; one named twice comes twice."""
-        return tuple(_parties_in(self))
+        found: list[Party] = []
+        _gather_parties(self, found)
+        return tuple(found)
+
+    def mentions(self, party: Party) -> tuple[Party, ...]:
+        """This person as the terms name it, in any role: each way of naming it once."""
+        return self._by_key.get(party.key, ())
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str], tuple[Party, ...]]:
+        found: dict[tuple[str, str], tuple[Party, ...]] = {}
+        for party in self.everybody:
+            known = found.get(party.key, ())
+            if party not in known:
+                found[party.key] = (*known, party)
+        return found
 
     @cached_property
     def unit_codes(self) -> tuple[str, ...]:
@@ -530,12 +551,12 @@ class Terms(Value, frozen=True, kw_only=True, dict=True):
         return next((p.acting_institution for p in self.parties if p.person.key == party.key), "")
 
 
-def _parties_in(value: Any) -> Iterator[Party]:
+def _gather_parties(value: Any, found: list[Party]) -> None:
     if isinstance(value, Party):
-        yield value
-    if isinstance(value, Value):
-        for name in value.__struct_fields__:
-            yield from _parties_in(getattr(value, name))
-    elif isinstance(value, tuple):
-        for one in value:
-            yield from _parties_in(one)
+        found.append(value)
+        parts: tuple[Any, ...] = (value.guardian,)
+    else:
+        parts = value if isinstance(value, tuple) else astuple(value)
+    for part in parts:
+        if isinstance(part, _MAY_HOLD_PARTIES):
+            _gather_parties(part, found)

@@ -7,7 +7,7 @@ booked since, only another look can tell.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -67,7 +67,7 @@ def verify_extract(
     pdf: bytes,
     *,
     trust: TrustStore,
-    vkeys: Mapping[str, str],
+    vkeys: Mapping[str, Sequence[str]],
     at: dt.datetime,
     seals: Mapping[str, SealTerm] | None = None,
     suites: Mapping[str, frozenset[Suite]] | None = None,

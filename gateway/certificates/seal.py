@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
@@ -83,7 +83,7 @@ class CertificateSealer:
         seals: Mapping[str, tuple[SealKey, ...]],
         *,
         trust: TrustStore,
-        vkeys: Mapping[str, str],
+        vkeys: Mapping[str, Sequence[str]],
         verification_url: str,
         workers: int = 1,
     ) -> None:
@@ -130,7 +130,7 @@ class CertificateSealer:
         seals: Mapping[str, tuple[SealKey, ...]],
         *,
         trust: TrustStore,
-        vkeys: Mapping[str, str],
+        vkeys: Mapping[str, Sequence[str]],
         verification_url: str,
     ) -> None:
         """Work with these settings from the next order on: a new registry, seal or revocation list."""
@@ -334,11 +334,14 @@ class _Worker:
 def _settings(
     seals: Mapping[str, tuple[SealKey, ...]],
     trust: TrustStore,
-    vkeys: Mapping[str, str],
+    vkeys: Mapping[str, Sequence[str]],
     verification_url: str,
 ) -> Configure:
     return Configure(
-        seals=dict(seals), trust=trust.to_bytes(), vkeys=dict(vkeys), verification_url=verification_url
+        seals=dict(seals),
+        trust=trust.to_bytes(),
+        vkeys={name: tuple(keys) for name, keys in vkeys.items()},
+        verification_url=verification_url,
     )
 
 

@@ -34,7 +34,7 @@ class Configure(msgspec.Struct, frozen=True, kw_only=True, tag="configure"):
 
     seals: dict[str, tuple[SealKey, ...]]
     trust: bytes
-    vkeys: dict[str, str]
+    vkeys: dict[str, tuple[str, ...]]
     verification_url: str
 
 

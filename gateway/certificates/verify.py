@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -51,7 +51,7 @@ from gateway.register.identifiers import (
     parse_certificate_identifier,
     parse_certificate_number,
 )
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint, open_by_any
 from ledger.entry import Entry, commit_part, parse_entry
 from ledger.errors import LedgerError, QuorumError
 from ledger.hashing import leaf_hash
@@ -149,7 +149,7 @@ class Examined:
     data: bytes
     at: dt.datetime
     trust: TrustStore
-    vkeys: Mapping[str, str]
+    vkeys: Mapping[str, Sequence[str]]
     verdict: FileVerdict
     policy: Policy | None = None
     seals: Mapping[str, SealTerm] = field(default_factory=dict)
@@ -168,7 +168,7 @@ def verify_certificate(
     pdf: bytes,
     *,
     trust: TrustStore,
-    vkeys: Mapping[str, str],
+    vkeys: Mapping[str, Sequence[str]],
     at: dt.datetime,
     policy: Policy | None = None,
     seals: Mapping[str, SealTerm] | None = None,
@@ -216,7 +216,7 @@ def make_checks(
     form: Form,
     *,
     trust: TrustStore,
-    vkeys: Mapping[str, str],
+    vkeys: Mapping[str, Sequence[str]],
     at: dt.datetime,
     policy: Policy | None = None,
     seals: Mapping[str, SealTerm] | None = None,
@@ -490,15 +490,15 @@ def _check_commitment(file: Examined) -> None:
 
 def _check_checkpoint(file: Examined) -> None:
     proof = _need(file.proof, Step.DATA)
-    vkey = file.vkeys.get(proof.origin)
-    if vkey is None:
+    vkeys = file.vkeys.get(proof.origin)
+    if not vkeys:
         raise _FailsError(
             "LOG_UNKNOWN",
             f"没有账本 {proof.origin} 的公钥",
             f"no verifier key is known for the log {proof.origin}",
         )
     try:
-        checkpoint = open_checkpoint(proof.checkpoint.encode(), vkey)
+        checkpoint = open_by_any(proof.checkpoint.encode(), vkeys)
     except LedgerError as error:
         raise _of_ledger(error) from error
     if checkpoint.origin != proof.origin:

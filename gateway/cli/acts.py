@@ -16,6 +16,7 @@ from gateway.cli import outcomes, show
 from gateway.client.errors import InputError, RequestError
 from gateway.client.local_files import make_folder
 from gateway.client.payloads import header_of
+from gateway.client.reasons import ErrorReason
 from gateway.client.receipt_file import KeptAct, write_act
 from gateway.client.session import Answer
 
@@ -40,8 +41,8 @@ def finish(work: Coroutine[Any, Any, Answer], receipts: Path, *, as_json: bool) 
 
 
 async def _kept(work: Coroutine[Any, Any, Answer], receipts: Path) -> Answer:
-    """The answer, once it is on disk. Where nobody knows whether the act was taken, what was signed is kept to be
-    sent again with the same bytes (`diya submit resend`).
+    """The answer, once it is on disk. Where nobody knows whether the act was taken, or a second person has to sign it
+    too, what was signed is kept to be sent again with the same bytes (`diya submit resend`).
     """
     try:
         make_folder(receipts)  # before anything is sent: afterwards it would be too late
@@ -79,7 +80,9 @@ def show_pending(answer: Answer, path: Path) -> None:
 
 
 def _to_be_sent_again(error: RequestError) -> bool:
-    return error.is_outcome_unknown or error.may_retry
+    return (
+        error.is_outcome_unknown or error.may_retry or error.reason == ErrorReason.SECOND_SIGNATURE_REQUIRED
+    )
 
 
 def _say_resend(error: RequestError, path: Path) -> None:
@@ -87,4 +90,7 @@ def _say_resend(error: RequestError, path: Path) -> None:
     error.metadata["kept"] = str(path)
     again = "已签内容已存档，请原样重发 / what was signed is kept, send it again: "
     command = f"diya submit resend {shlex.quote(str(path))}"
+    if error.reason == ErrorReason.SECOND_SIGNATURE_REQUIRED:
+        again = "已签内容已存档，请另一人加签后重发 / what was signed is kept, a second person signs, then send it: "
+        command = f"diya submit countersign {shlex.quote(str(path))} --config SECOND.toml && {command}"
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(again + command))

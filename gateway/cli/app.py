@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,7 @@ HELP = (
 )
 
 
+@cache  # the groups are their modules' own: a second building would add every command to them once more
 def build_app() -> typer.Typer:
     """The application with all its commands; those of a gateway's own machine where they are
     installed.

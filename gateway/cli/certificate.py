@@ -20,6 +20,7 @@ from gateway.client.local_files import not_read
 from gateway.client.proof_file import SUFFIX, check_proof, save_proof
 from gateway.client.trust import read_policy, read_trust
 from gateway.pb.diya.v1 import certificate_pb2, certificate_service_pb2
+from signing.algorithms import Suite
 from signing.errors import SigningError
 from signing.trust_directory import read_trust as read_anchors
 
@@ -211,25 +212,29 @@ def offline_trust(trust: Path) -> dict[str, Any]:
     """What verifies sealed documents: the seal anchors, the ledgers' keys, the times of seal keys and the demanded
     suites of a trust folder, and the time now. Raises InputError.
     """
-    from gateway.certificates.seal_terms import (  # noqa: PLC0415 as below
-        SealTermsUnreadable,
-        read_demanded_suites,
-        read_seal_terms,
-    )
+    from gateway.certificates.seal_terms import SealTermsUnreadable, read_seal_terms  # noqa: PLC0415 as below
 
     try:
-        seals, suites = read_seal_terms(trust), read_demanded_suites(trust)
+        seals, suites = read_seal_terms(trust), demanded_suites(trust)
     except SealTermsUnreadable as error:
         raise InputError(str(error), f"{error}：无法读取信任目录中的印章设置") from error
-    ledgers = read_trust(trust)
-    keys = (key for name in ledgers.registries for key in ledgers.vkeys(name))
     return {
         "trust": read_anchors(trust),
-        "vkeys": {key.partition("+")[0]: key for key in keys},
+        "vkeys": read_trust(trust).by_origin(),
         "at": datetime.now(UTC),
         "seals": seals,
         "suites": suites,
     }
+
+
+def demanded_suites(trust: Path) -> dict[str, frozenset[Suite]]:
+    """The suites that a trust folder demands of each registry's seals. Raises InputError."""
+    from gateway.certificates.seal_terms import SealTermsUnreadable, read_demanded_suites  # noqa: PLC0415
+
+    try:
+        return read_demanded_suites(trust)
+    except SealTermsUnreadable as error:
+        raise InputError(str(error), f"{error}：无法读取信任目录中的印章设置") from error
 
 
 def _print_verdict(

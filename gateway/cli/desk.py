@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.certificate import demanded_suites
 from gateway.cli.receipt import TrustOption
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.desk import DeskClient, Kept
@@ -149,13 +150,14 @@ def verify(
       diya desk verify daily-2026-11-25.json --trust trust
     """
     try:
-        anchors = read_anchors(trust or load_settings(config).path("trust"))
+        folder = trust or load_settings(config).path("trust")
+        anchors, suites = read_anchors(folder), demanded_suites(folder)
         data, now = file.read_bytes(), datetime.now(UTC)
         statement: DailyStatement | PortfolioStatement
         try:
-            statement = open_statement(data, DAILY_TYPE, DailyStatement, anchors, now)
+            statement = open_statement(data, DAILY_TYPE, DailyStatement, anchors, now, suites=suites)
         except StatementInvalid:
-            statement = open_statement(data, PORTFOLIO_TYPE, PortfolioStatement, anchors, now)
+            statement = open_statement(data, PORTFOLIO_TYPE, PortfolioStatement, anchors, now, suites=suites)
     except OSError as error:
         unreadable = InputError(f"{file}: {error.strerror}", f"{file}：无法读取")
         raise outcomes.fail(unreadable, as_json=as_json) from error

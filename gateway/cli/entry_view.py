@@ -62,6 +62,8 @@ KINDS: Final = {
     "rules.set": ("设置规则集", "the rule set was set"),
     "seal.rotated": ("更换印章", "the seal went on to another key"),
     "seal.retired": ("停用印章", "a seal key was retired"),
+    "ledger-key.rotated": ("启用新检查点密钥", "another checkpoint key signs beside the former one"),
+    "ledger-key.retired": ("停用检查点密钥", "a checkpoint key was retired"),
     "trust.set": ("设置信任", "the trust was set"),
     "revocation.noted": ("更新吊销信息", "revocation evidence was fetched"),
     "calendar.set": ("导入日历", "the calendar was set"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +10,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from gateway.cli import opening, outcomes, show
 from gateway.cli.reading import read_file, read_message
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
-from gateway.client.admin import Done
+from gateway.client.admin import Done, institution_of
 from gateway.client.errors import InputError
 from gateway.pb.diya.v1 import authority_pb2, codes_pb2
 from signing.certificates import certificates_from_pem, parse_certificate
@@ -61,11 +63,35 @@ def list_institutions(
     show.console().print(table)
 
 
+@app.command("show")
+def show_institution(uscc: UsccArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show one institution: its branches, outlets, clerks and keys, each with its limits (查看机构).
+
+    \b
+    Example:
+      diya institution show 91999999MA00BANK1X
+    """
+
+    async def work() -> tuple[authority_pb2.Institution, list[authority_pb2.Institution]]:
+        async with opening.open_admin(load_settings(config)) as admin:
+            known = [one async for one in admin.list_institutions()]
+            return institution_of(uscc, known), known
+
+    found, known = outcomes.run(work(), as_json=as_json)
+    if as_json:
+        show.print_json(show.to_dict(found))
+        return
+    show.console().print(_tree(found, known))
+
+
 @app.command("set")
 def set_institution(
     file: Annotated[
         Path,
-        typer.Argument(metavar="INSTITUTION.json", help="Protobuf JSON of diya.v1.Institution."),
+        typer.Argument(
+            metavar="INSTITUTION.json",
+            help="Protobuf JSON of diya.v1.Institution; with an index, as `list --json` has it, only if it stands so.",
+        ),
     ],
     sign_key: Annotated[
         list[Path] | None,
@@ -96,7 +122,7 @@ def set_institution(
         for path in tls_key or ():
             institution.keys.add(key_id=key_id_of(path), roles=[authority_pb2.KEY_ROLE_TLS])
         async with opening.open_admin(load_settings(config)) as admin:
-            return await admin.set_institution(institution)
+            return await admin.set_institution(institution, seen_index=institution.index)
 
     print_done(outcomes.run(work(), as_json=as_json), as_json=as_json)
 
@@ -153,13 +179,44 @@ def print_done(done: Done[authority_pb2.Institution], *, as_json: bool) -> None:
     show.console().print(Text(f"{done.value.uscc}  {name}  {state}  ledger index {done.wire.index}"))
 
 
+def _tree(one: authority_pb2.Institution, known: Iterable[authority_pb2.Institution]) -> Tree:
+    """The institution with its branches, and by outlet who files for it and with which keys."""
+    kind = codes_pb2.InstitutionKind.Name(one.kind).removeprefix("INSTITUTION_KIND_")
+    state = f"suspended 已暂停: {one.suspension_reason}" if one.suspended else "in force 有效"
+    tree = Tree(Text(f"{one.uscc}  {one.names[0] if one.names else ''}  {kind}  {state}  index {one.index}"))
+    for label, codes in (
+        ("branch of 上级机构", [one.head_office] if one.head_office else []),
+        ("branches 分支机构", [other.uscc for other in known if other.head_office == one.uscc]),
+        ("files for 代为报送", one.files_for),
+    ):
+        if codes:
+            tree.add(Text(f"{label}: {', '.join(codes)}"))
+    limits = _limits_text(one, datetime.now(UTC)).replace("\n", "; ")
+    tree.add(Text(f"limits 权限: {limits or 'none 无'}"))
+    outlets = {"": tree}
+    parts = [(clerk.outlet, _clerk_text(clerk)) for clerk in one.clerks]
+    parts += [(key.outlet, f"key 密钥 {_key_text(key)}") for key in one.keys]
+    for outlet, text in parts:
+        if outlet not in outlets:
+            outlets[outlet] = tree.add(Text(f"outlet 网点 {outlet}"))
+        outlets[outlet].add(Text(text))
+    return tree
+
+
+def _clerk_text(clerk: authority_pb2.RegisteredClerk) -> str:
+    limit = mandate_text(clerk.mandate)
+    told = f"{clerk.employee_number} {clerk.display_name}{f' ({limit})' if limit else ''}"
+    return f"clerk 经办人 {told}{_window_text(clerk)}"
+
+
 def _key_text(key: authority_pb2.RegisteredKey) -> str:
     roles = (authority_pb2.KeyRole.Name(one).removeprefix("KEY_ROLE_") for one in key.roles)
     limit = mandate_text(key.mandate)
-    return f"{key.key_id[:12]}… {' '.join(roles)}{f' ({limit})' if limit else ''}{_window_text(key)}"
+    told = f"{key.key_id[:12]}… {' '.join(roles)}{f' ({limit})' if limit else ''}{_window_text(key)}"
+    return f"{told} {key.note}".rstrip()
 
 
-def _window_text(one: authority_pb2.RegisteredKey) -> str:
+def _window_text(one: authority_pb2.RegisteredKey | authority_pb2.RegisteredClerk) -> str:
     """From and until when it may be used, China time; empty where both are open."""
     begins = f" from 自 {show.china_time(one.not_before)}" if one.HasField("not_before") else ""
     ends = f" until 至 {show.china_time(one.not_after)}" if one.HasField("not_after") else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,14 +14,17 @@ from rich.table import Table
 
 from gateway.cli import opening, outcomes, show
 from gateway.cli.settings import ClientSettings, ConfigOption, JsonOption, load_settings
-from gateway.client.admin import Done
+from gateway.client.admin import AdminClient, Done
 from gateway.client.errors import InputError
+from gateway.client.trust import SUFFIX
 from gateway.pb.diya.v1 import admin_service_pb2, authority_pb2
 
 app = typer.Typer(
     no_args_is_help=True,
     help="The registry's own keys: list, replace, retire, as an operator. 登记机构密钥。",
 )
+
+_SEALS = (authority_pb2.KEY_USE_SEAL, authority_pb2.KEY_USE_NATIONAL_SEAL)
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it goes into the ledger.")]
 SinceOption = Annotated[
@@ -36,6 +41,7 @@ class Use(StrEnum):
     """What a key is for, as one writes it."""
 
     SEAL = "seal"
+    NATIONAL_SEAL = "national-seal"
     CHECKPOINT = "checkpoint"
     CONNECTION = "connection"
     ENCRYPTION = "encryption"
@@ -43,10 +49,6 @@ class Use(StrEnum):
 
 #: Keys that are not replaced by an act of this command, and how they are.
 _ELSEWHERE = {
-    Use.CHECKPOINT: (
-        "a ledger's checkpoint key is its name to every verifier and stays (docs/operating.md): ledger_key may move it",
-        "检查点密钥即账本对核验者的身份，不予更换；可通过 ledger_key 迁入硬件",
-    ),
     Use.CONNECTION: (
         "replace server.certificate and server.key, and start the gateway anew: its address, not its key, is its name",
         "请更换 server.certificate 与 server.key 后重新启动",
@@ -58,13 +60,33 @@ _ELSEWHERE = {
 }
 
 
+#: Keys that are: how the contract calls each use, and the settings of the next one.
+_ROTATED = {
+    Use.SEAL: (authority_pb2.KEY_USE_SEAL, ("next_seal_certificate", "next_seal_key")),
+    Use.NATIONAL_SEAL: (
+        authority_pb2.KEY_USE_NATIONAL_SEAL,
+        ("next_national_seal_certificate", "next_national_seal_key"),
+    ),
+    Use.CHECKPOINT: (authority_pb2.KEY_USE_CHECKPOINT, ("next_ledger_key",)),
+}
+
+
 @app.command("list")
 def list_keys(
     trust: Annotated[
         Path | None,
         typer.Option(
             "--trust",
-            help="Also write the seal keys' times into this trust folder, for whoever verifies offline.",
+            help="Also write the seal keys' times and the checkpoint keys into this trust folder, for whoever verifies "
+            "offline.",
+        ),
+    ] = None,
+    local: Annotated[
+        Path | None,
+        typer.Option(
+            "--local",
+            metavar="DIYA.TOML",
+            help="Read the database of these settings of the gateway, on its machine; the server may be down.",
         ),
     ] = None,
     config: ConfigOption = None,
@@ -73,22 +95,33 @@ def list_keys(
     """List the registry's keys: what for, where, since when, how long, how much each signed (密钥列表).
 
     \b
-    Example:
+    Examples:
       diya keys list --config operator.toml --trust trust
+      diya keys list --local diya.toml
     """
 
     async def work(settings: ClientSettings) -> list[authority_pb2.RegistryKey]:
         async with opening.open_admin(settings) as admin:
             return await admin.list_keys()
 
-    settings = load_settings(config)
-    found = outcomes.run(work(settings), as_json=as_json)
-    if trust is not None:
-        _write_terms(trust, settings.text("registry"), found)
-    if as_json:
-        show.print_json([show.to_dict(one) for one in found])
+    if local is not None:
+        from gateway.cli import keys_local  # noqa: PLC0415 the gateway's own package, which a bank's machine has not
+
+        registries = keys_local.list_keys(local, "")
     else:
-        show.console().print(_table(found))
+        settings = load_settings(config)
+        registries = {settings.text("registry"): outcomes.run(work(settings), as_json=as_json)}
+    for registry, found in registries.items():
+        if trust is not None:
+            _write_terms(trust, registry, found)
+            _write_vkeys(trust, registry, found)
+        if not as_json and local is not None:
+            show.console().print(registry)
+        if not as_json:
+            show.console().print(_table(found))
+    if as_json:
+        listed = {name: [show.to_dict(one) for one in found] for name, found in registries.items()}
+        show.print_json(listed if local is not None else next(iter(listed.values())))
 
 
 @app.command("rotate")
@@ -97,29 +130,40 @@ def rotate(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Go on to the next seal, while the gateway serves (更换印章).
+    """Go on to the next key, while the gateway serves (更换密钥). No request fails meanwhile.
 
     Write next_seal_certificate and next_seal_key into the gateway's settings first; it reads them anew, tries the key
-    and judges the certificate before it enters the act. No request fails meanwhile. What the former key sealed holds.
+    and judges the certificate before it enters the act. What the former key sealed holds.
     Afterwards write the two over seal_certificate and seal_key, and take the next_ ones out.
 
+    The national seal beside the first is changed likewise, by next_national_seal_certificate and _key. A certificate
+    bears both or none.
+
+    Of the checkpoint key, next_ledger_key likewise. From then on both sign every checkpoint: give everybody the new
+    verifier key beside the former one (`list --trust DIR` writes it), then retire the former.
+
     \b
-    Example:
+    Examples:
       diya keys rotate --config operator.toml
+      diya keys rotate national-seal --config operator.toml
+      diya keys rotate checkpoint --config operator.toml
     """
     if use in _ELSEWHERE:
         raise outcomes.fail(InputError(*_ELSEWHERE[use]), as_json=as_json)
 
     async def work() -> Done[authority_pb2.RegistryKey]:
         async with opening.open_admin(load_settings(config)) as admin:
-            seals = [key for key in await admin.list_keys() if key.use == authority_pb2.KEY_USE_SEAL]
-            following = [key for key in seals if key.state == authority_pb2.KEY_STATE_NEXT]
+            wire, names = _ROTATED[use]
+            keys = [key for key in await admin.list_keys() if key.use == wire]
+            following = [key for key in keys if key.state == authority_pb2.KEY_STATE_NEXT]
             if not following:
                 raise InputError(
-                    "the gateway's settings name no next seal: write next_seal_certificate and next_seal_key there",
-                    "网关设置中没有待用印章；请先设置 next_seal_certificate 与 next_seal_key",
+                    f"the gateway's settings name no next {use}: write {' and '.join(names)} there",
+                    f"网关设置中没有待用密钥；请先设置 {' 与 '.join(names)}",
                 )
-            former = [key.key_id for key in seals if key.state == authority_pb2.KEY_STATE_ACTIVE]
+            former = [key.key_id for key in keys if key.state == authority_pb2.KEY_STATE_ACTIVE]
+            if use is Use.CHECKPOINT:
+                return await admin.rotate_ledger_key(former[0], following[0].key_id)
             return await admin.rotate_seal(former[0] if former else "", following[0].certificate)
 
     done = outcomes.run(work(), as_json=as_json)
@@ -129,14 +173,16 @@ def rotate(
 @app.command("retire")
 def retire(
     key_id: Annotated[
-        str, typer.Argument(metavar="KEY_ID", help="Of a seal key; `diya keys list` shows it.")
+        str,
+        typer.Argument(metavar="KEY_ID", help="Of a seal or checkpoint key; `diya keys list` shows it."),
     ],
     reason: ReasonOption,
     compromised_since: SinceOption = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Seal no more with a key (停用印章). Where it is the one in use, certificates wait for the next rotation.
+    """Sign no more with a key (停用密钥). Where it is the seal in use, certificates wait for the next rotation; a
+    checkpoint key ends only beside another, and whoever has not taken that one into `<registry>.vkey` must first.
 
     With --compromised-since all that it sealed from then on is listed, and no verification lets it hold any more; what
     was sealed before, by a proven time, stays good. It may be declared of a retired key, and be moved back.
@@ -148,11 +194,11 @@ def retire(
     """
     since = _instant(compromised_since, as_json=as_json) if compromised_since else None
 
-    async def work() -> tuple[Done[authority_pb2.RegistryKey], list[admin_service_pb2.SealedCertificate]]:
+    async def work() -> tuple[Done[authority_pb2.RegistryKey], _Signed]:
         async with opening.open_admin(load_settings(config)) as admin:
-            done = await admin.retire_seal(key_id, reason, compromised_since=since)
-            affected = [one async for one in admin.list_sealed(key_id, since)] if since else []
-            return done, affected
+            retire = admin.retire_ledger_key if _is_vkey(key_id) else admin.retire_seal
+            done = await retire(key_id, reason, compromised_since=since)
+            return done, await _all_signed(admin, key_id, since) if since else _Signed()
 
     done, affected = outcomes.run(work(), as_json=as_json)
     _print_done(done, affected if since else None, as_json=as_json)
@@ -160,12 +206,12 @@ def retire(
 
 @app.command("sealed")
 def sealed(
-    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="Of a seal key.")],
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="Of a seal or checkpoint key.")],
     since: Annotated[str, typer.Option("--since", metavar="TIME", help="Only from then on, RFC 3339.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the certificates that a seal key sealed, in order of sealing (印章所签).
+    """List what a key signed: certificates, then statements and extracts; or checkpoints of it alone (密钥所签).
 
     \b
     Example:
@@ -173,15 +219,42 @@ def sealed(
     """
     start = _instant(since, as_json=as_json) if since else None
 
-    async def work() -> list[admin_service_pb2.SealedCertificate]:
+    async def work() -> _Signed:
         async with opening.open_admin(load_settings(config)) as admin:
-            return [one async for one in admin.list_sealed(key_id, start)]
+            return await _all_signed(admin, key_id, start)
 
     found = outcomes.run(work(), as_json=as_json)
     if as_json:
-        show.print_json([show.to_dict(one) for one in found])
+        show.print_json(found.as_json())
     else:
-        show.console().print(_sealed_table(found))
+        _print_signed(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What a key signed: a seal's key certificates and answers; a ledger's, the checkpoints that rest on it alone."""
+
+    certificates: tuple[admin_service_pb2.SealedCertificate, ...] = ()
+    answers: tuple[admin_service_pb2.SealedAnswer, ...] = ()
+    checkpoints: tuple[admin_service_pb2.SignedCheckpoint, ...] = ()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """One list, the certificates first; statements and extracts are told by their `kind`."""
+        return [show.to_dict(one) for one in (*self.certificates, *self.answers, *self.checkpoints)]
+
+
+def _is_vkey(key_id: str) -> bool:
+    """Whether it names a checkpoint key: a seal's id is hexadecimal."""
+    return "+" in key_id
+
+
+async def _all_signed(admin: AdminClient, key_id: str, since: datetime | None) -> _Signed:
+    if _is_vkey(key_id):
+        return _Signed(checkpoints=tuple([one async for one in admin.list_signed_checkpoints(key_id, since)]))
+    return _Signed(
+        tuple([one async for one in admin.list_sealed(key_id, since)]),
+        tuple([one async for one in admin.list_sealed_answers(key_id, since)]),
+    )
 
 
 def _instant(text: str, *, as_json: bool) -> datetime:
@@ -201,19 +274,19 @@ def _instant(text: str, *, as_json: bool) -> datetime:
 
 def _print_done(
     done: Done[authority_pb2.RegistryKey],
-    affected: list[admin_service_pb2.SealedCertificate] | None = None,
+    affected: _Signed | None = None,
     *,
     as_json: bool,
 ) -> None:
     if as_json:
         body: dict[str, Any] = {"key": show.to_dict(done.value), "index": done.wire.index}
         if affected is not None:
-            body["sealedSince"] = [show.to_dict(one) for one in affected]
+            body["sealedSince"] = affected.as_json()
         show.print_json(body)
         return
     show.console().print(_table([done.value]))
     if affected is not None:
-        show.console().print(_sealed_table(affected))
+        _print_signed(affected)
 
 
 def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
@@ -226,7 +299,7 @@ def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
             state += f" since {key.compromised_since.ToJsonString()}"
         elif key.HasField("retired_at"):
             state += f" {key.retired_at.ToJsonString()}"
-        count = str(key.signed_count) if key.use <= authority_pb2.KEY_USE_CHECKPOINT else ""
+        count = str(key.signed_count) if key.use in (*_SEALS, authority_pb2.KEY_USE_CHECKPOINT) else ""
         if key.HasField("compromised_since"):
             count += f", {key.signed_since_compromised} since then"
         validity = ""
@@ -244,7 +317,35 @@ def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
     return table
 
 
-def _sealed_table(found: list[admin_service_pb2.SealedCertificate]) -> Table:
+def _print_signed(found: _Signed) -> None:
+    if found.checkpoints:
+        show.console().print(_checkpoints_table(found.checkpoints))
+        return
+    show.console().print(_certificates_table(found.certificates))
+    if found.answers:
+        show.console().print(_answers_table(found.answers))
+
+
+def _checkpoints_table(found: Iterable[admin_service_pb2.SignedCheckpoint]) -> Table:
+    table = Table("Entries 记录数", "Root 根", "Newest entry at 最新记录时间")
+    for one in found:
+        table.add_row(str(one.size), one.root.hex(), one.newest_entry_at.ToJsonString())
+    return table
+
+
+def _answers_table(found: Iterable[admin_service_pb2.SealedAnswer]) -> Table:
+    table = Table(
+        "Statement 证明", "Subject 对象", "Asked by 申请人", "Sealed at 签章时间", "Stamped 时间戳", "SHA-256"
+    )
+    for one in found:
+        stamped = "yes 有" if one.time_stamped else "no 无"
+        table.add_row(
+            one.kind, one.subject, one.asked_by, one.sealed_at.ToJsonString(), stamped, one.sha256.hex()
+        )
+    return table
+
+
+def _certificates_table(found: Iterable[admin_service_pb2.SealedCertificate]) -> Table:
     table = Table("Certificate 证照", "Number 证号", "State 状态", "Sealed at 签章时间", "Entry 账本序号")
     for one in found:
         table.add_row(
@@ -255,6 +356,17 @@ def _sealed_table(found: list[admin_service_pb2.SealedCertificate]) -> Table:
             str(one.index),
         )
     return table
+
+
+def _write_vkeys(folder: Path, registry: str, keys: list[authority_pb2.RegistryKey]) -> None:
+    """Put the checkpoint keys that are missing behind those that the folder has."""
+    path = folder / f"{registry}{SUFFIX}"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for key in keys:
+        known = key.key_id in text or key.state == authority_pb2.KEY_STATE_NEXT
+        if key.use == authority_pb2.KEY_USE_CHECKPOINT and not known:
+            text = f"{text.rstrip()}\n".lstrip() + f"# since {key.active_from.ToJsonString()}\n{key.key_id}\n"
+    path.write_text(text, encoding="utf-8")
 
 
 def _write_terms(folder: Path, registry: str, keys: list[authority_pb2.RegistryKey]) -> None:
@@ -274,8 +386,9 @@ def _write_terms(folder: Path, registry: str, keys: list[authority_pb2.RegistryK
             compromised_since=at(key, "compromised_since"),
             reason=key.reason,
             index=key.index,
+            national=key.use == authority_pb2.KEY_USE_NATIONAL_SEAL,
         )
         for key in keys
-        if key.use == authority_pb2.KEY_USE_SEAL and key.state != authority_pb2.KEY_STATE_NEXT
+        if key.use in _SEALS and key.state != authority_pb2.KEY_STATE_NEXT
     ]
     write_seal_terms(folder, registry, terms)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from msgspec import MsgspecError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -20,12 +21,13 @@ from sqlalchemy.exc import DatabaseError
 
 from gateway import recovery
 from gateway.app import utc_now
+from gateway.audit.evidence import EvidenceReport, audit_evidence
 from gateway.cases.errors import CommandRefused
 from gateway.cli import outcomes
 from gateway.config import Config, ConfigError, RegistryConfig, load_config
-from gateway.evidence_audit import EvidenceReport, audit_evidence
+from gateway.keyring.ledger_signers import audited_log_keys
+from gateway.keyring.rotation import rotate, wrap_key
 from gateway.recovery import Loss
-from gateway.rotation import rotate, wrap_key
 from gateway.rpc.errors import Refusal
 from gateway.startup import (
     LedgerRefused,
@@ -40,13 +42,14 @@ from gateway.storage.later import add_missing_tables, missing_tables
 from gateway.storage.rebuild import NotFolded, digest_views, rebuild_views
 from gateway.storage.tables import VIEWS
 from gateway.storage.view_audit import ViewReport, audit_views
-from ledger.checkpoint import Checkpoint, NoteSigner, check_vkey, open_checkpoint
+from ledger.checkpoint import Checkpoint, NoteSigner, check_vkey
 from ledger.cosignature_store import COSIGNATURE_CHANGED, drop_faulty_cosignatures
 from ledger.errors import CheckpointError, LedgerError, RegistryUnknownError
 from ledger.export import export_ledger
 from ledger.kind_audit import unknown_registries
+from ledger.log_keys import LogKeys
 from ledger.part_audit import ERASURE_CHANGED, KEY_CAME_BACK
-from ledger.publish import read_checkpoint
+from ledger.publish import latest_checkpoint, read_checkpoint
 from ledger.readers import Readers
 from ledger.report import Divergence, Report
 from ledger.stamp_store import STAMP_CHANGED, drop_lone_stamps
@@ -87,14 +90,14 @@ def verify(
 ) -> None:
     """Check the ledgers of a gateway, or one of them; exits with 1 when one is broken."""
     settings, chosen, key, signers = opened(config, registry)
-    if since is not None:
-        chosen, checkpoint = _begun(since, chosen, signers)
-        wanted = replace(wanted, since=checkpoint)
-    if keep is not None and len(chosen) > 1:
-        raise refused("--keep is for one registry: add --registry", outcomes.USAGE)
     good = True
     engine = auditor_engine(settings.storage.database)
     try:
+        if since is not None:
+            chosen, checkpoint = _begun(since, chosen, signers, engine)
+            wanted = replace(wanted, since=checkpoint)
+        if keep is not None and len(chosen) > 1:
+            raise refused("--keep is for one registry: add --registry", outcomes.USAGE)
         _tell_missing(engine)
         for one in chosen:
             audit = _Audit(engine, one, signers[one.id], settings.storage.database, key)
@@ -135,7 +138,7 @@ def export(config: Path, folder: Path, registry: str, *, as_json: bool) -> None:
     try:
         for one in chosen:
             try:
-                written = _exported(engine, one.id, signers[one.id].vkey, folder / one.id)
+                written = _exported(engine, one, signers[one.id], folder / one.id)
             except (LedgerError, DatabaseError, OSError) as error:
                 good = False
                 _tell_not_exported(one.id, error, as_json=as_json)
@@ -152,15 +155,29 @@ def export(config: Path, folder: Path, registry: str, *, as_json: bool) -> None:
         raise typer.Exit(outcomes.FAILED)
 
 
-def _exported(engine: Engine, registry: str, vkey: str, folder: Path) -> Checkpoint:
-    with engine.connect() as connection, bar(f"{registry} export") as progress:
+def _exported(engine: Engine, registry: RegistryConfig, signer: NoteSigner, folder: Path) -> Checkpoint:
+    with engine.connect() as connection, bar(f"{registry.id} export") as progress:
+        keys = log_keys_of(connection, registry, signer)
 
         def step(done: int, total: int) -> None:
             """Between reads no snapshot is held: on a live server the WAL can be reset."""
             connection.rollback()
             progress(done, total)
 
-        return export_ledger(connection, registry, vkey, folder, step, encode_response)
+        return export_ledger(connection, registry.id, keys, folder, step, encode_response)
+
+
+def log_keys_of(connection: Connection, registry: RegistryConfig, signer: NoteSigner) -> LogKeys:
+    """The keys by which a registry's log is judged; those of its settings alone where the views cannot be read."""
+    try:
+        newest = latest_checkpoint(connection, registry.id)
+        keys = audited_log_keys(connection, registry, signer, newest.size if newest is not None else 0)
+    except (LedgerError, DatabaseError, MsgspecError):  # told where it is read
+        keys = LogKeys.of(signer.vkey)
+    except ConfigError as error:
+        raise refused(str(error), outcomes.USAGE) from error
+    connection.rollback()
+    return keys
 
 
 def _tell_not_exported(registry: str, error: Exception, *, as_json: bool) -> None:
@@ -299,7 +316,7 @@ def _rebuild(connection: Connection, ledger: Ledger, registries: list[str]) -> N
 
 
 def _begun(
-    since: Path, chosen: list[RegistryConfig], signers: dict[str, NoteSigner]
+    since: Path, chosen: list[RegistryConfig], signers: dict[str, NoteSigner], engine: Engine
 ) -> tuple[list[RegistryConfig], Checkpoint]:
     """The registry of the checkpoint in a file, and the checkpoint, its signature verified; or an exit with 2."""
     try:
@@ -310,7 +327,8 @@ def _begun(
     for one in chosen:
         if one.origin == origin:
             try:
-                return [one], open_checkpoint(note, signers[one.id].vkey)
+                with engine.connect() as connection:
+                    return [one], log_keys_of(connection, one, signers[one.id]).open(note)
             except CheckpointError as error:
                 raise refused(f"{since}: {error}", outcomes.USAGE) from error
     names = ", ".join(one.origin for one in chosen)
@@ -340,7 +358,7 @@ class _Audit:
         self._engine = engine
         self._registry = registry.id
         self._since: Checkpoint | None = None
-        self._vkey = signer.vkey
+        self._settings, self._signer = registry, signer
         self._vault = Vault(secret)
         self._database = database
         self._secret = secret
@@ -391,9 +409,8 @@ class _Audit:
                 connection.rollback()
                 progress(done, total)
 
-            return verify_ledger(
-                connection, self._registry, self._vkey, step, self._vault, self._since, readers
-            )
+            keys = log_keys_of(connection, self._settings, self._signer)
+            return verify_ledger(connection, self._registry, keys, step, self._vault, self._since, readers)
 
     @contextmanager
     def _readers(self, connection: Connection) -> Iterator[Readers | None]:
@@ -428,7 +445,8 @@ class _Audit:
         assert report is not None
         with self._engine.connect() as connection:
             signed = read_checkpoint(connection, self._registry, report.published_size)
-        if signed is not None and open_checkpoint(signed.note, self._vkey).size == report.published_size:
+            keys = log_keys_of(connection, self._settings, self._signer)
+        if signed is not None and keys.open(signed.note).size == report.published_size:
             fresh = path.with_name(path.name + ".new")
             fresh.write_bytes(signed.note)
             fresh.replace(path)

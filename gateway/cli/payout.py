@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from gateway.cli import opening, outcomes, show
+from gateway.cli.certificate import demanded_suites
 from gateway.cli.receipt import TrustOption
 from gateway.cli.settings import ConfigOption, JsonOption, load_settings
 from gateway.client.certificates import CheckedPayout
@@ -93,10 +94,11 @@ def verify(
       diya payout verify payouts/1.2.156….json --trust trust
     """
     try:
-        anchors = read_anchors(trust or load_settings(config).path("trust"))
+        folder = trust or load_settings(config).path("trust")
+        anchors = read_anchors(folder)
         when = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
         data = file.read_bytes()
-        statement = verify_payout(data, anchors, when)
+        statement = verify_payout(data, anchors, when, suites=demanded_suites(folder))
     except OSError as error:
         unreadable = InputError(f"{file}: {error.strerror}", f"{file}：无法读取")
         raise outcomes.fail(unreadable, as_json=as_json) from error

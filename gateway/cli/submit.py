@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -30,6 +31,7 @@ from gateway.client.receipt_file import KeptAct, read_act, write_act
 from gateway.client.session import Answer
 from gateway.client.submissions import KINDS, Submission
 from gateway.pb.diya.v1 import envelope_pb2, terms_pb2
+from signing.signer import countersign as add_signature
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -232,6 +234,39 @@ def resend(
         return answer
 
     _finish(outcomes.run(work(), as_json=as_json), kept, as_json=as_json)
+
+
+@app.command("countersign")
+def countersign(
+    kept: Annotated[Path, typer.Argument(metavar="FILE.json", help="A kept request without an answer.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a kept request too, as a second person, with the key of these settings (加签).
+
+    Sends nothing: `diya submit resend` does. What the first person signed stays as it is.
+
+    \b
+    Example:
+      diya submit countersign receipts/6f0c….json --config checker.toml
+    """
+
+    async def work() -> KeptAct:
+        act = read_act(kept)
+        if act.outcome is not None:
+            raise InputError(f"{kept} has its answer: there is nothing to sign", f"{kept} 已有答复，无须加签")
+        signed = replace(
+            act, envelope=add_signature(act.envelope, opening.open_signer(load_settings(config)))
+        )
+        write_act(kept, signed)
+        return signed
+
+    signed = outcomes.run(work(), as_json=as_json)
+    key_ids = [one.key_id for one in signed.envelope.signatures]
+    if as_json:
+        show.print_json({"file": str(kept), "keyIds": key_ids})
+        return
+    show.console().print(Text(f"signed 已签名 {', '.join(f'{one[:16]}…' for one in key_ids)}  {kept}"))
 
 
 def _submit(

@@ -41,7 +41,7 @@ def serve(
       diya tsa serve --key demo-out/keys/tsa.key.pem --certificate demo-out/keys/tsa.pem
     """
     from gateway.app import utc_now  # noqa: PLC0415
-    from gateway.tsa import TimestampServer  # noqa: PLC0415
+    from gateway.http.tsa import TimestampServer  # noqa: PLC0415
     from signing.algorithms import Algorithm  # noqa: PLC0415
     from signing.errors import SigningError  # noqa: PLC0415
     from signing.signer import LocalSigner  # noqa: PLC0415

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Final, Generic, TypeVar
 
 import grpc
 
-from gateway.client.errors import RequestError
+from gateway.client.errors import InputError, RequestError
 from gateway.client.files import CHUNK_BYTES, ProgressCallback, hash_file
 from gateway.client.manifest import instant
 from gateway.client.payloads import envelope_to_wire, sign_payload
+from gateway.client.reasons import ErrorReason
 from gateway.client.receipt import VerifiedReceipt
 from gateway.client.session import Session, translated
 from gateway.pb.diya.v1 import admin_acts_pb2, authority_pb2, outcome_pb2
@@ -22,6 +23,9 @@ from gateway.pb.diya.v1 import admin_service_pb2 as pb
 from gateway.pb.diya.v1.admin_service_pb2_grpc import AdminServiceStub
 from signing.envelope import Envelope
 from signing.signer import Signer
+
+#: What is seen of an institution that nobody has registered.
+NOT_REGISTERED: Final = -1
 
 Value = TypeVar("Value")
 Response = TypeVar("Response")
@@ -95,12 +99,38 @@ class AdminClient:
         return await self._done(response, envelope, response.receipt)
 
     async def set_institution(
-        self, institution: authority_pb2.Institution
+        self, institution: authority_pb2.Institution, *, seen_index: int = 0
     ) -> Done[authority_pb2.Institution]:
-        """Enter or replace an institution with its keys (设置机构)."""
-        act = admin_acts_pb2.SetInstitutionAct(header=self._session.header(None), institution=institution)
+        """Enter or replace an institution with its keys (设置机构). seen_index: its `index` as it was read before it
+        was changed, NOT_REGISTERED where there was none; another act since then is SEEN_INDEX_STALE. 0 replaces
+        whatever stands.
+        """
+        act = admin_acts_pb2.SetInstitutionAct(
+            header=self._session.header(None), institution=institution, seen_index=seen_index
+        )
         envelope, response = await self._send(self._stub.SetInstitution, pb.SetInstitutionRequest, act)
         return await self._done(response.institution, envelope, response.receipt)
+
+    async def change_institution(
+        self, uscc: str, edit: Callable[[authority_pb2.Institution], None]
+    ) -> Done[authority_pb2.Institution]:
+        """Change an institution as it stands; once more on what stands then, when another act came between.
+
+        `edit` changes what it is given, and may raise. Raises InputError where none is registered.
+        """
+        try:
+            return await self._change(uscc, edit)
+        except RequestError as error:
+            if error.reason != ErrorReason.SEEN_INDEX_STALE:
+                raise
+            return await self._change(uscc, edit)
+
+    async def _change(
+        self, uscc: str, edit: Callable[[authority_pb2.Institution], None]
+    ) -> Done[authority_pb2.Institution]:
+        institution = institution_of(uscc, [one async for one in self.list_institutions(uscc)])
+        edit(institution)
+        return await self.set_institution(institution, seen_index=institution.index)
 
     async def suspend_institution(self, uscc: str, reason: str) -> Done[authority_pb2.Institution]:
         """Suspend an institution, at once (暂停机构)."""
@@ -218,6 +248,62 @@ class AdminClient:
                 return
             request.page_token = page.next_page_token
 
+    async def list_sealed_answers(
+        self, key_id: str, since: datetime | None = None
+    ) -> AsyncIterator[pb.SealedAnswer]:
+        """The statements and extracts that it sealed, likewise."""
+        request = pb.ListSealedAnswersRequest(parent=self._session.parent, key_id=key_id, page_size=200)
+        if since is not None:
+            request.since.FromDatetime(since)
+        while True:
+            page = await self._session.call(self._stub.ListSealedAnswers, request)
+            for one in page.answers:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def rotate_ledger_key(self, former_vkey: str, vkey: str) -> Done[authority_pb2.RegistryKey]:
+        """Let the next ledger key of the gateway's settings sign checkpoints beside the one in use (启用新检查点
+        密钥).
+        """
+        act = admin_acts_pb2.RotateLedgerKeyAct(
+            header=self._session.header(None), former_vkey=former_vkey, vkey=vkey
+        )
+        envelope, response = await self._send(self._stub.RotateLedgerKey, pb.RotateLedgerKeyRequest, act)
+        return await self._done(response.key, envelope, response.receipt)
+
+    async def retire_ledger_key(
+        self, vkey: str, reason: str, *, compromised_since: datetime | None = None
+    ) -> Done[authority_pb2.RegistryKey]:
+        """Sign no more checkpoints with a key, and say since when it was not the registry's alone (停用检查点密钥).
+
+        The receipt is under the key that goes on: have that in the trust folder first.
+        """
+        act = admin_acts_pb2.RetireLedgerKeyAct(
+            header=self._session.header(None),
+            vkey=vkey,
+            reason=reason,
+            compromised_since=None if compromised_since is None else instant(compromised_since),
+        )
+        envelope, response = await self._send(self._stub.RetireLedgerKey, pb.RetireLedgerKeyRequest, act)
+        return await self._done(response.key, envelope, response.receipt)
+
+    async def list_signed_checkpoints(
+        self, vkey: str, since: datetime | None = None
+    ) -> AsyncIterator[pb.SignedCheckpoint]:
+        """The checkpoints that a key signed alone, from an instant on, over all pages. Raises RequestError."""
+        request = pb.ListSignedCheckpointsRequest(parent=self._session.parent, vkey=vkey, page_size=200)
+        if since is not None:
+            request.since.FromDatetime(since)
+        while True:
+            page = await self._session.call(self._stub.ListSignedCheckpoints, request)
+            for one in page.checkpoints:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     async def import_calendar(self, table: bytes, source: str = "") -> Done[pb.ImportCalendarResponse]:
         """Put the State Council's table of one year in force (导入工作日历). table: the CSV, as it is."""
         act = admin_acts_pb2.ImportCalendarAct(header=self._session.header(None), table=table, source=source)
@@ -290,6 +376,17 @@ class AdminClient:
     async def _done(self, value: Value, envelope: Envelope, receipt: outcome_pb2.Receipt) -> Done[Value]:
         verified = await self._session.check_receipt(receipt, envelope)
         return Done(value, envelope, receipt, verified)
+
+
+def institution_of(uscc: str, known: Iterable[authority_pb2.Institution]) -> authority_pb2.Institution:
+    """The one of these with a present or former code. Raises InputError where there is none."""
+    found = next((one for one in known if uscc in (one.uscc, *one.uscc_aliases)), None)
+    if found is None:
+        raise InputError(
+            f"no institution {uscc} is registered: enter it by `diya institution set` first",
+            f"没有登记机构 {uscc}；请先以 diya institution set 登记",
+        )
+    return found
 
 
 async def _messages(

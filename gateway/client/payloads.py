@@ -57,6 +57,8 @@ _CLASSES: Final[dict[str, type[Message]]] = {
     "application/vnd.diya.admin.import-calendar.v1+protobuf": admin_acts_pb2.ImportCalendarAct,
     "application/vnd.diya.admin.rotate-seal.v1+protobuf": admin_acts_pb2.RotateSealAct,
     "application/vnd.diya.admin.retire-seal.v1+protobuf": admin_acts_pb2.RetireSealAct,
+    "application/vnd.diya.admin.rotate-ledger-key.v1+protobuf": admin_acts_pb2.RotateLedgerKeyAct,
+    "application/vnd.diya.admin.retire-ledger-key.v1+protobuf": admin_acts_pb2.RetireLedgerKeyAct,
     "application/vnd.diya.admin.recover-ledger.v1+protobuf": admin_acts_pb2.RecoverLedgerAct,
 }
 _TYPES: Final = {of: payload_type for payload_type, of in _CLASSES.items()}

@@ -7,7 +7,8 @@ nothing is read out of an envelope before its signature holds.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -15,13 +16,16 @@ from gateway.client.errors import ProofError
 from gateway.statements.payout import PayoutStatement
 from gateway.statements.signed import PAYOUT_TYPE, Statement
 from signing import sm2
-from signing.algorithms import Algorithm
+from signing.algorithms import Algorithm, Suite
 from signing.envelope import envelope_from_json
 from signing.errors import SigningError
 from signing.trust import Purpose, TrustStore
 from signing.verify import verify_envelope
 
 S = TypeVar("S", bound=Statement)
+
+#: By registry, the suites in which its seals must be there and hold; by default one of either is enough.
+Suites: TypeAlias = Mapping[str, frozenset[Suite]]
 
 #: What the clocks of registry and lender may differ by.
 CLOCK_SKEW: Final = dt.timedelta(minutes=2)
@@ -35,13 +39,20 @@ class StatementInvalid(ProofError):
 
 
 def open_statement(
-    data: bytes, payload_type: str, kind: type[S], trust: TrustStore, at: dt.datetime, registry: str = ""
+    data: bytes,
+    payload_type: str,
+    kind: type[S],
+    trust: TrustStore,
+    at: dt.datetime,
+    registry: str = "",
+    suites: Suites | None = None,
 ) -> S:
     """The statement in an envelope, verified at `at` under the anchors of the purpose REGISTRY.
 
     Checks in this order: shape and type of the envelope; every signature with chain and purpose (a registry may seal in
     both suites: where SM2 is not installed the international seal decides, see `unjudged_seal`); the payload's form;
-    that the signer is the authority that the statement names; the registry, where one is given. Raises
+    that the signer is the authority that the statement names; the registry, where one is given; that the suites are
+    there and hold which `suites` demands of that registry. A seal with a time stamp is judged as of its time. Raises
     StatementInvalid.
     """
     try:
@@ -69,7 +80,19 @@ def open_statement(
             f"it is of registry {statement.registry}, not {registry}",
             f"属于登记机构 {statement.registry}，不是 {registry}",
         )
+    _check_suites(statement.registry, {signer.algorithm for signer in verified.signers}, suites or {})
     return statement
+
+
+def _check_suites(registry: str, algorithms: set[str], suites: Suites) -> None:
+    missing = suites.get(registry, frozenset()) - {Algorithm(one).suite for one in algorithms}
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise StatementInvalid(
+            f"your trust settings demand the seal of {registry} in {names}, and none was judged to hold; where SM2 is "
+            "not installed: pip install 'diya[sm]'",
+            f"核验方要求有{registry}的 {names} 印章并通过核验；如未安装国密算法，请执行 pip install 'diya[sm]'",
+        )
 
 
 def unjudged_seal(data: bytes) -> tuple[str, str] | None:
@@ -84,14 +107,21 @@ def unjudged_seal(data: bytes) -> tuple[str, str] | None:
 
 
 def verify_payout(
-    data: bytes, trust: TrustStore, at: dt.datetime, *, registry: str = "", certificate: str = ""
+    data: bytes,
+    trust: TrustStore,
+    at: dt.datetime,
+    *,
+    registry: str = "",
+    certificate: str = "",
+    suites: Suites | None = None,
 ) -> PayoutStatement:
-    """A payout statement that holds at `at`. certificate: the identifier that it must be about.
+    """A payout statement that holds at `at`. certificate: the identifier that it must be about. suites: as of
+    `open_statement`.
 
     That it holds does not say that paying out is safe: `safe` does. Raises StatementInvalid, also when its time is
     over or has not come: a seal may be good for years, the answer is good for minutes.
     """
-    statement = open_statement(data, PAYOUT_TYPE, PayoutStatement, trust, at, registry)
+    statement = open_statement(data, PAYOUT_TYPE, PayoutStatement, trust, at, registry, suites)
     if statement.expired(at):
         raise StatementInvalid(
             f"its time was over at {statement.valid_until.isoformat()}: ask again",

@@ -30,6 +30,13 @@ class LedgerTrust:
         """The keys of a registry; empty when none is trusted."""
         return self._vkeys.get(registry, ())
 
+    def by_origin(self) -> dict[str, tuple[str, ...]]:
+        """The vkeys by the log that they are of: a log may have had several, a registry several logs."""
+        found: dict[str, tuple[str, ...]] = {}
+        for vkey in (vkey for vkeys in self._vkeys.values() for vkey in vkeys):
+            found[check_vkey(vkey)] = (*found.get(check_vkey(vkey), ()), vkey)
+        return found
+
     @property
     def registries(self) -> tuple[str, ...]:
         """Ids of the registries known, sorted."""

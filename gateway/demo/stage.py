@@ -17,10 +17,10 @@ from gateway.client.session import Session
 from gateway.client.trust import read_trust
 from gateway.config import Config, load_config
 from gateway.demo.cast import COUNTER, REGISTRAR, sample_seeds
+from gateway.http.tsa import TimestampServer
 from gateway.register.model import Party
 from gateway.register.sample import SAMPLE
 from gateway.setup import SetupRefused, initialise
-from gateway.tsa import TimestampServer
 from signing import sm2
 from signing.pki import Credential, DevelopmentPKI, KeyKind, make_key
 from signing.timestamp_authority import TimestampAuthority

@@ -343,8 +343,7 @@ async def _released(stage: Stage, board: Board, proof_number: str) -> None:
 async def _verified(stage: Stage, board: Board) -> None:
     """Offline, with the public trust folder alone: seal, data, print and proof of every number that was taken."""
     trust = read_signing_trust(stage.folder / "trust")
-    ledgers = read_trust(stage.folder / "trust")
-    vkeys = {vkey.partition("+")[0]: vkey for name in ledgers.registries for vkey in ledgers.vkeys(name)}
+    vkeys = read_trust(stage.folder / "trust").by_origin()
     sound: list[str] = []
     is_stamped = False
     suites: set[Suite] = set()

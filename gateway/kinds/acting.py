@@ -6,11 +6,11 @@ That a branch is one the registry knows from its own directory (`Institution.hea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from gateway.cases.terms import Terms
 from gateway.kinds.law import Case
-from gateway.register.authority import Institution
+from gateway.register.authority import Institution, RegisteredClerk
 from gateway.register.findings import Finding, Severity
 from gateway.register.model import Party
 from gateway.register.reasons import finding
@@ -42,6 +42,15 @@ def office_of(party: Party, case: Case) -> str:
         return ""
     acting = case.manifest.terms.acting_for(party)
     return acting if acting and is_branch_of(acting, party, case.institutions) else party.id_number
+
+
+def staff_of(case: Case) -> Iterator[RegisteredClerk]:
+    """Registered clerks of every institution that files or is a party, usable now or not."""
+    header = case.manifest.header
+    codes = {header.channel_institution, header.applicant_institution, *case.manifest.terms.institution_codes}
+    for institution in case.institutions.values():
+        if any(institution.is_known_as(code) for code in codes):
+            yield from institution.clerks
 
 
 def branch_findings(case: Case) -> list[Finding]:

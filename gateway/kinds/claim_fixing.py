@@ -125,6 +125,10 @@ def _can_be_fixed(op: ClaimFixing, old: Mortgage, case: Case, field: str) -> lis
         found.append(
             _wrong(field + ".proof", "该抵押权不是最高额抵押权", "the mortgage is no maximum-amount mortgage")
         )
+    elif op.currency != old.currency:  # the row keeps its currency, and no rate is known here
+        zh = f"确定的债权数额应以抵押权的币种 {old.currency} 计"
+        en = f"the amount must be in the currency of the mortgage, {old.currency}"
+        found.append(_wrong(field + ".fixed_amount", zh, en))
     elif op.fixed_fen > (old.max_claim_amount_fen or 0):
         found.append(
             _wrong(field + ".fixed_amount", "确定的债权数额超过最高债权额", "the amount exceeds the ceiling")

@@ -29,7 +29,7 @@ from gateway.cases.terms import (
     operation_name,
     transfer_in,
 )
-from gateway.kinds.acting import speaks_for
+from gateway.kinds.acting import speaks_for, staff_of
 from gateway.kinds.law import Case
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
@@ -105,8 +105,8 @@ def as_ward(person: Party, case: Case) -> Party:
     guardian = _guardian_named(person, case)
     if is_under_guardianship(person, case.now):
         return person if person.guardian is not None else replace(person, guardian=guardian)
-    named = (p for p in case.manifest.terms.everybody if p.key == person.key)
-    ward = next((p for p in named if is_under_guardianship(p, case.now)), None)
+    mentions = case.manifest.terms.mentions(person)
+    ward = next((p for p in mentions if is_under_guardianship(p, case.now)), None)
     if ward is None:
         return person
     return replace(person, capacity=ward.capacity, birth_date=ward.birth_date, guardian=guardian)
@@ -114,8 +114,8 @@ def as_ward(person: Party, case: Case) -> Party:
 
 def _guardian_named(party: Party, case: Case) -> Party | None:
     """The guardian whom the terms name for this person, wherever they name the person."""
-    named = (p.guardian for p in case.manifest.terms.everybody if p.key == party.key)
-    return next((one for one in named if one is not None), None)
+    mentions = case.manifest.terms.mentions(party)
+    return next((p.guardian for p in mentions if p.guardian is not None), None)
 
 
 def is_consented_for(paper: Paper, party: Party, case: Case) -> bool:
@@ -238,8 +238,13 @@ def _scope_faults(power: PowerOfAttorney, operation: AnyOperation, *, disposes: 
 
 
 def _is_of_an_institution(power: PowerOfAttorney, case: Case) -> bool:
-    """Whether the agent is an institution that files here, the clerk who files, or works for one (handbook 1.3)."""
-    if power.agent.is_institution or power.agent.name == case.manifest.header.clerk.name:
+    """Whether the agent is an institution, the clerk who files, a registered clerk of an institution of the case, or
+    said to work for one (handbook 1.3; golden 42).
+    """
+    agent = power.agent
+    if agent.is_institution or agent.name == case.manifest.header.clerk.name:
+        return True
+    if any(clerk.id_number == agent.id_number for clerk in staff_of(case)):
         return True
     return any(
         institution.is_known_as(power.agency) or power.agency in institution.names

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from gateway.cases.model import Manifest
+from gateway.kinds.acting import staff_of
 from gateway.kinds.clean import refer
 from gateway.kinds.law import Case
-from gateway.register.authority import RegisteredClerk, StaffRisk, Stance
+from gateway.register.authority import StaffRisk, Stance
 from gateway.register.calendar import CHINA
 from gateway.register.findings import Finding, Severity
 from gateway.register.reasons import finding
@@ -47,7 +48,7 @@ def _found(stance: Stance, seen: _Seen) -> Finding:
 def _clerk_is_party(case: Case) -> Iterator[_Seen]:
     clerk = case.manifest.header.clerk
     numbers = {
-        one.id_number for one in _staff(case) if one.employee_no == clerk.employee_no and one.id_number
+        one.id_number for one in staff_of(case) if one.employee_no == clerk.employee_no and one.id_number
     }
     if numbers & _parties(case.manifest):
         yield "header.clerk", "经办人本人是本件当事人", "the clerk who files is a party to the case"
@@ -55,7 +56,7 @@ def _clerk_is_party(case: Case) -> Iterator[_Seen]:
 
 def _staff_is_party(case: Case) -> Iterator[_Seen]:
     parties = _parties(case.manifest)
-    if any(one.id_number in parties for one in _staff(case)):
+    if any(one.id_number in parties for one in staff_of(case)):
         yield (
             "terms.parties",
             "当事人中有经办机构的登记经办人员",
@@ -64,7 +65,7 @@ def _staff_is_party(case: Case) -> Iterator[_Seen]:
 
 
 def _staff_is_agent(case: Case) -> Iterator[_Seen]:
-    staff = {one.id_number for one in _staff(case) if one.id_number}
+    staff = {one.id_number for one in staff_of(case) if one.id_number}
     for number, power in enumerate(case.manifest.terms.powers_of_attorney):
         if not power.principal.is_institution and power.agent.id_number in staff:
             yield (
@@ -87,15 +88,6 @@ _LOOKS = {
     StaffRisk.STAFF_IS_AGENT: _staff_is_agent,
     StaffRisk.OUT_OF_HOURS: _out_of_hours,
 }
-
-
-def _staff(case: Case) -> Iterator[RegisteredClerk]:
-    """Registered clerks of every institution that files or is a party, usable now or not."""
-    header = case.manifest.header
-    codes = {header.channel_institution, header.applicant_institution, *case.manifest.terms.institution_codes}
-    for institution in case.institutions.values():
-        if any(institution.is_known_as(code) for code in codes):
-            yield from institution.clerks
 
 
 def _parties(manifest: Manifest) -> set[str]:

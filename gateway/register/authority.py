@@ -36,7 +36,7 @@ class RegisteredKey(Value, frozen=True, kw_only=True):
     """A registered key: `key_id` is the hex SHA-256 of its SubjectPublicKeyInfo (`public_key`, DER, where it is kept).
 
     It may be used from `not_before` on and until before `not_after`; absent means open. `mandate`: what it may sign an
-    application for, within its roles.
+    application for, within its roles. `outlet`: it signs for registered clerks of that outlet alone; "" for anybody.
     """
 
     key_id: str
@@ -46,6 +46,7 @@ class RegisteredKey(Value, frozen=True, kw_only=True):
     not_after: dt.datetime | None = None
     note: str = ""
     mandate: Mandate = Mandate()
+    outlet: str = ""
 
     def is_usable(self, at: dt.datetime) -> bool:
         """Whether the key may be used at `at`."""
@@ -78,11 +79,13 @@ class SealTerm(Value, frozen=True, kw_only=True):
     """A key that the registry seals with, and its time: `key_id` as in `RegisteredKey`, `certificate` in DER.
 
     It seals from `active_from` on (absent: from the registry's beginning) and until before `retired_at`. From
-    `compromised_since` on somebody else may have had it. `index` is the entry that last changed this.
+    `compromised_since` on somebody else may have had it. `national`: it seals beside the first, where the
+    registry seals in both suites. `index` is the entry that last changed this.
     """
 
     key_id: str
     certificate: bytes = b""
+    national: bool = False
     active_from: dt.datetime | None = None
     retired_at: dt.datetime | None = None
     compromised_since: dt.datetime | None = None
@@ -92,6 +95,23 @@ class SealTerm(Value, frozen=True, kw_only=True):
     def is_compromised(self, at: dt.datetime) -> bool:
         """Whether somebody else may have made what was sealed at `at`."""
         return self.compromised_since is not None and self.compromised_since <= at
+
+
+class LedgerKeyTerm(Value, frozen=True, kw_only=True):
+    """A key that signs the registry's checkpoints, and its time. `vkey`: its C2SP verifier key.
+
+    It signs from the checkpoint that covers entry `begun_index` on (absent: from the first), and not those that cover
+    entry `ended_index`; `active_from` and `retired_at` are the instants of these entries. The rest as in `SealTerm`.
+    """
+
+    vkey: str
+    begun_index: int | None = None
+    ended_index: int | None = None
+    active_from: dt.datetime | None = None
+    retired_at: dt.datetime | None = None
+    compromised_since: dt.datetime | None = None
+    reason: str = ""
+    index: int = 0
 
 
 class InstitutionKind(StrEnum):
@@ -222,7 +242,7 @@ class Profile(Value, frozen=True, kw_only=True):
     supplement_days: int = 15
     tax_days: int = 30
     payoff_days: int = 30
-    #: So many days after its upload a file that no case has named goes by itself (gateway/eraser.py).
+    #: So many days after its upload a file that no case has named goes by itself (gateway/rounds/eraser.py).
     unclaimed_upload_days: int = 30
     #: So many days after its end the evidence of an accepted case that was withdrawn or refused may be erased, by an
     #: operator's act (applications/erasure.py; handbook 3.6); 0: never.

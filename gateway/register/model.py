@@ -14,7 +14,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 from functools import cached_property
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -35,6 +35,10 @@ class IdKind(StrEnum):
     ORG_CODE = "ORG_CODE"
     USCC = "USCC"  # ZJZL 7, business licence: its number is the unified social credit code
     OTHER = "OTHER"
+
+
+#: Documents that only legal persons have.
+_LEGAL_PERSONS: Final = (IdKind.USCC, IdKind.ORG_CODE)
 
 
 class Capacity(StrEnum):
@@ -66,7 +70,7 @@ class Party(Value, frozen=True, kw_only=True):
     @property
     def is_institution(self) -> bool:
         """Whether this is a legal person."""
-        return self.id_kind in (IdKind.USCC, IdKind.ORG_CODE)
+        return self.id_kind in _LEGAL_PERSONS
 
 
 class Share(Value, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working
-from gateway.world import papers_of, wants_of_case, world_of
+from gateway.worlds.world import papers_of, wants_of_case, world_of
 from ledger.errors import PartKeyMissingError
 from signing.envelope import Envelope, EnvelopeSignature, pae, split_pae
 from signing.trust import Purpose, TrustStore
@@ -232,7 +232,10 @@ def signed_act(
         "terms_sha256": wire.target.terms_sha256.hex(),
         "channel": header.channel_institution,
         "institution": header.applicant_institution,
+        "clerk": header.clerk,
         "roles": tuple(sorted(roles)),
+        "key_ids": tuple(signer.key_id for signer in verified.signers),
+        "received_at": received_at,
         "request_id": header.request_id,
         "payload_sha256": verified.digest.hex(),
         "created_at": header.created_at,

@@ -102,9 +102,11 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         wrong = Violations()
         institution = wires.read_institution(signed.wire.institution, wrong)
         wrong.refuse_if_any()
+        seen = signed.wire.seen_index
 
         def decide(working: Working, moment: Moment) -> Decision:
-            return adm.decide_institution(institution, working.settings.institutions, signed.act, moment)
+            known = working.settings.institutions
+            return adm.decide_institution(institution, known, signed.act, moment, seen=seen)
 
         answer = await self._decided(signed, decide)
         return _pb.SetInstitutionResponse(**self._institution(signed, institution.uscc, answer))
@@ -203,7 +205,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         answer = await self._decided(signed, decide)
         stands = self._sequencer.settings(signed.registry).trust
         return _pb.SetTrustResponse(
-            trust=trusts.encode_trust(stands) if stands else [], receipt=encode.receipt(answer.receipt)
+            trust=trusts.encode_trust(stands.now) if stands else [], receipt=encode.receipt(answer.receipt)
         )
 
     async def EraseEvidence(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -244,8 +246,24 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         return await self._keys.list_keys(request)
 
     async def ListSealed(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """What a seal key sealed."""
+        """The certificates that a seal key sealed."""
         return await self._keys.list_sealed(request)
+
+    async def ListSealedAnswers(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """The statements and extracts that a seal key sealed."""
+        return await self._keys.list_sealed_answers(request)
+
+    async def RotateLedgerKey(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Sign checkpoints with the next ledger key of the settings too."""
+        return await self._keys.rotate_ledger_key(await self._signed(request, acts.RotateLedgerKeyAct))
+
+    async def RetireLedgerKey(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Sign no more checkpoints with a key."""
+        return await self._keys.retire_ledger_key(await self._signed(request, acts.RetireLedgerKeyAct))
+
+    async def ListSignedCheckpoints(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """What rests on one checkpoint key."""
+        return await self._keys.list_signed_checkpoints(request)
 
     async def ImportCalendar(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Put the table of working days of one year in force."""
@@ -442,7 +460,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         registry = registry_in(request.parent)
         stands = self._settings(registry).trust
         return _pb.GetTrustResponse(
-            trust=trusts.encode_trust(stands) if stands else [],
+            trust=trusts.encode_trust(stands.now) if stands else [],
             index=await self._queries.setting_index(registry, "trust"),
         )
 

@@ -35,6 +35,7 @@ from gateway.rpc.mandates import (
     encode_staff_risks,
     read_clerks,
     read_mandate,
+    read_outlet,
     read_staff_risks,
 )
 from gateway.rpc.violations import Violations
@@ -172,6 +173,7 @@ def read_keys(
             not_after=instant_of(wire, "not_after", at, wrong),
             note=wire.note[:TEXT_CHARACTERS_MAX],
             mandate=read_mandate(wire.mandate, at + ".mandate", wrong),
+            outlet=read_outlet(wire.outlet, at + ".outlet", wrong),
         )
     return tuple(keys.values())
 
@@ -245,6 +247,7 @@ def _key(value: RegisteredKey) -> authority_pb2.RegisteredKey:
         not_after=timestamp(value.not_after),
         note=value.note,
         mandate=encode_mandate(value.mandate),
+        outlet=value.outlet,
     )
 
 

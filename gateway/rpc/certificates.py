@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import grpc
 
-from gateway.applications.seal_keys import sealed_by
+from gateway.applications.seal_keys import is_compromised
 from gateway.cases.errors import ApplicationNotFound
 from gateway.certificates.content import CertificateContent, decode_content
 from gateway.config import Limits
@@ -37,7 +37,7 @@ from gateway.rpc.paging import page_size
 from gateway.rpc.payout import check_expectations, payout_check, proofs_of
 from gateway.rpc.quota import AddressQuota
 from gateway.rpc.rights import CallerKind, may_see
-from gateway.rpc.statements import Seals
+from gateway.rpc.sealed_answers import SealedAnswers
 from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.files import FileStore
@@ -81,7 +81,7 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
         limits: Limits,
         clock: Callable[[], dt.datetime],
         monotonic: Callable[[], float] = time.monotonic,
-        seals: Seals | None = None,
+        answers: SealedAnswers | None = None,
         sealing: StampQueue | None = None,
     ) -> None:
         """Without `seals` no statement can be signed. `sealing` knows which certificates wait for a time stamp."""
@@ -90,7 +90,7 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
         self._files = files
         self._limits = limits
         self._clock = clock
-        self._seals = seals
+        self._answers = answers or SealedAnswers(None, sequencer, clock)
         self._sealing = sealing
         self._quota = AddressQuota(burst=VERIFY_BURST, per_second=VERIFY_PER_SECOND, now=monotonic)
 
@@ -167,8 +167,9 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
                 getattr(wire, name).FromJsonString(row[name])
         if row["sealed_at"]:
             sealed_at = wire.sealed_at.ToDatetime(dt.UTC)
-            term = sealed_by(self._sequencer.settings(registry).seals, row["seal_key_id"] or "")
-            wire.seal_compromised = term is not None and term.is_compromised(sealed_at)
+            terms = self._sequencer.settings(registry).seals
+            key_ids = row["seal_key_id"] or "", row["national_key_id"] or ""
+            wire.seal_compromised = is_compromised(terms, *key_ids, sealed_at)
         return wire
 
     async def CheckPayout(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -186,7 +187,7 @@ class CertificateService(certificate_service_pb2_grpc.CertificateServiceServicer
                 reader=reader,
                 settings=settings,
                 queries=self._queries,
-                seals=self._seals,
+                answers=self._answers,
                 now=now,
             )
             for record in await self._paid_out_on(registry, request, reader)

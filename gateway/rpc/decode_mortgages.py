@@ -107,6 +107,7 @@ def claim_fixing(
         fixing_fact=parts.text(wire.fixing_fact, path + ".fixing_fact"),
         fixed_on=read.date(wire, "fixed_on", path, parts.wrong) or NO_DAY,
         fixed_fen=amount[0] if amount else 0,
+        currency=amount[1] if amount else "CNY",
         term_end=read.date(wire, "term_end", path, parts.wrong, needed=False),
     )
 

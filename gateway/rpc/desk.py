@@ -18,7 +18,8 @@ from gateway.rpc.names import check_registry, enum_names, malformed, registry_in
 from gateway.rpc.paging import make_token, page_of_mapping, page_size, read_token
 from gateway.rpc.readiness import board_of
 from gateway.rpc.rights import acting_for
-from gateway.rpc.statements import Seals, profile_of, signed
+from gateway.rpc.sealed_answers import SealedAnswers
+from gateway.rpc.statements import profile_of
 from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.statements.desk import (
@@ -55,13 +56,12 @@ class DeskService(desk_service_pb2_grpc.DeskServiceServicer):
         sequencer: Sequencer,
         queries: Queries,
         clock: Callable[[], dt.datetime],
-        seals: Seals | None,
+        answers: SealedAnswers,
     ) -> None:
-        """Without `seals` no statement can be signed."""
         self._sequencer = sequencer
         self._queries = queries
         self._clock = clock
-        self._seals = seals
+        self._answers = answers
 
     async def ListReadiness(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Who must act on which case, the earliest deadline first."""
@@ -115,14 +115,22 @@ class DeskService(desk_service_pb2_grpc.DeskServiceServicer):
             ended=rights_of(found.ended),
             test=not profile.production,
         )
-        return _pb.GetDailyStatementResponse(statement=await signed(self._seals, statement, DAILY_TYPE, now))
+        made = await self._answers.statement(
+            statement,
+            DAILY_TYPE,
+            kind="DAILY",
+            asked_by=caller_now.get().id,
+            subject=f"{institution} {day}",
+            index=found.head.size - 1,
+        )
+        return _pb.GetDailyStatementResponse(statement=made.data, time_stamped=made.stamped is True)
 
     async def GetPortfolioDigest(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The live mortgages of a lender in one line, signed."""
         registry = registry_in(request.parent)
         institution, codes = self._institution(registry, request.institution)
         profile = profile_of(registry, self._sequencer.settings(registry))
-        head, now = await self._queries.head(registry), self._clock()
+        head = await self._queries.head(registry)
         lines: list[RightLine] = []
         after, more = "", True
         while more:
@@ -144,9 +152,15 @@ class DeskService(desk_service_pb2_grpc.DeskServiceServicer):
             digest=digest_of(line.line for line in lines),
             test=not profile.production,
         )
-        return _pb.GetPortfolioDigestResponse(
-            statement=await signed(self._seals, statement, PORTFOLIO_TYPE, now)
+        made = await self._answers.statement(
+            statement,
+            PORTFOLIO_TYPE,
+            kind="PORTFOLIO",
+            asked_by=caller_now.get().id,
+            subject=institution,
+            index=statement.as_of_index,
         )
+        return _pb.GetPortfolioDigestResponse(statement=made.data, time_stamped=made.stamped is True)
 
     async def ListPortfolio(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """The lines behind a digest, in its order."""
@@ -184,8 +198,10 @@ class DeskService(desk_service_pb2_grpc.DeskServiceServicer):
         if uscc not in acting_for(settings, caller.id):
             raise Refusal(
                 "CHANNEL_NOT_AUTHORISED",
-                f"本机构不能代机构 {uscc} 查询",
-                f"this institution does not file for {uscc}",
+                f"机构 {caller.id} 不能代机构 {uscc} 查询；请机构 {uscc} 请登记机构将其列入 {caller.id} 的代为报送机构"
+                f"（运维人员：diya institution set，filesFor 加 {uscc}）",
+                f"institution {caller.id} does not file for {uscc}: {uscc} asks the authority to enter it among those "
+                f"that {caller.id} files for (an operator runs diya institution set with {uscc} in filesFor)",
                 {"institution": uscc},
             )
         known = settings.institutions.get(uscc)

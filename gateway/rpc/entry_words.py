@@ -23,6 +23,7 @@ from gateway.cases.effects import (
     FeedMoved,
     FeedTaken,
     InstitutionSet,
+    LedgerKeysSet,
     LenderRead,
     LenderTold,
     OperatorSet,
@@ -227,6 +228,8 @@ def _of_setting(effect: AnyEffect) -> tuple[str, str] | None:
             )
         case SealTermsSet(keys=keys):
             return f"设置印章密钥：{len(keys)} 个", f"seal keys set: {len(keys)} with their times"
+        case LedgerKeysSet(keys=keys):
+            return f"设置检查点密钥：{len(keys)} 个", f"checkpoint keys set: {len(keys)} with their times"
         case RevocationNoted():
             return (
                 f"更新吊销信息：{len(effect.crls)} 个吊销列表，{len(effect.ocsp)} 个在线状态应答",

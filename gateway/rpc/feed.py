@@ -21,7 +21,6 @@ from gateway.cases.feed import AnyFeedAct
 from gateway.cases.model import Moment
 from gateway.commands import Command
 from gateway.config import Limits
-from gateway.feed_world import feed_world_of, wants_of_feed
 from gateway.pb.diya.v1 import acts_pb2, feed_service_pb2, feed_service_pb2_grpc
 from gateway.register.authority import Registrar
 from gateway.register.identifiers import normalise_unit_code
@@ -40,7 +39,8 @@ from gateway.rpc.violations import Violations
 from gateway.sequencer import Sequencer
 from gateway.storage.queries import EntryProof, NotYetPublishedError, Queries
 from gateway.storage.working import Working
-from ledger.checkpoint import NoteSigner, sign_note
+from gateway.worlds.feed_world import feed_world_of, wants_of_feed
+from ledger.log_keys import LogSigners
 from signing.envelope import Envelope, EnvelopeSignature, pae
 from signing.trust import Purpose, TrustStore
 from signing.verify import VerifiedEnvelope
@@ -73,10 +73,10 @@ class FeedService(feed_service_pb2_grpc.RegisterFeedServiceServicer):
         executor: Executor,
         limits: Limits,
         clock: Callable[[], dt.datetime],
-        signer_of: Callable[[str], NoteSigner],
+        signers_of: Callable[[str], LogSigners],
     ) -> None:
-        """`signer_of` gives a registry's ledger key: it signs statements of order, as it signs checkpoints."""
-        self._signer_of = signer_of
+        """`signers_of` gives a registry's ledger keys: they sign statements of order, as they sign checkpoints."""
+        self._signers_of = signers_of
         self._sequencer = sequencer
         self._queries = queries
         self._trust_of = trust_of
@@ -101,8 +101,10 @@ class FeedService(feed_service_pb2_grpc.RegisterFeedServiceServicer):
         if not any(signer.key_id in source.key_ids for signer in verified.signers):
             raise Refusal(
                 "KEY_NOT_REGISTERED",
-                "签名密钥不是该登记大厅系统登记的密钥",
-                "the signing key is not a registered key of this counter system",
+                f"签名密钥不是登记大厅系统 {source.registrar_id} 登记的密钥；请以其登记的密钥签名，"
+                "或者请运维人员登记该密钥（SetRegistrar）",
+                f"the signing key is not a registered key of counter system {source.registrar_id}: sign with one that "
+                "is, or have an operator register this one (SetRegistrar)",
                 {"keyId": verified.signers[0].key_id},
             )
         signed = self._read(request, registry, source, verified, received_at)
@@ -247,9 +249,9 @@ class FeedService(feed_service_pb2_grpc.RegisterFeedServiceServicer):
         if found is None:
             raise Refusal("UNIT_NOT_FOUND", "没有该不动产单元", "there is no such unit")
         lines, proofs = found
-        signer = self._signer_of(registry)
-        text = statement_text(signer.name, registry, unit_code, self._clock(), lines)
-        note = sign_note(text, signer)
+        signers = self._signers_of(registry)
+        text = statement_text(signers.name, registry, unit_code, self._clock(), lines)
+        note = signers.sign_text(text)
         return _pb.GetOrderStatementResponse(statement=statement_file(note, proofs))
 
     async def AcknowledgeEvents(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

@@ -74,7 +74,7 @@ class FileService(file_service_pb2_grpc.FileServiceServicer):
         clock: Callable[[], dt.datetime],
         is_going: Callable[[Row], bool] = lambda _row: False,
     ) -> None:
-        """`is_going` tells of a file's row whether it goes with a case that was erased (gateway/eraser.py)."""
+        """`is_going` tells of a file's row whether it goes with a case that was erased (gateway/rounds/eraser.py)."""
         self._sequencer = sequencer
         self._queries = queries
         self._files = files

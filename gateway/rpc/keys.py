@@ -1,35 +1,39 @@
-"""The registry's own keys on the wire: going on to another seal, retiring one, and the list of all of them."""
+"""The registry's own keys on the wire: going on to another, retiring one, lists of them and of what they signed."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.applications import seal_keys
+from gateway.applications import ledger_keys, seal_keys
 from gateway.applications.administration import ActInvalid
 from gateway.cases.decision import Decision
 from gateway.cases.model import Moment
 from gateway.commands import Answer
 from gateway.config import Config, ConfigError
+from gateway.keyring.ledger_signers import LedgerSigners
+from gateway.keyring.seals import ConfiguredSeal, Seals
 from gateway.pb.diya.v1 import admin_service_pb2 as pb
 from gateway.pb.diya.v1 import authority_pb2
-from gateway.register.authority import SealTerm
+from gateway.register.authority import LedgerKeyTerm, SealTerm
 from gateway.rpc import authority as wires
 from gateway.rpc import encode
 from gateway.rpc.names import malformed, registry_in
 from gateway.rpc.operator_acts import SignedAct
-from gateway.rpc.paging import make_token, page_size, read_token
+from gateway.rpc.paging import Position, make_token, page_size, read_token
 from gateway.rpc.violations import Violations
-from gateway.seals import ConfiguredSeal, Seals
+from gateway.storage.answers import read_answers
 from gateway.storage.queries import Queries
 from gateway.storage.seal_reads import count_sealed, read_sealed
 from gateway.storage.settings import Settings
-from gateway.storage.working import Working
+from gateway.storage.working import Row, Working
+from ledger.signed_by import SignedSize, count_signed, read_signed, size_since
 from signing.certificates import parse_certificate
 from signing.errors import SigningError
 from signing.key_source import is_in_clear
@@ -50,7 +54,7 @@ class RegistryKeys:
         *,
         config: Config,
         seals: Seals,
-        vkeys: Callable[[str], str],
+        ledger_signers: LedgerSigners,
         queries: Queries,
         settings_of: Callable[[str], Settings],
         trust_of: Callable[[str], TrustStore],
@@ -59,7 +63,7 @@ class RegistryKeys:
     ) -> None:
         self._config = config
         self._seals = seals
-        self._vkey_of = vkeys
+        self._ledger_signers = ledger_signers
         self._queries = queries
         self._settings_of = settings_of
         self._trust_of = trust_of
@@ -81,8 +85,9 @@ class RegistryKeys:
             )
         except (ConfigError, SigningError) as error:
             raise _unusable(error) from error
-        term = SealTerm(key_id=following.key_id, certificate=wire.certificate)
-        former = self._former(registry, wire.former_key_id)
+        national = following.is_beside
+        term = SealTerm(key_id=following.key_id, certificate=wire.certificate, national=national)
+        former = self._former(registry, wire.former_key_id, national=national)
 
         def decide(working: Working, moment: Moment) -> Decision:
             return seal_keys.decide_rotation(working.settings.seals, former, term, signed.act, moment)
@@ -95,17 +100,14 @@ class RegistryKeys:
     async def retire(self, signed: SignedAct) -> Any:
         """End a seal key's use, and say from when on it was not the registry's alone."""
         registry, wire = signed.registry, signed.wire
-        wrong = Violations()
-        reason = wire.reason.strip()
-        if not 0 < len(reason) <= wires.TEXT_CHARACTERS_MAX:
-            wrong.add("reason", "必填", "is required")
-        wrong.refuse_if_any()
+        reason = _reason_of(wire)
         since = wire.compromised_since.ToDatetime(dt.UTC) if wire.HasField("compromised_since") else None
-        key_id = self._former(registry, wire.key_id, "key_id")
+        national = self._is_national(registry, wire.key_id)
+        key_id = self._former(registry, wire.key_id, "key_id", national=national)
 
         def decide(working: Working, moment: Moment) -> Decision:
             return seal_keys.decide_retirement(
-                working.settings.seals, key_id, since, reason, signed.act, moment
+                working.settings.seals, key_id, since, reason, signed.act, moment, national=national
             )
 
         answer = await self._decided(signed, decide)
@@ -113,12 +115,18 @@ class RegistryKeys:
             key=await self._seal(registry, key_id), receipt=encode.receipt(answer.receipt)
         )
 
-    def _former(self, registry: str, key_id: str, field: str = "former_key_id") -> str:
-        """A key id of an act. While the ledger knows no seal, it must be the configured one's."""
+    def _is_national(self, registry: str, key_id: str) -> bool:
+        """Whether a key is one of those that go beside the first."""
+        terms = {term.key_id: term.national for term in self._settings_of(registry).seals}
+        beside = {seal.key_id for seal in self._configured(registry) if seal.is_beside}
+        return terms.get(key_id, key_id in beside)
+
+    def _former(self, registry: str, key_id: str, field: str = "former_key_id", *, national: bool) -> str:
+        """A key id of an act. While the ledger knows no seal of its place, it must be the configured one's."""
         if key_id and len(key_id) != _KEY_ID_CHARACTERS:
             raise malformed(field, "应为 64 位十六进制", "has 64 hexadecimal characters")
-        if not self._settings_of(registry).seals:
-            [seal, *_] = self._configured(registry)
+        if not seal_keys.in_place(self._settings_of(registry).seals, national=national):
+            [seal, *_] = [one for one in self._configured(registry) if one.is_beside == national]
             if key_id != seal.key_id:
                 raise ActInvalid(
                     f"在用的印章密钥为 {seal.key_id}",
@@ -134,6 +142,119 @@ class RegistryKeys:
         except ConfigError as error:
             raise _unusable(error) from error
 
+    # -- the ledger's own ---------------------------------------------------------------------------------------
+
+    async def rotate_ledger_key(self, signed: SignedAct) -> Any:
+        """Let the next ledger key of the settings sign checkpoints beside the one in use."""
+        registry, wire = signed.registry, signed.wire
+        try:
+            await asyncio.to_thread(self._ledger_signers.try_next, registry, wire.vkey)
+        except (ConfigError, SigningError) as error:
+            raise _unusable(error, "vkey") from error
+        first = self._ledger_signers.vkey(registry)
+
+        def decide(working: Working, moment: Moment) -> Decision:
+            terms = self._ledger_terms(working, registry) or (LedgerKeyTerm(vkey=first),)
+            return ledger_keys.decide_rotation(terms, wire.former_vkey, wire.vkey, signed.act, moment)
+
+        answer = await self._decided(signed, decide)
+        return pb.RotateLedgerKeyResponse(
+            key=await self._ledger_key(registry, wire.vkey), receipt=encode.receipt(answer.receipt)
+        )
+
+    async def retire_ledger_key(self, signed: SignedAct) -> Any:
+        """End a checkpoint key's use, and say from when on it was not the registry's alone."""
+        registry, wire = signed.registry, signed.wire
+        reason = _reason_of(wire)
+        since = wire.compromised_since.ToDatetime(dt.UTC) if wire.HasField("compromised_since") else None
+        newest = await self._queries.checkpoint(registry)
+        size = newest.size if newest is not None else 0
+
+        def decide(working: Working, moment: Moment) -> Decision:
+            terms = self._ledger_terms(working, registry)
+            return ledger_keys.decide_retirement(terms, wire.vkey, since, reason, size, signed.act, moment)
+
+        answer = await self._decided(signed, decide)
+        return pb.RetireLedgerKeyResponse(
+            key=await self._ledger_key(registry, wire.vkey), receipt=encode.receipt(answer.receipt)
+        )
+
+    def _ledger_terms(self, working: Working, registry: str) -> ledger_keys.Terms:
+        name = self._ledger_signers.keys(registry).name
+        return ledger_keys.of_log(working.settings.ledger_keys, name)
+
+    async def list_signed_checkpoints(self, request: Any) -> Any:
+        """The checkpoints that rest on one key alone."""
+        registry = registry_in(request.parent)
+        self._settings_of(registry)  # refuses an unknown registry
+        since = request.since.ToDatetime(dt.UTC) if request.HasField("since") else None
+        key = next(
+            (one for one in self._ledger_signers.keys(registry).keys if one.vkey == request.vkey), None
+        )
+        if key is None:
+            raise malformed(
+                "vkey", "没有此检查点密钥；请查询密钥列表", "no such checkpoint key: list the keys"
+            )
+        size = page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
+        query = ("checkpoints", registry, request.vkey, since.isoformat() if since else "")
+        position = read_token(request.page_token, query, (int,))
+        alone = self._ledger_signers.keys(registry).alone(key.vkey)
+
+        def work(connection: Any) -> list[SignedSize]:
+            after = int(position[0]) if position else _before(connection, registry, since)
+            return read_signed(connection, registry, alone, after, size + 1)
+
+        rows = await self._queries.read(work)
+        response = pb.ListSignedCheckpointsResponse()
+        for row in rows[:size]:
+            one = response.checkpoints.add(size=row.size, root=row.root)
+            one.newest_entry_at.FromDatetime(row.newest_entry_at)
+        if len(rows) > size:
+            response.next_page_token = make_token(query, (rows[size - 1].size,))
+        return response
+
+    async def _ledger_key(self, registry: str, vkey: str) -> Any:
+        return next(key for key in await self._all_ledger_keys(registry) if key.key_id == vkey)
+
+    async def _all_ledger_keys(self, registry: str) -> list[Any]:
+        """Those in use first, then those that were, then the next one of the settings."""
+        try:
+            following = await asyncio.to_thread(self._ledger_signers.following, registry)
+        except (ConfigError, SigningError) as error:
+            raise _unusable(error, "vkey") from error
+        all_keys = self._ledger_signers.keys(registry)
+        keys = all_keys.keys
+        terms = {term.vkey: term for term in self._ledger_signers.terms(registry)}
+        covered = await self._queries.checkpoint(registry)
+        newest = covered.size if covered is not None else 0
+        found = []
+        for key in sorted(keys, key=lambda one: one.ended is not None):
+            wire = _encode_ledger_key(terms.get(key.vkey) or LedgerKeyTerm(vkey=key.vkey))
+            self._place(wire)
+            wire.signed_count = newest if key.signs(newest) else key.ended or 0
+            if wire.HasField("compromised_since"):
+                since, alone = wire.compromised_since.ToDatetime(dt.UTC), all_keys.alone(key.vkey)
+                wire.signed_since_compromised = await self._queries.read(
+                    lambda connection, since=since, alone=alone: count_signed(  # type: ignore[misc]
+                        connection, registry, alone, _before(connection, registry, since)
+                    )
+                )
+            found.append(wire)
+        if following is not None and following.vkey not in {key.vkey for key in keys}:
+            wire = authority_pb2.RegistryKey(
+                use=authority_pb2.KEY_USE_CHECKPOINT,
+                key_id=following.vkey,
+                state=authority_pb2.KEY_STATE_NEXT,
+            )
+            self._place(wire)
+            found.append(wire)
+        return found
+
+    def _place(self, wire: Any) -> None:
+        source = self._ledger_signers.source(wire.key_id)
+        if source is not None:
+            wire.place, wire.in_clear = source.place, is_in_clear(source)
+
     # -- the list ------------------------------------------------------------------------------------------------
 
     async def list_keys(self, request: Any) -> Any:
@@ -144,7 +265,7 @@ class RegistryKeys:
         position = read_token(request.page_token, query, (int,))
         start = int(position[0]) if position else 0
         self._settings_of(registry)  # refuses an unknown registry
-        keys = await self._all(registry)
+        keys = await self.all_keys(registry)
         more = len(keys) > start + size
         return pb.ListKeysResponse(
             keys=keys[start : start + size],
@@ -152,64 +273,66 @@ class RegistryKeys:
         )
 
     async def list_sealed(self, request: Any) -> Any:
-        """What one seal key sealed."""
-        registry = registry_in(request.parent)
-        terms = self._settings_of(registry).seals
-        if not request.key_id:
-            raise malformed("key_id", "必填", "is required")
-        since = request.since.ToDatetime(dt.UTC) if request.HasField("since") else None
-        size = page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
-        query = ("sealed", registry, request.key_id, since.isoformat() if since else "")
-        position = read_token(request.page_token, query, (str, str))
-        first = request.key_id == self._first(registry, terms)
+        """The certificates that one seal key sealed."""
+        asked = self._asked("sealed", request)
+        first = request.key_id == self._first(asked.registry, self._settings_of(asked.registry).seals)
         rows = await self._queries.read(
             lambda connection: read_sealed(
-                connection, registry, request.key_id, since, position, size + 1, first=first
+                connection,
+                asked.registry,
+                request.key_id,
+                asked.since,
+                asked.after,
+                asked.size + 1,
+                first=first,
             )
         )
-        page = rows[:size]
-        response = pb.ListSealedResponse()
-        for row in page:
+        response = pb.ListSealedResponse(next_page_token=asked.next_token(rows, "identifier"))
+        for row in rows[: asked.size]:
             one = response.certificates.add(
-                certificate=f"registries/{registry}/certificates/{row['identifier']}",
+                certificate=f"registries/{asked.registry}/certificates/{row['identifier']}",
                 number=row["number"],
                 state=row["state"],
                 index=row["entry_index"],
             )
             one.sealed_at.FromJsonString(row["sealed_at"])
-        if len(rows) > size:
-            response.next_page_token = make_token(query, (page[-1]["sealed_at"], page[-1]["identifier"]))
         return response
+
+    async def list_sealed_answers(self, request: Any) -> Any:
+        """The statements and extracts that one seal key sealed."""
+        asked = self._asked("sealed-answers", request)
+        rows = await self._queries.read(
+            lambda connection: read_answers(
+                connection, asked.registry, request.key_id, asked.since, asked.after, asked.size + 1
+            )
+        )
+        return pb.ListSealedAnswersResponse(
+            answers=[_encode_answer(row) for row in rows[: asked.size]],
+            next_page_token=asked.next_token(rows, "sha256"),
+        )
+
+    def _asked(self, what: str, request: Any) -> _Asked:
+        registry = registry_in(request.parent)
+        self._settings_of(registry)  # refuses an unknown registry
+        if not request.key_id:
+            raise malformed("key_id", "必填", "is required")
+        since = request.since.ToDatetime(dt.UTC) if request.HasField("since") else None
+        size = page_size(request.page_size, default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
+        query = (what, registry, request.key_id, since.isoformat() if since else "")
+        return _Asked(registry, since, size, read_token(request.page_token, query, (str, str)), query)
 
     def _first(self, registry: str, terms: tuple[SealTerm, ...]) -> str:
         """Key id of the registry's first seal."""
-        return terms[0].key_id if terms else self._configured(registry)[0].key_id
+        known = seal_keys.in_place(terms)
+        return known[0].key_id if known else self._configured(registry)[0].key_id
 
     async def _seal(self, registry: str, key_id: str) -> Any:
         return next(key for key in await self._all_seals(registry) if key.key_id == key_id)
 
-    async def _all(self, registry: str) -> list[Any]:
+    async def all_keys(self, registry: str) -> list[Any]:
+        """Those of each use in turn, in use first."""
         keys = await self._all_seals(registry)
-        try:
-            in_use = self._seals.all_in_use(registry)
-        except ConfigError as error:
-            raise _unusable(error) from error
-        for seal in in_use[1:]:
-            beside = _encode_seal(SealTerm(key_id=seal.key_id), seal, is_next=False)
-            beside.use = authority_pb2.KEY_USE_NATIONAL_SEAL
-            keys.append(beside)
-        [settings] = [one for one in self._config.registries if one.id == registry]
-        covered = await self._queries.checkpoint(registry)
-        keys.append(
-            authority_pb2.RegistryKey(
-                use=authority_pb2.KEY_USE_CHECKPOINT,
-                key_id=self._vkey_of(registry),
-                state=authority_pb2.KEY_STATE_ACTIVE,
-                place=settings.ledger_key.place,
-                signed_count=covered.size if covered is not None else 0,
-                in_clear=is_in_clear(settings.ledger_key),
-            )
-        )
+        keys += await self._all_ledger_keys(registry)
         server, storage = self._config.server, self._config.storage
         own = x509.load_pem_x509_certificates(server.certificate.read_bytes())[0]
         connection = authority_pb2.RegistryKey(
@@ -231,12 +354,20 @@ class RegistryKeys:
         return keys
 
     async def _all_seals(self, registry: str) -> list[Any]:
+        """The first seals, those in use first, then the national ones."""
+        return [
+            key for national in (False, True) for key in await self._seals_in(registry, national=national)
+        ]
+
+    async def _seals_in(self, registry: str, *, national: bool) -> list[Any]:
         terms = self._settings_of(registry).seals
-        configured = {seal.key_id: seal for seal in self._configured(registry)}
+        configured = {seal.key_id: seal for seal in self._configured(registry) if seal.is_beside == national}
         first = self._first(registry, terms)
-        known = terms or (SealTerm(key_id=first),)
-        following = [SealTerm(key_id=k) for k in configured if k not in {term.key_id for term in known}]
-        in_use = seal_keys.active(known)
+        present = tuple(SealTerm(key_id=key_id, national=national) for key_id in list(configured)[:1])
+        known = seal_keys.in_place(terms, national=national) or present
+        ids = {term.key_id for term in known}
+        following = [SealTerm(key_id=k, national=national) for k in configured if k not in ids]
+        in_use = seal_keys.active(known, national=national)
         ordered = sorted(known, key=lambda term: term is not in_use)
         keys = []
         for term in [*ordered, *following]:
@@ -258,20 +389,11 @@ def _counts(connection: Any, registry: str, term: SealTerm, first: str) -> tuple
 
 
 def _encode_seal(term: SealTerm, configured: ConfiguredSeal | None, *, is_next: bool) -> Any:
-    state = authority_pb2.KEY_STATE_ACTIVE
+    use = authority_pb2.KEY_USE_NATIONAL_SEAL if term.national else authority_pb2.KEY_USE_SEAL
+    key = authority_pb2.RegistryKey(use=use, key_id=term.key_id)
+    _set_term(key, term)
     if is_next:
-        state = authority_pb2.KEY_STATE_NEXT
-    elif term.compromised_since is not None:
-        state = authority_pb2.KEY_STATE_COMPROMISED
-    elif term.retired_at is not None:
-        state = authority_pb2.KEY_STATE_RETIRED
-    key = authority_pb2.RegistryKey(
-        use=authority_pb2.KEY_USE_SEAL, key_id=term.key_id, state=state, reason=term.reason, index=term.index
-    )
-    for name in ("active_from", "retired_at", "compromised_since"):
-        value = getattr(term, name)
-        if value is not None:
-            getattr(key, name).FromDatetime(value)
+        key.state = authority_pb2.KEY_STATE_NEXT
     if configured is not None:
         key.place = configured.source.place
         key.in_clear = is_in_clear(configured.source)
@@ -284,6 +406,41 @@ def _encode_seal(term: SealTerm, configured: ConfiguredSeal | None, *, is_next: 
     return key
 
 
+def _encode_ledger_key(term: LedgerKeyTerm) -> Any:
+    key = authority_pb2.RegistryKey(use=authority_pb2.KEY_USE_CHECKPOINT, key_id=term.vkey)
+    _set_term(key, term)
+    return key
+
+
+def _set_term(key: Any, term: SealTerm | LedgerKeyTerm) -> None:
+    """What the ledger says of a key, and the state that follows from it."""
+    key.state = authority_pb2.KEY_STATE_ACTIVE
+    if term.compromised_since is not None:
+        key.state = authority_pb2.KEY_STATE_COMPROMISED
+    elif term.retired_at is not None:
+        key.state = authority_pb2.KEY_STATE_RETIRED
+    key.reason, key.index = term.reason, term.index
+    for name in ("active_from", "retired_at", "compromised_since"):
+        value = getattr(term, name)
+        if value is not None:
+            getattr(key, name).FromDatetime(value)
+
+
+def _reason_of(wire: Any) -> str:
+    """Why a key is retired. Raises MalformedRequest where it is not said."""
+    wrong = Violations()
+    reason: str = wire.reason.strip()
+    if not 0 < len(reason) <= wires.TEXT_CHARACTERS_MAX:
+        wrong.add("reason", "必填", "is required")
+    wrong.refuse_if_any()
+    return reason
+
+
+def _before(connection: Any, registry: str, since: dt.datetime | None) -> int:
+    """The size behind which checkpoints of `since` or later begin."""
+    return -1 if since is None else size_since(connection, registry, since) - 1
+
+
 def _set_certificate(key: Any, own: x509.Certificate) -> None:
     parsed = parse_certificate(own.public_bytes(Encoding.DER))
     key.key_id, key.certificate = parsed.key_id, parsed.der
@@ -291,6 +448,37 @@ def _set_certificate(key: Any, own: x509.Certificate) -> None:
     key.not_after.FromDatetime(parsed.not_after)
 
 
-def _unusable(error: ConfigError | SigningError) -> ActInvalid:
-    """A seal that the settings do not have, or that does not sign; the message names the setting."""
-    return ActInvalid(f"印章不可用：{error}", f"the seal cannot be used: {error}", field="certificate")
+def _unusable(error: ConfigError | SigningError, field: str = "certificate") -> ActInvalid:
+    """A key that the settings do not have, or that does not sign; the message names the setting."""
+    return ActInvalid(f"密钥不可用：{error}", f"the key cannot be used: {error}", field=field)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A page of what a seal key sealed, as it was asked for; rows are in order of sealing and one more column."""
+
+    registry: str
+    since: dt.datetime | None
+    size: int
+    after: Position | None
+    query: tuple[str, ...]
+
+    def next_token(self, rows: list[Row], column: str) -> str:
+        """The next page's token, where the rows reach beyond this one; empty where not."""
+        if len(rows) <= self.size:
+            return ""
+        last = rows[self.size - 1]
+        return make_token(self.query, (last["sealed_at"], last[column]))
+
+
+def _encode_answer(row: Row) -> pb.SealedAnswer:
+    wire = pb.SealedAnswer(
+        kind=row["kind"],
+        sha256=bytes.fromhex(row["sha256"]),
+        asked_by=row["asked_by"],
+        subject=row["subject"],
+        index=row["entry_index"],
+        time_stamped=row["stamped"],
+    )
+    wire.sealed_at.FromJsonString(row["sealed_at"])
+    return wire

@@ -19,6 +19,7 @@ from gateway.cases.effects import AnyEffect, QueryRecorded, RightBooked, UnitRec
 from gateway.cases.errors import ApplicationNotFound, NotPermitted
 from gateway.cases.model import Application
 from gateway.config import MIB, Limits
+from gateway.keyring.ledger_signers import LedgerSigners
 from gateway.pb.diya.v1 import ledger_service_pb2, ledger_service_pb2_grpc, outcome_pb2
 from gateway.register.identifiers import normalise_unit_code
 from gateway.rpc import encode
@@ -61,12 +62,12 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         queries: Queries,
         limits: Limits,
         settings_of: Callable[[str], Settings],
-        vkey_of: Callable[[str], str] = lambda _registry: "",
+        signers: LedgerSigners | None = None,
     ) -> None:
-        """`vkey_of` gives a registry's verifier key, told for convenience only."""
+        """`signers` know each registry's verifier keys, told for convenience only."""
         self._queries = queries
         self._settings = settings_of
-        self._vkey_of = vkey_of
+        self._signers = signers
         # Whatever the contract allows, a page must fit into a message of this server.
         self._page_bytes_max = min(PAGE_BYTES_MAX, limits.message_bytes_max)
 
@@ -88,7 +89,23 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         found = await self._queries.checkpoint(registry, min_size=wanted) if wanted else newest
         assert found is not None  # the newest covers it
         origin = (await self._queries.head(registry)).origin
-        return _pb.GetCheckpointResponse(checkpoint=_checkpoint(origin, found), vkey=self._vkey_of(registry))
+        return self._answered(registry, _checkpoint(origin, found))
+
+    def _answered(self, registry: str, checkpoint: Any) -> Any:
+        response = _pb.GetCheckpointResponse(checkpoint=checkpoint)
+        if self._signers is None:
+            return response
+        response.vkey = self._signers.vkey(registry)
+        terms = {term.vkey: term for term in self._signers.terms(registry)}
+        for key in self._signers.keys(registry).keys:
+            one = response.keys.add(
+                vkey=key.vkey, first_size=0 if key.begun is None else key.begun + 1, last_size=key.ended or 0
+            )
+            for name in ("active_from", "retired_at", "compromised_since"):
+                value = getattr(terms.get(key.vkey), name, None)
+                if value is not None:
+                    getattr(one, name).FromDatetime(value)
+        return response
 
     async def _cosigned(self, registry: str, min_size: int) -> Any:
         if min_size:
@@ -101,7 +118,7 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
                 "尚无经足够见证人会签的检查点",
                 "no checkpoint has been cosigned by a quorum of witnesses yet",
             )
-        return _pb.GetCheckpointResponse(checkpoint=checkpoint, vkey=self._vkey_of(registry))
+        return self._answered(registry, checkpoint)
 
     async def _stamped(self, registry: str, min_size: int) -> Any:
         found = await self._queries.stamped_checkpoint(registry, min_size)
@@ -114,7 +131,7 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         checkpoint = await self._exactly(registry, found.size)
         assert checkpoint is not None  # stamps lie beside their checkpoints
         checkpoint.note, checkpoint.timestamp = found.note, found.token
-        return _pb.GetCheckpointResponse(checkpoint=checkpoint, vkey=self._vkey_of(registry))
+        return self._answered(registry, checkpoint)
 
     async def ListEntries(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """Entries in order, exact bytes; those that fit every filter."""
@@ -174,8 +191,10 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
                 raise malformed("application", "不属于该登记机构", "is of another registry")
         if (application_id or unit_code) and not reader.may_ask:
             raise NotPermitted(
-                "按申请或者单元查询账本，仅限审计人员、操作员和办理机构",
-                "auditors, operators and institutions alone list the ledger by application or unit",
+                "按申请或者单元查询账本，仅限审计人员、运维人员和办理机构；请去掉 application 和 unit_code 条件，"
+                "或者由其查询",
+                "auditors, operators and institutions alone list the ledger by application or unit: leave both filters "
+                "out, or have one of them ask",
             )
         if application_id:
             row = await self._queries.application(registry, application_id)

@@ -48,25 +48,32 @@ def read_clerks(
         for name in ("employee_number", "display_name"):
             if not getattr(wire, name).strip():
                 wrong.add(f"{at}.{name}", "必填", "is required")
-        for name in ("employee_number", "display_name", "outlet"):
-            if len(getattr(wire, name)) > TEXT_CHARACTERS_MAX:
-                wrong.add(
-                    f"{at}.{name}",
-                    f"至多 {TEXT_CHARACTERS_MAX} 个字符",
-                    f"may have at most {TEXT_CHARACTERS_MAX} characters",
-                )
+        for name in ("employee_number", "display_name"):
+            _text(getattr(wire, name), f"{at}.{name}", wrong)
         if wire.employee_number in clerks:
             wrong.add(at + ".employee_number", "工号重复", "is named twice")
         clerks[wire.employee_number] = RegisteredClerk(
             employee_no=wire.employee_number,
             name=wire.display_name,
-            outlet=wire.outlet,
+            outlet=read_outlet(wire.outlet, at + ".outlet", wrong),
             id_number=_citizen(wire.id_number, at + ".id_number", wrong),
             mandate=read_mandate(wire.mandate, at + ".mandate", wrong),
             not_before=instant_of(wire, "not_before", at, wrong),
             not_after=instant_of(wire, "not_after", at, wrong),
         )
     return tuple(clerks.values())
+
+
+def read_outlet(text: str, path: str, wrong: Violations) -> str:
+    """An outlet's name, which clerks and keys of it share to the letter."""
+    return _text(text.strip(), path, wrong)
+
+
+def _text(text: str, path: str, wrong: Violations) -> str:
+    if len(text) > TEXT_CHARACTERS_MAX:
+        most = TEXT_CHARACTERS_MAX
+        wrong.add(path, f"至多 {most} 个字符", f"may have at most {most} characters")
+    return text
 
 
 def encode_clerk(value: RegisteredClerk) -> authority_pb2.RegisteredClerk:

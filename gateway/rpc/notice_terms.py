@@ -15,7 +15,6 @@ from gateway.applications.pre_notice_term import TermAct, decide_term_act
 from gateway.cases.decision import Decision
 from gateway.cases.model import Moment
 from gateway.commands import Command
-from gateway.notice_world import notice_world_of, wants_of_notice
 from gateway.pb.diya.v1 import acts_pb2
 from gateway.register.authority import Registrar
 from gateway.register.identifiers import normalise_unit_code
@@ -25,6 +24,7 @@ from gateway.rpc.errors import Refusal
 from gateway.rpc.submission import check_registrar, envelope_of, verify
 from gateway.rpc.violations import Violations
 from gateway.storage.working import Working
+from gateway.worlds.notice_world import notice_world_of, wants_of_notice
 from signing.envelope import EnvelopeSignature, pae
 from signing.trust import Purpose, TrustStore
 from signing.verify import VerifiedEnvelope

@@ -48,6 +48,8 @@ PAYLOAD_TYPES: Final[dict[type[Message], str]] = {
     admin_acts_pb2.ImportCalendarAct: f"{_PREFIX}import-calendar{_SUFFIX}",
     admin_acts_pb2.RotateSealAct: f"{_PREFIX}rotate-seal{_SUFFIX}",
     admin_acts_pb2.RetireSealAct: f"{_PREFIX}retire-seal{_SUFFIX}",
+    admin_acts_pb2.RotateLedgerKeyAct: f"{_PREFIX}rotate-ledger-key{_SUFFIX}",
+    admin_acts_pb2.RetireLedgerKeyAct: f"{_PREFIX}retire-ledger-key{_SUFFIX}",
     admin_acts_pb2.RecoverLedgerAct: f"{_PREFIX}recover-ledger{_SUFFIX}",
 }
 
@@ -119,8 +121,9 @@ def _check_operator(verified: VerifiedEnvelope, settings: Settings) -> None:
     if not any(signer.key_id in known for signer in verified.signers):
         raise Refusal(
             "KEY_NOT_REGISTERED",
-            "签名密钥不是本登记机构的运维人员密钥",
-            "the signing key is not registered as an operator's of this registry",
+            "签名密钥不是本登记机构的运维人员密钥；请以 diya init 时登记的运维密钥签名",
+            "the signing key is not registered as an operator's of this registry: sign with the operator key that "
+            "diya init registered",
             {"keyId": verified.signers[0].key_id},
         )
 

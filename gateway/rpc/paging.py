@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from gateway.rpc.names import malformed
-from gateway.storage.paging import PageTokenInvalid, make_token, read_token
+from gateway.storage.paging import PageTokenInvalid, Position, make_token, read_token
 
-__all__ = ["PageTokenInvalid", "make_token", "page_of_mapping", "page_size", "read_token"]
+__all__ = ["PageTokenInvalid", "Position", "make_token", "page_of_mapping", "page_size", "read_token"]
 
 Item = TypeVar("Item")
 

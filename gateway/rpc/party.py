@@ -196,6 +196,8 @@ def _read_consent(signed: SignedAct, filed: Filed) -> Consent:
         kind=kind,
         parties=filed.named(wire.parties, "parties"),
         operations=filed.steps(wire.operations),
+        amount_fen=wire.amount.amount_fen,
+        currency=wire.amount.currency or "CNY",
     )
 
 

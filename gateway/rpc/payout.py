@@ -24,7 +24,8 @@ from gateway.rpc import encode
 from gateway.rpc.case_view import Reader
 from gateway.rpc.funds import plan_of
 from gateway.rpc.names import malformed
-from gateway.rpc.statements import Seals, profile_of, signed
+from gateway.rpc.sealed_answers import SealedAnswers
+from gateway.rpc.statements import profile_of
 from gateway.statements.payout import HOLDS, PAYOUT_SCHEMA, Leg, PayoutStatement, Proof
 from gateway.statements.signed import PAYOUT_TYPE
 from gateway.storage.payout_reads import PayoutRecord
@@ -47,7 +48,7 @@ async def payout_check(
     reader: Reader,
     settings: Settings,
     queries: Queries,
-    seals: Seals | None,
+    answers: SealedAnswers,
     now: dt.datetime,
 ) -> certificate_service_pb2.PayoutCheck:
     """The signed answer for one certificate."""
@@ -86,10 +87,19 @@ async def payout_check(
         voided_by=VOIDED_BY,
         test=not profile.production,
     )
+    made = await answers.statement(
+        statement,
+        PAYOUT_TYPE,
+        kind="PAYOUT",
+        asked_by=reader.caller.id,
+        subject=content.identifier,
+        index=statement.as_of_index,
+    )
     return _pb.PayoutCheck(
         certificate=f"registries/{registry}/certificates/{content.identifier}",
         safe=statement.safe,
-        statement=await signed(seals, statement, PAYOUT_TYPE, now),
+        statement=made.data,
+        time_stamped=made.stamped is True,
         valid_until=encode.timestamp(statement.valid_until),
     )
 

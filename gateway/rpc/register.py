@@ -27,7 +27,6 @@ from msgspec.structs import replace
 
 from gateway.cases.model import OPEN, Application, OpenCase
 from gateway.certificates.extract import COUNTER_CASE, EXTRACT_PART, CaseShown, Reader, decode_extract
-from gateway.certificates.seal import CertificateSealer, SealerError
 from gateway.commands import Answer, Command
 from gateway.kinds.suggesting import Asked, suggest_modes
 from gateway.pb.diya.v1 import codes_pb2, register_service_pb2, register_service_pb2_grpc
@@ -57,10 +56,11 @@ from gateway.rpc.guard import caller_now
 from gateway.rpc.looks import Look, Sight, extract_command, look_command, purpose_of, search_command
 from gateway.rpc.names import malformed, registry_in, split_name
 from gateway.rpc.rights import Caller, CallerKind
+from gateway.rpc.sealed_answers import SealedAnswers
 from gateway.rpc.violations import Violations
 from gateway.storage.queries import NotYetPublishedError, Queries, UnitView
 from gateway.storage.settings import Settings
-from gateway.world import stands
+from gateway.worlds.world import stands
 from signing.trust import TrustStore
 from signing.verdict import FileVerdict
 
@@ -104,16 +104,16 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         queries: Queries,
         clock: Callable[[], dt.datetime],
         trust_of: Callable[[str], TrustStore] | None = None,
-        sealer: CertificateSealer | None = None,
+        answers: SealedAnswers | None = None,
     ) -> None:
-        """`trust_of` is needed for the basis of an owner's authorisation, which is refused without it; `sealer` for
+        """`trust_of` is needed for the basis of an owner's authorisation, which is refused without it; `answers` for
         extracts.
         """
         self._sequencer = sequencer
         self._queries = queries
         self._clock = clock
         self._trust_of = trust_of
-        self._sealer = sealer
+        self._answers = answers
 
     async def GetUnit(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         """A unit with everything that lies on it, as far as the caller's basis reaches."""
@@ -194,7 +194,7 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         profile = self._sequencer.settings(registry).profile
         if profile is None:
             raise _not_found()
-        if self._sealer is None:
+        if self._answers is None or not self._answers.can_seal:
             raise _cannot_seal()
         look = self._as_look(registry, view.state.unit.unit_code, request, purpose)
         sight = replace(
@@ -213,14 +213,15 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         try:
             proof = await self._queries.certificate_proof(registry, index, EXTRACT_PART)
             data = await self._queries.part(registry, index, EXTRACT_PART)
-            pdf = await self._sealer.make(data, proof, at=self._clock())
-        except (NotYetPublishedError, SealerError) as error:
+        except NotYetPublishedError as error:
             log.exception("extract not sealed", registry=registry, entry=index)
             raise _cannot_seal() from error
         content = decode_extract(data)
+        made = await self._answers.extract(content, data, proof)
         return _pb.GetExtractResponse(
-            pdf=pdf,
-            sha256=hashlib.sha256(pdf).digest(),
+            pdf=made.data,
+            sha256=hashlib.sha256(made.data).digest(),
+            time_stamped=made.stamped is True,
             number=content.number,
             as_of_index=content.as_of_index,
             as_of=encode.timestamp(content.asked_at),
@@ -278,8 +279,9 @@ class RegisterService(register_service_pb2_grpc.RegisterServiceServicer):
         if institution is None or institution.kind is not InstitutionKind.COURT:
             raise Refusal(
                 "PERMISSION_DENIED",
-                "按人查询限于登记人员和人民法院等有权机关",
-                "a search by person is for registrars, courts and other authorities that the law names",
+                "按人查询限于登记人员和人民法院等有权机关（IR 27）；请由其查询，或者按单元查询本机构有权查询的单元",
+                "a search by person is for registrars, courts and other authorities that the law names (IR 27): have "
+                "one of them ask, or read a unit that this institution may read by its code",
             )
         _check_instrument(request)
 

@@ -41,7 +41,7 @@ from gateway.rpc.act_fields import instant_of
 from gateway.rpc.acts import Acts, Filed, SignedAct
 from gateway.rpc.decode import decode_evidence, decode_terms
 from gateway.rpc.decode_fields import enum_names
-from gateway.rpc.errors import Refusal, refusal_of
+from gateway.rpc.errors import Refusal, as_seen, refusal_of
 from gateway.rpc.funds import legs_of
 from gateway.rpc.guard import caller_now, registry_of
 from gateway.rpc.names import malformed, split_name
@@ -169,7 +169,7 @@ class RegistrationService(registration_service_pb2_grpc.RegistrationServiceServi
                 try:
                     response.outcome.CopyFrom(await task)
                 except Exception as error:
-                    refusal = refusal_of(error)
+                    refusal = as_seen(refusal_of(error), caller)
                     metrics.call_refused("RegistrationService/SubmitStream", refusal.reason)
                     response.error.CopyFrom(refusal.status())
                 room.release()
@@ -484,14 +484,18 @@ def _render_forms(request: Any, authority: str, now: dt.datetime, test: bool) ->
 
 def _check_submits(settings: Settings, at: dt.datetime) -> None:
     """Forms are for those who submit: the caller has a registered key of that role, usable now."""
-    known = settings.institutions.get(caller_now.get().id)
+    uscc = caller_now.get().id
+    known = settings.institutions.get(uscc)
     keys = known.keys if known else ()
     if not any(KeyRole.SUBMIT in key.roles and key.is_usable(at) for key in keys):
         raise Refusal(
             "PERMISSION_DENIED",
-            "本机构没有登记可用于提交申请（SUBMIT）的密钥，不能生成表单；请向登记机构登记",
-            "this institution has no registered key of the role SUBMIT, and forms are for submissions; "
-            "have the authority register one",
+            "本机构没有登记可用于提交申请（SUBMIT）的密钥，不能生成表单；请本机构请登记机构登记"
+            f"（运维人员：diya institution add-key {uscc} 证书.pem --role SUBMIT）",
+            "this institution has no registered key of the role SUBMIT, and forms are for submissions; it asks the "
+            f"authority to register one (an operator runs diya institution add-key {uscc} CERTIFICATE.pem "
+            "--role SUBMIT)",
+            {"role": "SUBMIT"},
         )
 
 

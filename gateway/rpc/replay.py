@@ -25,8 +25,10 @@ from gateway.cases.effects import AnyEffect, RequestAnswered, decode_effects, en
 from gateway.cases.errors import ApplicationNotFound, CommandRefused
 from gateway.cases.model import Application, Moment, Outcome, Paper
 from gateway.certificates.content import CertificateContent, encode_content
-from gateway.clockwork import PROMPTS, Prompt
 from gateway.register.authority import RuleSet
+from gateway.rounds.clockwork import PROMPTS, Prompt
+from gateway.rounds.sealing import SEALED_TYPE
+from gateway.rounds.term_clock import CLOCKWORK_TYPE
 from gateway.rpc.acts import PAYLOAD_TYPES, Filed, filed_from, signed_act
 from gateway.rpc.case_view import REVIEW_TYPE
 from gateway.rpc.decode import decode_act, decode_manifest
@@ -37,7 +39,6 @@ from gateway.rpc.review_acts import parse_review_act, review_act
 from gateway.rpc.submission import MANIFEST_TYPE, roles_of_signers
 from gateway.rpc.trust import trust_store
 from gateway.rpc.violations import MalformedRequest
-from gateway.sealing import SEALED_TYPE
 from gateway.sequencer import ENTROPY_BYTES
 from gateway.storage import tables as t
 from gateway.storage.engine import scratch_engine
@@ -45,8 +46,7 @@ from gateway.storage.rebuild import ENTRIES_READ, Fold, create_scratch_views
 from gateway.storage.settings import Settings, load_settings
 from gateway.storage.statements import find_application
 from gateway.storage.working import Working
-from gateway.term_clock import CLOCKWORK_TYPE
-from gateway.world import world_of
+from gateway.worlds.world import world_of
 from ledger.errors import PartKeyMissingError, PartNotFoundError
 from ledger.store import Ledger
 from signing.envelope import Envelope, EnvelopeSignature, split_pae

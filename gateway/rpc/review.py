@@ -44,7 +44,7 @@ from gateway.sequencer import Sequencer
 from gateway.storage.queries import Queries
 from gateway.storage.rebuild import NotFolded
 from gateway.storage.working import Working
-from gateway.world import papers_of, wants_of_case, world_of
+from gateway.worlds.world import papers_of, wants_of_case, world_of
 from signing.envelope import Envelope, EnvelopeSignature, pae, split_pae
 from signing.trust import Purpose, TrustStore
 from signing.verify import VerifiedEnvelope

@@ -82,6 +82,17 @@ RIGHTS: dict[str, dict[str, frozenset[CallerKind]]] = {
 }
 
 
+#: Each kind of caller, in both languages.
+KINDS_TOLD: dict[CallerKind, tuple[str, str]] = {
+    CallerKind.INSTITUTION: ("机构", "institutions"),
+    CallerKind.REGISTRAR: ("登记人员", "registrars"),
+    CallerKind.AUDITOR: ("审计人员", "auditors"),
+    CallerKind.OPERATOR: ("运维人员", "operators"),
+    CallerKind.COUNTER: ("登记大厅系统", "the counter system"),
+    CallerKind.PUBLIC: ("任何人", "anybody"),
+}
+
+
 #: How the names of methods that only read begin (AIP 131, 132); a connection by a key of role READ has these alone.
 READING = ("Get", "List", "Download", "Watch", "Verify", "Suggest", "Check")
 
@@ -90,6 +101,20 @@ def may_call(service: str, method: str, kind: CallerKind) -> bool:
     """Whether the table lets this kind of caller in."""
     methods = RIGHTS.get(service, {})
     return kind in methods.get(method, methods.get("*", frozenset()))
+
+
+def callers_told(service: str, method: str) -> tuple[str, str]:
+    """Who may call a method, in both languages."""
+    told = [words for kind, words in KINDS_TOLD.items() if may_call(service, method, kind)]
+    return "、".join(zh for zh, _ in told), " and ".join(en for _, en in told)
+
+
+def caller_told(caller: Caller) -> tuple[str, str]:
+    """As whom a connection is seen, in both languages: kind and, where there is one, USCC or id."""
+    zh, en = KINDS_TOLD[caller.kind]
+    singular = en.removesuffix("s")
+    reads = ("（READ 密钥）", " by a key of role READ") if caller.reads_only else ("", "")
+    return f"{zh} {caller.id}".strip() + reads[0], f"{singular} {caller.id}".strip() + reads[1]
 
 
 def acting_for(settings: Settings, uscc: str) -> tuple[str, ...]:

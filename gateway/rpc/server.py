@@ -14,7 +14,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from gateway.config import MIB, Config
-from gateway.keys import tls_key_pem
+from gateway.keyring.keys import tls_key_pem
 from gateway.pb.diya.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,

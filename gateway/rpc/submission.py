@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.applications.mandates import check_mandates
+from gateway.applications.later import check_key_role
+from gateway.applications.mandates import check_mandates, steps_asked
 from gateway.applications.rehearsal import Rehearsed, rehearse
 from gateway.applications.submit import Submission, decide_submission
 from gateway.cases.decision import Decision
@@ -31,7 +32,7 @@ from gateway.sequencer import ENTROPY_BYTES
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working
 from gateway.telemetry import metrics
-from gateway.world import papers_of, wants_of, world_of
+from gateway.worlds.world import papers_of, wants_of, world_of
 from ledger.store import Head
 from signing.batch import BatchPath
 from signing.envelope import Envelope, EnvelopeSignature, pae
@@ -111,9 +112,10 @@ def verify_submission(
     applicant = check_applicant(channel, manifest.header, settings)
     roles = roles_of_signers((applicant, channel), verified, received_at)
     wanted = _RELEASING if _only_releases(manifest) else _SUBMITTING
-    _check_role(roles, wanted)
+    check_key_role(roles, wanted, applicant.uscc)
     key_ids = [signer.key_id for signer in verified.signers]
-    check_mandates(manifest.header, manifest.terms, (applicant, channel), key_ids, wanted, received_at)
+    asked = steps_asked(manifest.terms)
+    check_mandates(manifest.header.clerk, asked, (applicant, channel), key_ids, wanted, received_at)
     check_limits(manifest.header, manifest.files, limits, settings.profile)
     sections = checked_sections(manifest.sections, request.sections)
     return VerifiedSubmission(manifest, verified.digest.hex(), envelope, sections, received_at)
@@ -213,8 +215,10 @@ def check_registrar(registrar: Registrar, verified: VerifiedEnvelope, at: dt.dat
     if not any(registrar.signs_with(signer.key_id, at) for signer in verified.signers):
         raise Refusal(
             "KEY_NOT_REGISTERED",
-            "签名密钥不是本登记员登记的密钥，或者不在其启用期内",
-            "the signing key is not registered for this registrar, or not for this time",
+            f"签名密钥不是登记员 {registrar.registrar_id} 登记的密钥，或者不在其启用期内；"
+            "请以本人登记的密钥签名，或者请运维人员登记该密钥（SetRegistrar）",
+            f"the signing key is not registered for registrar {registrar.registrar_id}, or not for this time: sign "
+            "with your own registered key, or have an operator register this one (SetRegistrar)",
             {"keyId": verified.signers[0].key_id},
         )
 
@@ -236,24 +240,17 @@ def roles_of_signers(
     }
     if not roles:
         names = " / ".join(dict.fromkeys(institution.uscc for institution in institutions))
+        uscc = institutions[0].uscc
         raise Refusal(
             "KEY_NOT_REGISTERED",
-            f"签名密钥未登记为机构 {names} 的密钥",
-            f"the signing key is not registered as one of institution {names}",
-            {"keyId": verified.signers[0].key_id},
+            f"签名密钥未登记为机构 {names} 的密钥，或者不在其启用期内；请以已登记的密钥签名，"
+            f"或者由机构 {uscc} 请登记机构登记（运维人员：diya institution add-key {uscc} 证书.pem --role SUBMIT）",
+            f"the signing key is not registered as one of institution {names}, or not for this time: sign with one "
+            f"that is, or have institution {uscc} ask the authority to register it (an operator runs "
+            f"diya institution add-key {uscc} CERTIFICATE.pem --role SUBMIT)",
+            {"keyId": verified.signers[0].key_id, "institution": uscc},
         )
     return frozenset(roles)
-
-
-def _check_role(roles: frozenset[KeyRole], wanted: Sequence[KeyRole]) -> None:
-    if not roles & set(wanted):
-        names = " / ".join(role.value for role in wanted)
-        raise Refusal(
-            "KEY_WITHOUT_ROLE",
-            f"签名密钥没有 {names} 权限；请由登记机构为其登记该权限",
-            f"the signing key lacks the role {names}; have the authority register it",
-            {"role": names},
-        )
 
 
 def _only_releases(manifest: Manifest) -> bool:
@@ -328,16 +325,21 @@ def check_applicant(channel: Institution, header: Header, settings: Settings) ->
     if applicant != channel.uscc and applicant not in channel.files_for:
         raise Refusal(
             "CHANNEL_NOT_AUTHORISED",
-            f"机构 {channel.uscc} 未获授权代 {applicant} 申请",
-            f"institution {channel.uscc} is not registered to file for {applicant}",
+            f"机构 {channel.uscc} 未获授权代 {applicant} 申请；请机构 {applicant} 请登记机构将其列入"
+            f" {channel.uscc} 的代为报送机构（运维人员：diya institution set，filesFor 加 {applicant}）",
+            f"institution {channel.uscc} is not registered to file for {applicant}: {applicant} asks the authority to "
+            f"enter it among those that {channel.uscc} files for (an operator runs diya institution set with "
+            f"{applicant} in filesFor)",
             {"channel": channel.uscc, "applicant": applicant},
         )
     known = settings.institutions.get(applicant)
     if known is None or known.suspended:
         raise Refusal(
             "INSTITUTION_SUSPENDED",
-            f"申请机构 {applicant} 未登记或者已被暂停",
-            f"applicant institution {applicant} is not registered or is suspended",
+            f"申请机构 {applicant} 未登记或者已被暂停；请该机构请登记机构登记或者恢复"
+            f"（运维人员：diya institution set，或者 diya institution resume {applicant}）",
+            f"applicant institution {applicant} is not registered or is suspended: it asks the authority to register "
+            f"it, or to end that (an operator runs diya institution set, or diya institution resume {applicant})",
             {"applicant": applicant},
         )
     return known

@@ -15,6 +15,7 @@ from cryptography import x509
 
 from gateway.cases.effects import TrustSet
 from gateway.cases.errors import CommandRefused
+from gateway.cases.trust import Trust, store_of
 from gateway.client.trust_sets import policy_to_wire
 from gateway.pb.diya.v1 import authority_pb2
 from gateway.rpc.act_fields import enum_name, instant_of, limit
@@ -33,6 +34,10 @@ EVIDENCE_TOLD_BYTES_MAX: Final = 2 * 1024 * 1024
 #: Whoever could load a newer list must not be shut out for want of one.
 _MENDERS: Final = frozenset({Purpose.OPERATOR.value, Purpose.TLS.value})
 _PREFIX: Final = "TRUST_PURPOSE_"
+
+
+#: Before a registry's first entry nothing is believed.
+_NOBODY: Final = TrustStore({})
 
 
 class TrustUnusable(CommandRefused):
@@ -138,12 +143,12 @@ def _check_urls(urls: Sequence[str], path: str, wrong: Violations) -> None:
             )
 
 
-def merge_trust(before: TrustSet | None, act: TrustSet) -> TrustSet:
+def merge_trust(stands: Trust | None, act: TrustSet) -> TrustSet:
     """The trust as it stands after an act. Raises TrustUnusable.
 
     Earlier evidence goes with the last certificate of its issuer: nothing that it revokes is believed any more.
     """
-    before = before or TrustSet(anchors={}, crls=())
+    before = TrustSet(anchors={}, crls=()) if stands is None else stands.now
     anchors = {**before.anchors, **act.anchors}
     between = tuple(dict.fromkeys((*before.intermediates, *act.intermediates)))
     authorities = [parse_certificate(der) for ders in anchors.values() for der in ders]
@@ -155,29 +160,21 @@ def merge_trust(before: TrustSet | None, act: TrustSet) -> TrustSet:
     except SigningError as error:
         raise _unusable(error) from error
     policies = {**before.policies, **act.policies}
-    merged = TrustSet(
+    return TrustSet(
         anchors=anchors,
         crls=index.crls,
         intermediates=between,
         ocsp=index.ocsp,
         policies={purpose: some for purpose, some in policies.items() if some},
     )
-    trust_store(merged)
-    return merged
 
 
-def trust_store(trust: TrustSet | None) -> TrustStore:
-    """The store that this trust makes; before a registry's first entry nothing is believed. Raises TrustUnusable."""
+def trust_store(trust: Trust | TrustSet | None) -> TrustStore:
+    """The store that judges by a trust; before a registry's first entry nothing is believed. Raises TrustUnusable."""
     if trust is None:
-        return TrustStore({})
+        return _NOBODY
     try:
-        return TrustStore(
-            {Purpose(name): ders for name, ders in trust.anchors.items()},
-            trust.crls,
-            trust.intermediates,
-            ocsp=trust.ocsp,
-            policies={Purpose(name): some for name, some in trust.policies.items()},
-        )
+        return trust.store if isinstance(trust, Trust) else store_of(trust)
     except SigningError as error:
         raise _unusable(error) from error
 

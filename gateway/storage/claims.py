@@ -47,14 +47,10 @@ def named_files(connection: Connection, registry: str, payloads: Iterable[bytes]
     Acts of every type are read alike: an act that names files in a way that came later is not missed.
     """
     digests = {found.hex() for payload in payloads for found in _OF_32_BYTES.findall(payload)}
-    wanted, files = sorted(digests), []
-    for at in range(0, len(wanted), FILES_AT_ONCE):
-        keys = [(digest,) for digest in wanted[at : at + FILES_AT_ONCE]]
-        found = read_rows(connection, t.file, registry, ["sha256"], keys)
-        names = t.file.columns.keys()
-        rows = [dict(zip(names, row, strict=True)) for row in found]
-        files += [ErasedFile(institution=row["institution"], sha256=row["sha256"]) for row in rows]
-    return files
+    found = read_rows(connection, t.file, registry, ["sha256"], [(digest,) for digest in sorted(digests)])
+    names = t.file.columns.keys()
+    rows = [dict(zip(names, row, strict=True)) for row in found]
+    return [ErasedFile(institution=row["institution"], sha256=row["sha256"]) for row in rows]
 
 
 def files_of_case(

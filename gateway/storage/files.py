@@ -94,9 +94,11 @@ class Incoming:
         self._path.unlink(missing_ok=True)
 
     def append(self, chunk: bytes) -> None:
-        """Hash and write one chunk."""
+        """Hash and write one chunk, all of it: a disk that is nearly full takes a part, and says so only then."""
         self._digest.update(chunk)
-        self._handle.write(chunk)
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[self._handle.write(rest) :]
         self.size_bytes += len(chunk)
 
     @property

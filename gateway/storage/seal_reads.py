@@ -44,7 +44,7 @@ def read_sealed(
 
 
 def _by(registry: str, key_id: str, since: dt.datetime | None, *, first: bool) -> ColumnElement[bool]:
-    by_key = _T.seal_key_id == key_id
+    by_key = or_(_T.seal_key_id == key_id, _T.national_key_id == key_id)
     if first:
         by_key = or_(by_key, _T.seal_key_id.is_(None))
     conditions = [_T.registry == registry, _T.sealed_at.is_not(None), by_key]

@@ -9,9 +9,19 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.cases.effects import CalendarSet, OperatorSet, ProfileSet, RuleSetSet, SealTermsSet, TrustSet
+from gateway.cases.effects import (
+    CalendarSet,
+    LedgerKeysSet,
+    OperatorSet,
+    ProfileSet,
+    RevocationNoted,
+    RuleSetSet,
+    SealTermsSet,
+    TrustSet,
+)
 from gateway.cases.feed import FeedState
-from gateway.register.authority import Institution, Profile, Registrar, RuleSet, SealTerm
+from gateway.cases.trust import EvidenceKind, Trust
+from gateway.register.authority import Institution, LedgerKeyTerm, Profile, Registrar, RuleSet, SealTerm
 from gateway.register.calendar import PACKAGED, Calendar
 from gateway.storage import tables as t
 
@@ -22,6 +32,7 @@ _TYPES: dict[str, Any] = {
     "operators": OperatorSet,
     "calendar": Calendar,
     "seals": tuple[SealTerm, ...],
+    "ledger_keys": tuple[LedgerKeyTerm, ...],
 }
 
 
@@ -31,10 +42,11 @@ class Settings:
 
     profile: Profile | None = None
     rules: RuleSet | None = None
-    trust: TrustSet | None = None
+    trust: Trust | None = None
     operators: OperatorSet | None = None
     calendar: Calendar | None = None  # the years that were imported; None before the first import
     seals: tuple[SealTerm, ...] = ()  # empty until one is replaced or retired: the configured one seals
+    ledger_keys: tuple[LedgerKeyTerm, ...] = ()  # empty until there was a second one
     feed: FeedState = field(default_factory=FeedState)
     institutions: dict[str, Institution] = field(default_factory=dict)
     registrars: dict[str, Registrar] = field(default_factory=dict)
@@ -43,6 +55,13 @@ class Settings:
     def calendar_in_force(self) -> Calendar:
         """The tables of the software, with what was imported over them."""
         return PACKAGED if self.calendar is None else _in_force(self.calendar)
+
+    @property
+    def signing_keys(self) -> frozenset[str]:
+        """Ids of the keys that are registered, of institutions, registrars and operators: their holders come again."""
+        own = [key.key_id for one in self.institutions.values() for key in one.keys]
+        own += [key_id for one in self.registrars.values() for key_id in one.key_ids]
+        return frozenset((*own, *(() if self.operators is None else self.operators.key_ids)))
 
     def with_institution(self, institution: Institution) -> Settings:
         """These settings with one institution set."""
@@ -54,7 +73,8 @@ class Settings:
 
     def with_setting(self, name: str, value: Any) -> Settings:
         """These settings with a named value replaced."""
-        return replace(self, **{name: value})
+        stands: Any = Trust.of(value) if isinstance(value, TrustSet) else value
+        return replace(self, **{name: stands})
 
     @staticmethod
     def named(effect: Any) -> tuple[str, Any]:
@@ -71,6 +91,8 @@ class Settings:
             return "calendar", effect.calendar
         if isinstance(effect, SealTermsSet):
             return "seals", effect.keys
+        if isinstance(effect, LedgerKeysSet):
+            return "ledger_keys", effect.keys
         raise TypeError(f"{type(effect).__name__} sets no setting")
 
 
@@ -85,6 +107,8 @@ def load_settings(connection: Connection, registry: str) -> Settings:
     values: dict[str, Any] = {}
     for row in connection.execute(select(t.setting).where(t.setting.c.registry == registry)).mappings():
         values[row["name"]] = msgspec.json.decode(row["body"], type=_TYPES[row["name"]])
+    if "trust" in values:
+        values["trust"] = _with_evidence(connection, registry, values["trust"])
     for state in _bodies(connection, t.feed, registry, FeedState):
         values["feed"] = state
     institutions = _bodies(connection, t.institution, registry, Institution)
@@ -93,6 +117,32 @@ def load_settings(connection: Connection, registry: str) -> Settings:
         institutions={i.uscc: i for i in institutions},
         registrars={r.registrar_id: r for r in registrars},
         **values,
+    )
+
+
+def _with_evidence(connection: Connection, registry: str, act: TrustSet) -> Trust:
+    """The trust as it stands: what the act set, and what was noted since."""
+    table = t.trust_evidence
+    rows = connection.execute(
+        select(table.c.kind, table.c.sha256, table.c.der, table.c.standing)
+        .where(table.c.registry == registry)
+        .order_by(table.c.entry_index, table.c.place)
+    )
+    found: dict[str, list[Any]] = {kind: [] for kind in EvidenceKind}
+    for row in rows:
+        found[row.kind].append(row)
+    crls, ocsp, between = (
+        tuple(row.der for row in found[kind])
+        for kind in (EvidenceKind.CRL, EvidenceKind.OCSP, EvidenceKind.AUTHORITY)
+    )
+    return Trust.of(act).noted(
+        RevocationNoted(
+            crls=crls,
+            ocsp=ocsp,
+            intermediates=between,
+            superseded=tuple(row.sha256 for row in found[EvidenceKind.GONE]),
+            standing=tuple(row.sha256 for row in found[EvidenceKind.OCSP] if row.standing),
+        )
     )
 
 

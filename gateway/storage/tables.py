@@ -2,7 +2,8 @@
 
 `VIEWS` names the views: folds of the ledger's effects, which may be dropped and rebuilt to the same digests.
 `file` is not one, for the ledger names its bytes by digest, nor is `rehearsal_count`, for rehearsals have no entry, nor
-are `file_claim` and `file_claims_read`, which are read out of the evidence (storage/claims.py).
+are `file_claim` and `file_claims_read`, which are read out of the evidence (storage/claims.py), nor is `sealed_answer`,
+for a statement changes no right and has no entry.
 """
 
 from __future__ import annotations
@@ -153,6 +154,7 @@ certificate = Table(
     Column("size_bytes", BigInteger),
     Column("sealed_at", String(32)),
     Column("seal_key_id", String(64)),
+    Column("national_key_id", String(64)),  # of the second seal, where there is one
     Column("ended_at", String(32)),
     Column("ended_case", String(32)),
     Index("certificate_by_number", "registry", "number"),
@@ -202,7 +204,7 @@ registrar = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-#: Profile, rule set, trust and operators: the value in force, by name.
+#: Profile, rule set, trust (as an operator's act set it) and operators: the value in force, by name.
 setting = Table(
     "setting",
     metadata,
@@ -210,6 +212,21 @@ setting = Table(
     Column("name", String(32), primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("entry_index", BigInteger, nullable=False),
+)
+
+#: Evidence of revocation that was noted since the trust was set (kind CRL or OCSP; AUTHORITY: who signed it), a row
+#: each, and marks of what the operator's act had set and is in force no longer (GONE, without DER). In force are what
+#: the act set, without those, and then these, by entry and place.
+trust_evidence = Table(
+    "trust_evidence",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("kind", String(9), primary_key=True),
+    Column("sha256", _DIGEST, primary_key=True),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("standing", Boolean, nullable=False),
+    Column("der", LargeBinary),
 )
 
 #: Every version of profile and rule set, by the entry that set it: decisions keep the versions they were made under.
@@ -316,6 +333,7 @@ VIEWS: tuple[Table, ...] = (
     institution,
     registrar,
     setting,
+    trust_evidence,
     setting_version,
     look,
     person_right,
@@ -367,4 +385,21 @@ rehearsal_count = Table(
     Column("institution", String(64), primary_key=True),
     Column("day", String(10), nullable=False),
     Column("taken", Integer, nullable=False),
+)
+
+#: Statements and extracts that were sealed, and by which keys (storage/answers.py).
+sealed_answer = Table(
+    "sealed_answer",
+    metadata,
+    Column("registry", _REGISTRY, primary_key=True),
+    Column("sha256", _DIGEST, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("asked_by", String(64), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("seal_key_id", _DIGEST, nullable=False),
+    Column("national_key_id", String(64), nullable=False),  # empty without a national seal
+    Column("sealed_at", String(32), nullable=False),
+    Column("stamped", Boolean, nullable=False),
+    Index("sealed_answer_by_time", "registry", "sealed_at", "sha256"),
 )

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, delete
+from sqlalchemy import Connection, Table, bindparam, delete, select
 
 from gateway.cases import effects as fx
 from gateway.cases.model import QUEUED, Application, OpenCase
+from gateway.cases.trust import Evidence, EvidenceKind, evidence_of
 from gateway.register.holding import whose
 from gateway.register.model import AnyRight, PreNotice, Unit, UnitState, certificate_numbers
 from gateway.storage import tables as t
@@ -467,6 +468,7 @@ class Working:
                 "size_bytes": None,
                 "sealed_at": None,
                 "seal_key_id": None,
+                "national_key_id": None,
                 "ended_at": None,
                 "ended_case": None,
             },
@@ -483,6 +485,7 @@ class Working:
             "size_bytes": effect.size_bytes,
             "sealed_at": instant(effect.sealed_at),
             "seal_key_id": effect.seal_key_id or None,
+            "national_key_id": effect.national_key_id or None,
         }
         self._put(t.certificate, (effect.identifier,), sealed)
 
@@ -613,10 +616,42 @@ class Working:
             self._insert(t.setting_version, (name, index), dict(row))
         self.settings = self.settings.with_setting(name, value)
 
+    def _trust_set(self, index: int, effect: fx.TrustSet) -> None:
+        """What was noted goes with the trust it was noted for: the act says what stays of it."""
+        table = t.trust_evidence
+        stored = select(table.c.kind, table.c.sha256).where(table.c.registry == self.registry)
+        for key in {*map(tuple, self._connection.execute(stored)), *self._rows[table]}:
+            self._drop(table, key)
+        before = self.settings.trust
+        self._setting(index, effect)
+        if before is not None and before.is_judged_by and self.settings.trust is not None:
+            _ = (
+                self.settings.trust.store
+            )  # made here: its lists may be large, and the event loop waits for nobody
+
     def _revocation_noted(self, index: int, effect: fx.RevocationNoted) -> None:
-        if self.settings.trust is None:
+        trust = self.settings.trust
+        if trust is None:
             raise ValueError("revocation evidence came before any trust")
-        self._setting(index, effect.onto(self.settings.trust))
+        for sha256 in effect.superseded:
+            for kind in (EvidenceKind.CRL, EvidenceKind.OCSP):
+                self._drop(t.trust_evidence, (kind, sha256))
+            if sha256 in trust.act:
+                self._put_evidence(index, 0, Evidence(EvidenceKind.GONE, sha256, b""))
+        for place, one in enumerate(evidence_of(effect)):
+            self._put_evidence(index, place, one)
+        self.settings = self.settings.with_setting("trust", trust.noted(effect))
+
+    def _put_evidence(self, index: int, place: int, one: Evidence) -> None:
+        row = {
+            "kind": one.kind.value,
+            "sha256": one.sha256,
+            "entry_index": index,
+            "place": place,
+            "standing": one.standing,
+            "der": one.der or None,
+        }
+        self._put(t.trust_evidence, (one.kind.value, one.sha256), row)
 
 
 def instant(value: dt.datetime) -> str:
@@ -650,9 +685,10 @@ _FOLDS: dict[type, Any] = {
     fx.ProfileSet: Working._setting,
     fx.RuleSetSet: Working._setting,
     fx.CalendarSet: Working._setting,
-    fx.TrustSet: Working._setting,
+    fx.TrustSet: Working._trust_set,
     fx.RevocationNoted: Working._revocation_noted,
     fx.OperatorSet: Working._setting,
     fx.SealTermsSet: Working._setting,
+    fx.LedgerKeysSet: Working._setting,
     fx.QueryRecorded: Working._query_recorded,
 }

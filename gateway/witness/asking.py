@@ -11,7 +11,7 @@ from errno import errorcode
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.http_exchange import Answer, ExchangeFailed, connection_to, exchange, is_server
+from gateway.http.exchange import Answer, ExchangeFailed, connection_to, exchange, is_server
 from ledger.checkpoint import parse_size
 from ledger.errors import CheckpointError
 from ledger.witness import SIZE_TYPE, AddCheckpoint, WitnessRefusal, checkpoint_path, write_request

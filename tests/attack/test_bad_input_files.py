@@ -274,27 +274,28 @@ async def test_digest_already_known_is_not_shared(town: Town) -> None:
     await town.refusal(lambda: files.UploadFile(as_stream(messages)), "FILE_SIZE_MISMATCH", INVALID)
 
 
-async def test_checking_process_that_dies_under_load_costs_nobody_an_upload(town: Town) -> None:
+async def test_checking_process_that_dies_under_load_costs_nobody_an_upload(own_folder: Path) -> None:
     """While uploads come in, one hostile, every checking process is killed in the middle of its work again and again:
     all uploads are answered, the good ones with a good verdict, the hostile one with a problem of its own.
     """
-    hostile = make_pdf(page=b"/X<" + b"00" * (MIB // 2) + b">/AA<<>>")  # busy for a while, then refused
-    papers = [paper(f"under fire {number}") for number in range(12)]
-    uploads = [asyncio.ensure_future(town.upload(data)) for data in (hostile, *papers)]
-    checker = town.gateway._checker
-    killed: set[int] = set()
-    while not all(upload.done() for upload in uploads):
-        for worker in list(checker._alive):
-            if worker.is_alive() and worker._process.pid not in killed and len(killed) < 4:
-                killed.add(worker._process.pid)
-                worker.kill()
-        await asyncio.wait(uploads, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
-    assert len(killed) == 4
-    refused, *taken = [upload.result() for upload in uploads]
-    assert not refused.verdict.ok
-    assert {problem.code for problem in refused.verdict.problems} <= {
-        "FILE_ACTIVE_CONTENT",
-        "FILE_CHECK_LIMIT",
-    }
-    assert [file.verdict.ok for file in taken] == [True] * len(papers)
-    assert (await town.upload(paper("after the fire"))).verdict.ok
+    async with town_of(own_folder, check_workers=2) as town:
+        hostile = make_pdf(page=b"/X<" + b"00" * (MIB // 2) + b">/AA<<>>")  # busy for a while, then refused
+        papers = [paper(f"under fire {number}") for number in range(12)]
+        uploads = [asyncio.ensure_future(town.upload(data)) for data in (hostile, *papers)]
+        checker = town.gateway._checker
+        killed: set[int] = set()
+        while not all(upload.done() for upload in uploads):
+            for worker in list(checker._alive):
+                if worker.is_alive() and worker._process.pid not in killed and len(killed) < 4:
+                    killed.add(worker._process.pid)
+                    worker.kill()
+            await asyncio.wait(uploads, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
+        assert len(killed) == 4
+        refused, *taken = [upload.result() for upload in uploads]
+        assert not refused.verdict.ok
+        assert {problem.code for problem in refused.verdict.problems} <= {
+            "FILE_ACTIVE_CONTENT",
+            "FILE_CHECK_LIMIT",
+        }
+        assert [file.verdict.ok for file in taken] == [True] * len(papers)
+        assert (await town.upload(paper("after the fire"))).verdict.ok

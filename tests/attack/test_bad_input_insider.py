@@ -12,7 +12,8 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from gateway.pb.diya.v1 import codes_pb2, common_pb2, outcome_pb2
+from gateway.demo.stage import INSTITUTIONS
+from gateway.pb.diya.v1 import authority_pb2, codes_pb2, common_pb2, outcome_pb2
 from gateway.register.model import IdKind, Party
 from gateway.register.sample import SAMPLE
 from gateway.register.sample_parties import made_up_citizen_id
@@ -139,6 +140,19 @@ async def test_contract_signed_by_the_bank_alone_does_not_bind(town: Town) -> No
     for code in ("PRINCIPAL_CONTRACT", "MORTGAGE_CONTRACT"):
         filing.papers[code] = [paper("contract", town.key("bank-a"))]
     outcome = await _is_not_booked(filing)
+    assert [f.code for f in outcome.findings] == ["C-SIGNATURE", "C-SIGNATURE"]
+
+
+async def test_contract_sealed_by_a_key_that_was_ended_is_not_accepted(town: Town) -> None:
+    """The certificate is good and nobody revoked it; the registry knows the key, and that its term is over."""
+    bank = INSTITUTIONS["bank-a"]
+    stolen = town.pki.issue_institution(bank.id_number, bank.name)
+    admin = await town.operator()
+    async for institution in admin.list_institutions(bank.id_number):
+        key = institution.keys.add(key_id=stolen.certificate.key_id, roles=[authority_pb2.KEY_ROLE_SUBMIT])
+        key.not_after.FromDatetime(town.clock() - dt.timedelta(days=1))
+        await admin.set_institution(institution)
+    outcome = await _is_not_booked(town.mortgage().sign(bank=stolen))
     assert [f.code for f in outcome.findings] == ["C-SIGNATURE", "C-SIGNATURE"]
 
 

@@ -21,19 +21,20 @@ from signing.seal import append_signature
 from signing.trust import Purpose
 from tests.support.hostile_files import with_table
 from tests.support.long_list import long_list
-from tests.support.pdf_files import make_pdf
+from tests.support.pdf_files import make_pdf, stream
 from tests.support.pki import NOW, sample_pki
 
 MIB = 1024 * 1024
 TIGHT = CheckLimits(memory_bytes_max=48 * MIB, cpu_seconds_max=1, wall_seconds_max=30)
 
-MEMORY_HOG = make_pdf(page=b"/X[" + b"0 " * (2 * MIB) + b"]")
-"""Four MiB of zeros in one array: some hundred times as much in objects."""
-TIME_HOG = make_pdf(page=b"/X<" + b"00" * (8 * MIB) + b">")
-"""One hexadecimal string, read digit by digit for many seconds, in little memory."""
-
-ROWS_OF_NOTHING = with_table(b"", b"/W[0 0 0]/Index[0 99999999]")
-"""Three hundred bytes whose table claims a hundred million rows of no bytes each."""
+MEMORY_HOG = make_pdf(page=b"/X[(stream\n)" + b"0 " * (2 * MIB) + b"(endstream)]")
+"""Four MiB of zeros in one array, some hundred times as much in objects, between two strings that make it look like a
+payload to whoever measures the text.
+"""
+TIME_HOG = make_pdf(page=b"/X[(stream\n)<" + b"00" * (8 * MIB) + b">(endstream)]")
+"""One hexadecimal string, hidden in the same way, read digit by digit for many seconds, in little memory."""
+ROWS_OF_NOTHING = with_table(b"", b"/#57[0 0 0]/Index[0 99999999]")
+"""Three hundred bytes whose table claims a hundred million rows of no bytes each, and spells that in another way."""
 
 
 @pytest_asyncio.fixture
@@ -81,6 +82,19 @@ async def test_checker_ends_a_hog_and_lives_on(
     assert verdict.size_bytes == len(hostile)
     assert len(verdict.sha256) == 64
     assert [(await checker.check(good)).ok for _ in range(4)] == [True] * 4
+
+
+async def test_thousands_of_objects_in_one_stream_are_read_in_time(
+    checker: FileChecker, tmp_path: Path
+) -> None:
+    """The library reads the stream once for each of them, which for these takes a minute."""
+    numbers = range(100, 5100)
+    header = b" ".join(b"%d %d" % (number, 2 * place) for place, number in enumerate(numbers))
+    entries = b"/Type/ObjStm/N %d/First %d" % (len(numbers), len(header) + 1)
+    body = stream(header + b"\n0" * len(numbers), entries)
+    named = b"<</X[%b]>>" % b" ".join(b"%d 0 R" % number for number in numbers)
+    data = with_table(None, b"", objects={20: named, 10: body}, packed=dict.fromkeys(numbers, 10))
+    assert (await checker.check(_write(tmp_path, data))).problems == ()
 
 
 async def test_checker_serves_others_while_a_hog_runs(

@@ -47,7 +47,6 @@ def structure_ratio(folder: Path, rounds: int) -> None:
     _fill(path, Ledger(vault), signer)
     engine = auditor_engine(f"sqlite:///{path}")
     hashed = _hashed(engine, Ledger(vault))
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
     ours, limit, ratios, alone = [], [], [], []
     with audit_readers(f"sqlite:///{path}", secret, READERS) as readers:
         _verify(engine, signer.vkey, vault, readers)  # warm: the processes have started

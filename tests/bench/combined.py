@@ -176,7 +176,6 @@ async def measure(folder: Path) -> None:
 
 def combined_case() -> None:
     """Found a gateway, serve it, measure."""
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
     with tempfile.TemporaryDirectory() as name:
         uvloop.run(measure(Path(name) / "street"))
 

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.app import create_tables
+from gateway.audit.evidence import audit_evidence
 from gateway.cases.effects import TrustSet, encode_effects
 from gateway.cli.ledger_local import READERS
-from gateway.evidence_audit import audit_evidence
 from gateway.rpc.replay import Judged
 from gateway.rpc.submission import MANIFEST_TYPE
 from gateway.rpc.trust import trust_store
@@ -51,7 +51,6 @@ def evidence_ratio(folder: Path, rounds: int) -> None:
     path, ledger = folder / "evidence.db", Ledger(Vault(secret))
     checks = _fill(path, ledger)
     engine = auditor_engine(f"sqlite:///{path}")
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
     def audit(readers: Readers | None) -> None:
         report = audit_evidence(engine, ledger, REGISTRY, folder, lambda _done, _all: None, 0, readers)

@@ -26,7 +26,7 @@ from gateway.cases.effects import AnyEffect, InstitutionSet, RightBooked, UnitRe
 from gateway.cases.model import Outcome, Result
 from gateway.commands import Command
 from gateway.config import load_config
-from gateway.keys import tls_key_pem
+from gateway.keyring.keys import tls_key_pem
 from gateway.register.authority import Institution, InstitutionKind, KeyRole, RegisteredKey
 from gateway.register.model import (
     CertificateRef,

@@ -19,7 +19,7 @@ from gateway import startup
 from gateway.app import Gateway
 from gateway.cli.app import build_app
 from gateway.config import Config, ConfigError, load_config
-from gateway.keys import read_key_encryption_key, write_key_encryption_key
+from gateway.keyring.keys import read_key_encryption_key, write_key_encryption_key
 from gateway.storage.engine import WriterLock
 from ledger.vault import Vault
 from tests.support.played import audited, copied, database, opened
@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DIES = """
 import os, signal, sys
 from pathlib import Path
-from gateway import rotation
+from gateway.keyring import rotation
 from gateway.config import load_config
 from gateway.storage.engine import writer_engine
 

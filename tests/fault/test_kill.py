@@ -32,7 +32,7 @@ from gateway.client.session import Answer, Session
 from gateway.client.trust import read_trust
 from gateway.config import load_config
 from gateway.demo.stage import Stage
-from gateway.keys import note_signer, read_key_encryption_key
+from gateway.keyring.keys import note_signer, read_key_encryption_key
 from gateway.pb.diya.v1 import acts_pb2, certificate_pb2, outcome_pb2
 from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
 from gateway.register.sample import SAMPLE, SampleUnit

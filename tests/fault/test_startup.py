@@ -20,8 +20,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.app import Gateway
 from gateway.config import Config, ConfigError, ProxyConfig
-from gateway.key_notices import key_notices
-from gateway.seals import configured_seals
+from gateway.keyring.key_notices import key_notices
+from gateway.keyring.seals import configured_seals
 from gateway.startup import LedgerRefused
 from gateway.storage.engine import SecondWriter, WriterLock
 from gateway.telemetry import metrics
@@ -167,7 +167,7 @@ async def test_entries_left_unpublished_are_published_at_the_start(
 async def _published(town: Town) -> int:
     checkpoint = await town.gateway.queries.checkpoint("jiangyin")
     assert checkpoint is not None
-    return open_checkpoint(checkpoint.note, town.gateway._vkeys["jiangyin"]).size
+    return open_checkpoint(checkpoint.note, town.gateway._ledger_signers.vkey("jiangyin")).size
 
 
 async def test_damage_found_while_running_stops_the_registry(own_folder: Path) -> None:

@@ -84,7 +84,7 @@ async def test_certificates_wait_for_a_seal_whose_token_is_gone(
     seal_in_token: Path, tokens: Tokens, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Booked and answered all the while; one line and the metric say so; sealed when it is back, all of them."""
-    caplog.set_level(logging.INFO, logger="gateway.sealing")
+    caplog.set_level(logging.INFO, logger="gateway.rounds.sealing")
     async with town_of(seal_in_token, sealing=True) as town:
         before = [(await town.booked())[1]]
         await sealed(town, before)

@@ -17,6 +17,7 @@ from signing.key_source import TokenKey, open_signer, parse_key_source
 from signing.pki import Credential, KeyKind, make_key
 from signing.seal import seal_pdf
 from signing.signer import Signer
+from signing.token_protocol import Work
 from tests.support.certificates import unsealed
 from tests.support.pki import NOW, REGISTRY_USCC, rsa_key, sample_pki
 from tests.support.tokens import MODULE, PIN, Tokens, needs_softhsm, tokens
@@ -113,7 +114,7 @@ def test_p384_key_in_a_token_signs(tokens: Tokens) -> None:
 
 def test_ed25519_key_in_a_token_signs_checkpoints(tokens: Tokens) -> None:
     """The same note, byte for byte, as by the key in a file: Ed25519 is deterministic."""
-    from signing.pkcs11 import TokenEd25519
+    from signing.tokens import TokenEd25519
 
     key = Ed25519PrivateKey.generate()
     tokens.put(key, "ledger", 2)
@@ -133,12 +134,19 @@ def test_another_keys_certificate_is_refused(tokens: Tokens) -> None:
 
 
 def test_lost_session_is_made_anew_once(sealed: Tokens) -> None:
-    """As after a reader was reset: the library forgets every session, and the next signature logs in again."""
+    """As after a reader was reset: the library forgets every session, and the next signature logs in again. In this
+    process, for here the library can be made to forget.
+    """
     import pkcs11
 
-    made = signer(sealed)
-    pkcs11.lib(str(MODULE)).reinitialize()
-    assert holds(made)
+    from signing.pkcs11 import done
+
+    key = parse_key_source(sealed.setting("seal"))
+    assert isinstance(key, TokenKey)
+    for _ in range(2):
+        signature = done(key, Work.SIGN, Algorithm.ECDSA_P256_SHA256, MESSAGE)
+        verify_signature(seal().certificate.public_key, Algorithm.ECDSA_P256_SHA256, signature, MESSAGE)
+        pkcs11.lib(str(MODULE)).reinitialize()
 
 
 def test_token_that_is_gone_is_unavailable_until_it_is_back(sealed: Tokens) -> None:

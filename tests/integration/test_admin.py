@@ -363,9 +363,9 @@ async def test_trust_of_one_purpose_leaves_the_others(spine: Spine, service: Adm
     answer = await service.SetTrust(request_of(act, pb.SetTrustRequest), CONTEXT)
     after = spine.sequencer.settings(REGISTRY).trust
     assert after is not None
-    assert after.anchors == {**before.anchors, "PERSON": (anchor,)}
-    assert set(after.crls) < set(before.crls)
-    assert len(answer.trust) == len(after.anchors)
+    assert after.now.anchors == {**before.now.anchors, "PERSON": (anchor,)}
+    assert set(after.now.crls) < set(before.now.crls)
+    assert len(answer.trust) == len(after.now.anchors)
 
 
 async def test_revocation_list_older_than_the_one_in_force_changes_nothing(
@@ -377,13 +377,13 @@ async def test_revocation_list_older_than_the_one_in_force_changes_nothing(
     newer = pki.pki.make_crls([pki.bank], now=spine.clock())
     before = spine.sequencer.settings(REGISTRY).trust
     assert before is not None
-    for lists in (newer, before.crls):
+    for lists in (newer, before.now.crls):
         act = acts.SetTrustAct(header=header(spine.clock()))
         act.trust.add(purpose=authority_pb2.TRUST_PURPOSE_INSTITUTION, anchors=anchors, crls=lists)
         await service.SetTrust(request_of(act, pb.SetTrustRequest), CONTEXT)
     after = spine.sequencer.settings(REGISTRY).trust
     assert after is not None
-    assert set(after.crls) == set(newer)
+    assert set(after.now.crls) == set(newer)
 
 
 async def test_trust_that_locks_its_own_signer_out_is_refused(spine: Spine, service: AdminService) -> None:

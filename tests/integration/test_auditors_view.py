@@ -19,7 +19,7 @@ from gateway.demo.stage import INSTITUTIONS, OPERATOR_KEY, REGISTRAR_KEY
 from gateway.pb.diya.v1 import ledger_service_pb2 as pb
 from gateway.pb.diya.v1 import outcome_pb2
 from gateway.pb.diya.v1.ledger_service_pb2_grpc import LedgerServiceStub
-from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.checkpoint import Checkpoint
 from ledger.entry import parse_entry
 from tests.support.filing import Filing
 from tests.support.stage import AUDITOR_KEY, Town, town_of
@@ -361,8 +361,8 @@ async def test_diff_of_a_fork_a_strangers_note_and_no_note(own_folder: Path, tmp
         _, outcome = await town.booked()
         newest = await LedgerClient(await town.session(AUDITOR_KEY)).checkpoint()
         forged = tmp_path / "forged.txt"
-        signer = town.gateway._signers["jiangyin"]
-        forged.write_bytes(sign_checkpoint(Checkpoint(signer.name, 2, b"x" * 32), signer))
+        signers = town.gateway._ledger_signers.of("jiangyin")
+        forged.write_bytes(signers.sign(Checkpoint(signers.name, 2, b"x" * 32)))
         size = str(newest.checkpoint.size)
         fork = await asyncio.to_thread(diya, town, AUDITOR_KEY, "diff", str(forged), size)
         assert fork.exit_code == 1

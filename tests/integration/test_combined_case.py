@@ -17,7 +17,7 @@ from gateway.cases.model import Application, Moment, Result, State
 from gateway.commands import Answer
 from gateway.register.model import Mortgage, Ownership, PreNotice, UnitState
 from gateway.storage.working import Working
-from gateway.world import wants_of, world_of
+from gateway.worlds.world import wants_of, world_of
 from tests.support import cases as c
 from tests.support import deals as d
 from tests.support.spine import Spine

@@ -27,7 +27,7 @@ from gateway.demo import stage
 from gateway.demo.cast import sample_seeds
 from gateway.demo.readme import CLIENTS, client_settings
 from gateway.demo.stage import INSTITUTIONS, MARKER
-from gateway.keys import read_key_encryption_key
+from gateway.keyring.keys import read_key_encryption_key
 from gateway.rpc.replay import Replayed, replay_case
 from gateway.storage import tables
 from gateway.storage.engine import auditor_engine

@@ -19,10 +19,10 @@ import pytest
 from sqlalchemy import Engine
 
 from gateway.app import utc_now
+from gateway.audit.evidence import SIGNED, UNSIGNED, EvidenceReport, audit_evidence
 from gateway.cases.effects import RevocationNoted, TrustSet, encode_effects
 from gateway.config import load_config
-from gateway.evidence_audit import SIGNED, UNSIGNED, EvidenceReport, audit_evidence
-from gateway.keys import read_key_encryption_key
+from gateway.keyring.keys import read_key_encryption_key
 from gateway.revocation import Fetched, note
 from gateway.rpc.replay import Judged
 from gateway.rpc.submission import MANIFEST_TYPE

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine
 
 from gateway.app import create_tables
-from gateway.evidence_audit import audit_evidence
+from gateway.audit.evidence import audit_evidence
 from gateway.storage.engine import writer_engine
 from gateway.storage.rebuild import rebuild_views
 from ledger.checkpoint import open_checkpoint

@@ -28,7 +28,7 @@ from gateway.pb.diya.v1 import (
     outcome_pb2,
 )
 from gateway.register.authority import SealTerm
-from gateway.sealing import _command
+from gateway.rounds.sealing import _command
 from signing.certificates import certificates_from_pem, parse_certificate
 from signing.pki import Credential
 from signing.trust_directory import read_trust as read_anchors
@@ -112,11 +112,11 @@ async def refused(call: Any) -> str:
 
 def verified(town: Town, pdf: bytes, terms: Sequence[SealTerm] = ()) -> Any:
     """A bank's verdict, with these times of seal keys."""
-    vkey = town.gateway._vkeys["jiangyin"]
+    vkey = town.gateway._ledger_signers.vkey("jiangyin")
     return verify_certificate(
         pdf,
         trust=read_anchors(town.folder / "trust"),
-        vkeys={vkey.partition("+")[0]: vkey},
+        vkeys={vkey.partition("+")[0]: (vkey,)},
         at=utc_now(),
         seals={term.key_id: term for term in terms},
     )
@@ -293,7 +293,8 @@ async def test_command_line_does_all_of_it(town: Town, tmp_path: Path) -> None:
     assert (status, "name no next seal" in err) == (2, True), err
     for use, cure in (
         ("encryption", "rotate-kek"),
-        ("checkpoint", "stays"),
+        ("checkpoint", "name no next checkpoint: write next_ledger_key"),
+        ("national-seal", "name no next national-seal: write next_national_seal_certificate"),
         ("connection", "start the gateway anew"),
     ):
         status, _, err = await desk.run("keys", "rotate", use)
@@ -341,7 +342,7 @@ async def test_list_tells_every_key_with_its_place_and_no_secret(town: Town) -> 
     assert (active.key_id, following.key_id) == (key_id(town.folder, "seal-jiangyin"), second)
     assert following.state == authority_pb2.KEY_STATE_NEXT
     assert active.place == str(town.folder / "keys" / "seal-jiangyin.key.pem")
-    assert checkpoint.key_id == town.gateway._vkeys["jiangyin"]
+    assert checkpoint.key_id == town.gateway._ledger_signers.vkey("jiangyin")
     assert checkpoint.signed_count == town.ledger_size()
     assert connection.key_id == key_id(town.folder, "tls-server")
     assert connection.not_after.ToDatetime(dt.UTC) > utc_now()

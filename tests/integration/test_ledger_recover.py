@@ -16,7 +16,7 @@ from gateway.client.session import Answer
 from gateway.client.trust import read_trust
 from gateway.config import ConfigError
 from gateway.demo.stage import REGISTRAR_KEY
-from gateway.keys import note_signer
+from gateway.keyring.keys import note_signer
 from gateway.pb.diya.v1 import admin_acts_pb2
 from gateway.storage.engine import auditor_engine
 from gateway.storage.rebuild import digest_views

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from gateway.app import utc_now
+from gateway.audit.evidence import EvidenceReport, audit_evidence
 from gateway.cases.effects import RevocationNoted, decode_effects
-from gateway.evidence_audit import EvidenceReport, audit_evidence
 from gateway.pb.diya.v1 import (
     admin_acts_pb2,
     admin_service_pb2,
@@ -118,7 +118,7 @@ class Below:
             crl_urls=[lists.url("anchor.crl")] if crl_urls is None else crl_urls,
             ocsp_urls=[self.responder.url],
         )
-        others = [der for der in known.anchors[self.purpose.value] if der != self.anchor.der]
+        others = [der for der in known.now.anchors[self.purpose.value] if der != self.anchor.der]
         await (await town.operator()).set_trust(
             [
                 authority_pb2.TrustSet(
@@ -173,7 +173,7 @@ async def test_sources_pulled_away_and_back(
     back. Each change is logged once, and what was entered can be judged again without any source.
     """
     lists = Lists()
-    caplog.set_level(logging.INFO, "gateway.revocation_watch")
+    caplog.set_level(logging.INFO, "gateway.rounds.revocation_watch")
     async with town_of(own_folder, **QUICK) as town:
         below = Below(town, tmp_path)
         lists.files["anchor.crl"] = below.lister.make_crl("-crldays", "30")
@@ -273,7 +273,7 @@ async def test_list_comes_again_with_its_anchor(own_folder: Path, tmp_path: Path
             await until(is_there)
             known = town.gateway.sequencer.settings("jiangyin").trust
             assert known is not None
-            others = [der for der in known.anchors["INSTITUTION"] if der != below.anchor.der]
+            others = [der for der in known.now.anchors["INSTITUTION"] if der != below.anchor.der]
             without = authority_pb2.TrustSet(purpose=authority_pb2.TRUST_PURPOSE_INSTITUTION, anchors=others)
             await (await town.operator()).set_trust([without])
             assert not is_there()

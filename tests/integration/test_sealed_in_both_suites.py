@@ -5,6 +5,7 @@ crash between the two leaves nothing half.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import signal
@@ -25,13 +26,13 @@ from gateway.certificates.extract_verify import verify_extract
 from gateway.certificates.verify import verify_certificate
 from gateway.cli.app import build_app
 from gateway.cli.certificate import offline_trust
-from gateway.client.statements import verify_payout
+from gateway.client.statements import StatementInvalid, verify_payout
 from gateway.demo.cast import sample_seeds
 from gateway.demo.stage import PORTS, set_ports
+from gateway.http.tsa import TimestampServer
 from gateway.pb.diya.v1 import authority_pb2, outcome_pb2
 from gateway.setup import SetupRefused, initialise
 from gateway.telemetry import metrics
-from gateway.tsa import TimestampServer
 from signing import sm2
 from signing.algorithms import Suite
 from signing.envelope import envelope_from_json
@@ -160,6 +161,14 @@ async def test_extract_and_statement_bear_both_seals(sealing_town: Town, tmp_pat
     bad = msgspec.json.decode(one.envelope)
     bad["signatures"].pop(0)  # what is left holds alone: each is a whole seal
     assert verify_payout(msgspec.json.encode(bad), anchors, town.clock()).safe
+    assert verify_payout(one.envelope, anchors, town.clock(), **both).safe  # type: ignore[arg-type]
+    with pytest.raises(StatementInvalid, match="demand the seal of jiangyin in INTERNATIONAL"):
+        verify_payout(msgspec.json.encode(bad), anchors, town.clock(), **both)  # type: ignore[arg-type]
+    admin = await town.operator()
+    for signature in signatures:
+        found = [answer async for answer in admin.list_sealed_answers(signature.key_id)]
+        assert hashlib.sha256(one.envelope).digest() in {answer.sha256 for answer in found}
+        assert got.sha256 in {answer.sha256 for answer in found}
 
 
 async def test_national_seal_is_listed_beside_the_keys_that_rotate(sealing_town: Town) -> None:

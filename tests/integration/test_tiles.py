@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
+from gateway.http.tiles import CONNECTIONS_MAX, TileServer, takes_gzip
 from gateway.telemetry import metrics
-from gateway.tiles import CONNECTIONS_MAX, TileServer, takes_gzip
 from ledger.export import export_ledger
 from ledger.resource import parse_name
 from ledger.tables import ledger_entry

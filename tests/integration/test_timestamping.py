@@ -108,11 +108,10 @@ async def refused_download(town: Town, name: str) -> Any:
 
 def verified(folder: Path, pdf: bytes, at: dt.datetime | None = None) -> Any:
     """What a bank's own verification says, with what is published."""
-    ledgers = read_trust(folder / "trust")
     return verify_certificate(
         pdf,
         trust=read_signing_trust(folder / "trust"),
-        vkeys={vkey.partition("+")[0]: vkey for r in ledgers.registries for vkey in ledgers.vkeys(r)},
+        vkeys=read_trust(folder / "trust").by_origin(),
         at=at or utc_now(),
     )
 
@@ -197,7 +196,7 @@ async def test_authority_taken_away_and_back(
 ) -> None:
     """Certificates stay NUMBERED meanwhile, told with a reason, once in the log; when it is back all are sealed."""
     stamped_by(own_folder, authority.url, **OFTEN)
-    with caplog.at_level(logging.INFO, "gateway.timestamping"):
+    with caplog.at_level(logging.INFO, "gateway.rounds.timestamping"):
         async with town_of(own_folder, sealing=True, **QUICK) as town:
             async with serving_process(own_folder, authority.port) as process:
                 await sealed(town, await numbered(town))
@@ -220,7 +219,7 @@ async def test_authority_taken_away_and_back(
             await until(lambda: stamps("TIMESTAMP_UNAVAILABLE") > failed + 2, 60)
             assert gauge("diya_timestamp_down", registry="jiangyin") == 1
             assert seals_entered(own_folder) == 1
-            told = [one.getMessage() for one in caplog.records if one.name == "gateway.timestamping"]
+            told = [one.getMessage() for one in caplog.records if one.name == "gateway.rounds.timestamping"]
             assert len(told) == 1, told
             assert "TIMESTAMP_UNAVAILABLE" in told[0]
             async with serving_process(own_folder, authority.port):
@@ -231,7 +230,7 @@ async def test_authority_taken_away_and_back(
                 await until(
                     lambda: gauge("diya_stamped_entries", registry="jiangyin") == town.ledger_size(), 60
                 )
-            told = [one.getMessage() for one in caplog.records if one.name == "gateway.timestamping"]
+            told = [one.getMessage() for one in caplog.records if one.name == "gateway.rounds.timestamping"]
             assert "answers again" in told[1]
             assert gauge("diya_timestamp_down", registry="jiangyin") == 0
     assert seals_entered(own_folder) == 4

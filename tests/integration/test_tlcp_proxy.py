@@ -12,23 +12,27 @@ import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from gateway.client import manifest as build
-from gateway.client.client import DiyaClient
-from gateway.client.connection import Connection
-from gateway.client.session import Session
-from gateway.client.trust import read_trust
 from gateway.demo.stage import INSTITUTIONS
 from gateway.pb.diya.v1 import ledger_service_pb2, registration_service_pb2
-from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
 from gateway.pb.diya.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from gateway.pb.diya.v1.registration_service_pb2_grpc import RegistrationServiceStub
 from gateway.rpc.proxies import FORWARDED
 from gateway.telemetry import metrics
 from signing.pki import KeyKind, make_key
 from tests.support.founding import copy_of
-from tests.support.stage import ONCE, STRANGER_KEY
-from tests.support.tlcp import ELSEWHERE, GOOD, HALTED, REVOKED, Tlcp, entry_of, national_tls, tlcp_of
-from tests.support.wire import as_stream, upload_messages
+from tests.support.stage import STRANGER_KEY
+from tests.support.tlcp import (
+    ELSEWHERE,
+    GOOD,
+    HALTED,
+    REVOKED,
+    Tlcp,
+    checkpoint,
+    comes_and_files,
+    entry_of,
+    national_tls,
+    tlcp_of,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -43,33 +47,13 @@ async def tlcp(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Async
         yield running
 
 
-def checkpoint(channel: grpc.aio.Channel, **how: Any) -> Any:
-    """A read that every registered caller may make, and nobody else."""
-    request = ledger_service_pb2.GetCheckpointRequest(parent="registries/jiangyin")
-    return LedgerServiceStub(channel).GetCheckpoint(request, **how)
-
-
 # -- what it is for ------------------------------------------------------------------------------------------------
 
 
 async def test_bank_behind_the_proxy_uploads_submits_and_watches(tlcp: Tlcp) -> None:
     """Every kind of call goes through: files up, an SM2 envelope, its receipt checked, files down, events."""
-    town = tlcp.town
-    filing = town.mortgage(channel="bank-b").sign()
     async with tlcp.through() as channel:
-        files = FileServiceStub(channel)
-        for code, (data,) in filing.papers.items():
-            up = (await files.UploadFile(as_stream(upload_messages(data)))).file
-            filing.references.append(build.file_reference(code, up.sha256, up.size_bytes))
-        session = Session(Connection(channel), "jiangyin", read_trust(town.folder / "trust"))
-        session.policy = ONCE
-        submission = build.sign_submission(town.key("bank-b").signer(), filing.manifest())
-        answer = await DiyaClient(session).submit(submission)
-        assert answer.result == "BOOKED"
-        assert answer.envelope.signatures[0].algorithm == "SM2_SM3"
-        request = Pb.WatchEventsRequest(parent="registries/jiangyin", catch_up_only=True)
-        events = [event async for event in RegistrationServiceStub(channel).WatchEvents(request)]
-        assert events
+        await comes_and_files(tlcp, channel)
 
 
 async def test_caller_behind_the_proxy_is_one_of_the_registry_that_knows_it(tlcp: Tlcp) -> None:

@@ -192,7 +192,7 @@ async def test_witness_that_is_down_delays_only_its_cosignature(
 ) -> None:
     """Acts go on; told once, and as a metric; when it is back, the newest checkpoint gets its quorum."""
     policy = parse_policy(watched_by(own_folder, pair).read_bytes())
-    with caplog.at_level(logging.INFO, "gateway.witnessing"), pair[0].serving():
+    with caplog.at_level(logging.INFO, "gateway.rounds.witnessing"), pair[0].serving():
         async with town_of(own_folder, **QUICK) as town:
             for _ in range(3):
                 answer = await act(town)

@@ -7,19 +7,18 @@ tests are skipped.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from gateway.client.proof_file import save_proof
-from gateway.tiles import TileServer
+from gateway.http.tiles import TileServer
 from ledger.export import export_ledger
+from tests.support.go import built
 from tests.support.ledger_database import REGISTRY, TestLedger, make_signer
 
 FOLDER = Path(__file__).parent / "go"
-GO = shutil.which("go")
 SIZE = 70_000
 """Three levels: 273 full tiles and a partial one, a full and a partial one, and one above (the standard's example)."""
 
@@ -27,31 +26,7 @@ SIZE = 70_000
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, built."""
-    if GO is None:
-        pytest.skip("no go on the path: install Go 1.25 or newer to run this test")
-    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
-    try:
-        fetched = subprocess.run(
-            [GO, "mod", "download"],
-            cwd=FOLDER,
-            env=environment,
-            capture_output=True,
-            check=False,
-            timeout=100,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("the Go modules do not come: no answer within 100 seconds")
-    if fetched.returncode:
-        pytest.skip(f"the Go modules cannot be had: {fetched.stderr.decode().strip()[-300:]}")
-    built = tmp_path_factory.mktemp("go") / "verify"
-    subprocess.run(
-        [GO, "build", "-buildvcs=false", "-o", str(built), "."],
-        cwd=FOLDER,
-        env=environment,
-        check=True,
-        timeout=300,
-    )
-    return built
+    return built(FOLDER, tmp_path_factory.mktemp("go"))
 
 
 @pytest.fixture

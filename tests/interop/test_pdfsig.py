@@ -58,11 +58,10 @@ async def test_pdfsig_accepts_a_sealed_certificate_and_no_changed_one(
     assert told.count("Signature is Valid.") == 1, told
     assert "ETSI.CAdES.detached" in told
     assert "Total document signed" in told
-    ledgers = read_trust(own_folder / "trust")
     verdict = verify_certificate(
         path.read_bytes(),
         trust=read_signing_trust(own_folder / "trust"),
-        vkeys={vkey.partition("+")[0]: vkey for r in ledgers.registries for vkey in ledgers.vkeys(r)},
+        vkeys=read_trust(own_folder / "trust").by_origin(),
         at=utc_now(),
     )
     assert verdict.sound

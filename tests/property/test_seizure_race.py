@@ -23,12 +23,12 @@ from gateway.cases.decision import Decision
 from gateway.cases.effects import RightBooked, UnitRecorded
 from gateway.cases.feed import Restriction, RestrictionVerb
 from gateway.cases.model import CLOSED, Application, Moment, State
-from gateway.feed_world import feed_world_of
 from gateway.register.model import CertificateRef, Mortgage, Seizure
 from gateway.storage import tables
 from gateway.storage.settings import Settings
 from gateway.storage.working import Working
-from gateway.world import world_of
+from gateway.worlds.feed_world import feed_world_of
+from gateway.worlds.world import world_of
 from ledger.vault import Vault
 from tests.support import cases as c
 from tests.support import deals as d

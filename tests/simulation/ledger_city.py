@@ -30,10 +30,10 @@ from gateway.cases.effects import (
 from gateway.cases.feed import AnyFeedAct
 from gateway.cases.model import Manifest, Moment, World
 from gateway.commands import Answer, Command
-from gateway.feed_world import feed_world_of, wants_of_feed
 from gateway.sequencer import Sequencer
 from gateway.storage.working import Wants, Working
-from gateway.world import wants_of, world_of
+from gateway.worlds.feed_world import feed_world_of, wants_of_feed
+from gateway.worlds.world import wants_of, world_of
 from ledger.verify import verify_ledger
 from tests.support.spine import REGISTRY, Spine
 from tests.support.twin import Decide, Twin

@@ -34,6 +34,7 @@ MUST_HAPPEN = (
 )
 
 
+@pytest.mark.timeout(900)  # half a minute of computing, on a machine with nothing else to do
 def test_two_hundred_cities_are_as_the_oracle_has_them() -> None:
     """Every answer, every register; every open case waits on somebody with a date, and in the end none is open."""
     counted: Counter[str] = Counter()

@@ -37,7 +37,7 @@ from tests.support.pki import BANK_USCC, NOW, REGISTRY_USCC, SELLER_ID, SPOUSE_I
 ORIGIN = "ledger.example/r1"
 SALT = bytes(range(32))
 VERIFICATION_URL = "https://verify.example.cn/certificates"
-VKEYS = {ORIGIN: make_signer(ORIGIN).vkey}
+VKEYS = {ORIGIN: (make_signer(ORIGIN).vkey,)}
 
 OWNER = Party(name="甲测试", id_kind=IdKind.RESIDENT_ID, id_number=SELLER_ID, phone="13900000000")
 SPOUSE = Party(name="丙测试", id_kind=IdKind.RESIDENT_ID, id_number=SPOUSE_ID)

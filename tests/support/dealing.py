@@ -23,7 +23,7 @@ from gateway.register.sample import SampleUnit
 from gateway.register.sample_parties import made_up_citizen_id
 from gateway.rpc.decode import decode_manifest
 from gateway.storage.working import Working
-from gateway.world import wants_of, world_of
+from gateway.worlds.world import wants_of, world_of
 from signing.pki import Credential
 from tests.support.filing import Filing, Pb
 from tests.support.play import rules_of

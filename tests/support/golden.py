@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select
 
 from gateway.config import load_config
-from gateway.keys import note_signer, read_key_encryption_key
+from gateway.keyring.keys import note_signer, read_key_encryption_key
 from gateway.storage import tables as t
 from gateway.storage.engine import auditor_engine
 from gateway.storage.rebuild import pages_in_order

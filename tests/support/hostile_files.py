@@ -26,7 +26,8 @@ def with_table(
 ) -> bytes:
     """A one-page file whose table is a stream (ISO 32000-2 section 7.5.8) of `rows`, with `entries` in its dictionary.
 
-    None as rows: those that find the objects. packed: number of an object to that of the object stream it lies in.
+    None as rows: those that find the objects. packed: number of an object to that of the object stream
+    it lies in, in that stream's order.
     """
     bodies = {
         1: b"<</Type/Catalog/Pages 2 0 R>>",
@@ -36,6 +37,7 @@ def with_table(
     }
     out = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"
     places = {0: (0, 0)} | {number: (2, holder) for number, holder in (packed or {}).items()}
+    order = {number: place for place, number in enumerate(packed or {})}
     for number, body in bodies.items():
         places[number] = (1, len(out))
         out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
@@ -44,10 +46,11 @@ def with_table(
         sections = b"".join(b"%d 1 " % number for number in sorted(places))
         entries += b"/W[1 4 2]/Index[%b]" % sections
         rows = b"".join(
-            kind.to_bytes(1, "big") + place.to_bytes(4, "big") + bytes(2)
-            for _, (kind, place) in sorted(places.items())
+            kind.to_bytes(1, "big") + place.to_bytes(4, "big") + order.get(number, 0).to_bytes(2, "big")
+            for number, (kind, place) in sorted(places.items())
         )
-    table = stream(rows, b"/Type/XRef/Size 100/Root 1 0 R" + entries)
+    size = max(100, *places) + 1
+    table = stream(rows, b"/Type/XRef/Size %d/Root 1 0 R" % size + entries)
     return out + b"99 0 obj\n%b\nendobj\nstartxref\n%d\n%%%%EOF\n" % (table, len(out))
 
 
@@ -58,6 +61,31 @@ def in_object_stream(body: bytes, *, layers: int = 1) -> bytes:
         data = zlib.compress(data, 9)
     entries = b"/Type/ObjStm/N 1/First 5/Filter[%b]" % (b"/FlateDecode" * layers)
     return with_table(None, b"", objects={10: stream(data, entries)}, packed={20: 10})
+
+
+def inside_each_other(count: int) -> bytes:
+    """Objects each of which begins within the string that the one before it is."""
+    numbers = range(10, 10 + count)
+    data = make_pdf(page=b"/X[%b]" % b" ".join(b"%d 0 R" % number for number in numbers))
+    data = data[: data.index(b"xref\n")]
+    places = {n: data.index(b"%d 0 obj" % n) for n in range(1, 6)}
+    for number in numbers:
+        places[number] = len(data)
+        data += b"%d 0 obj (" % number
+    data += b") endobj " * count
+    table = b"".join(b"%d 1\n%010d 00000 n \n" % place for place in places.items())
+    end = b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (10 + count, len(data))
+    return data + b"xref\n0 1\n0000000000 65535 f \n" + table + end
+
+
+def _at_one_place(count: int) -> bytes:
+    """An object stream that is small, and in which each object is all of it."""
+    numbers = range(30, 30 + count)
+    header = b" ".join(b"%d 0" % number for number in numbers)
+    entries = b"/Type/ObjStm/N %d/First %d" % (count, len(header))
+    named = b"[%b]" % b" ".join(b"%d 0 R" % number for number in numbers)
+    objects = {20: named, 10: stream(header + b"[%b]" % (b"0 " * 100), entries)}
+    return with_table(None, b"", objects=objects, packed=dict.fromkeys(numbers, 10))
 
 
 def doubling(kind: bytes, first: int) -> dict[int, bytes]:
@@ -251,6 +279,21 @@ HOSTILE: Final[dict[str, tuple[bytes, str]]] = {
     "object-stream-bomb": (in_object_stream(b"1" + b" " * (16 * MIB)), "FILE_TOO_COMPLEX"),
     "object-stream-bomb-in-layers": (
         in_object_stream(b"1" + b" " * (16 * MIB), layers=3),
+        "FILE_TOO_COMPLEX",
+    ),
+    "objects-inside-each-other": (inside_each_other(20), "FILE_MALFORMED"),
+    "object-stream-of-objects-at-one-place": (_at_one_place(20), "FILE_MALFORMED"),
+    "object-stream-with-a-header-of-words": (
+        with_table(None, b"", objects={10: stream(b"20 x 1", b"/Type/ObjStm/N 1/First 5")}, packed={20: 10}),
+        "FILE_MALFORMED",
+    ),
+    "object-stream-of-many-tokens": (in_object_stream(b"[%b]" % (b"0 " * 600_000)), "FILE_TOO_COMPLEX"),
+    "table-of-rows-of-nothing": (with_table(b"", b"/W[0 0 0]/Index[0 99999999]"), "FILE_TOO_COMPLEX"),
+    "array-of-millions": (make_pdf(page=b"/X[%b]" % (b"0 " * 2 * MIB)), "FILE_TOO_COMPLEX"),
+    "string-of-megabytes": (make_pdf(page=b"/X<%b>" % (b"00" * 8 * MIB)), "FILE_TOO_COMPLEX"),
+    "names-without-number": (make_pdf(page=b"/X[%b]" % (b"/a" * MIB)), "FILE_TOO_COMPLEX"),
+    "streams-without-number": (
+        make_pdf(objects=dict.fromkeys(range(10, 40_000), stream(b"x"))),
         "FILE_TOO_COMPLEX",
     ),
     "object-stream-in-itself": (_in_itself(), "FILE_MALFORMED"),

@@ -12,13 +12,16 @@ from gateway.applications.later import Dossier, LaterAct
 from gateway.applications.submit import Submission
 from gateway.cases.decision import Decision
 from gateway.cases.effects import ApplicationRecorded, EventRecorded
-from gateway.cases.model import Application, Paper, World
+from gateway.cases.model import Application, Clerk, Paper, World
 from gateway.register.authority import KeyRole
 from gateway.register.model import IdKind, Party
 from tests.support import cases as c
 
 FUND_USCC = "12110000MB0000000X"
 FUND = Party(name="示例公积金中心", id_kind=IdKind.USCC, id_number=FUND_USCC)
+
+#: Who brings an act for an institution.
+CLERK = Clerk(name="经办员", employee_no="F-001")
 
 #: Every role that signs.
 ROLES = (KeyRole.SUBMIT, KeyRole.CONSENT, KeyRole.RELEASE)
@@ -88,7 +91,10 @@ def act(kind: type[A], row: Application, /, *new: Paper, by: Party = FUND, **cha
         "terms_sha256": row.terms_sha256,
         "channel": by.id_number,
         "institution": by.id_number,
+        "clerk": CLERK,
         "roles": ROLES,
+        "key_ids": (),
+        "received_at": c.NOW,
         "request_id": "018f0000-0000-7000-8000-000000000002",
         "payload_sha256": "55" * 32,
         "created_at": c.NOW,

@@ -11,8 +11,8 @@ from gateway.cases.decision import Decision
 from gateway.cases.effects import ApplicationRecorded, RequestAnswered
 from gateway.cases.model import Moment, Outcome, Result
 from gateway.commands import Command
+from gateway.rounds.term_clock import CLOCKWORK_TYPE
 from gateway.storage.working import Wants, Working
-from gateway.term_clock import CLOCKWORK_TYPE
 from signing.envelope import pae
 from tests.support.stage import Town
 

@@ -16,12 +16,14 @@ import pytest
 import pytest_asyncio
 
 from gateway.config import load_config
-from gateway.keys import read_key_encryption_key
+from gateway.keyring.keys import read_key_encryption_key
 from gateway.pb.diya.v1 import codes_pb2, register_pb2
+from gateway.revocation import Fetched, command_of
 from gateway.storage.engine import auditor_engine
 from gateway.storage.view_audit import ViewReport, audit_views
 from ledger.store import Ledger
 from ledger.vault import Vault
+from signing.trust import Purpose
 from tests.support.feeding import Counter, seizure, stamp
 from tests.support.founding import copy_of
 from tests.support.payoffs import leave_a_payoff
@@ -42,11 +44,20 @@ async def played(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         looked, booked = await town.booked()
         bank = await town.client("bank-a")
         await bank.get_unit(looked.unit.unit_code, own_right=booked.outcome.certificates[0].number)
+        await _noted(town)
         await _erased(town)
         await _fed(town)
     with closing(sqlite3.connect(database(folder))) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder
+
+
+async def _noted(town: Town) -> None:
+    """A newer list that was fetched, in place of the one that the trust was set with."""
+    town.clock.move(1)
+    crl = town.pki.make_crl(Purpose.PERSON, now=town.clock())
+    command = command_of("jiangyin", Fetched(crls=(crl,)), ("http://crl.example/person",), "01")
+    await town.gateway.sequencer.ask(command)
 
 
 async def _erased(town: Town) -> None:

@@ -31,6 +31,7 @@ from gateway.cases.effects import (
     TrustSet,
 )
 from gateway.cases.model import Moment, Outcome, Result
+from gateway.cases.trust import Trust
 from gateway.certificates.content import CertificateContent
 from gateway.commands import Answer, Command
 from gateway.config import Limits
@@ -110,7 +111,7 @@ class Spine:
         self.sequencer = Sequencer(self._writer, self.ledger, self.publisher, clock=self.clock)
         self.sequencer.start()
         self.executor = ThreadPoolExecutor(2)
-        self._trust: tuple[TrustSet | None, TrustStore] = (None, TrustStore({}))
+        self._trust: tuple[Trust | None, TrustStore] = (None, TrustStore({}))
         self.enter(*founding())
 
     def close(self) -> None:

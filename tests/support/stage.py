@@ -311,13 +311,13 @@ class Town:
 
 
 def configured(folder: Path, *, sealing: bool = False, grace_seconds: float = 2.0, **limits: Any) -> Config:
-    """The configuration of a founded folder, with other limits."""
+    """The configuration of a founded folder, with other limits; one checking process, for each takes half a second."""
     config = load_config(folder / "diya.toml")
     return config.model_copy(
         update={
             "sealing": sealing,
             "server": config.server.model_copy(update={"grace_seconds": grace_seconds}),
-            "limits": config.limits.model_copy(update=limits),
+            "limits": config.limits.model_copy(update={"check_workers": 1, **limits}),
         }
     )
 

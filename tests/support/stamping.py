@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.app import utc_now
 from gateway.demo.stage import name_authority
-from gateway.tsa import TimestampServer
+from gateway.http.tsa import TimestampServer
 from signing.authority import Credential
 from signing.signer import Signer
 from signing.timestamp_authority import TimestampAuthority

@@ -1,7 +1,8 @@
 """A stand-in for a TLCP proxy, and a bank that comes through it with an SM2 certificate.
 
-TLCP itself is not spoken: the stand-in ends TLS and says that its caller proved another certificate, as a proxy does
-whose handshake was TLCP. What it forwards are bytes; it knows nothing of what is called.
+TLCP itself is not spoken here (`tests/interop/test_tlcp_go.py` does): the stand-in ends TLS and says that its caller
+proved another certificate, as a proxy does whose handshake was TLCP. What it forwards are bytes; it knows nothing of
+what is called.
 """
 
 from __future__ import annotations
@@ -16,12 +17,21 @@ from typing import Any
 import grpc
 
 from gateway.app import utc_now
+from gateway.client import manifest as build
+from gateway.client.client import DiyaClient
+from gateway.client.connection import Connection
+from gateway.client.session import Session
+from gateway.client.trust import read_trust
 from gateway.demo.stage import INSTITUTIONS
-from gateway.pb.diya.v1 import authority_pb2
+from gateway.pb.diya.v1 import authority_pb2, ledger_service_pb2, registration_service_pb2
+from gateway.pb.diya.v1.file_service_pb2_grpc import FileServiceStub
+from gateway.pb.diya.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from gateway.pb.diya.v1.registration_service_pb2_grpc import RegistrationServiceStub
 from gateway.rpc.proxies import FORWARDED
 from signing.pki import Credential, DevelopmentPKI, KeyKind, make_authority, make_key
 from signing.trust import Purpose
-from tests.support.stage import Town, town_of
+from tests.support.stage import ONCE, Town, town_of
+from tests.support.wire import as_stream, upload_messages
 
 #: Proxies of the settings: one as it should be, one that is registered for elsewhere, a suspended and a revoked one.
 GOOD, ELSEWHERE, HALTED, REVOKED = "tlcp-good", "tlcp-elsewhere", "tlcp-halted", "tlcp-revoked"
@@ -167,3 +177,27 @@ async def tlcp_of(folder: Path, **how: Any) -> AsyncIterator[Tlcp]:
         tlcp = Tlcp(town, national, credential)
         await _register(tlcp)
         yield tlcp
+
+
+def checkpoint(channel: grpc.aio.Channel, **how: Any) -> Any:
+    """A read that every registered caller may make, and nobody else."""
+    request = ledger_service_pb2.GetCheckpointRequest(parent="registries/jiangyin")
+    return LedgerServiceStub(channel).GetCheckpoint(request, **how)
+
+
+async def comes_and_files(tlcp: Tlcp, channel: grpc.aio.Channel) -> None:
+    """What bank B does over a connection by a proxy: files up, an SM2 envelope, its receipt checked, events."""
+    town = tlcp.town
+    filing = town.mortgage(channel="bank-b").sign()
+    files = FileServiceStub(channel)
+    for code, (data,) in filing.papers.items():
+        up = (await files.UploadFile(as_stream(upload_messages(data)))).file
+        filing.references.append(build.file_reference(code, up.sha256, up.size_bytes))
+    session = Session(Connection(channel), "jiangyin", read_trust(town.folder / "trust"))
+    session.policy = ONCE
+    submission = build.sign_submission(town.key("bank-b").signer(), filing.manifest())
+    answer = await DiyaClient(session).submit(submission)
+    assert answer.result == "BOOKED"
+    assert answer.envelope.signatures[0].algorithm == "SM2_SM3"
+    request = registration_service_pb2.WatchEventsRequest(parent="registries/jiangyin", catch_up_only=True)
+    assert [event async for event in RegistrationServiceStub(channel).WatchEvents(request)]

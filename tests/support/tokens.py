@@ -90,8 +90,11 @@ class Tokens:
         import pkcs11
 
         from signing import pkcs11 as ours
+        from signing.tokens import close_tokens
 
+        close_tokens()
         ours._modules.clear()
+        ours._objects.clear()
         with suppress(pkcs11.PKCS11Error):
             pkcs11.lib(str(MODULE)).reinitialize()
 

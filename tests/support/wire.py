@@ -57,6 +57,11 @@ class Refused:
             value = {c.value[0]: c.name for c in grpc.StatusCode}[status.code]
             assert code in ("", value)
             code, message = value, status.message
+        if code == "PERMISSION_DENIED" and not info.reason.startswith(("PROXY_", "FORWARDED_")):
+            seen = (
+                info.metadata["caller"] or info.metadata["callerKind"].lower()
+            )  # who was seen, by the certificate
+            assert seen in message, message
         return cls(
             code=code,
             reason=info.reason,

@@ -246,7 +246,7 @@ def test_payload_of_every_kind_names_its_type_once(elements: list[Commented]) ->
             (payload_type,) = re.findall(r'"(application/vnd\.diya\.\S+\+protobuf)"', element.comment)
             assert found.setdefault(payload_type, message.name) == message.name
             assert message.field[0].type_name == ".diya.v1.Header", message.name
-    assert len(found) == 25
+    assert len(found) == 27
 
 
 def test_rpc_of_every_service_says_who_may_call_and_what_goes_wrong(

@@ -33,6 +33,30 @@ def test_institution_replaced_stays_suspended() -> None:
     assert effect.institution.index == MOMENT.index
 
 
+@pytest.mark.parametrize("seen", [5, adm.NOT_REGISTERED])
+def test_institution_changed_since_it_was_read_is_not_replaced(seen: int) -> None:
+    """Another operator entered a key, or the institution itself, in between: it would be undone in silence."""
+    known = {BANK.id_number: replace(institution(BANK), index=6)}
+    with pytest.raises(adm.InstitutionChanged) as caught:
+        adm.decide_institution(institution(BANK), known, ACT, MOMENT, seen=seen)
+    assert caught.value.reason == "SEEN_INDEX_STALE"
+    assert caught.value.metadata == {"uscc": BANK.id_number, "seenIndex": str(seen), "lastIndex": "6"}
+
+
+@pytest.mark.parametrize("seen", [6, 0])
+def test_institution_as_it_was_read_is_replaced(seen: int) -> None:
+    """The version that was read stands still; an act that names none replaces whatever stands, as it always did."""
+    known = {BANK.id_number: replace(institution(BANK), index=6)}
+    assert adm.decide_institution(institution(BANK), known, ACT, MOMENT, seen=seen).kind == "institution.set"
+
+
+def test_institution_seen_as_not_registered_is_entered_once() -> None:
+    """Two operators enter the same bank: the second is told of the first."""
+    assert adm.decide_institution(institution(BANK), {}, ACT, MOMENT, seen=adm.NOT_REGISTERED)
+    with pytest.raises(adm.InstitutionChanged):
+        adm.decide_institution(institution(BANK), {}, ACT, MOMENT, seen=6)
+
+
 def test_institution_with_anothers_key_is_refused() -> None:
     """A key has one owner: whoever holds it would otherwise sign for two."""
     other = institution(OTHER_BANK)

@@ -22,6 +22,7 @@ from gateway.register.authority import KeyRole
 from gateway.register.model import Seizure, SeizureKind
 from tests.support import cases as c
 from tests.support import deals as d
+from tests.support import later
 
 CONFIRMED = ConsentKind.PAYOFF_CONFIRMED
 UNDERTAKING = ConsentKind.PAYOFF_UNDERTAKING
@@ -48,7 +49,10 @@ def _act(row: Application, by: Any, index: int) -> dict[str, Any]:
         "terms_sha256": row.terms_sha256,
         "channel": by.id_number,
         "institution": by.id_number,
+        "clerk": later.CLERK,
         "roles": (KeyRole.SUBMIT, KeyRole.CONSENT),
+        "key_ids": (),
+        "received_at": c.NOW,
         "request_id": f"018f0000-0000-7000-8000-{index:012d}",
         "payload_sha256": f"{index:064d}",
         "created_at": c.NOW,

@@ -15,6 +15,7 @@ from gateway.applications.mandates import (
     SecondSignatureRequired,
     check_mandates,
     claim_of,
+    steps_asked,
 )
 from gateway.cases.terms import (
     ChangeItem,
@@ -34,6 +35,16 @@ PROOF = CertificateRef(number=c.PROOF)
 HEADER = c.submission(c.mortgage_first(), {}).manifest.header
 CLERK = RegisteredClerk(employee_no=HEADER.clerk.employee_no, name=HEADER.clerk.name)
 
+FIXING = ClaimFixing(
+    units=c.mortgage_first().units,
+    proof=PROOF,
+    mortgagors=(c.OWNER,),
+    mortgagees=(c.BANK,),
+    fixing_fact="",
+    fixed_fen=7,
+    fixed_on=dt.date(2026, 1, 1),
+)
+
 
 def key(letter: str, **changes: Any) -> RegisteredKey:
     """A signing key."""
@@ -52,7 +63,8 @@ def check(
     submission = c.submission(c.mortgage_first(), {})
     terms = replace(submission.manifest.terms, operations=operations or (c.mortgage_first(),))
     key_ids = [letter * 64 for letter in signed]
-    check_mandates(HEADER, terms, (institution, channel or institution), key_ids, SUBMIT, c.NOW)
+    asked = steps_asked(terms)
+    check_mandates(HEADER.clerk, asked, (institution, channel or institution), key_ids, SUBMIT, c.NOW)
 
 
 def test_without_limits_everything_goes() -> None:
@@ -101,11 +113,98 @@ def test_beyond_a_limit_it_is_refused_by_name(whose: str, mandate: Mandate, told
 
 
 def test_every_step_counts() -> None:
-    """The second of two operations is over the limit."""
+    """The second of two operations is over the limit by itself; what is told is what the act comes to."""
     big = c.mortgage_first(claim_amount_fen=CLAIM + 1)
     with pytest.raises(MandateExceeded) as refused:
         check(bank(mandate=Mandate(claim_fen_max=CLAIM)), c.mortgage_first(), big)
     assert refused.value.metadata["field"] == "terms.operations[1]"
+    assert refused.value.metadata["claimFen"] == str(2 * CLAIM + 1)
+
+
+@pytest.mark.parametrize("whose", ["institution", "channel", "clerk", "key"])
+def test_mortgage_split_into_steps_is_one_amount(whose: str) -> None:
+    """Three thirds under the limit, and their sum over it, are over it; at the sum they are within."""
+    third = c.mortgage_first(claim_amount_fen=CLAIM // 4)
+    over, exact = Mandate(claim_fen_max=CLAIM // 4 * 3 - 1), Mandate(claim_fen_max=CLAIM // 4 * 3)
+
+    def split(mandate: Mandate) -> None:
+        plain, limited = bank(), bank(mandate=mandate)
+        applicant = {
+            "institution": limited,
+            "channel": plain,
+            "clerk": bank(clerks=(replace(CLERK, mandate=mandate),)),
+            "key": bank(key("a", mandate=mandate)),
+        }[whose]
+        check(applicant, third, third, third, channel=limited if whose == "channel" else None)
+
+    split(exact)
+    with pytest.raises(MandateExceeded) as refused:
+        split(over)
+    assert refused.value.metadata["field"] == "terms.operations"
+    assert refused.value.metadata["claimFen"] == str(CLAIM // 4 * 3)
+
+
+def test_split_mortgage_takes_two_keys_like_a_whole_one() -> None:
+    """The institution's own sum is one of the act, too."""
+    half = c.mortgage_first(claim_amount_fen=CLAIM // 2)
+    two = bank(key("a"), key("b"), second_key_from_fen=CLAIM)
+    check(two, half)
+    with pytest.raises(SecondSignatureRequired):
+        check(two, half, half)
+    check(two, half, half, signed="ab")
+
+
+def test_amount_in_another_currency_is_compared_with_no_limit_in_fen() -> None:
+    """A hundred dollars are neither under nor over a limit in CNY: told by name, and signed by whoever has none."""
+    dollars = c.mortgage_first(claim_amount_fen=100, currency="USD")
+    limited = Mandate(claim_fen_max=CLAIM)
+    with pytest.raises(MandateExceeded, match="USD") as refused:
+        check(bank(mandate=limited), c.mortgage_first(claim_amount_fen=1), dollars)
+    assert refused.value.metadata == {
+        "field": "terms.operations[1]",
+        "limitFen": str(CLAIM),
+        "currency": "USD",
+    }
+    check(bank(mandate=Mandate(operations=("MORTGAGE_FIRST",))), dollars)
+    check(bank(key("a", mandate=limited), key("b")), dollars, signed="ab")
+    with pytest.raises(MandateExceeded):
+        check(bank(key("a", mandate=limited), key("b")), dollars, signed="a")
+
+
+def test_amount_in_another_currency_takes_the_second_key() -> None:
+    """Nobody here can say that it is below the institution's sum in CNY."""
+    dollars = c.mortgage_first(claim_amount_fen=100, currency="USD")
+    two = bank(key("a"), key("b"), second_key_from_fen=CLAIM)
+    with pytest.raises(SecondSignatureRequired) as refused:
+        check(two, dollars)
+    assert refused.value.metadata == {
+        "secondKeyFromFen": str(CLAIM),
+        "claimFen": "0",  # of what can be counted
+        "currency": "USD",
+    }
+    check(two, dollars, signed="ab")
+    check(bank(), dollars)
+
+
+def test_outlets_key_signs_for_the_clerks_of_its_outlet() -> None:
+    """A sub-branch that the authority authorised (S13, S16) files by its own clerks with its own key."""
+    east, west = key("a", outlet="城东支行"), key("b", outlet="城西支行")
+    clerks = (replace(CLERK, outlet="城东支行"),)
+    check(bank(east, west, clerks=clerks), signed="a")
+    check(bank(east, west, clerks=clerks), signed="ab")
+    with pytest.raises(MandateExceeded, match="城西支行") as refused:
+        check(bank(east, west, clerks=clerks), signed="b")
+    assert refused.value.metadata == {"field": "header.clerk", "outlet": "城西支行"}
+    with pytest.raises(MandateExceeded):
+        check(bank(east), signed="a")  # whose outlet the clerk is of, nobody can say
+    with pytest.raises(SecondSignatureRequired):
+        check(bank(east, west, clerks=clerks, second_key_from_fen=1), signed="ab")
+
+
+def test_fixed_claim_has_a_currency_of_its_own() -> None:
+    """What a fixing states is compared like any other amount."""
+    with pytest.raises(MandateExceeded, match="USD"):
+        check(bank(mandate=Mandate(claim_fen_max=CLAIM)), replace(FIXING, currency="USD"))
 
 
 def test_one_able_key_is_enough() -> None:
@@ -168,18 +267,10 @@ def test_claim_of_each_operation() -> None:
     notice = PreNoticeCreate(
         units=units, kind=PreNoticeKind.OTHER_MORTGAGE, holders=(c.BANK,), obligors=(c.OWNER,), mortgage=first
     )
-    fixing = ClaimFixing(
-        units=units,
-        proof=PROOF,
-        mortgagors=(c.OWNER,),
-        mortgagees=(c.BANK,),
-        fixing_fact="",
-        fixed_fen=7,
-        fixed_on=dt.date(2026, 1, 1),
-    )
     convert = PreNoticeConvert(units=units, proof=PROOF, mortgage=first)
-    assert [claim_of(op) for op in (first, change, notice, fixing, convert)] == [7] * 5
-    assert claim_of(c.mortgage_release()) == 0
+    assert [claim_of(op) for op in (first, change, notice, FIXING, convert)] == [(7, "CNY")] * 5
+    assert claim_of(replace(first, currency="USD")) == (7, "USD")
+    assert claim_of(c.mortgage_release()) == (0, "CNY")
 
 
 @pytest.mark.parametrize(

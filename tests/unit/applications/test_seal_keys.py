@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from gateway.applications.administration import ActInvalid, OperatorAct
-from gateway.applications.seal_keys import active, decide_retirement, decide_rotation, may_seal, sealed_by
+from gateway.applications.seal_keys import (
+    active,
+    decide_retirement,
+    decide_rotation,
+    is_compromised,
+    may_seal,
+    sealed_by,
+)
 from gateway.cases.effects import SealTermsSet
 from gateway.cases.model import Moment
 from gateway.register.authority import SealTerm
@@ -121,3 +128,30 @@ def test_retirement_of_a_stranger_twice_or_from_the_future_is_refused() -> None:
         with pytest.raises(ActInvalid) as caught:
             retired(terms, key, since)
         assert caught.value.metadata["field"] == field
+
+
+def test_national_key_changes_beside_the_first_and_neither_touches_the_other() -> None:
+    """Each place has its own key in use and its own list, that of the first place first; one key serves one place."""
+    beside = FIRST.replace(FIRST[0], "e")
+    following = SealTerm(key_id=SECOND, national=True)
+    terms = rotated(after(decide_rotation((), beside, following, ACT, moment(1))), FIRST, THIRD, 2)
+    assert [(term.key_id, term.national, term.retired_at is None) for term in terms] == [
+        (FIRST, False, False),
+        (THIRD, False, True),
+        (beside, True, False),
+        (SECOND, True, True),
+    ]
+    assert may_seal(terms, THIRD)
+    assert may_seal(terms, SECOND, national=True)
+    assert not may_seal(terms, THIRD, national=True)
+    assert not may_seal(terms, "", national=True)  # while one is in use both seals are on
+    assert may_seal((), "", national=True)
+    assert sealed_by(terms, "") == terms[0]
+    with pytest.raises(ActInvalid):
+        decide_rotation(terms, SECOND, SealTerm(key_id=FIRST, national=True), ACT, moment(3))
+    left = after(decide_retirement(terms, SECOND, NOW, "x", ACT, moment(3), national=True))
+    assert active(left) == terms[1]
+    assert active(left, national=True) is None
+    assert is_compromised(left, THIRD, SECOND, NOW)
+    assert not is_compromised(left, THIRD, beside, NOW)
+    assert not is_compromised(left, THIRD, "", NOW)

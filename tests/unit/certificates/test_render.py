@@ -80,7 +80,7 @@ def test_certificate_embeds_both_forms_of_the_proof() -> None:
     attached = read_attachments(unsealed())
     assert decode_proof(attached["ledger-proof.json"][0]) == proof
     index, checkpoint = verify_proof_file(
-        attached["proof.tlog-proof"][0], leaf_hash(proof.entry), VKEYS[ORIGIN]
+        attached["proof.tlog-proof"][0], leaf_hash(proof.entry), *VKEYS[ORIGIN]
     )
     assert (index, checkpoint.size) == (1, 2)
 

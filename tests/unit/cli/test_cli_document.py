@@ -9,6 +9,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 import gateway.client
+from gateway.cli import institution, keys, ledger
 from gateway.cli.app import build_app
 from gateway.cli.application_file import read_application
 from gateway.cli.settings import load_settings
@@ -53,6 +54,16 @@ def test_document_commands_exist() -> None:
     for _, *words in found:
         names = words[:1] if words[0] in {"forms", "watch", "suggest-modes"} else words[:2]
         assert CliRunner().invoke(build_app(), [*names, "--help"]).exit_code == 0, names
+
+
+def test_every_command_stands_once_in_its_group() -> None:
+    """However often the application is asked for: the groups are their modules', and each building would add anew."""
+    for _ in range(2):
+        build_app()
+    for group in (institution.app, keys.app, ledger.app):
+        names = [command.name for command in group.registered_commands]
+        assert len(names) > 3
+        assert len(set(names)) == len(names)
 
 
 def test_client_exports_what_it_names() -> None:

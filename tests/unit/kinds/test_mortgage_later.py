@@ -401,11 +401,16 @@ def test_fixing_makes_an_ordinary_mortgage_of_the_amount_owed() -> None:
 
 @pytest.mark.parametrize(
     ("rights", "changes"),
-    [((M1,), {}), ((MAXIMUM,), {"fixed_fen": 90_000_001}), ((MAXIMUM,), {"fixed_on": dt.date(2027, 1, 1)})],
-    ids=["ordinary", "over-the-ceiling", "in-the-future"],
+    [
+        ((M1,), {}),
+        ((MAXIMUM,), {"fixed_fen": 90_000_001}),
+        ((MAXIMUM,), {"fixed_on": dt.date(2027, 1, 1)}),
+        ((MAXIMUM,), {"currency": "USD"}),
+    ],
+    ids=["ordinary", "over-the-ceiling", "in-the-future", "another-currency"],
 )
 def test_claim_that_cannot_be_fixed_so(rights: tuple[Mortgage, ...], changes: dict[str, Any]) -> None:
-    """Only a maximum-amount mortgage, never over its ceiling, on a day that has come."""
+    """Only a maximum-amount mortgage, never over its ceiling or in another currency, on a day that has come."""
     play = played(*rights)
     assert ("C-MISMATCH", "R-CONFLICT") in blocking(play.file(filed(play, fixing(**changes))))
 

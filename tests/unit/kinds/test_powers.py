@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from gateway.applications.submit import Submission
 from gateway.cases.decision import Decision
-from gateway.cases.model import Paper, PaperSignature, Result, State
+from gateway.cases.model import Paper, PaperSignature, Result, State, World
 from gateway.cases.terms import PowerForm, PowerOfAttorney
+from gateway.register.authority import RegisteredClerk
 from gateway.register.model import IdKind, Party
 from tests.support import cases as c
 from tests.support import deals as d
@@ -155,7 +156,10 @@ def test_power_is_looked_at_again_when_the_case_is_decided() -> None:
 
 
 def bought(
-    *powers: PowerOfAttorney, principal: Party = d.BUYER, authorisation: Paper | None = None
+    *powers: PowerOfAttorney,
+    principal: Party = d.BUYER,
+    authorisation: Paper | None = None,
+    here: World | None = None,
 ) -> Decision:
     """A sale pre-notice whose buyer is signed for by AGENT."""
     papers = d.notice_papers()
@@ -165,7 +169,7 @@ def bought(
     del papers["PRINCIPAL_AND_MORTGAGE_CONTRACT"]
     papers["AUTHORISATION"] = authorisation or c.paper("AUTHORISATION", principal)
     what = d.notices((d.sale_notice(),), papers, powers_of_attorney=powers, sale_contracts=(d.contract(),))
-    return c.decide(d.world(c.unit_state()), what)
+    return c.decide(here or d.world(c.unit_state()), what)
 
 
 def plain(**changes: Any) -> PowerOfAttorney:
@@ -208,6 +212,21 @@ def test_plain_power_that_the_principal_did_not_sign_is_none() -> None:
 def test_bank_is_never_its_customers_agent_on_a_plain_power(agent: dict[str, Any]) -> None:
     """Golden 42: neither the bank nor who works for it, though the customer signed it."""
     assert "not its customer's agent" in refusal(bought(plain(**agent)))
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["of-the-bank-that-files", "of-another"])
+def test_registered_clerk_is_staff_whatever_the_power_says(own: bool) -> None:
+    """Golden 42: known by identity number, though not the clerk who files and naming no agency."""
+    here = d.world(c.unit_state())
+    files = d.notices((d.sale_notice(),), {}).manifest.header.applicant_institution
+    code = files if own else next(code for code in here.institutions if code not in (files, c.BANK_USCC))
+    clerk = RegisteredClerk(employee_no="D-9", name="另一名", id_number=AGENT.id_number)
+    known = replace(here.institutions[code], clerks=(clerk,))
+    decision = bought(plain(), here=replace(here, institutions={**here.institutions, code: known}))
+    if own:
+        assert "not its customer's agent" in refusal(decision)
+    else:
+        assert decision.outcome.result is Result.ACCEPTED
 
 
 def test_plain_power_for_other_units_does_not_do() -> None:

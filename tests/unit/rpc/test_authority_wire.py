@@ -47,6 +47,7 @@ def wire_institution(**changes: Any) -> authority_pb2.Institution:
                 roles=[authority_pb2.KEY_ROLE_SUBMIT, authority_pb2.KEY_ROLE_RELEASE],
                 public_key=PUBLIC_KEY,
                 note="loan system",
+                outlet="城东支行",
             )
         ],
         codes=[authority_pb2.InstitutionCode(kind="CNAPS", code="313302000001")],

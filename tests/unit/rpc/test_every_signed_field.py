@@ -249,7 +249,7 @@ def reader_of(kind: type[Any]) -> Callable[[Any], Any]:
     row = later.filed(later.world(), later.portfolio())
     payload = manifest().SerializeToString()
     filed = filed_from(replace(row, kind=Kind.ENCUMBERED_TRANSFER), pae(MANIFEST_TYPE, payload))
-    verified: Any = SimpleNamespace(digest=bytes(32))
+    verified: Any = SimpleNamespace(digest=bytes(32), signers=())
     none: Any = None
 
     def read(value: Any) -> Any:

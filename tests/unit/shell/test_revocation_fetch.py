@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from gateway.revocation_fetch import SourceDown, fetch
+from gateway.http.revocation_fetch import SourceDown, fetch
 from signing.anchors import is_source
 
 Serve = Callable[[socket.socket], None]

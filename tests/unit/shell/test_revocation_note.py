@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+import logging
 from typing import Any, Self
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import gateway.revocation
-import signing.revocation
+import gateway.rounds.revocation_watch
 from gateway.cases.effects import RevocationNoted, TrustSet
+from gateway.cases.trust import Trust
 from gateway.commands import Overloaded
 from gateway.config import Limits
+from gateway.http.revocation_fetch import NoAnswer, SourceDown
 from gateway.revocation import ANSWERS_KEPT, Fetched, note
-from gateway.revocation_fetch import SourceDown
-from gateway.revocation_watch import RevocationWatch
+from gateway.rounds.revocation_watch import RevocationWatch
+from gateway.telemetry import metrics
 from signing.anchors import AnchorPolicy
+from signing.authority import Credential, authority_name, make_key
 from signing.errors import TrustStoreInvalid
+from signing.pki import KeyKind, make_authority
 from signing.trust import Purpose, TrustStore, WatchedLink
 from tests.support.ocsp import DAY, answer
 from tests.support.pki import NOW, sample_pki
@@ -29,7 +36,7 @@ BANK, OTHER = sample_pki().bank, sample_pki().second_bank
 HOUR = dt.timedelta(hours=1)
 
 
-def trust(**changes: Any) -> TrustSet:
+def trust(**changes: Any) -> Trust:
     """A registry's trust."""
     stated = {
         "anchors": {"INSTITUTION": (ANCHOR.der,)},
@@ -37,7 +44,7 @@ def trust(**changes: Any) -> TrustSet:
         "intermediates": (ISSUER.der,),
         **changes,
     }
-    return TrustSet(**stated)
+    return Trust.of(TrustSet(**stated))
 
 
 def sha256(der: bytes) -> str:
@@ -45,7 +52,7 @@ def sha256(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def noted(before: TrustSet, now: dt.datetime = NOW, **fetched: Any) -> RevocationNoted | None:
+def noted(before: Trust, now: dt.datetime = NOW, **fetched: Any) -> RevocationNoted | None:
     """What the trust gains."""
     return note(before, Fetched(**fetched), now)
 
@@ -57,8 +64,8 @@ def test_newer_list_replaces_the_older_of_its_issuer() -> None:
     before = trust(crls=(old, anchors))
     gained = noted(before, crls=(new,))
     assert gained == RevocationNoted(crls=(new,), superseded=(sha256(old),))
-    after = gained.onto(before)
-    assert after.crls == (anchors, new)
+    after = before.noted(gained)
+    assert after.now.crls == (anchors, new)
     assert noted(after, crls=(old,)) is None
     assert noted(after, crls=(new,)) is None
     same = ISSUER.make_crl(now=NOW + HOUR)  # of the same second, with another signature
@@ -90,8 +97,7 @@ def test_where_there_are_too_many_the_answers_that_end_first_make_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A city's signers are many: what is new is entered all the same, and nobody who is revoked is forgotten."""
-    for module in (signing.revocation, gateway.revocation):
-        monkeypatch.setattr(module, "ANSWERS_MAX", 3)
+    monkeypatch.setattr(gateway.revocation, "PASSING_MAX", 3)
     others = [PKI.issue_institution(f"{n}" * 18, "x") for n in range(3)]
     revoked = answer(others[0], ISSUER, status="revoked", until=NOW + HOUR)
     first, last = (answer(one, ISSUER, until=NOW + n * DAY) for n, one in enumerate(others[1:], start=1))
@@ -99,10 +105,52 @@ def test_where_there_are_too_many_the_answers_that_end_first_make_room(
     new = answer(BANK, ISSUER)
     gained = noted(before, ocsp=(new,))
     assert gained == RevocationNoted(ocsp=(new,), superseded=(sha256(first),))
-    assert gained.onto(before).ocsp == (revoked, last, new)
+    assert before.noted(gained).now.ocsp == (revoked, last, new)
     # What is not new takes no room: from what was gained alone the auditor derives the same.
     stale = answer(others[2], ISSUER, now=NOW - HOUR)
     assert noted(before, ocsp=(stale, new)) == gained
+
+
+def test_who_signs_once_makes_no_room_at_the_cost_of_registered_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However soon a bank's answer ends, and however many come; the auditor derives the same from the entry alone."""
+    monkeypatch.setattr(gateway.revocation, "PASSING_MAX", 2)
+    citizens = [PKI.issue_institution(f"{n}" * 18, "x") for n in range(4)]
+    bank = answer(BANK, ISSUER, until=NOW + HOUR)
+    before = trust()
+    gained = noted(before, ocsp=(bank,), standing=frozenset([sha256(bank)]))
+    assert gained == RevocationNoted(ocsp=(bank,), standing=(sha256(bank),))
+    before = before.noted(gained)
+    answers = [answer(one, ISSUER, until=NOW + n * DAY) for n, one in enumerate(citizens, start=1)]
+    for der in answers:
+        gained = noted(before, ocsp=(der,))
+        assert gained is not None
+        assert sha256(bank) not in gained.superseded
+        assert noted(before, ocsp=gained.ocsp, standing=frozenset(gained.standing)) == gained
+        before = before.noted(gained)
+    assert before.now.ocsp == (bank, *answers[2:])
+    # A newer answer takes its place and its standing; one that is of a key no longer registered is as any other.
+    newer = answer(BANK, ISSUER, now=NOW + HOUR, until=NOW + 2 * HOUR)
+    gained = noted(before, ocsp=(newer,))
+    assert gained is not None
+    after = before.noted(gained)
+    assert (set(gained.superseded), after.standing) == ({sha256(bank), sha256(answers[2])}, frozenset())
+
+
+def test_where_there_is_room_for_no_other_those_of_registered_keys_end_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A store has a limit whoever is registered: what ends first goes."""
+    monkeypatch.setattr(gateway.revocation, "ANSWERS_MAX", 2)
+    others = [PKI.issue_institution(f"{n}" * 18, "x") for n in range(2)]
+    first, last = (answer(one, ISSUER, until=NOW + n * DAY) for n, one in enumerate(others, start=1))
+    both = frozenset([sha256(first), sha256(last)])
+    gained = noted(trust(), ocsp=(last, first), standing=both)
+    assert gained is not None
+    before = trust().noted(gained)
+    new = answer(BANK, ISSUER, until=NOW + 9 * DAY)
+    gained = noted(before, ocsp=(new,), standing=frozenset([sha256(new)]))
+    assert gained is not None
+    assert gained.superseded == (sha256(first),)
 
 
 def test_authority_comes_along_and_must_be_one_that_signed() -> None:
@@ -124,9 +172,12 @@ class Source:
         self.gives: bytes | None = None
         self.gives_at: dict[str, bytes] = {}
         self.asked = 0
+        self.fails: SourceDown | None = None
 
     def __call__(self, url: str, question: bytes | None, seconds: float, bytes_max: int) -> bytes:
         self.asked += 1
+        if self.fails is not None:
+            raise self.fails
         gives = self.gives_at.get(url, self.gives)
         if gives is None:
             raise SourceDown("nothing")
@@ -157,12 +208,14 @@ class Watched:
         policy = AnchorPolicy(
             anchor=ANCHOR.credential.certificate.fingerprint, crl_urls=("http://crl.example/a",)
         )
-        store = store or TrustStore(
+        self.keys = frozenset[str]()
+        self.store = store or TrustStore(
             {Purpose.INSTITUTION: (ANCHOR.der,)}, (), (ISSUER.der,), policies={Purpose.INSTITUTION: (policy,)}
         )
         self.watch = RevocationWatch(
             sequencer=self.entered,  # type: ignore[arg-type]
-            trust_of=lambda _: store,
+            trust_of=lambda _: self.store,
+            keys_of=lambda _: self.keys,
             limits=Limits(revocation_look_seconds=1e6, **limits),
             clock=lambda: self.now,
             fetch=self.source,
@@ -253,7 +306,7 @@ async def test_list_is_fetched_again_when_the_trust_was_set() -> None:
         own.source.gives = ISSUER.make_crl(now=NOW, days=1)
         assert await own.round() == 1
         assert await own.round() == 0
-        own.watch.committed("r", [trust()])
+        own.watch.committed("r", [trust().now])
         assert await own.round() == 1
         first, second = own.entered.commands
         assert first.payload == second.payload
@@ -291,3 +344,104 @@ async def test_responder_that_speaks_for_anothers_authority_is_down_and_stops_no
         (command,) = own.entered.commands
         assert sha256(good).encode() in command.payload
         assert command.payload.count(b"http://") == 1
+
+
+# -- who is watched ----------------------------------------------------------------------------------------------------
+
+
+def responder_watched(**limits: Any) -> Watched:
+    """A registry below whose anchor a responder is asked."""
+    policy = AnchorPolicy(
+        anchor=ANCHOR.credential.certificate.fingerprint, ocsp_urls=("http://ocsp.example/",)
+    )
+    store = TrustStore(
+        {Purpose.INSTITUTION: (ANCHOR.der,)}, (), (ISSUER.der,), policies={Purpose.INSTITUTION: (policy,)}
+    )
+    return Watched(store, **limits)
+
+
+def links_of(*some: Credential) -> list[WatchedLink]:
+    """Each as it was judged."""
+    anchor = ANCHOR.credential.certificate.fingerprint
+    return [
+        WatchedLink(Purpose.INSTITUTION, anchor, one.certificate, ISSUER.credential.certificate)
+        for one in some
+    ]
+
+
+async def test_of_those_who_sign_once_the_last_are_watched_and_registered_keys_always(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bank that was silent for days is still asked about when a crowd has signed since; the crowd is counted."""
+    monkeypatch.setattr(gateway.rounds.revocation_watch, "PASSING_MAX", 2)
+    crowd = [PKI.issue_institution(f"{n}" * 18, "x") for n in range(4)]
+    async with responder_watched() as own:
+        own.keys = frozenset([BANK.certificate.key_id])
+        let_go = _sample("diya_revocation_let_go_total", registry="r")
+        for one in (BANK, *crowd):
+            own.now += HOUR
+            own.watch.judged(links_of(one))
+            await own.round()
+        watched = {key[2] for key in own.watch._watched["r"].errands}
+        assert watched == {one.certificate.fingerprint for one in (BANK, *crowd[2:])}
+        assert _sample("diya_revocation_watched", registry="r", whose="standing") == 1
+        assert _sample("diya_revocation_watched", registry="r", whose="passing") == 2
+        assert _sample("diya_revocation_let_go_total", registry="r") == let_go + 2
+        # What is entered of the bank's says so.
+        own.source.gives = answer(BANK, ISSUER, now=own.now)
+        await own.round(HOUR)
+        (command,) = own.entered.commands
+        assert command.payload.count(sha256(own.source.gives).encode()) == 1
+
+
+def _sample(name: str, **labels: str) -> float:
+    return metrics.collectors.get_sample_value(name, labels) or 0.0
+
+
+async def test_responder_that_gives_no_answer_is_not_asked_about_everybody_in_a_round() -> None:
+    """A thousand questions to one that hangs would be a thousand times the wait, for every other source too."""
+    some = [PKI.issue_institution(f"{n}" * 18, "x") for n in range(9)]
+    async with responder_watched() as own:
+        own.source.fails = NoAnswer("hangs")
+        own.watch.judged(links_of(*some))
+        assert await own.round() <= gateway.rounds.revocation_watch.ASKED_AT_ONCE
+        # What is authentic of one is none of the others': when it is back, all are asked again at once.
+        own.source.fails, own.source.gives = None, answer(some[0], ISSUER)
+        assert await own.round(5 * HOUR) == len(some)
+
+
+NAME = "测试人甲"
+
+
+@pytest.mark.parametrize("case", ["no delegate", "expired", "another key", "list of a stranger", "no list"])
+async def test_log_line_of_a_source_names_nobody(case: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A responder's certificate, or a list's issuer, may bear a person's name: keys and digests are told."""
+    stranger = make_authority(NAME, now=NOW, days=9)
+
+    def delegate(days_ago: int, usage: x509.ObjectIdentifier) -> Credential:
+        extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.ExtendedKeyUsage([usage]), False)]
+        begins = NOW - days_ago * DAY
+        return ISSUER.issue(authority_name(NAME), make_key(KeyKind.P256), extensions, now=begins, days=30)
+
+    signing, other = ExtendedKeyUsageOID.OCSP_SIGNING, ExtendedKeyUsageOID.CODE_SIGNING
+    good = delegate(0, signing)
+    gives = {
+        "no delegate": lambda: answer(BANK, ISSUER, by=delegate(0, other)),
+        "expired": lambda: answer(BANK, ISSUER, by=delegate(60, signing)),
+        "another key": lambda: answer(
+            BANK, ISSUER, by=stranger.credential, named=good, carries=[good.certificates[0]]
+        ),
+        "list of a stranger": lambda: stranger.make_crl(now=NOW),
+        "no list": lambda: NAME.encode(),
+    }
+    caplog.set_level(logging.INFO, "gateway.rounds.revocation_watch")
+    own = Watched() if "list" in case else responder_watched()
+    async with own:
+        own.source.gives = gives[case]()
+        own.watch.judged([] if "list" in case else links_of(BANK))
+        assert await own.round() == 1
+        assert own.entered.commands == []
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "is down" in told
+    assert NAME not in told
+    assert "CN=" not in told

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.timestamp_client import TimestampClient
+from gateway.http.timestamp_client import TimestampClient
 from signing.errors import TimestampInvalid, TimestampRefused, TimestampUnavailable
 from signing.timestamp import SKEW_MAX, TOKEN_BYTES_MAX, verify_token
 from signing.timestamp_authority import TimestampAuthority

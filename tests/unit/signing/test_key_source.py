@@ -30,7 +30,9 @@ def test_every_form_of_the_setting_comes_back_as_it_was_written() -> None:
         label="a b",
         id=b"\x01\xff",
     )
-    for text in ("a.pem", "a.pem?pin-source=file:/p", TOKEN, TOKEN.replace("object=seal", "id=%01%FF")):
+    slow = f"{TOKEN}&timeout-seconds=7.5"
+    assert [getattr(parse_key_source(one), "seconds", 0) for one in (TOKEN, slow)] == [5, 7.5]
+    for text in ("a.pem", "a.pem?pin-source=file:/p", TOKEN, slow, TOKEN.replace("object=seal", "id=%01%FF")):
         source = parse_key_source(text)
         assert str(source) == text
         assert parse_key_source(str(source)) == source
@@ -60,6 +62,9 @@ def test_relative_paths_are_those_of_the_settings_folder() -> None:
         ("a.pem?pin-value=hunter2", "does not stand in a setting"),
         ("a.pem?pin-source=credential:../p", "a name, not a path"),
         (TOKEN + "&pin-value=hunter2", "does not stand in a setting"),
+        (TOKEN + "&timeout-seconds=0", "above 0 and up to 20"),
+        (TOKEN + "&timeout-seconds=20.1", "above 0 and up to 20"),
+        (TOKEN + "&timeout-seconds=inf", "above 0 and up to 20"),
         (TOKEN.replace("token=diya;", ""), "needs token="),
         (TOKEN.replace(";object=seal", ""), "needs object="),
         (TOKEN.replace("module-path=/m.so&", ""), "needs module-path="),

@@ -203,7 +203,7 @@ def test_store_remembers_a_bounded_number_of_chains(monkeypatch: pytest.MonkeyPa
     store = sample_pki().pki.trust_store()
     for credential in (sample_pki().bank, sample_pki().second_bank, sample_pki().fund_centre) * 2:
         store.check_chain(credential.certificate, [], Purpose.INSTITUTION, NOW)
-        assert len(store._chains) <= 2
+        assert len(store._memory) <= 2
 
 
 def test_store_chain_lists_its_certificates_from_leaf_to_anchor() -> None:

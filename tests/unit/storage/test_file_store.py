@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,19 @@ def test_file_not_kept_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), store.write() as incoming:
         incoming.append(b"half")
         raise RuntimeError
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_file_that_finds_no_room_is_not_kept(tmp_path: Path) -> None:
+    """The system takes a part of what is written and says nothing; only the next write fails."""
+    store = FileStore(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            store.put(b"x" * 1_500)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 

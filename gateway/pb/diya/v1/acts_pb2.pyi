@@ -254,7 +254,8 @@ class ConsentAct(_message.Message):
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
         """金额 · Amount paid off, undertaken, paid out, held or released, in fen (分); for those kinds, and then above zero. The
-        gateway moves and adds up no money: the other parties and the registrar read it.
+        gateway moves and adds up no money: the other parties and the registrar read it; it is held against the limits of
+        whoever signs (Mandate).
         """
 
     @_builtins.property

@@ -28,7 +28,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64iya/v1/admin_acts.proto\x12\x07\x64iya.v1\x1a\x17\x64iya/v1/authority.proto\x1a\x16\x64iya/v1/envelope.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x01\n\x11ImportRegisterAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x14\n\x06sha256\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x12\n\nquarantine\x18\x04 \x01(\x08\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x06 \x01(\t\"k\n\x11SetInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12/\n\x0binstitution\x18\x02 \x01(\x0b\x32\x14.diya.v1.InstitutionB\x04\xe2\x41\x01\x02\"h\n\x15SuspendInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x12\n\x04uscc\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"g\n\x14ResumeInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x12\n\x04uscc\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"e\n\x0fSetRegistrarAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12+\n\tregistrar\x18\x02 \x01(\x0b\x32\x12.diya.v1.RegistrarB\x04\xe2\x41\x01\x02\"]\n\x0eSetAuditorsAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12$\n\x04keys\x18\x02 \x03(\x0b\x32\x16.diya.v1.RegisteredKey\"_\n\rSetProfileAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\'\n\x07profile\x18\x02 \x01(\x0b\x32\x10.diya.v1.ProfileB\x04\xe2\x41\x01\x02\"`\n\rSetRuleSetAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12(\n\x08rule_set\x18\x02 \x01(\x0b\x32\x10.diya.v1.RuleSetB\x04\xe2\x41\x01\x02\"\\\n\x0bSetTrustAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12&\n\x05trust\x18\x02 \x03(\x0b\x32\x11.diya.v1.TrustSetB\x04\xe2\x41\x01\x02\"\x92\x01\n\x10\x45raseEvidenceAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x19\n\x0b\x61pplication\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12,\n\x06ground\x18\x03 \x01(\x0e\x32\x16.diya.v1.ErasureGroundB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x04 \x01(\t\"_\n\x11ImportCalendarAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x13\n\x05table\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x0e\n\x06source\x18\x03 \x01(\t\"h\n\rRotateSealAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x15\n\rformer_key_id\x18\x02 \x01(\t\x12\x19\n\x0b\x63\x65rtificate\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\"\x99\x01\n\rRetireSealAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x14\n\x06key_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x35\n\x11\x63ompromised_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"\xbf\x01\n\x10RecoverLedgerAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x1b\n\rformer_origin\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1f\n\x11\x66ormer_checkpoint\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x1a\n\x0creached_size\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x14\n\x06origin\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02*\x8c\x01\n\rErasureGround\x12\x1e\n\x1a\x45RASURE_GROUND_UNSPECIFIED\x10\x00\x12!\n\x1d\x45RASURE_GROUND_NEVER_ACCEPTED\x10\x01\x12\x1c\n\x18\x45RASURE_GROUND_WITHDRAWN\x10\x02\x12\x1a\n\x16\x45RASURE_GROUND_REFUSED\x10\x03\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64iya/v1/admin_acts.proto\x12\x07\x64iya.v1\x1a\x17\x64iya/v1/authority.proto\x1a\x16\x64iya/v1/envelope.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x01\n\x11ImportRegisterAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x14\n\x06sha256\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x12\n\nquarantine\x18\x04 \x01(\x08\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x06 \x01(\t\"\x7f\n\x11SetInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12/\n\x0binstitution\x18\x02 \x01(\x0b\x32\x14.diya.v1.InstitutionB\x04\xe2\x41\x01\x02\x12\x12\n\nseen_index\x18\x03 \x01(\x03\"h\n\x15SuspendInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x12\n\x04uscc\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"g\n\x14ResumeInstitutionAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x12\n\x04uscc\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"e\n\x0fSetRegistrarAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12+\n\tregistrar\x18\x02 \x01(\x0b\x32\x12.diya.v1.RegistrarB\x04\xe2\x41\x01\x02\"]\n\x0eSetAuditorsAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12$\n\x04keys\x18\x02 \x03(\x0b\x32\x16.diya.v1.RegisteredKey\"_\n\rSetProfileAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\'\n\x07profile\x18\x02 \x01(\x0b\x32\x10.diya.v1.ProfileB\x04\xe2\x41\x01\x02\"`\n\rSetRuleSetAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12(\n\x08rule_set\x18\x02 \x01(\x0b\x32\x10.diya.v1.RuleSetB\x04\xe2\x41\x01\x02\"\\\n\x0bSetTrustAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12&\n\x05trust\x18\x02 \x03(\x0b\x32\x11.diya.v1.TrustSetB\x04\xe2\x41\x01\x02\"\x92\x01\n\x10\x45raseEvidenceAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x19\n\x0b\x61pplication\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12,\n\x06ground\x18\x03 \x01(\x0e\x32\x16.diya.v1.ErasureGroundB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x04 \x01(\t\"_\n\x11ImportCalendarAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x13\n\x05table\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x0e\n\x06source\x18\x03 \x01(\t\"h\n\rRotateSealAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x15\n\rformer_key_id\x18\x02 \x01(\t\x12\x19\n\x0b\x63\x65rtificate\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\"\x99\x01\n\rRetireSealAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x14\n\x06key_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x35\n\x11\x63ompromised_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"j\n\x12RotateLedgerKeyAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x19\n\x0b\x66ormer_vkey\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04vkey\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"\x9c\x01\n\x12RetireLedgerKeyAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x12\n\x04vkey\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x35\n\x11\x63ompromised_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"\xbf\x01\n\x10RecoverLedgerAct\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x0f.diya.v1.HeaderB\x04\xe2\x41\x01\x02\x12\x1b\n\rformer_origin\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1f\n\x11\x66ormer_checkpoint\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x1a\n\x0creached_size\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x14\n\x06origin\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02*\x8c\x01\n\rErasureGround\x12\x1e\n\x1a\x45RASURE_GROUND_UNSPECIFIED\x10\x00\x12!\n\x1d\x45RASURE_GROUND_NEVER_ACCEPTED\x10\x01\x12\x1c\n\x18\x45RASURE_GROUND_WITHDRAWN\x10\x02\x12\x1a\n\x16\x45RASURE_GROUND_REFUSED\x10\x03\x42\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -96,6 +96,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETIRESEALACT'].fields_by_name['key_id']._serialized_options = b'\342A\001\002'
   _globals['_RETIRESEALACT'].fields_by_name['reason']._loaded_options = None
   _globals['_RETIRESEALACT'].fields_by_name['reason']._serialized_options = b'\342A\001\002'
+  _globals['_ROTATELEDGERKEYACT'].fields_by_name['header']._loaded_options = None
+  _globals['_ROTATELEDGERKEYACT'].fields_by_name['header']._serialized_options = b'\342A\001\002'
+  _globals['_ROTATELEDGERKEYACT'].fields_by_name['former_vkey']._loaded_options = None
+  _globals['_ROTATELEDGERKEYACT'].fields_by_name['former_vkey']._serialized_options = b'\342A\001\002'
+  _globals['_ROTATELEDGERKEYACT'].fields_by_name['vkey']._loaded_options = None
+  _globals['_ROTATELEDGERKEYACT'].fields_by_name['vkey']._serialized_options = b'\342A\001\002'
+  _globals['_RETIRELEDGERKEYACT'].fields_by_name['header']._loaded_options = None
+  _globals['_RETIRELEDGERKEYACT'].fields_by_name['header']._serialized_options = b'\342A\001\002'
+  _globals['_RETIRELEDGERKEYACT'].fields_by_name['vkey']._loaded_options = None
+  _globals['_RETIRELEDGERKEYACT'].fields_by_name['vkey']._serialized_options = b'\342A\001\002'
+  _globals['_RETIRELEDGERKEYACT'].fields_by_name['reason']._loaded_options = None
+  _globals['_RETIRELEDGERKEYACT'].fields_by_name['reason']._serialized_options = b'\342A\001\002'
   _globals['_RECOVERLEDGERACT'].fields_by_name['header']._loaded_options = None
   _globals['_RECOVERLEDGERACT'].fields_by_name['header']._serialized_options = b'\342A\001\002'
   _globals['_RECOVERLEDGERACT'].fields_by_name['former_origin']._loaded_options = None
@@ -108,34 +120,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOVERLEDGERACT'].fields_by_name['origin']._serialized_options = b'\342A\001\002'
   _globals['_RECOVERLEDGERACT'].fields_by_name['reason']._loaded_options = None
   _globals['_RECOVERLEDGERACT'].fields_by_name['reason']._serialized_options = b'\342A\001\002'
-  _globals['_ERASUREGROUND']._serialized_start=1850
-  _globals['_ERASUREGROUND']._serialized_end=1990
+  _globals['_ERASUREGROUND']._serialized_start=2137
+  _globals['_ERASUREGROUND']._serialized_end=2277
   _globals['_IMPORTREGISTERACT']._serialized_start=153
   _globals['_IMPORTREGISTERACT']._serialized_end=338
   _globals['_SETINSTITUTIONACT']._serialized_start=340
-  _globals['_SETINSTITUTIONACT']._serialized_end=447
-  _globals['_SUSPENDINSTITUTIONACT']._serialized_start=449
-  _globals['_SUSPENDINSTITUTIONACT']._serialized_end=553
-  _globals['_RESUMEINSTITUTIONACT']._serialized_start=555
-  _globals['_RESUMEINSTITUTIONACT']._serialized_end=658
-  _globals['_SETREGISTRARACT']._serialized_start=660
-  _globals['_SETREGISTRARACT']._serialized_end=761
-  _globals['_SETAUDITORSACT']._serialized_start=763
-  _globals['_SETAUDITORSACT']._serialized_end=856
-  _globals['_SETPROFILEACT']._serialized_start=858
-  _globals['_SETPROFILEACT']._serialized_end=953
-  _globals['_SETRULESETACT']._serialized_start=955
-  _globals['_SETRULESETACT']._serialized_end=1051
-  _globals['_SETTRUSTACT']._serialized_start=1053
-  _globals['_SETTRUSTACT']._serialized_end=1145
-  _globals['_ERASEEVIDENCEACT']._serialized_start=1148
-  _globals['_ERASEEVIDENCEACT']._serialized_end=1294
-  _globals['_IMPORTCALENDARACT']._serialized_start=1296
-  _globals['_IMPORTCALENDARACT']._serialized_end=1391
-  _globals['_ROTATESEALACT']._serialized_start=1393
-  _globals['_ROTATESEALACT']._serialized_end=1497
-  _globals['_RETIRESEALACT']._serialized_start=1500
-  _globals['_RETIRESEALACT']._serialized_end=1653
-  _globals['_RECOVERLEDGERACT']._serialized_start=1656
-  _globals['_RECOVERLEDGERACT']._serialized_end=1847
+  _globals['_SETINSTITUTIONACT']._serialized_end=467
+  _globals['_SUSPENDINSTITUTIONACT']._serialized_start=469
+  _globals['_SUSPENDINSTITUTIONACT']._serialized_end=573
+  _globals['_RESUMEINSTITUTIONACT']._serialized_start=575
+  _globals['_RESUMEINSTITUTIONACT']._serialized_end=678
+  _globals['_SETREGISTRARACT']._serialized_start=680
+  _globals['_SETREGISTRARACT']._serialized_end=781
+  _globals['_SETAUDITORSACT']._serialized_start=783
+  _globals['_SETAUDITORSACT']._serialized_end=876
+  _globals['_SETPROFILEACT']._serialized_start=878
+  _globals['_SETPROFILEACT']._serialized_end=973
+  _globals['_SETRULESETACT']._serialized_start=975
+  _globals['_SETRULESETACT']._serialized_end=1071
+  _globals['_SETTRUSTACT']._serialized_start=1073
+  _globals['_SETTRUSTACT']._serialized_end=1165
+  _globals['_ERASEEVIDENCEACT']._serialized_start=1168
+  _globals['_ERASEEVIDENCEACT']._serialized_end=1314
+  _globals['_IMPORTCALENDARACT']._serialized_start=1316
+  _globals['_IMPORTCALENDARACT']._serialized_end=1411
+  _globals['_ROTATESEALACT']._serialized_start=1413
+  _globals['_ROTATESEALACT']._serialized_end=1517
+  _globals['_RETIRESEALACT']._serialized_start=1520
+  _globals['_RETIRESEALACT']._serialized_end=1673
+  _globals['_ROTATELEDGERKEYACT']._serialized_start=1675
+  _globals['_ROTATELEDGERKEYACT']._serialized_end=1781
+  _globals['_RETIRELEDGERKEYACT']._serialized_start=1784
+  _globals['_RETIRELEDGERKEYACT']._serialized_end=1940
+  _globals['_RECOVERLEDGERACT']._serialized_start=1943
+  _globals['_RECOVERLEDGERACT']._serialized_end=2134
 # @@protoc_insertion_point(module_scope)

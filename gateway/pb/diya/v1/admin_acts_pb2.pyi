@@ -108,6 +108,12 @@ class SetInstitutionAct(_message.Message):
 
     HEADER_FIELD_NUMBER: _builtins.int
     INSTITUTION_FIELD_NUMBER: _builtins.int
+    SEEN_INDEX_FIELD_NUMBER: _builtins.int
+    seen_index: _builtins.int
+    """所见版本 · Institution.index of the institution as it was read before it was changed; -1 where none was registered. When
+    it has been set, suspended or resumed since, nothing is kept (SEEN_INDEX_STALE): read it again, change that, sign
+    again. 0 means that it replaces whatever stands.
+    """
     @_builtins.property
     def header(self) -> _envelope_pb2.Header:
         """信头 · Header; without institutions and clerk."""
@@ -121,10 +127,11 @@ class SetInstitutionAct(_message.Message):
         *,
         header: _envelope_pb2.Header | None = ...,
         institution: _authority_pb2.Institution | None = ...,
+        seen_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "institution", b"institution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "institution", b"institution"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "institution", b"institution", "seen_index", b"seen_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -437,7 +444,7 @@ Global___ImportCalendarAct: _TypeAlias = ImportCalendarAct  # noqa: Y015
 @_typing.final
 class RotateSealAct(_message.Message):
     """更换印章 · Seal with another key from this entry on; the former one is retired by it. The gateway must have the new one: its
-    certificate and key stand in the settings as the next seal.
+    certificate and key stand in the settings as the next seal, or as the next national seal, and so say which is changed.
     Payload type "application/vnd.diya.admin.rotate-seal.v1+protobuf".
     """
 
@@ -447,7 +454,7 @@ class RotateSealAct(_message.Message):
     FORMER_KEY_ID_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     former_key_id: _builtins.str
-    """原密钥标识 · Id of the seal key in use, 64 characters; empty where none is, the last one being retired."""
+    """原密钥标识 · Id of the seal key in use in its place, 64 characters; empty where none is, the last one being retired."""
     certificate: _builtins.bytes
     """新证书 · Certificate of the next seal, X.509 in DER, exactly as the settings have it."""
     @_builtins.property
@@ -511,6 +518,84 @@ class RetireSealAct(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetireSealAct: _TypeAlias = RetireSealAct  # noqa: Y015
+
+@_typing.final
+class RotateLedgerKeyAct(_message.Message):
+    """启用新检查点密钥 · Let another key sign the ledger's checkpoints beside the one in use, from this entry on: both do until
+    the former one is retired. The gateway must have the new one: it stands in the settings as the next ledger key.
+    Payload type "application/vnd.diya.admin.rotate-ledger-key.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    FORMER_VKEY_FIELD_NUMBER: _builtins.int
+    VKEY_FIELD_NUMBER: _builtins.int
+    former_vkey: _builtins.str
+    """原公钥 · Verifier key (C2SP vkey) of the checkpoint key in use."""
+    vkey: _builtins.str
+    """新公钥 · Verifier key of the next one, under the same origin."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        former_vkey: _builtins.str = ...,
+        vkey: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["former_vkey", b"former_vkey", "header", b"header", "vkey", b"vkey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateLedgerKeyAct: _TypeAlias = RotateLedgerKeyAct  # noqa: Y015
+
+@_typing.final
+class RetireLedgerKeyAct(_message.Message):
+    """停用检查点密钥 · Sign no more checkpoints with a key, from this entry on, while another goes on. A second act may declare
+    that a retired key is compromised, or from when on earlier.
+    Payload type "application/vnd.diya.admin.retire-ledger-key.v1+protobuf".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    VKEY_FIELD_NUMBER: _builtins.int
+    COMPROMISED_SINCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    vkey: _builtins.str
+    """公钥 · Verifier key of the checkpoint key."""
+    reason: _builtins.str
+    """原因 · Why."""
+    @_builtins.property
+    def header(self) -> _envelope_pb2.Header:
+        """信头 · Header; without institutions and clerk."""
+
+    @_builtins.property
+    def compromised_since(self) -> _timestamp_pb2.Timestamp:
+        """泄露起点 · Instant from which on somebody else may have had the key (UTC), not in the future; absent where nobody is
+        known to.
+        """
+
+    def __init__(
+        self,
+        *,
+        header: _envelope_pb2.Header | None = ...,
+        vkey: _builtins.str = ...,
+        compromised_since: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compromised_since", b"compromised_since", "header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compromised_since", b"compromised_since", "header", b"header", "reason", b"reason", "vkey", b"vkey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireLedgerKeyAct: _TypeAlias = RetireLedgerKeyAct  # noqa: Y015
 
 @_typing.final
 class RecoverLedgerAct(_message.Message):

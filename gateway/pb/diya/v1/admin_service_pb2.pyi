@@ -1419,6 +1419,122 @@ class ListSealedResponse(_message.Message):
 Global___ListSealedResponse: _TypeAlias = ListSealedResponse  # noqa: Y015
 
 @_typing.final
+class ListSealedAnswersRequest(_message.Message):
+    """印章所签答复清单 · What statements and extracts a key sealed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`."""
+    key_id: _builtins.str
+    """密钥标识 · Id of the seal key, 64 characters."""
+    page_size: _builtins.int
+    """每页数量 · At most so many; 0 means 50, more than 200 is read as 200."""
+    page_token: _builtins.str
+    """分页令牌 · next_page_token of the page before, with the same filters; empty for the first page."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """起点 · Only what was sealed from this instant on (UTC); absent means all."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSealedAnswersRequest: _TypeAlias = ListSealedAnswersRequest  # noqa: Y015
+
+@_typing.final
+class ListSealedAnswersResponse(_message.Message):
+    """印章所签答复清单 · A page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """下一页令牌 · Token of the next page; empty on the last."""
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedAnswer]:
+        """答复 · What was sealed."""
+
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___SealedAnswer] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSealedAnswersResponse: _TypeAlias = ListSealedAnswersResponse  # noqa: Y015
+
+@_typing.final
+class SealedAnswer(_message.Message):
+    """已签答复 · A statement or an extract that was sealed, named so that whoever has it can be told; nothing of its content."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    ASKED_BY_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    SEALED_AT_FIELD_NUMBER: _builtins.int
+    TIME_STAMPED_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """种类 · EXTRACT, PAYOUT, DAILY or PORTFOLIO."""
+    sha256: _builtins.bytes
+    """摘要 · SHA-256 (32 bytes) of the file or of the envelope's JSON, as handed out."""
+    asked_by: _builtins.str
+    """申请人 · Who asked: USCC of an institution, id of a registrar."""
+    subject: _builtins.str
+    """对象 · An extract's number; a certificate's identifier; an institution and a day; an institution."""
+    index: _builtins.int
+    """账本序号 · Index of the last entry that it rests on."""
+    time_stamped: _builtins.bool
+    """已加盖时间戳 · Every seal of it bears a time stamp."""
+    @_builtins.property
+    def sealed_at(self) -> _timestamp_pb2.Timestamp:
+        """签章时间 · Instant at which it was sealed, by the gateway's clock (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        sha256: _builtins.bytes = ...,
+        asked_by: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        index: _builtins.int = ...,
+        sealed_at: _timestamp_pb2.Timestamp | None = ...,
+        time_stamped: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sealed_at", b"sealed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_by", b"asked_by", "index", b"index", "kind", b"kind", "sealed_at", b"sealed_at", "sha256", b"sha256", "subject", b"subject", "time_stamped", b"time_stamped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedAnswer: _TypeAlias = SealedAnswer  # noqa: Y015
+
+@_typing.final
 class SealedCertificate(_message.Message):
     """已签证照 · A certificate, named so that it can be found and reissued; nothing of its content."""
 
@@ -1457,6 +1573,230 @@ class SealedCertificate(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SealedCertificate: _TypeAlias = SealedCertificate  # noqa: Y015
+
+@_typing.final
+class RotateLedgerKeyRequest(_message.Message):
+    """启用新检查点密钥请求 · A signed RotateLedgerKeyAct."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`; the header's registry."""
+    request_id: _builtins.str
+    """请求编号 · UUID; equals the header's."""
+    @_builtins.property
+    def envelope(self) -> _envelope_pb2.Envelope:
+        """信封 · Envelope with a RotateLedgerKeyAct, type "application/vnd.diya.admin.rotate-ledger-key.v1+protobuf"."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        envelope: _envelope_pb2.Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateLedgerKeyRequest: _TypeAlias = RotateLedgerKeyRequest  # noqa: Y015
+
+@_typing.final
+class RotateLedgerKeyResponse(_message.Message):
+    """启用新检查点密钥答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def key(self) -> _authority_pb2.RegistryKey:
+        """密钥 · The new key."""
+
+    @_builtins.property
+    def receipt(self) -> _outcome_pb2.Receipt:
+        """回执 · Receipt of the entry; its checkpoint is signed by both keys."""
+
+    def __init__(
+        self,
+        *,
+        key: _authority_pb2.RegistryKey | None = ...,
+        receipt: _outcome_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateLedgerKeyResponse: _TypeAlias = RotateLedgerKeyResponse  # noqa: Y015
+
+@_typing.final
+class RetireLedgerKeyRequest(_message.Message):
+    """停用检查点密钥请求 · A signed RetireLedgerKeyAct."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`; the header's registry."""
+    request_id: _builtins.str
+    """请求编号 · UUID; equals the header's."""
+    @_builtins.property
+    def envelope(self) -> _envelope_pb2.Envelope:
+        """信封 · Envelope with a RetireLedgerKeyAct, type "application/vnd.diya.admin.retire-ledger-key.v1+protobuf"."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        envelope: _envelope_pb2.Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireLedgerKeyRequest: _TypeAlias = RetireLedgerKeyRequest  # noqa: Y015
+
+@_typing.final
+class RetireLedgerKeyResponse(_message.Message):
+    """停用检查点密钥答复 · Answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def key(self) -> _authority_pb2.RegistryKey:
+        """密钥 · The key as it stands after this act."""
+
+    @_builtins.property
+    def receipt(self) -> _outcome_pb2.Receipt:
+        """回执 · Receipt of the entry; its checkpoint is signed by the key that goes on."""
+
+    def __init__(
+        self,
+        *,
+        key: _authority_pb2.RegistryKey | None = ...,
+        receipt: _outcome_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireLedgerKeyResponse: _TypeAlias = RetireLedgerKeyResponse  # noqa: Y015
+
+@_typing.final
+class ListSignedCheckpointsRequest(_message.Message):
+    """检查点列表请求 · Of which key, and since when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    VKEY_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """登记机构 · Parent, `registries/{registry}`."""
+    vkey: _builtins.str
+    """公钥 · Verifier key of the checkpoint key."""
+    page_size: _builtins.int
+    """每页数量 · At most so many; 0 means 50, more than 200 is read as 200."""
+    page_token: _builtins.str
+    """分页令牌 · next_page_token of the page before, with the same filters; empty for the first page."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """起点 · Only those whose newest entry is of this instant (UTC) or later; absent means all."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        vkey: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "since", b"since", "vkey", b"vkey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSignedCheckpointsRequest: _TypeAlias = ListSignedCheckpointsRequest  # noqa: Y015
+
+@_typing.final
+class ListSignedCheckpointsResponse(_message.Message):
+    """检查点列表答复 · A page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """下一页令牌 · Token of the next page; empty on the last."""
+    @_builtins.property
+    def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignedCheckpoint]:
+        """检查点 · By size."""
+
+    def __init__(
+        self,
+        *,
+        checkpoints: _abc.Iterable[Global___SignedCheckpoint] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSignedCheckpointsResponse: _TypeAlias = ListSignedCheckpointsResponse  # noqa: Y015
+
+@_typing.final
+class SignedCheckpoint(_message.Message):
+    """已签检查点 · A checkpoint of the ledger, by what it says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    NEWEST_ENTRY_AT_FIELD_NUMBER: _builtins.int
+    size: _builtins.int
+    """树大小 · Number of entries."""
+    root: _builtins.bytes
+    """根 · RFC 6962 root of them, 32 bytes."""
+    @_builtins.property
+    def newest_entry_at(self) -> _timestamp_pb2.Timestamp:
+        """最新记录时间 · Instant of the newest entry that it covers (UTC): it was signed then or later."""
+
+    def __init__(
+        self,
+        *,
+        size: _builtins.int = ...,
+        root: _builtins.bytes = ...,
+        newest_entry_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["newest_entry_at", b"newest_entry_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["newest_entry_at", b"newest_entry_at", "root", b"root", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignedCheckpoint: _TypeAlias = SignedCheckpoint  # noqa: Y015
 
 @_typing.final
 class WorkingCalendar(_message.Message):

@@ -114,6 +114,26 @@ class AdminServiceStub:
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.SerializeToString,
                 response_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.FromString,
                 _registered_method=True)
+        self.ListSealedAnswers = channel.unary_unary(
+                '/diya.v1.AdminService/ListSealedAnswers',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersResponse.FromString,
+                _registered_method=True)
+        self.RotateLedgerKey = channel.unary_unary(
+                '/diya.v1.AdminService/RotateLedgerKey',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyResponse.FromString,
+                _registered_method=True)
+        self.RetireLedgerKey = channel.unary_unary(
+                '/diya.v1.AdminService/RetireLedgerKey',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyResponse.FromString,
+                _registered_method=True)
+        self.ListSignedCheckpoints = channel.unary_unary(
+                '/diya.v1.AdminService/ListSignedCheckpoints',
+                request_serializer=diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsRequest.SerializeToString,
+                response_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsResponse.FromString,
+                _registered_method=True)
         self.GetCalendar = channel.unary_unary(
                 '/diya.v1.AdminService/GetCalendar',
                 request_serializer=diya_dot_v1_dot_admin__service__pb2.GetCalendarRequest.SerializeToString,
@@ -167,7 +187,7 @@ class AdminServiceServicer:
 
     def SetInstitution(self, request, context):
         """设置机构 · Enters or replaces an institution with its keys (SetInstitutionAct). Caller: an operator.
-        Errors: see the service, and FIELD_INVALID, USCC_MALFORMED.
+        Errors: see the service, and FIELD_INVALID, USCC_MALFORMED, SEEN_INDEX_STALE (another act changed it since it was read).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -278,8 +298,42 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSealed(self, request, context):
-        """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+        """印章所签证照 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSealedAnswers(self, request, context):
+        """印章所签答复 · The statements and extracts that a seal key sealed, from an instant on, in order of sealing. Caller: an
+        operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateLedgerKey(self, request, context):
+        """启用新检查点密钥 · Lets the next ledger key of the settings sign checkpoints beside the one in use (RotateLedgerKeyAct);
+        the gateway reads it anew and tries it first. No request fails by it. Caller: an operator. Errors: see the service, and
+        FIELD_INVALID (another key is in use, two are, no such next key, it cannot sign).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireLedgerKey(self, request, context):
+        """停用检查点密钥 · Ends a checkpoint key beside which another signs, or declares it compromised from an instant on
+        (RetireLedgerKeyAct). Caller: an operator. Errors: see the service, and FIELD_INVALID (unknown key, no other signs,
+        retired before, instant in the future or later than before).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSignedCheckpoints(self, request, context):
+        """检查点列表 · The checkpoints that a key signed alone, from an instant on, by size: what rests on that key only. Caller: an
+        operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -412,6 +466,26 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListSealed,
                     request_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.FromString,
                     response_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.SerializeToString,
+            ),
+            'ListSealedAnswers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSealedAnswers,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersResponse.SerializeToString,
+            ),
+            'RotateLedgerKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateLedgerKey,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyResponse.SerializeToString,
+            ),
+            'RetireLedgerKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireLedgerKey,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyResponse.SerializeToString,
+            ),
+            'ListSignedCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSignedCheckpoints,
+                    request_deserializer=diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsRequest.FromString,
+                    response_serializer=diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsResponse.SerializeToString,
             ),
             'GetCalendar': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCalendar,
@@ -854,6 +928,114 @@ class AdminService:
             '/diya.v1.AdminService/ListSealed',
             diya_dot_v1_dot_admin__service__pb2.ListSealedRequest.SerializeToString,
             diya_dot_v1_dot_admin__service__pb2.ListSealedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSealedAnswers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/ListSealedAnswers',
+            diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.ListSealedAnswersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateLedgerKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/RotateLedgerKey',
+            diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.RotateLedgerKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireLedgerKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/RetireLedgerKey',
+            diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.RetireLedgerKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSignedCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diya.v1.AdminService/ListSignedCheckpoints',
+            diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsRequest.SerializeToString,
+            diya_dot_v1_dot_admin__service__pb2.ListSignedCheckpointsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,7 +49,7 @@ class AdminServiceStub:
     """
     SetInstitution: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SetInstitutionRequest, _admin_service_pb2.SetInstitutionResponse]
     """设置机构 · Enters or replaces an institution with its keys (SetInstitutionAct). Caller: an operator.
-    Errors: see the service, and FIELD_INVALID, USCC_MALFORMED.
+    Errors: see the service, and FIELD_INVALID, USCC_MALFORMED, SEEN_INDEX_STALE (another act changed it since it was read).
     """
     SuspendInstitution: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SuspendInstitutionRequest, _admin_service_pb2.SuspendInstitutionResponse]
     """暂停机构 · Suspends an institution from this commit on; its open cases stay (SuspendInstitutionAct). Caller:
@@ -108,8 +108,26 @@ class AdminServiceStub:
     an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     ListSealed: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]
-    """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+    """印章所签证照 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+    """
+    ListSealedAnswers: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedAnswersRequest, _admin_service_pb2.ListSealedAnswersResponse]
+    """印章所签答复 · The statements and extracts that a seal key sealed, from an instant on, in order of sealing. Caller: an
+    operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+    """
+    RotateLedgerKey: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RotateLedgerKeyRequest, _admin_service_pb2.RotateLedgerKeyResponse]
+    """启用新检查点密钥 · Lets the next ledger key of the settings sign checkpoints beside the one in use (RotateLedgerKeyAct);
+    the gateway reads it anew and tries it first. No request fails by it. Caller: an operator. Errors: see the service, and
+    FIELD_INVALID (another key is in use, two are, no such next key, it cannot sign).
+    """
+    RetireLedgerKey: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RetireLedgerKeyRequest, _admin_service_pb2.RetireLedgerKeyResponse]
+    """停用检查点密钥 · Ends a checkpoint key beside which another signs, or declares it compromised from an instant on
+    (RetireLedgerKeyAct). Caller: an operator. Errors: see the service, and FIELD_INVALID (unknown key, no other signs,
+    retired before, instant in the future or later than before).
+    """
+    ListSignedCheckpoints: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListSignedCheckpointsRequest, _admin_service_pb2.ListSignedCheckpointsResponse]
+    """检查点列表 · The checkpoints that a key signed alone, from an instant on, by size: what rests on that key only. Caller: an
+    operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
     """
     GetCalendar: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]
     """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
@@ -157,7 +175,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
     SetInstitution: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SetInstitutionRequest, _admin_service_pb2.SetInstitutionResponse]  # type: ignore[assignment]
     """设置机构 · Enters or replaces an institution with its keys (SetInstitutionAct). Caller: an operator.
-    Errors: see the service, and FIELD_INVALID, USCC_MALFORMED.
+    Errors: see the service, and FIELD_INVALID, USCC_MALFORMED, SEEN_INDEX_STALE (another act changed it since it was read).
     """
     SuspendInstitution: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SuspendInstitutionRequest, _admin_service_pb2.SuspendInstitutionResponse]  # type: ignore[assignment]
     """暂停机构 · Suspends an institution from this commit on; its open cases stay (SuspendInstitutionAct). Caller:
@@ -216,8 +234,26 @@ class AdminServiceAsyncStub(AdminServiceStub):
     an operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND.
     """
     ListSealed: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedRequest, _admin_service_pb2.ListSealedResponse]  # type: ignore[assignment]
-    """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+    """印章所签证照 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
     Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+    """
+    ListSealedAnswers: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListSealedAnswersRequest, _admin_service_pb2.ListSealedAnswersResponse]  # type: ignore[assignment]
+    """印章所签答复 · The statements and extracts that a seal key sealed, from an instant on, in order of sealing. Caller: an
+    operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+    """
+    RotateLedgerKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RotateLedgerKeyRequest, _admin_service_pb2.RotateLedgerKeyResponse]  # type: ignore[assignment]
+    """启用新检查点密钥 · Lets the next ledger key of the settings sign checkpoints beside the one in use (RotateLedgerKeyAct);
+    the gateway reads it anew and tries it first. No request fails by it. Caller: an operator. Errors: see the service, and
+    FIELD_INVALID (another key is in use, two are, no such next key, it cannot sign).
+    """
+    RetireLedgerKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RetireLedgerKeyRequest, _admin_service_pb2.RetireLedgerKeyResponse]  # type: ignore[assignment]
+    """停用检查点密钥 · Ends a checkpoint key beside which another signs, or declares it compromised from an instant on
+    (RetireLedgerKeyAct). Caller: an operator. Errors: see the service, and FIELD_INVALID (unknown key, no other signs,
+    retired before, instant in the future or later than before).
+    """
+    ListSignedCheckpoints: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListSignedCheckpointsRequest, _admin_service_pb2.ListSignedCheckpointsResponse]  # type: ignore[assignment]
+    """检查点列表 · The checkpoints that a key signed alone, from an instant on, by size: what rests on that key only. Caller: an
+    operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
     """
     GetCalendar: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetCalendarRequest, _admin_service_pb2.GetCalendarResponse]  # type: ignore[assignment]
     """查询工作日历 · The years of which a table is known, and until when. Caller: an operator or a registrar.
@@ -274,7 +310,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.SetInstitutionResponse, _abc.Awaitable[_admin_service_pb2.SetInstitutionResponse]]:
         """设置机构 · Enters or replaces an institution with its keys (SetInstitutionAct). Caller: an operator.
-        Errors: see the service, and FIELD_INVALID, USCC_MALFORMED.
+        Errors: see the service, and FIELD_INVALID, USCC_MALFORMED, SEEN_INDEX_STALE (another act changed it since it was read).
         """
 
     @_abc_1.abstractmethod
@@ -411,8 +447,50 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListSealedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListSealedResponse, _abc.Awaitable[_admin_service_pb2.ListSealedResponse]]:
-        """印章所签 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
+        """印章所签证照 · The certificates that a seal key sealed, from an instant on, in order of sealing. Caller: an operator.
         Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSealedAnswers(
+        self,
+        request: _admin_service_pb2.ListSealedAnswersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListSealedAnswersResponse, _abc.Awaitable[_admin_service_pb2.ListSealedAnswersResponse]]:
+        """印章所签答复 · The statements and extracts that a seal key sealed, from an instant on, in order of sealing. Caller: an
+        operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateLedgerKey(
+        self,
+        request: _admin_service_pb2.RotateLedgerKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RotateLedgerKeyResponse, _abc.Awaitable[_admin_service_pb2.RotateLedgerKeyResponse]]:
+        """启用新检查点密钥 · Lets the next ledger key of the settings sign checkpoints beside the one in use (RotateLedgerKeyAct);
+        the gateway reads it anew and tries it first. No request fails by it. Caller: an operator. Errors: see the service, and
+        FIELD_INVALID (another key is in use, two are, no such next key, it cannot sign).
+        """
+
+    @_abc_1.abstractmethod
+    def RetireLedgerKey(
+        self,
+        request: _admin_service_pb2.RetireLedgerKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RetireLedgerKeyResponse, _abc.Awaitable[_admin_service_pb2.RetireLedgerKeyResponse]]:
+        """停用检查点密钥 · Ends a checkpoint key beside which another signs, or declares it compromised from an instant on
+        (RetireLedgerKeyAct). Caller: an operator. Errors: see the service, and FIELD_INVALID (unknown key, no other signs,
+        retired before, instant in the future or later than before).
+        """
+
+    @_abc_1.abstractmethod
+    def ListSignedCheckpoints(
+        self,
+        request: _admin_service_pb2.ListSignedCheckpointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListSignedCheckpointsResponse, _abc.Awaitable[_admin_service_pb2.ListSignedCheckpointsResponse]]:
+        """检查点列表 · The checkpoints that a key signed alone, from an instant on, by size: what rests on that key only. Caller: an
+        operator. Errors: CALLER_UNKNOWN, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID, PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod

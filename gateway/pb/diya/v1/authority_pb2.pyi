@@ -177,9 +177,7 @@ class _KeyUseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyUse.ValueTy
     KEY_USE_ENCRYPTION: _KeyUse.ValueType  # 4
     """加密 · Encrypts the keys under which parts of entries lie."""
     KEY_USE_NATIONAL_SEAL: _KeyUse.ValueType  # 5
-    """国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites. It comes from the
-    settings; no rotation changes it.
-    """
+    """国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites."""
 
 class KeyUse(_KeyUse, metaclass=_KeyUseEnumTypeWrapper):
     """密钥用途 · What a key of the registry's own is for."""
@@ -195,9 +193,7 @@ KEY_USE_CONNECTION: KeyUse.ValueType  # 3
 KEY_USE_ENCRYPTION: KeyUse.ValueType  # 4
 """加密 · Encrypts the keys under which parts of entries lie."""
 KEY_USE_NATIONAL_SEAL: KeyUse.ValueType  # 5
-"""国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites. It comes from the
-settings; no rotation changes it.
-"""
+"""国密印章 · The SM2 seal that goes on beside the first, of a registry that seals in both suites."""
 Global___KeyUse: _TypeAlias = KeyUse  # noqa: Y015
 
 class _KeyState:
@@ -278,8 +274,8 @@ Global___TrustPurpose: _TypeAlias = TrustPurpose  # noqa: Y015
 
 @_typing.final
 class Mandate(_message.Message):
-    """权限 · What somebody may apply for at this registry. Nothing stated: everything that their roles allow. Beyond it:
-    MANDATE_EXCEEDED.
+    """权限 · What somebody may apply for, join or consent to at this registry. Nothing stated: everything that their roles
+    allow. Beyond it: MANDATE_EXCEEDED.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -287,8 +283,10 @@ class Mandate(_message.Message):
     OPERATIONS_FIELD_NUMBER: _builtins.int
     CLAIM_FEN_MAX_FIELD_NUMBER: _builtins.int
     claim_fen_max: _builtins.int
-    """单笔债权上限 · The largest claim, or maximum amount, of one operation, as it is to stand afterwards, in
-    fen (分) or hundredths of another currency; 0 means no limit.
+    """单件金额上限 · The largest amount of one act, in fen (分) of CNY; 0 means no limit. It is the sum over the operations
+    that are submitted, joined or consented to, each with its claim or maximum amount as it is to stand afterwards; of a
+    consent that states a payment, ConsentAct.amount. An amount in another currency cannot be compared with it and is
+    beyond it: whoever has no limit of amount signs.
     """
     @_builtins.property
     def operations(self) -> _containers.RepeatedScalarFieldContainer[_codes_pb2.OperationKind.ValueType]:
@@ -321,6 +319,7 @@ class RegisteredKey(_message.Message):
     NOT_AFTER_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     MANDATE_FIELD_NUMBER: _builtins.int
+    OUTLET_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """密钥标识 · Lower-case hexadecimal SHA-256 of the DER SubjectPublicKeyInfo, 64 characters."""
     public_key: _builtins.bytes
@@ -329,6 +328,11 @@ class RegisteredKey(_message.Message):
     """
     note: _builtins.str
     """说明 · Note for people, such as the system that holds the key."""
+    outlet: _builtins.str
+    """网点 · The authorised outlet whose key it is, as RegisteredClerk.outlet has it: it signs what a registered clerk of that
+    outlet files, joins or consents to, and nothing else (MANDATE_EXCEEDED). Empty: the institution's as a whole. At most
+    100 characters.
+    """
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___KeyRole.ValueType]:
         """用途 · Roles; TLS stands alone."""
@@ -343,8 +347,8 @@ class RegisteredKey(_message.Message):
 
     @_builtins.property
     def mandate(self) -> Global___Mandate:
-        """权限 · What it may sign an application for, within its roles. Of several signing keys one must be able; from
-        Institution.second_key_from_fen on two.
+        """权限 · What it may sign an application, a join or a consent for, within its roles. Of several signing keys one must be
+        able; from Institution.second_key_from_fen on two.
         """
 
     def __init__(
@@ -357,10 +361,11 @@ class RegisteredKey(_message.Message):
         not_after: _timestamp_pb2.Timestamp | None = ...,
         note: _builtins.str = ...,
         mandate: Global___Mandate | None = ...,
+        outlet: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before", "note", b"note", "public_key", b"public_key", "roles", b"roles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "mandate", b"mandate", "not_after", b"not_after", "not_before", b"not_before", "note", b"note", "outlet", b"outlet", "public_key", b"public_key", "roles", b"roles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -391,7 +396,7 @@ class RegisteredClerk(_message.Message):
     """
     @_builtins.property
     def mandate(self) -> Global___Mandate:
-        """权限 · What the clerk may file."""
+        """权限 · What the clerk may file, join or consent to."""
 
     @_builtins.property
     def not_before(self) -> _timestamp_pb2.Timestamp:
@@ -459,14 +464,15 @@ class Institution(_message.Message):
     suspension_reason: _builtins.str
     """暂停原因 · Why."""
     index: _builtins.int
-    """最近变更序号 · Index of the ledger entry that set this."""
+    """最近变更序号 · Index of the ledger entry that set this; its version for SetInstitutionAct.seen_index."""
     submissions_per_day: _builtins.int
-    """每日申请配额 · Submissions of its system per day; the lower of this and Profile.submissions_per_day holds, 0 means
+    """每日申请配额 · Submissions of its system per day in China, by number and not by amount; the lower of this and Profile.submissions_per_day holds, 0 means
     that the profile alone does.
     """
     second_key_from_fen: _builtins.int
-    """双人签名起点 · Claims from this amount on, in fen (分), need the signatures of two of its keys that may sign the
-    application (SECOND_SIGNATURE_REQUIRED); 0 means that one always does.
+    """双人签名起点 · An act that comes to this amount or more, in fen (分) of CNY and counted as Mandate.claim_fen_max counts,
+    needs the signatures of two of its keys that may sign it (SECOND_SIGNATURE_REQUIRED), and so does any amount in
+    another currency; 0 means that one always does.
     """
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -494,11 +500,11 @@ class Institution(_message.Message):
 
     @_builtins.property
     def mandate(self) -> Global___Mandate:
-        """权限 · What it may apply for at all, and its system file for others, whoever signs."""
+        """权限 · What it may apply for, join or consent to at all, and its system file for others, whoever signs."""
 
     @_builtins.property
     def clerks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisteredClerk]:
-        """登记经办人 · Its clerks, where they are registered one by one: then the header names one of them
+        """登记经办人 · Its clerks, where they are registered one by one: then the header of every act names one of them
         (CLERK_NOT_REGISTERED). Empty means that the institution answers for whom it names. At most 1000.
         """
 
@@ -1103,9 +1109,9 @@ class RegistryKey(_message.Message):
     reason: _builtins.str
     """原因 · Why it was retired."""
     signed_count: _builtins.int
-    """签署数量 · Certificates that a seal key sealed; entries under the newest checkpoint of a checkpoint key."""
+    """签署数量 · Certificates that a seal key sealed; entries under the newest checkpoint that a checkpoint key signed."""
     signed_since_compromised: _builtins.int
-    """泄露后签署数量 · Of these, those from compromised_since on."""
+    """泄露后签署数量 · Of these, those from compromised_since on; the checkpoints since then that a checkpoint key signed alone."""
     in_clear: _builtins.bool
     """明文 · The key lies in the clear on a disk: for development only."""
     index: _builtins.int

@@ -425,6 +425,7 @@ class PayoutCheck(_message.Message):
     SAFE_FIELD_NUMBER: _builtins.int
     STATEMENT_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    TIME_STAMPED_FIELD_NUMBER: _builtins.int
     certificate: _builtins.str
     """证照 · Name of the certificate."""
     safe: _builtins.bool
@@ -434,6 +435,10 @@ class PayoutCheck(_message.Message):
     "application/vnd.diya.payout.v1+json", signed by the registry's seal: a certificate of the purpose REGISTRY whose
     subject is the authority. A client MUST verify the signature under its own anchors, that the registry is the one
     that it asked, and that the statement has not expired.
+    """
+    time_stamped: _builtins.bool
+    """已加盖时间戳 · Every seal of the statement bears a time stamp (RFC 3161). False where the registry has no authority, or
+    none was to be had and its settings do not require one.
     """
     @_builtins.property
     def valid_until(self) -> _timestamp_pb2.Timestamp:
@@ -446,10 +451,11 @@ class PayoutCheck(_message.Message):
         safe: _builtins.bool = ...,
         statement: _builtins.bytes = ...,
         valid_until: _timestamp_pb2.Timestamp | None = ...,
+        time_stamped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "safe", b"safe", "statement", b"statement", "valid_until", b"valid_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "safe", b"safe", "statement", b"statement", "time_stamped", b"time_stamped", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

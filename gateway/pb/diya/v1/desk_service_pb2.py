@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64iya/v1/desk_service.proto\x12\x07\x64iya.v1\x1a\x19\x64iya/v1/application.proto\x1a\x14\x64iya/v1/common.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xee\x02\n\rReadinessItem\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.diya.v1.Application.State\x12(\n\x06ground\x18\x04 \x01(\x0e\x32\x18.diya.v1.ReadinessGround\x12\x13\n\x0binstitution\x18\x05 \x01(\t\x12\x0b\n\x03who\x18\x06 \x01(\t\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07overdue\x18\t \x01(\x08\x12\x0c\n\x04\x63ode\x18\n \x01(\t\x12\n\n\x02zh\x18\x0b \x01(\t\x12\n\n\x02\x65n\x18\x0c \x01(\t\x12/\n\x0breminded_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x01\n\x14ListReadinessRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12)\n\x07grounds\x18\x04 \x03(\x0e\x32\x18.diya.v1.ReadinessGround\x12\x13\n\x0binstitution\x18\x05 \x01(\t\"W\n\x15ListReadinessResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.diya.v1.ReadinessItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x18GetDailyStatementRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0binstitution\x18\x02 \x01(\t\x12$\n\x03\x64\x61y\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x02\".\n\x19GetDailyStatementResponse\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"F\n\x19GetPortfolioDigestRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0binstitution\x18\x02 \x01(\t\"/\n\x1aGetPortfolioDigestResponse\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"}\n\x14ListPortfolioRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x13\n\x0binstitution\x18\x04 \x01(\t\x12\x13\n\x0b\x61s_of_index\x18\x05 \x01(\x03\"l\n\x15ListPortfolioResponse\x12%\n\x05lines\x18\x01 \x03(\x0b\x32\x16.diya.v1.PortfolioLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0b\x61s_of_index\x18\x03 \x01(\x03\"e\n\rPortfolioLine\x12\x10\n\x08right_id\x18\x01 \x01(\t\x12\x14\n\x0cproof_number\x18\x02 \x01(\t\x12\x1e\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x0e.diya.v1.Money\x12\x0c\n\x04rank\x18\x04 \x01(\x05*\xa6\x02\n\x0fReadinessGround\x12 \n\x1cREADINESS_GROUND_UNSPECIFIED\x10\x00\x12\x1a\n\x16READINESS_GROUND_PARTY\x10\x01\x12\x1a\n\x16READINESS_GROUND_PAPER\x10\x02\x12\x18\n\x14READINESS_GROUND_TAX\x10\x03\x12\x1b\n\x17READINESS_GROUND_PAYOFF\x10\x04\x12\x1e\n\x1aREADINESS_GROUND_REGISTRAR\x10\x05\x12\x1a\n\x16READINESS_GROUND_QUEUE\x10\x06\x12 \n\x1cREADINESS_GROUND_RESTRICTION\x10\x07\x12$\n READINESS_GROUND_PAYOFF_DEADLINE\x10\x08\x32\xe8\x02\n\x0b\x44\x65skService\x12N\n\rListReadiness\x12\x1d.diya.v1.ListReadinessRequest\x1a\x1e.diya.v1.ListReadinessResponse\x12Z\n\x11GetDailyStatement\x12!.diya.v1.GetDailyStatementRequest\x1a\".diya.v1.GetDailyStatementResponse\x12]\n\x12GetPortfolioDigest\x12\".diya.v1.GetPortfolioDigestRequest\x1a#.diya.v1.GetPortfolioDigestResponse\x12N\n\rListPortfolio\x12\x1d.diya.v1.ListPortfolioRequest\x1a\x1e.diya.v1.ListPortfolioResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64iya/v1/desk_service.proto\x12\x07\x64iya.v1\x1a\x19\x64iya/v1/application.proto\x1a\x14\x64iya/v1/common.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xee\x02\n\rReadinessItem\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.diya.v1.Application.State\x12(\n\x06ground\x18\x04 \x01(\x0e\x32\x18.diya.v1.ReadinessGround\x12\x13\n\x0binstitution\x18\x05 \x01(\t\x12\x0b\n\x03who\x18\x06 \x01(\t\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07overdue\x18\t \x01(\x08\x12\x0c\n\x04\x63ode\x18\n \x01(\t\x12\n\n\x02zh\x18\x0b \x01(\t\x12\n\n\x02\x65n\x18\x0c \x01(\t\x12/\n\x0breminded_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x01\n\x14ListReadinessRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12)\n\x07grounds\x18\x04 \x03(\x0e\x32\x18.diya.v1.ReadinessGround\x12\x13\n\x0binstitution\x18\x05 \x01(\t\"W\n\x15ListReadinessResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.diya.v1.ReadinessItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x18GetDailyStatementRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0binstitution\x18\x02 \x01(\t\x12$\n\x03\x64\x61y\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x02\"D\n\x19GetDailyStatementResponse\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12\x14\n\x0ctime_stamped\x18\x02 \x01(\x08\"F\n\x19GetPortfolioDigestRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0binstitution\x18\x02 \x01(\t\"E\n\x1aGetPortfolioDigestResponse\x12\x11\n\tstatement\x18\x01 \x01(\x0c\x12\x14\n\x0ctime_stamped\x18\x02 \x01(\x08\"}\n\x14ListPortfolioRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x13\n\x0binstitution\x18\x04 \x01(\t\x12\x13\n\x0b\x61s_of_index\x18\x05 \x01(\x03\"l\n\x15ListPortfolioResponse\x12%\n\x05lines\x18\x01 \x03(\x0b\x32\x16.diya.v1.PortfolioLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0b\x61s_of_index\x18\x03 \x01(\x03\"e\n\rPortfolioLine\x12\x10\n\x08right_id\x18\x01 \x01(\t\x12\x14\n\x0cproof_number\x18\x02 \x01(\t\x12\x1e\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x0e.diya.v1.Money\x12\x0c\n\x04rank\x18\x04 \x01(\x05*\xa6\x02\n\x0fReadinessGround\x12 \n\x1cREADINESS_GROUND_UNSPECIFIED\x10\x00\x12\x1a\n\x16READINESS_GROUND_PARTY\x10\x01\x12\x1a\n\x16READINESS_GROUND_PAPER\x10\x02\x12\x18\n\x14READINESS_GROUND_TAX\x10\x03\x12\x1b\n\x17READINESS_GROUND_PAYOFF\x10\x04\x12\x1e\n\x1aREADINESS_GROUND_REGISTRAR\x10\x05\x12\x1a\n\x16READINESS_GROUND_QUEUE\x10\x06\x12 \n\x1cREADINESS_GROUND_RESTRICTION\x10\x07\x12$\n READINESS_GROUND_PAYOFF_DEADLINE\x10\x08\x32\xe8\x02\n\x0b\x44\x65skService\x12N\n\rListReadiness\x12\x1d.diya.v1.ListReadinessRequest\x1a\x1e.diya.v1.ListReadinessResponse\x12Z\n\x11GetDailyStatement\x12!.diya.v1.GetDailyStatementRequest\x1a\".diya.v1.GetDailyStatementResponse\x12]\n\x12GetPortfolioDigest\x12\".diya.v1.GetPortfolioDigestRequest\x1a#.diya.v1.GetPortfolioDigestResponse\x12N\n\rListPortfolio\x12\x1d.diya.v1.ListPortfolioRequest\x1a\x1e.diya.v1.ListPortfolioResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,8 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPORTFOLIODIGESTREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
   _globals['_LISTPORTFOLIOREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_LISTPORTFOLIOREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002'
-  _globals['_READINESSGROUND']._serialized_start=1405
-  _globals['_READINESSGROUND']._serialized_end=1699
+  _globals['_READINESSGROUND']._serialized_start=1449
+  _globals['_READINESSGROUND']._serialized_end=1743
   _globals['_READINESSITEM']._serialized_start=179
   _globals['_READINESSITEM']._serialized_end=545
   _globals['_LISTREADINESSREQUEST']._serialized_start=548
@@ -58,17 +58,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDAILYSTATEMENTREQUEST']._serialized_start=786
   _globals['_GETDAILYSTATEMENTREQUEST']._serialized_end=893
   _globals['_GETDAILYSTATEMENTRESPONSE']._serialized_start=895
-  _globals['_GETDAILYSTATEMENTRESPONSE']._serialized_end=941
-  _globals['_GETPORTFOLIODIGESTREQUEST']._serialized_start=943
-  _globals['_GETPORTFOLIODIGESTREQUEST']._serialized_end=1013
-  _globals['_GETPORTFOLIODIGESTRESPONSE']._serialized_start=1015
-  _globals['_GETPORTFOLIODIGESTRESPONSE']._serialized_end=1062
-  _globals['_LISTPORTFOLIOREQUEST']._serialized_start=1064
-  _globals['_LISTPORTFOLIOREQUEST']._serialized_end=1189
-  _globals['_LISTPORTFOLIORESPONSE']._serialized_start=1191
-  _globals['_LISTPORTFOLIORESPONSE']._serialized_end=1299
-  _globals['_PORTFOLIOLINE']._serialized_start=1301
-  _globals['_PORTFOLIOLINE']._serialized_end=1402
-  _globals['_DESKSERVICE']._serialized_start=1702
-  _globals['_DESKSERVICE']._serialized_end=2062
+  _globals['_GETDAILYSTATEMENTRESPONSE']._serialized_end=963
+  _globals['_GETPORTFOLIODIGESTREQUEST']._serialized_start=965
+  _globals['_GETPORTFOLIODIGESTREQUEST']._serialized_end=1035
+  _globals['_GETPORTFOLIODIGESTRESPONSE']._serialized_start=1037
+  _globals['_GETPORTFOLIODIGESTRESPONSE']._serialized_end=1106
+  _globals['_LISTPORTFOLIOREQUEST']._serialized_start=1108
+  _globals['_LISTPORTFOLIOREQUEST']._serialized_end=1233
+  _globals['_LISTPORTFOLIORESPONSE']._serialized_start=1235
+  _globals['_LISTPORTFOLIORESPONSE']._serialized_end=1343
+  _globals['_PORTFOLIOLINE']._serialized_start=1345
+  _globals['_PORTFOLIOLINE']._serialized_end=1446
+  _globals['_DESKSERVICE']._serialized_start=1746
+  _globals['_DESKSERVICE']._serialized_end=2106
 # @@protoc_insertion_point(module_scope)

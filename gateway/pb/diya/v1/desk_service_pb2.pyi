@@ -256,19 +256,23 @@ class GetDailyStatementResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STATEMENT_FIELD_NUMBER: _builtins.int
+    TIME_STAMPED_FIELD_NUMBER: _builtins.int
     statement: _builtins.bytes
     """对账单 · DSSE envelope in JSON with the payload type "application/vnd.diya.daily.v1+json" (docs/statements.md),
     signed by the registry's seal. The payload of a day is the same bytes whenever it is asked for. A client MUST
     verify the signature under its own anchors.
     """
+    time_stamped: _builtins.bool
+    """已加盖时间戳 · As of PayoutCheck."""
     def __init__(
         self,
         *,
         statement: _builtins.bytes = ...,
+        time_stamped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement", "time_stamped", b"time_stamped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,18 +311,22 @@ class GetPortfolioDigestResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STATEMENT_FIELD_NUMBER: _builtins.int
+    TIME_STAMPED_FIELD_NUMBER: _builtins.int
     statement: _builtins.bytes
     """汇总 · DSSE envelope in JSON with the payload type "application/vnd.diya.portfolio.v1+json" (docs/statements.md),
     signed by the registry's seal. A client MUST verify the signature under its own anchors.
     """
+    time_stamped: _builtins.bool
+    """已加盖时间戳 · As of PayoutCheck."""
     def __init__(
         self,
         *,
         statement: _builtins.bytes = ...,
+        time_stamped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement", "time_stamped", b"time_stamped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

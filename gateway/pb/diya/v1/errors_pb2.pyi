@@ -5,8 +5,10 @@ Errors (错误): why a call was not taken. With a gRPC error nothing was kept, a
 error carries one google.rpc.ErrorInfo with domain "diya.cn" and reason = the name of a value below without its
 prefix, such as "SIGNATURE_INVALID"; metadata holds every variable of the message, and "zh" the message in
 Chinese. Several faults of one request come together as google.rpc.BadRequest, at most 4 KiB of them, with
-metadata "violations" = their total. What may be tried again unchanged carries google.rpc.RetryInfo; what does
-not carry it MUST NOT be sent again unchanged. What the law says about a case is no error: see Outcome.
+metadata "violations" = their total. PERMISSION_DENIED says which right is missing and who gives it, with metadata
+"callerKind" and "caller" (USCC or id), as whom the connection's certificate is registered. What may be tried again
+unchanged carries google.rpc.RetryInfo; what does not carry it MUST NOT be sent again unchanged. What the law says
+about a case is no error: see Outcome.
 """
 
 from google.protobuf import descriptor as _descriptor
@@ -163,7 +165,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CLAIMED_BY_OTHER: _ErrorReason.ValueType  # 93
     """已被他人领取 · FAILED_PRECONDITION. Another registrar has the case, or nobody has claimed it yet."""
     ERROR_REASON_SEEN_INDEX_STALE: _ErrorReason.ValueType  # 94
-    """已有新记录 · ABORTED. Something was entered after last_index_seen: look again and sign again."""
+    """已有新记录 · ABORTED. Something was entered after what the act says it has seen (last_index_seen of a decision, seen_index
+    of a SetInstitutionAct): look again and sign again; metadata "lastIndex" is the newest entry.
+    """
     ERROR_REASON_SECOND_PERSON_REQUIRED: _ErrorReason.ValueType  # 95
     """须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons, or this registrar may only review: another books."""
     ERROR_REASON_VERSION_CONFLICT: _ErrorReason.ValueType  # 96
@@ -185,13 +189,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     it. What was answered cannot be told again; the entry and its proof still can.
     """
     ERROR_REASON_MANDATE_EXCEEDED: _ErrorReason.ValueType  # 102
-    """超出权限 · PERMISSION_DENIED. The institution, the clerk or the key may not apply for this operation or amount; metadata
-    "field" names the operation, "limitFen" and "claimFen" the amounts. Have it signed by whoever may.
+    """超出权限 · PERMISSION_DENIED. The institution, the clerk or the key may not sign this operation or amount; metadata "field"
+    names what is too much ("terms.operations" where it is their sum), "limitFen" and "claimFen" the limit and what the act
+    comes to, "currency" one that cannot be compared with the limit. Have it signed by whoever may.
     """
     ERROR_REASON_CLERK_NOT_REGISTERED: _ErrorReason.ValueType  # 103
     """经办人未登记 · PERMISSION_DENIED. The institution's clerks are registered one by one, and the header names none of them."""
     ERROR_REASON_SECOND_SIGNATURE_REQUIRED: _ErrorReason.ValueType  # 104
-    """须双人签名 · PERMISSION_DENIED. From this amount on two of the institution's keys sign (Institution.second_key_from_fen)."""
+    """须双人签名 · PERMISSION_DENIED. From this amount on two of the institution's keys sign (Institution.second_key_from_fen), and
+    under one in another currency (metadata "currency").
+    """
     ERROR_REASON_CERTIFICATE_AWAITS_TIMESTAMP: _ErrorReason.ValueType  # 106
     """证照等待时间戳 · FAILED_PRECONDITION. The certificate is numbered and the right exists; its seal waits for the time stamp
     authority of the registry, which gives no time stamp now, and is made by itself when it does; with RetryInfo.
@@ -218,6 +225,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     they do; or, for seconds after a start, they are still being asked what they know. With RetryInfo. Nothing was kept:
     send the same bytes again.
     """
+    ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 117
+    """存储已满 · UNAVAILABLE. The authority has no room left; with RetryInfo. Nothing was kept: send the same bytes again."""
     ERROR_REASON_NOT_IMPLEMENTED_KIND: _ErrorReason.ValueType  # 130
     """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 131
@@ -363,7 +372,9 @@ ERROR_REASON_EVENT_SEQUENCE_INVALID: ErrorReason.ValueType  # 92
 ERROR_REASON_CLAIMED_BY_OTHER: ErrorReason.ValueType  # 93
 """已被他人领取 · FAILED_PRECONDITION. Another registrar has the case, or nobody has claimed it yet."""
 ERROR_REASON_SEEN_INDEX_STALE: ErrorReason.ValueType  # 94
-"""已有新记录 · ABORTED. Something was entered after last_index_seen: look again and sign again."""
+"""已有新记录 · ABORTED. Something was entered after what the act says it has seen (last_index_seen of a decision, seen_index
+of a SetInstitutionAct): look again and sign again; metadata "lastIndex" is the newest entry.
+"""
 ERROR_REASON_SECOND_PERSON_REQUIRED: ErrorReason.ValueType  # 95
 """须由另一人登簿 · PERMISSION_DENIED. The place asks for two persons, or this registrar may only review: another books."""
 ERROR_REASON_VERSION_CONFLICT: ErrorReason.ValueType  # 96
@@ -385,13 +396,16 @@ ERROR_REASON_EVIDENCE_ERASED: ErrorReason.ValueType  # 101
 it. What was answered cannot be told again; the entry and its proof still can.
 """
 ERROR_REASON_MANDATE_EXCEEDED: ErrorReason.ValueType  # 102
-"""超出权限 · PERMISSION_DENIED. The institution, the clerk or the key may not apply for this operation or amount; metadata
-"field" names the operation, "limitFen" and "claimFen" the amounts. Have it signed by whoever may.
+"""超出权限 · PERMISSION_DENIED. The institution, the clerk or the key may not sign this operation or amount; metadata "field"
+names what is too much ("terms.operations" where it is their sum), "limitFen" and "claimFen" the limit and what the act
+comes to, "currency" one that cannot be compared with the limit. Have it signed by whoever may.
 """
 ERROR_REASON_CLERK_NOT_REGISTERED: ErrorReason.ValueType  # 103
 """经办人未登记 · PERMISSION_DENIED. The institution's clerks are registered one by one, and the header names none of them."""
 ERROR_REASON_SECOND_SIGNATURE_REQUIRED: ErrorReason.ValueType  # 104
-"""须双人签名 · PERMISSION_DENIED. From this amount on two of the institution's keys sign (Institution.second_key_from_fen)."""
+"""须双人签名 · PERMISSION_DENIED. From this amount on two of the institution's keys sign (Institution.second_key_from_fen), and
+under one in another currency (metadata "currency").
+"""
 ERROR_REASON_CERTIFICATE_AWAITS_TIMESTAMP: ErrorReason.ValueType  # 106
 """证照等待时间戳 · FAILED_PRECONDITION. The certificate is numbered and the right exists; its seal waits for the time stamp
 authority of the registry, which gives no time stamp now, and is made by itself when it does; with RetryInfo.
@@ -418,6 +432,8 @@ ERROR_REASON_WITNESS_QUORUM_MISSING: ErrorReason.ValueType  # 116
 they do; or, for seconds after a start, they are still being asked what they know. With RetryInfo. Nothing was kept:
 send the same bytes again.
 """
+ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 117
+"""存储已满 · UNAVAILABLE. The authority has no room left; with RetryInfo. Nothing was kept: send the same bytes again."""
 ERROR_REASON_NOT_IMPLEMENTED_KIND: ErrorReason.ValueType  # 130
 """暂不办理 · UNIMPLEMENTED. The contract knows this operation or mode; this version or place does not handle it."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 131

@@ -65,7 +65,7 @@ class FileServiceServicer:
         answer comes when the bytes are durable and the check is done. Not idempotent by id but by digest.
         Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID,
         FILE_TOO_LARGE, FILE_DIGEST_MISMATCH, FILE_SIZE_MISMATCH, UPLOAD_STALLED, UPLOAD_INCOMPLETE, OVERLOADED,
-        MESSAGE_TOO_LARGE, SHUTTING_DOWN.
+        MESSAGE_TOO_LARGE, SHUTTING_DOWN, STORAGE_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

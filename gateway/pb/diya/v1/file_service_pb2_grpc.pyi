@@ -42,7 +42,7 @@ class FileServiceStub:
     answer comes when the bytes are durable and the check is done. Not idempotent by id but by digest.
     Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID,
     FILE_TOO_LARGE, FILE_DIGEST_MISMATCH, FILE_SIZE_MISMATCH, UPLOAD_STALLED, UPLOAD_INCOMPLETE, OVERLOADED,
-    MESSAGE_TOO_LARGE, SHUTTING_DOWN.
+    MESSAGE_TOO_LARGE, SHUTTING_DOWN, STORAGE_FULL.
     """
     GetFile: _grpc.UnaryUnaryMultiCallable[_file_service_pb2.GetFileRequest, _file_service_pb2.GetFileResponse]
     """查询 · A file with the verdict of its check. Caller: the institution that uploaded it; with `application` an
@@ -69,7 +69,7 @@ class FileServiceAsyncStub(FileServiceStub):
     answer comes when the bytes are durable and the check is done. Not idempotent by id but by digest.
     Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID,
     FILE_TOO_LARGE, FILE_DIGEST_MISMATCH, FILE_SIZE_MISMATCH, UPLOAD_STALLED, UPLOAD_INCOMPLETE, OVERLOADED,
-    MESSAGE_TOO_LARGE, SHUTTING_DOWN.
+    MESSAGE_TOO_LARGE, SHUTTING_DOWN, STORAGE_FULL.
     """
     GetFile: _aio.UnaryUnaryMultiCallable[_file_service_pb2.GetFileRequest, _file_service_pb2.GetFileResponse]  # type: ignore[assignment]
     """查询 · A file with the verdict of its check. Caller: the institution that uploaded it; with `application` an
@@ -99,7 +99,7 @@ class FileServiceServicer(metaclass=_abc_1.ABCMeta):
         answer comes when the bytes are durable and the check is done. Not idempotent by id but by digest.
         Errors: CALLER_UNKNOWN, INSTITUTION_SUSPENDED, PERMISSION_DENIED, REGISTRY_NOT_FOUND, FIELD_INVALID,
         FILE_TOO_LARGE, FILE_DIGEST_MISMATCH, FILE_SIZE_MISMATCH, UPLOAD_STALLED, UPLOAD_INCOMPLETE, OVERLOADED,
-        MESSAGE_TOO_LARGE, SHUTTING_DOWN.
+        MESSAGE_TOO_LARGE, SHUTTING_DOWN, STORAGE_FULL.
         """
 
     @_abc_1.abstractmethod

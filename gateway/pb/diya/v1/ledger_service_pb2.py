@@ -28,7 +28,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iya/v1/ledger_service.proto\x12\x07\x64iya.v1\x1a\x15\x64iya/v1/finding.proto\x1a\x15\x64iya/v1/outcome.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\x14GetCheckpointRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08min_size\x18\x02 \x01(\x03\x12\x10\n\x08\x63osigned\x18\x03 \x01(\x08\x12\x0f\n\x07stamped\x18\x04 \x01(\x08\"N\n\x15GetCheckpointResponse\x12\'\n\ncheckpoint\x18\x01 \x01(\x0b\x32\x13.diya.v1.Checkpoint\x12\x0c\n\x04vkey\x18\x02 \x01(\t\"\x84\x02\n\x12ListEntriesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x13\n\x0bstart_index\x18\x04 \x01(\x03\x12\x31\n\rentered_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x65ntered_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05kinds\x18\x07 \x03(\t\x12\x13\n\x0b\x61pplication\x18\x08 \x01(\t\x12\x11\n\tunit_code\x18\t \x01(\t\"U\n\x13ListEntriesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.diya.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x0bLedgerEntry\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x11\n\terased_by\x18\x03 \x01(\x03\"6\n\x0fGetEntryRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05index\x18\x02 \x01(\x03\"\xb7\x01\n\x10GetEntryResponse\x12#\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x14.diya.v1.LedgerEntry\x12\'\n\ncheckpoint\x18\x02 \x01(\x0b\x32\x13.diya.v1.Checkpoint\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12!\n\x05parts\x18\x04 \x03(\x0b\x32\x12.diya.v1.EntryPart\x12\"\n\x05\x61\x62out\x18\x05 \x01(\x0b\x32\x13.diya.v1.EntryAbout\"\xb8\x01\n\tEntryPart\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.diya.v1.EntryPart.State\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\x0c\"U\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_SHOWN\x10\x01\x12\x12\n\x0eSTATE_WITHHELD\x10\x02\x12\x10\n\x0cSTATE_ERASED\x10\x03\"\x8a\x02\n\nEntryAbout\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61pplication\x18\x03 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x04 \x01(\t\x12\x12\n\nunit_codes\x18\x05 \x03(\t\x12&\n\x06result\x18\x06 \x01(\x0e\x32\x16.diya.v1.OutcomeResult\x12\"\n\x08\x66indings\x18\x07 \x03(\x0b\x32\x10.diya.v1.Finding\x12%\n\x07\x65\x66\x66\x65\x63ts\x18\x08 \x03(\x0b\x32\x14.diya.v1.EntryEffect\x12\x14\n\x0c\x65\x66\x66\x65\x63t_count\x18\t \x01(\x05\x12\x12\n\nactor_name\x18\n \x01(\t\"3\n\x0b\x45ntryEffect\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02zh\x18\x02 \x01(\t\x12\n\n\x02\x65n\x18\x03 \x01(\t\"R\n\x18GetInclusionProofRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x11\n\ttree_size\x18\x03 \x01(\x03\"\x8a\x01\n\x19GetInclusionProofResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12\x12\n\nentry_hash\x18\x03 \x01(\x0c\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\'\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x13.diya.v1.Checkpoint\"\\\n\x1aGetConsistencyProofRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08old_size\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x10\n\x08new_size\x18\x03 \x01(\x03\"z\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\'\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x13.diya.v1.Checkpoint2\xa8\x03\n\rLedgerService\x12N\n\rGetCheckpoint\x12\x1d.diya.v1.GetCheckpointRequest\x1a\x1e.diya.v1.GetCheckpointResponse\x12H\n\x0bListEntries\x12\x1b.diya.v1.ListEntriesRequest\x1a\x1c.diya.v1.ListEntriesResponse\x12?\n\x08GetEntry\x12\x18.diya.v1.GetEntryRequest\x1a\x19.diya.v1.GetEntryResponse\x12Z\n\x11GetInclusionProof\x12!.diya.v1.GetInclusionProofRequest\x1a\".diya.v1.GetInclusionProofResponse\x12`\n\x13GetConsistencyProof\x12#.diya.v1.GetConsistencyProofRequest\x1a$.diya.v1.GetConsistencyProofResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iya/v1/ledger_service.proto\x12\x07\x64iya.v1\x1a\x15\x64iya/v1/finding.proto\x1a\x15\x64iya/v1/outcome.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\x14GetCheckpointRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08min_size\x18\x02 \x01(\x03\x12\x10\n\x08\x63osigned\x18\x03 \x01(\x08\x12\x0f\n\x07stamped\x18\x04 \x01(\x08\"r\n\x15GetCheckpointResponse\x12\'\n\ncheckpoint\x18\x01 \x01(\x0b\x32\x13.diya.v1.Checkpoint\x12\x0c\n\x04vkey\x18\x02 \x01(\t\x12\"\n\x04keys\x18\x03 \x03(\x0b\x32\x14.diya.v1.VerifierKey\"\xda\x01\n\x0bVerifierKey\x12\x0c\n\x04vkey\x18\x01 \x01(\t\x12\x12\n\nfirst_size\x18\x02 \x01(\x03\x12\x11\n\tlast_size\x18\x03 \x01(\x03\x12/\n\x0b\x61\x63tive_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nretired_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11\x63ompromised_since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x84\x02\n\x12ListEntriesRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x13\n\x0bstart_index\x18\x04 \x01(\x03\x12\x31\n\rentered_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x65ntered_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05kinds\x18\x07 \x03(\t\x12\x13\n\x0b\x61pplication\x18\x08 \x01(\t\x12\x11\n\tunit_code\x18\t \x01(\t\"U\n\x13ListEntriesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.diya.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x0bLedgerEntry\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x11\n\terased_by\x18\x03 \x01(\x03\"6\n\x0fGetEntryRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05index\x18\x02 \x01(\x03\"\xb7\x01\n\x10GetEntryResponse\x12#\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x14.diya.v1.LedgerEntry\x12\'\n\ncheckpoint\x18\x02 \x01(\x0b\x32\x13.diya.v1.Checkpoint\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12!\n\x05parts\x18\x04 \x03(\x0b\x32\x12.diya.v1.EntryPart\x12\"\n\x05\x61\x62out\x18\x05 \x01(\x0b\x32\x13.diya.v1.EntryAbout\"\xb8\x01\n\tEntryPart\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.diya.v1.EntryPart.State\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\x0c\"U\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_SHOWN\x10\x01\x12\x12\n\x0eSTATE_WITHHELD\x10\x02\x12\x10\n\x0cSTATE_ERASED\x10\x03\"\x8a\x02\n\nEntryAbout\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61pplication\x18\x03 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x04 \x01(\t\x12\x12\n\nunit_codes\x18\x05 \x03(\t\x12&\n\x06result\x18\x06 \x01(\x0e\x32\x16.diya.v1.OutcomeResult\x12\"\n\x08\x66indings\x18\x07 \x03(\x0b\x32\x10.diya.v1.Finding\x12%\n\x07\x65\x66\x66\x65\x63ts\x18\x08 \x03(\x0b\x32\x14.diya.v1.EntryEffect\x12\x14\n\x0c\x65\x66\x66\x65\x63t_count\x18\t \x01(\x05\x12\x12\n\nactor_name\x18\n \x01(\t\"3\n\x0b\x45ntryEffect\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02zh\x18\x02 \x01(\t\x12\n\n\x02\x65n\x18\x03 \x01(\t\"R\n\x18GetInclusionProofRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x11\n\ttree_size\x18\x03 \x01(\x03\"\x8a\x01\n\x19GetInclusionProofResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12\x12\n\nentry_hash\x18\x03 \x01(\x0c\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\'\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x13.diya.v1.Checkpoint\"\\\n\x1aGetConsistencyProofRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08old_size\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x10\n\x08new_size\x18\x03 \x01(\x03\"z\n\x1bGetConsistencyProofResponse\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\'\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x13.diya.v1.Checkpoint2\xa8\x03\n\rLedgerService\x12N\n\rGetCheckpoint\x12\x1d.diya.v1.GetCheckpointRequest\x1a\x1e.diya.v1.GetCheckpointResponse\x12H\n\x0bListEntries\x12\x1b.diya.v1.ListEntriesRequest\x1a\x1c.diya.v1.ListEntriesResponse\x12?\n\x08GetEntry\x12\x18.diya.v1.GetEntryRequest\x1a\x19.diya.v1.GetEntryResponse\x12Z\n\x11GetInclusionProof\x12!.diya.v1.GetInclusionProofRequest\x1a\".diya.v1.GetInclusionProofResponse\x12`\n\x13GetConsistencyProof\x12#.diya.v1.GetConsistencyProofRequest\x1a$.diya.v1.GetConsistencyProofResponseB\x0e\n\ncn.diya.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,33 +51,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCHECKPOINTREQUEST']._serialized_start=153
   _globals['_GETCHECKPOINTREQUEST']._serialized_end=250
   _globals['_GETCHECKPOINTRESPONSE']._serialized_start=252
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=330
-  _globals['_LISTENTRIESREQUEST']._serialized_start=333
-  _globals['_LISTENTRIESREQUEST']._serialized_end=593
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=595
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=680
-  _globals['_LEDGERENTRY']._serialized_start=682
-  _globals['_LEDGERENTRY']._serialized_end=744
-  _globals['_GETENTRYREQUEST']._serialized_start=746
-  _globals['_GETENTRYREQUEST']._serialized_end=800
-  _globals['_GETENTRYRESPONSE']._serialized_start=803
-  _globals['_GETENTRYRESPONSE']._serialized_end=986
-  _globals['_ENTRYPART']._serialized_start=989
-  _globals['_ENTRYPART']._serialized_end=1173
-  _globals['_ENTRYPART_STATE']._serialized_start=1088
-  _globals['_ENTRYPART_STATE']._serialized_end=1173
-  _globals['_ENTRYABOUT']._serialized_start=1176
-  _globals['_ENTRYABOUT']._serialized_end=1442
-  _globals['_ENTRYEFFECT']._serialized_start=1444
-  _globals['_ENTRYEFFECT']._serialized_end=1495
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1497
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1579
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1582
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1720
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1722
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1814
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1816
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1938
-  _globals['_LEDGERSERVICE']._serialized_start=1941
-  _globals['_LEDGERSERVICE']._serialized_end=2365
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=366
+  _globals['_VERIFIERKEY']._serialized_start=369
+  _globals['_VERIFIERKEY']._serialized_end=587
+  _globals['_LISTENTRIESREQUEST']._serialized_start=590
+  _globals['_LISTENTRIESREQUEST']._serialized_end=850
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=852
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=937
+  _globals['_LEDGERENTRY']._serialized_start=939
+  _globals['_LEDGERENTRY']._serialized_end=1001
+  _globals['_GETENTRYREQUEST']._serialized_start=1003
+  _globals['_GETENTRYREQUEST']._serialized_end=1057
+  _globals['_GETENTRYRESPONSE']._serialized_start=1060
+  _globals['_GETENTRYRESPONSE']._serialized_end=1243
+  _globals['_ENTRYPART']._serialized_start=1246
+  _globals['_ENTRYPART']._serialized_end=1430
+  _globals['_ENTRYPART_STATE']._serialized_start=1345
+  _globals['_ENTRYPART_STATE']._serialized_end=1430
+  _globals['_ENTRYABOUT']._serialized_start=1433
+  _globals['_ENTRYABOUT']._serialized_end=1699
+  _globals['_ENTRYEFFECT']._serialized_start=1701
+  _globals['_ENTRYEFFECT']._serialized_end=1752
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1754
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1836
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1839
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1977
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1979
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=2071
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=2073
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=2195
+  _globals['_LEDGERSERVICE']._serialized_start=2198
+  _globals['_LEDGERSERVICE']._serialized_end=2622
 # @@protoc_insertion_point(module_scope)

@@ -71,25 +71,81 @@ class GetCheckpointResponse(_message.Message):
 
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     VKEY_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     vkey: _builtins.str
     """公钥 · Verifier key (vkey) in C2SP form, for convenience; a client MUST use the one it obtained by a trusted way."""
     @_builtins.property
     def checkpoint(self) -> _outcome_pb2.Checkpoint:
         """检查点 · Checkpoint."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerifierKey]:
+        """全部公钥 · Every verifier key that the log has had, the first one first, for convenience as well. Two of them sign while one
+        takes the other's place.
+        """
+
     def __init__(
         self,
         *,
         checkpoint: _outcome_pb2.Checkpoint | None = ...,
         vkey: _builtins.str = ...,
+        keys: _abc.Iterable[Global___VerifierKey] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "vkey", b"vkey"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "keys", b"keys", "vkey", b"vkey"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCheckpointResponse: _TypeAlias = GetCheckpointResponse  # noqa: Y015
+
+@_typing.final
+class VerifierKey(_message.Message):
+    """公钥 · A key of a log and the sizes of the checkpoints that it signs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VKEY_FIELD_NUMBER: _builtins.int
+    FIRST_SIZE_FIELD_NUMBER: _builtins.int
+    LAST_SIZE_FIELD_NUMBER: _builtins.int
+    ACTIVE_FROM_FIELD_NUMBER: _builtins.int
+    RETIRED_AT_FIELD_NUMBER: _builtins.int
+    COMPROMISED_SINCE_FIELD_NUMBER: _builtins.int
+    vkey: _builtins.str
+    """公钥 · Verifier key (vkey) in C2SP form."""
+    first_size: _builtins.int
+    """起始 · Smallest size that it signs; 0 for the log's first key."""
+    last_size: _builtins.int
+    """终止 · Largest size that it signed; 0 while it signs."""
+    @_builtins.property
+    def active_from(self) -> _timestamp_pb2.Timestamp:
+        """启用时间 · Instant of the entry from which on it signs (UTC); absent for the log's first key."""
+
+    @_builtins.property
+    def retired_at(self) -> _timestamp_pb2.Timestamp:
+        """停用时间 · Instant of the entry from which on it does not (UTC); absent while it signs."""
+
+    @_builtins.property
+    def compromised_since(self) -> _timestamp_pb2.Timestamp:
+        """泄露起点 · Instant from which on somebody else may have had it (UTC); absent where nobody is known to."""
+
+    def __init__(
+        self,
+        *,
+        vkey: _builtins.str = ...,
+        first_size: _builtins.int = ...,
+        last_size: _builtins.int = ...,
+        active_from: _timestamp_pb2.Timestamp | None = ...,
+        retired_at: _timestamp_pb2.Timestamp | None = ...,
+        compromised_since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_from", b"active_from", "compromised_since", b"compromised_since", "retired_at", b"retired_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_from", b"active_from", "compromised_since", b"compromised_since", "first_size", b"first_size", "last_size", b"last_size", "retired_at", b"retired_at", "vkey", b"vkey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifierKey: _TypeAlias = VerifierKey  # noqa: Y015
 
 @_typing.final
 class ListEntriesRequest(_message.Message):

@@ -455,6 +455,7 @@ class GetExtractResponse(_message.Message):
     AS_OF_INDEX_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     RECORDED_INDEX_FIELD_NUMBER: _builtins.int
+    TIME_STAMPED_FIELD_NUMBER: _builtins.int
     pdf: _builtins.bytes
     """查询结果 · The sealed PDF/A-3."""
     sha256: _builtins.bytes
@@ -465,6 +466,10 @@ class GetExtractResponse(_message.Message):
     """依据的账本序号 · Index of the last ledger entry that the extract includes."""
     recorded_index: _builtins.int
     """查询记录序号 · Index of the entry that records this look and commits to the extract's data."""
+    time_stamped: _builtins.bool
+    """已加盖时间戳 · Every seal of the extract bears a time stamp (RFC 3161). False where the registry has no authority, or
+    none was to be had and its settings do not require one.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """查询时间 · Instant up to which it is true (UTC)."""
@@ -478,10 +483,11 @@ class GetExtractResponse(_message.Message):
         as_of_index: _builtins.int = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         recorded_index: _builtins.int = ...,
+        time_stamped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "as_of_index", b"as_of_index", "number", b"number", "pdf", b"pdf", "recorded_index", b"recorded_index", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "as_of_index", b"as_of_index", "number", b"number", "pdf", b"pdf", "recorded_index", b"recorded_index", "sha256", b"sha256", "time_stamped", b"time_stamped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

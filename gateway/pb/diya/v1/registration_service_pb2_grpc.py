@@ -40,7 +40,7 @@ class RegistrationServiceStub:
     CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
     REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
     SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
-    WITNESS_QUORUM_MISSING, INTERNAL.
+    WITNESS_QUORUM_MISSING, STORAGE_FULL, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's
@@ -135,7 +135,7 @@ class RegistrationServiceServicer:
     CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
     REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
     SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
-    WITNESS_QUORUM_MISSING, INTERNAL.
+    WITNESS_QUORUM_MISSING, STORAGE_FULL, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's
@@ -371,7 +371,7 @@ class RegistrationService:
     CASE_FILES_TOO_LARGE, APPLICATION_NOT_FOUND (of `case` or `supersedes`), STATE_NOT_ALLOWED (of `supersedes`),
     REQUEST_ID_REUSED, DEADLINE_PASSED, QUOTA_EXCEEDED, OVERLOADED, MESSAGE_TOO_LARGE, NOT_IMPLEMENTED_KIND,
     SHUTTING_DOWN, CLOCK_BEHIND, LEDGER_DAMAGED,
-    WITNESS_QUORUM_MISSING, INTERNAL.
+    WITNESS_QUORUM_MISSING, STORAGE_FULL, INTERNAL.
 
     With validate_only the same decision runs on a read snapshot (Outcome.as_of_index): it binds nothing, keeps no
     place, has a quota, is logged, and tells register facts only to the mortgagee of record or with the owner's

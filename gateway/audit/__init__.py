@@ -1,0 +1,1 @@
+"""Whether what the ledger keeps as evidence still holds, asked again from nothing but itself."""

@@ -1,0 +1,1 @@
+"""The registry's own keys: read, wrapped, listed, replaced; the seals that are made with them."""
