@@ -150,7 +150,11 @@ def _read_lists(directory: Path, suffix: str, bytes_max: int) -> list[bytes]:
     for path in sorted(directory.glob(f"*.{suffix}")):
         if path.stat().st_size > bytes_max:
             raise TrustStoreInvalid(f"{path.name} is over the limit of {bytes_max} bytes")
-        ders.append(path.read_bytes())
+        der = path.read_bytes()
+        if der.startswith(b"-----BEGIN"):  # what `openssl ca -gencrl` writes
+            cure = f"openssl crl -in {path.name} -outform DER -out DER.crl"
+            raise TrustStoreInvalid(f"{path.name} is PEM; lists and answers are DER here: `{cure}`")
+        ders.append(der)
     return ders
 
 

@@ -16,7 +16,7 @@ from gateway.cli import opening, outcomes, show
 from gateway.cli.settings import ClientSettings, ConfigOption, JsonOption, load_settings
 from gateway.client.admin import AdminClient, Done
 from gateway.client.errors import InputError
-from gateway.client.trust import SUFFIX
+from gateway.client.trust import SUFFIX, read_trust
 from gateway.pb.diya.v1 import admin_service_pb2, authority_pb2
 
 app = typer.Typer(
@@ -158,8 +158,9 @@ def rotate(
             following = [key for key in keys if key.state == authority_pb2.KEY_STATE_NEXT]
             if not following:
                 raise InputError(
-                    f"the gateway's settings name no next {use}: write {' and '.join(names)} there",
-                    f"网关设置中没有待用密钥；请先设置 {' 与 '.join(names)}",
+                    f"the gateway's settings name no next {use}: write {' and '.join(names)} there, of a key that was "
+                    "not in use yet",
+                    f"网关设置中没有待用密钥；请先设置 {' 与 '.join(names)}，须为尚未启用过的密钥",
                 )
             former = [key.key_id for key in keys if key.state == authority_pb2.KEY_STATE_ACTIVE]
             if use is Use.CHECKPOINT:
@@ -174,7 +175,10 @@ def rotate(
 def retire(
     key_id: Annotated[
         str,
-        typer.Argument(metavar="KEY_ID", help="Of a seal or checkpoint key; `diya keys list` shows it."),
+        typer.Argument(
+            metavar="KEY_ID",
+            help="Of a seal or checkpoint key, or how it alone begins; `diya keys list` shows it.",
+        ),
     ],
     reason: ReasonOption,
     compromised_since: SinceOption = "",
@@ -189,16 +193,21 @@ def retire(
 
     \b
     Examples:
-      diya keys retire 3f…9a --reason "更换设备" --config operator.toml
-      diya keys retire 3f…9a --reason "密钥泄露" --compromised-since 2026-11-02T08:00:00+08:00 --json
+      diya keys retire 3f2b8c01d99a --reason "更换设备" --config operator.toml
+      diya keys retire 3f2b8c01d99a --reason "密钥泄露" --compromised-since 2026-11-02T08:00:00+08:00 --json
     """
     since = _instant(compromised_since, as_json=as_json) if compromised_since else None
 
     async def work() -> tuple[Done[authority_pb2.RegistryKey], _Signed]:
-        async with opening.open_admin(load_settings(config)) as admin:
-            retire = admin.retire_ledger_key if _is_vkey(key_id) else admin.retire_seal
-            done = await retire(key_id, reason, compromised_since=since)
-            return done, await _all_signed(admin, key_id, since) if since else _Signed()
+        settings = load_settings(config)
+        async with opening.open_admin(settings) as admin:
+            keys = await admin.list_keys()
+            named = _named(keys, key_id)
+            if _is_vkey(named):
+                _receipt_can_be_checked(keys, named, settings)
+            retire = admin.retire_ledger_key if _is_vkey(named) else admin.retire_seal
+            done = await retire(named, reason, compromised_since=since)
+            return done, await _all_signed(admin, named, since) if since else _Signed()
 
     done, affected = outcomes.run(work(), as_json=as_json)
     _print_done(done, affected if since else None, as_json=as_json)
@@ -206,7 +215,10 @@ def retire(
 
 @app.command("sealed")
 def sealed(
-    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="Of a seal or checkpoint key.")],
+    key_id: Annotated[
+        str,
+        typer.Argument(metavar="KEY_ID", help="Of a seal or checkpoint key, or how it alone begins."),
+    ],
     since: Annotated[str, typer.Option("--since", metavar="TIME", help="Only from then on, RFC 3339.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -215,13 +227,13 @@ def sealed(
 
     \b
     Example:
-      diya keys sealed 3f…9a --since 2026-11-02T08:00:00+08:00 --config operator.toml --json
+      diya keys sealed 3f2b8c01d99a --since 2026-11-02T08:00:00+08:00 --config operator.toml --json
     """
     start = _instant(since, as_json=as_json) if since else None
 
     async def work() -> _Signed:
         async with opening.open_admin(load_settings(config)) as admin:
-            return await _all_signed(admin, key_id, start)
+            return await _all_signed(admin, _named(await admin.list_keys(), key_id), start)
 
     found = outcomes.run(work(), as_json=as_json)
     if as_json:
@@ -246,6 +258,45 @@ class _Signed:
 def _is_vkey(key_id: str) -> bool:
     """Whether it names a checkpoint key: a seal's id is hexadecimal."""
     return "+" in key_id
+
+
+def _named(keys: list[authority_pb2.RegistryKey], beginning: str) -> str:
+    """The id of the one seal or checkpoint key that begins so. Raises InputError: an id that is mistyped must not
+    read like a key that signed nothing.
+    """
+    ids = [key.key_id for key in keys if key.use in (*_SEALS, authority_pb2.KEY_USE_CHECKPOINT)]
+    if beginning in ids:
+        return beginning
+    found = [one for one in ids if beginning and one.startswith(beginning)]
+    if len(found) != 1:
+        raise InputError(
+            f"{len(found)} seal and checkpoint keys begin with {beginning!r}: see `diya keys list`",
+            f"有 {len(found)} 个印章或检查点密钥以 {beginning!r} 开头；请以 diya keys list 核对",
+        )
+    return found[0]
+
+
+def _receipt_can_be_checked(
+    keys: list[authority_pb2.RegistryKey], ending: str, settings: ClientSettings
+) -> None:
+    """Whether our own trust folder has a key that goes on signing. Raises InputError, before anything is sent: the
+    act would be entered, and its receipt, under that key alone, look refused here.
+    """
+    going_on = {
+        key.key_id
+        for key in keys
+        if key.use == authority_pb2.KEY_USE_CHECKPOINT
+        and key.state == authority_pb2.KEY_STATE_ACTIVE
+        and key.key_id != ending
+    }
+    folder, registry = settings.path("trust"), settings.text("registry")
+    if going_on and not going_on & set(read_trust(folder).vkeys(registry)):
+        command = f"diya keys list --trust {folder}"
+        raise InputError(
+            f"{folder / (registry + SUFFIX)} has no checkpoint key that goes on; nothing was sent. "
+            f"Take it over first: `{command}`",
+            f"{folder / (registry + SUFFIX)} 中没有将继续使用的检查点公钥，未发送任何请求；请先运行 {command}",
+        )
 
 
 async def _all_signed(admin: AdminClient, key_id: str, since: datetime | None) -> _Signed:
@@ -290,9 +341,11 @@ def _print_done(
 
 
 def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
-    table = Table(
-        "Use 用途", "State 状态", "Key 密钥", "Where 位置", "Since 启用", "Certificate 证书", "Signed 签署"
-    )
+    table = Table("Use 用途", "State 状态")
+    table.add_column("Key 密钥", overflow="fold")  # whole, however narrow: it is to be copied into an act
+    table.add_column("Where 位置", overflow="fold")
+    for name in ("Since 启用", "Certificate 证书", "Signed 签署"):
+        table.add_column(name)
     for key in keys:
         state = authority_pb2.KeyState.Name(key.state).removeprefix("KEY_STATE_").lower()
         if key.HasField("compromised_since"):
@@ -309,8 +362,8 @@ def _table(keys: list[authority_pb2.RegistryKey]) -> Table:
             authority_pb2.KeyUse.Name(key.use).removeprefix("KEY_USE_").lower(),
             state,
             key.key_id,
-            key.place + (" (in the clear)" if key.in_clear else ""),
-            key.active_from.ToJsonString() if key.HasField("active_from") else "the beginning",
+            key.place + (" (in the clear 明文)" if key.in_clear else ""),
+            key.active_from.ToJsonString() if key.HasField("active_from") else "the beginning 起始",
             validity,
             count,
         )

@@ -48,7 +48,8 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Set up a gateway: a commented diya.toml, keys, two sample registries, and a PKI FOR DEVELOPMENT ONLY.
+    """Set up a gateway: a commented diya.toml, keys, two sample registries, and a PKI FOR DEVELOPMENT ONLY
+    (建立网关，证书仅供开发测试).
 
     Example: diya init ./my-gateway && diya serve --config ./my-gateway/diya.toml
     """
@@ -58,7 +59,7 @@ def init(
 
 
 def serve(config: ConfigOption = Path("diya.toml")) -> None:
-    """Serve a gateway until SIGINT or SIGTERM; then finish what is in hand and stop.
+    """Serve a gateway until SIGINT or SIGTERM; then finish what is in hand and stop (运行网关).
 
     Example: diya serve --config demo-out/diya.toml
     """
@@ -85,7 +86,7 @@ def demo(
         ),
     ] = 7443,
 ) -> None:
-    """Do the whole job for real on this machine: set up, import, submit, decide, seal, verify.
+    """Do the whole job for real on this machine: set up, import, submit, decide, seal, verify (全流程演示).
 
     Everything it makes stays in the folder, with a README of commands to try next. Exits with 1, and says at which
     case, when anything came out otherwise than it must; with 2 when the folder holds something else than a demo.

@@ -145,8 +145,11 @@ def load_settings(config: Path | None) -> ClientSettings:
 
 
 def _missing(name: str) -> InputError:
+    # What only verifies has an option for it; a command that calls a gateway has not.
+    option = (", or --trust DIR where the command takes it", "，或者用 --trust 指定（如命令支持）")
+    by_option = option if name == "trust" else ("", "")
     return InputError(
-        f"setting {name} is needed: in {DEFAULT_FILE} (or --config FILE), or as DIYA_{name.upper()}",
+        f"setting {name} is needed: in {DEFAULT_FILE} (or --config FILE), or as DIYA_{name.upper()}{by_option[0]}",
         f"缺少设置 {name}：请写入 {DEFAULT_FILE}（或者 --config 指定的文件），"
-        f"或者设环境变量 DIYA_{name.upper()}",
+        f"或者设环境变量 DIYA_{name.upper()}{by_option[1]}",
     )

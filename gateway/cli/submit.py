@@ -212,7 +212,7 @@ def resend(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a kept request again, with the same bytes.
+    """Send a kept request again, with the same bytes (重新发送).
 
     After a lost connection nobody knows whether the request was taken. Sending it again is
     harmless: the gateway answers what it answered before, or takes it now.

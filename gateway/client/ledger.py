@@ -10,7 +10,7 @@ from datetime import datetime
 from google.protobuf import timestamp_pb2
 
 from gateway.client.errors import InputError, ReceiptInvalid, RequestError
-from gateway.client.receipt import OUTCOME_PART, verify_part, verify_progress
+from gateway.client.receipt import KEY_CHANGED, OUTCOME_PART, verify_part, verify_progress
 from gateway.client.session import Session
 from gateway.pb.diya.v1 import ledger_service_pb2 as pb
 from gateway.pb.diya.v1 import outcome_pb2
@@ -266,7 +266,9 @@ class LedgerClient:
             if checkpoint.origin == vkey.split("+", 1)[0]:
                 return checkpoint
         raise ReceiptInvalid(
-            3, str(problem or "no verifier key is trusted"), "检查点签名无效或者没有受信任的公钥"
+            3,
+            f"{problem or 'no verifier key is trusted'}; {KEY_CHANGED[0]}",
+            f"检查点签名无效或者没有受信任的公钥；{KEY_CHANGED[1]}",
         )
 
 

@@ -24,6 +24,12 @@ from ledger.proof import verify_consistency, verify_inclusion
 PAYLOAD_PART: Final = "evidence/payload"
 OUTCOME_PART: Final = "outcome"
 
+KEY_CHANGED: Final = (
+    "where the registry has replaced its checkpoint key, add its published line to <registry>.vkey in the trust folder",
+    "如登记机构已更换检查点密钥，请将其公布的公钥加入信任目录的 <登记机构>.vkey",
+)
+"""The way out that a checkpoint by an unknown key most often has: in English and Chinese."""
+
 CHECKS: Final = (
     (1, "the receipt is not pending", "回执已发布"),
     (2, "the origin is that of the trusted verifier key", "账本来源与受信任的公钥一致"),
@@ -213,7 +219,11 @@ def _open(receipt: outcome_pb2.Receipt, trust: LedgerTrust) -> Checkpoint:
                 f"检查点（{checkpoint.size} 条）不涵盖第 {receipt.index} 号记录",
             )
         return checkpoint
-    raise ReceiptInvalid(3, str(problem), "检查点签名无效") from problem
+    raise ReceiptInvalid(
+        3,
+        f"{problem}; {KEY_CHANGED[0]}",
+        f"检查点签名无效；{KEY_CHANGED[1]}",
+    ) from problem
 
 
 def _parse(receipt: outcome_pb2.Receipt) -> Entry:

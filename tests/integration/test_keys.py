@@ -306,6 +306,10 @@ async def test_command_line_does_all_of_it(town: Town, tmp_path: Path) -> None:
     status, out, err = await desk.run("keys", "list", "--trust", str(trust))
     assert status == 0, err
     assert "retired" in out
+    status, _, err = await desk.run("keys", "sealed", "00" * 32)
+    assert (status, "0 seal and checkpoint keys begin" in err) == (2, True), err
+    assert await desk.json("keys", "sealed", first[:12]) == await desk.json("keys", "sealed", first)
+    assert json.dumps(await desk.json("keys", "sealed", first)) != "[]"
     verify = ("certificate", "verify", str(pdf), "--trust", str(trust))
     assert (await desk.run(*verify))[0] == 0
     status, _, err = await desk.run(

@@ -349,13 +349,19 @@ async def test_command_line_does_all_of_it(town: Town, tmp_path: Path) -> None:
     new = add_next(town.folder)
     done = await desk.json("keys", "rotate", "checkpoint")
     assert (done["key"]["keyId"], done["key"]["state"]) == (new, "KEY_STATE_ACTIVE")
+    status, _, err = await desk.run("keys", "rotate", "checkpoint")
+    assert (status, "not in use yet" in err) == (2, True), err
+    short = old.rpartition("+")[0]
+    status, _, err = await desk.run("keys", "retire", short, "--reason", "更换")
+    assert (status, f"diya keys list --trust {trust}" in err) == (2, True), err
+    assert "ledger-key.retired" not in {entry["kind"] for entry in await desk.json("ledger", "list")}
     status, out, err = await desk.run("keys", "list", "--trust", str(trust))
     assert status == 0, err
     assert read_trust(trust).vkeys("jiangyin") == (old, new)
     await desk.run("keys", "list", "--trust", str(trust))
     assert read_trust(trust).vkeys("jiangyin") == (old, new)
     since = "2020-01-01T00:00:00+08:00"
-    retired = await desk.json("keys", "retire", old, "--reason", "泄露", "--compromised-since", since)
+    retired = await desk.json("keys", "retire", short, "--reason", "泄露", "--compromised-since", since)
     assert retired["key"]["state"] == "KEY_STATE_COMPROMISED"
     assert retired["sealedSince"] == await desk.json("keys", "sealed", old)
     assert {int(one["size"]) for one in retired["sealedSince"]} == {

@@ -243,3 +243,22 @@ def test_file_is_signed_with_the_key_of_the_settings(place: Path) -> None:
     bank(Algorithm.SM2_SM3).write(place, "bank")
     run(0, "sign", "photo.jpg")
     assert told(0, "verify", "photo.jpg", "-s", "photo.jpg.p7s")["kind"] == "GB/T 35275 detached"
+
+
+def test_a_list_in_pem_is_named_with_the_command_that_mends_it(place: Path) -> None:
+    """openssl ca -gencrl writes PEM; whoever lays that into the folder is told what to run."""
+    place.joinpath("trust/new.crl").write_text("-----BEGIN X509 CRL-----\n", encoding="ascii")
+    result = runner.invoke(build_app(), ["signature", "verify", "photo.jpg", "--trust", "trust"])
+    assert (result.exit_code, "openssl crl -in new.crl -outform DER" in result.stderr) == (2, True), (
+        result.stderr
+    )
+
+
+def test_without_a_trust_folder_the_option_is_named(place: Path) -> None:
+    """The command needs no settings, so its way out is not a settings file alone."""
+    result = runner.invoke(build_app(), ["signature", "verify", "photo.jpg"])
+    assert (result.exit_code, "--trust DIR" in result.stderr, "--trust 指定" in result.stderr) == (
+        2,
+        True,
+        True,
+    )
