@@ -22,7 +22,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import pairwise
 from threading import Lock
 from types import MappingProxyType
@@ -126,7 +125,6 @@ class TrustStore:
         self.authorities = tuple(dict.fromkeys((*anchors_in_all, *self._intermediates)))
         self._known = Authorities(self.authorities)
         self._revocation = RevocationIndex(self.crls, self.authorities, self.ocsp)
-        self._revoked_since = lru_cache(CACHED_CHAINS)(self._revocation.revoked_since)
         self.on_grace: Callable[[AnchorPolicy], None] = _ignore
         self._memory = _Memory()
         self._digest: str | None = None
@@ -221,7 +219,7 @@ class TrustStore:
         """Whether the issuer with this key has revoked this serial number, with effect at or before
         `at`.
         """
-        since = self._revoked_since(issuer_key_id, serial)
+        since = self._revocation.revoked_since(issuer_key_id, serial)
         return since is not None and since <= at
 
     def authorities_below(self, anchor: str) -> tuple[Certificate, ...]:

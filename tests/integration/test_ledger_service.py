@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.cases.effects import CounterMoved
+from gateway.config import Config
+from gateway.keyring.ledger_signers import LedgerSigners
 from gateway.pb.diya.v1 import ledger_service_pb2
 from gateway.rpc.errors import Refusal
 from gateway.rpc.ledger import LedgerService
@@ -15,10 +17,11 @@ from ledger.checkpoint import open_checkpoint
 from ledger.entry import parse_entry
 from ledger.hashing import leaf_hash
 from ledger.proof import verify_consistency, verify_inclusion
-from tests.support.spine import ORIGIN, PARENT, FakeContext, Spine
+from tests.support.spine import ORIGIN, PARENT, REGISTRY, FakeContext, Spine
 
 pb = ledger_service_pb2
 CONTEXT: Any = FakeContext()
+NO_SETTINGS = Config.model_construct(registries=[])
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def service(spine: Spine) -> LedgerService:
         queries=spine.queries,
         limits=spine.limits,
         settings_of=spine.sequencer.settings,
-        vkey_of=lambda registry: spine.signer.vkey,
+        signers=LedgerSigners(NO_SETTINGS, {REGISTRY: spine.signer}, lambda: NO_SETTINGS),
     )
 
 

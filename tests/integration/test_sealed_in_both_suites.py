@@ -30,6 +30,8 @@ from gateway.client.statements import StatementInvalid, verify_payout
 from gateway.demo.cast import sample_seeds
 from gateway.demo.stage import PORTS, set_ports
 from gateway.http.tsa import TimestampServer
+from gateway.keyring.key_notices import key_notices
+from gateway.keyring.seals import configured_seals
 from gateway.pb.diya.v1 import authority_pb2, outcome_pb2
 from gateway.setup import SetupRefused, initialise
 from gateway.telemetry import metrics
@@ -177,6 +179,11 @@ async def test_national_seal_is_listed_beside_the_keys_that_rotate(sealing_town:
     [national] = [one for one in found if one.use == authority_pb2.KEY_USE_NATIONAL_SEAL]
     assert national.state == authority_pb2.KEY_STATE_ACTIVE
     assert national.place.endswith("seal-jiangyin-sm2.key.pem")
+    config = sealing_town.stage.config
+    seals = {one.id: configured_seals(one, national=True) for one in config.registries}
+    list(
+        key_notices(config, lambda name: seals[name], lambda _: False, sealing_town.clock())
+    )  # this town's, told last
     labels = {"registry": "jiangyin", "use": "national_seal"}
     until_then = metrics.collectors.get_sample_value("diya_key_not_after_seconds", labels)
     assert until_then == national.not_after.seconds
