@@ -33,7 +33,7 @@ from ledger.errors import (
     SecondSignerError,
     SignerMismatchError,
 )
-from ledger.log_keys import LogSigners
+from ledger.log_keys import NEWEST, LogSigners
 from ledger.proof import verify_consistency
 from ledger.records import Head, parse_head
 from ledger.tables import ledger_checkpoint, ledger_head, ledger_published, ledger_tile
@@ -305,13 +305,20 @@ def latest_checkpoint(conn: Connection, registry: str) -> SignedCheckpoint | Non
 
 
 def _check_first(registry: str, published: Point, last: SignedCheckpoint | None, signer: LogSigners) -> None:
-    """Check, once a process, that the last checkpoint was signed by the keys of its size."""
+    """Check, once a process, that the last checkpoint was signed by the keys of its size, one in use among them: which
+    these are was read from the database, and whoever can write there may have a key that has ended.
+    """
     if last is None:
         return
+    keys = signer.keys
+    if set(keys.at(published[0])).isdisjoint(keys.at(NEWEST)):
+        raise SignerMismatchError(
+            registry, "no key in use signed the last checkpoint, so nobody vouches for it"
+        )
     try:
-        opened = signer.keys.open(last.note)
+        opened = keys.open(last.note)
     except CheckpointError as error:
-        vkeys = " and ".join(signer.keys.at(published[0]))
+        vkeys = " and ".join(keys.at(published[0]))
         raise SignerMismatchError(
             registry, f"the last checkpoint does not open with {vkeys}: {error.rule}"
         ) from error

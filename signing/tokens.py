@@ -214,7 +214,9 @@ class _Token:
     """One token and its process."""
 
     def __init__(self) -> None:
-        self._lock = Lock()  # one call at a time; nobody else touches the process
+        self._lock = (
+            Lock()
+        )  # one call at a time touches the process: that of who has this, or the one who tries
         self._pid = os.getpid()
         self._process: _Process | None = None
         self._refused: tuple[bytes, ...] = ()
@@ -240,7 +242,7 @@ class _Token:
         """End its process, and every try."""
         self._closed.set()
         with self._lock:
-            if self._process is not None:
+            if self._process is not None and not self._trouble:  # else whoever tries ends it
                 self._process.close()
 
     def _exchange(self, key: TokenKey, ask: Ask) -> bytes:
@@ -263,18 +265,22 @@ class _Token:
         raise _ERRORS.get(answer.reason, SigningError)(answer.message)
 
     def _try_again(self, key: TokenKey, ask: Ask) -> None:
-        """The piece of work that was given up, until there is an answer to it; that goes to nobody."""
+        """The piece of work that was given up, until there is an answer to it; that goes to nobody.
+
+        Without the lock, or whoever asks meanwhile would wait for it: while there is trouble, it has the process alone.
+        """
         wait = 0.0
         while not self._closed.wait(wait):
-            with self._lock, suppress(_Lost):
-                if self._closed.is_set():
-                    return
+            with suppress(_Lost):
                 with suppress(SigningError):  # an answer: it is told to whoever asks next
                     self._exchange(key, ask)
-                self._trouble = ""
                 log.info("the token answers again: %s", key.place)
-                return
+                break
             wait = min(max(2 * wait, RETRY_SECONDS[0]), RETRY_SECONDS[1])
+        with self._lock:
+            self._trouble = ""
+            if self._closed.is_set() and self._process is not None:
+                self._process.close()
 
 
 _tokens: dict[tuple[str, ...], _Token] = {}

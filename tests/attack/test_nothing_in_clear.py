@@ -134,7 +134,7 @@ async def play(town: Town) -> None:
     await _erased(town)
     await _fed(town)
     await operator.suspend_institution(SUSPENDED.id_number, f"{SUSPENDED.name} 协议到期")
-    sealing = town.gateway.rounds.sealing
+    sealing = town.gateway.sealing
     assert sealing is not None
     await sealing._queue.join()
 

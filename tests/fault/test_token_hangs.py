@@ -24,6 +24,7 @@ from tests.support.hanging import (
     is_gone,
     kill_process_of_token,
     needs_compiler,
+    process_of_next_try,
     process_of_token,
     shim_module,
     trouble,
@@ -82,6 +83,24 @@ def test_who_waits_for_a_token_that_hangs_is_told_with_the_first(made: Signer, t
     for one in threads:
         one.join()
     assert len(told) == 100
+    trouble.end()
+    assert signs_again(made)
+
+
+def test_who_asks_while_the_token_is_tried_again_does_not_wait_for_that(
+    made: Signer, trouble: Trouble
+) -> None:
+    """Told while the process of the next try still hangs, not when that was given up too."""
+    first = process_of_token()
+    trouble.hang()
+    with pytest.raises(SignerUnavailable, match="did not answer"):
+        made.sign(MESSAGE)
+    while (tried := process_of_next_try()) in (None, first):
+        os.sched_yield()
+    assert tried is not None
+    with pytest.raises(SignerUnavailable, match="it is tried again"):
+        made.sign(MESSAGE)
+    assert not is_gone(tried)
     trouble.end()
     assert signs_again(made)
 

@@ -40,7 +40,7 @@ async def test_case_that_awaits_a_party_expires_by_itself(own_folder: Path) -> N
         answer = await (await portfolio(town).upload()).submit()
         name = answer.outcome.application
         clock.move(10 * DAY)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         ended = await until(town, "bank-a", name, "EXPIRED")
         assert [f.code for f in ended.findings] == ["E-EXPIRED"]
         assert ended.case_number == ""
@@ -61,21 +61,21 @@ async def test_party_that_has_not_answered_is_reminded_and_a_restart_does_not_re
         answer = await (await portfolio(town).upload()).submit()
         name = answer.outcome.application
         clock.move(7 * DAY)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         await heard(town, "fund-centre", name, "PARTIES_REMINDED")
         [item] = await board(town, "fund-centre", "jiangyin", name)
         assert abs(item.reminded_at.ToDatetime(dt.UTC) - clock()) < dt.timedelta(minutes=1)
         assert (await events_of(town, "bank-a", name))[-1] == "PARTIES_REMINDED"
     async with town_of(own_folder, clock=clock) as town:
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         clock.move(2 * DAY)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         await heard(town, "fund-centre", name, "PARTIES_REMINDED", 2)
         fund = await party(town, "fund-centre")
         joined = await fund.join(target_of_envelope(name, answer.envelope), ["fund"])
         assert joined.outcome.state != State.STATE_AWAITING_PARTIES
         clock.move(3 * DAY)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         assert (await events_of(town, "fund-centre", name)).count("PARTIES_REMINDED") == 2
         assert "EXPIRED" not in await events_of(town, "fund-centre", name)
 
@@ -112,7 +112,7 @@ async def test_supplement_that_never_comes_is_refused(own_folder: Path) -> None:
         wanted = finding_pb2.Finding(code="N-INCOMPLETE", file="PROOF", zh="请补充", en="bring it")
         await review.request_supplement(await review.open(name), [wanted])
         clock.move(15 * DAY)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         ended = await until(town, "bank-a", name, "REFUSED", "taizhou")
         assert [f.code for f in ended.findings] == ["R-NOT_SUPPLEMENTED"]
         filing.request_id = filing.request_id[:-1] + ("0" if filing.request_id[-1] != "0" else "1")

@@ -231,7 +231,7 @@ async def test_payoff_watch_wakes_by_itself_and_survives_a_restart(own_folder: P
         [item] = await board(town, "bank-a", "jiangyin", name)
         assert (ground(item), item.overdue) == ("PAYOFF_DEADLINE", False)
         clock.move(26 * DAY_SECONDS)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         await told(town, name, "PAYOFF_NEARS")
     clock.move(10 * DAY_SECONDS)
     async with town_of(own_folder, clock=clock) as town:

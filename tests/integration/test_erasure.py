@@ -74,7 +74,7 @@ async def erase(
 async def cleared(town: Town) -> None:
     """The eraser has been told of every commit, and has done its work."""
     await asyncio.wrap_future(town.gateway.sequencer.run(lambda connection: None))
-    await town.gateway.rounds.eraser.work()
+    await town.gateway.eraser.work()
 
 
 async def kept(town: Town, answer: Answer, ground: str, registry: str = "taizhou") -> RequestError:
@@ -321,7 +321,7 @@ async def test_what_a_backup_brought_back_goes_at_the_next_start(own_folder: Pat
             connection.execute(f'DELETE FROM main."{table}"')
             connection.execute(f'INSERT INTO main."{table}" SELECT * FROM old."{table}"')
     async with town_of(own_folder) as town:
-        await town.gateway.rounds.eraser.work()
+        await town.gateway.eraser.work()
         assert not any(stored(town, filing))
         assert rows(town, tables.file, sha256=filing.references[0].sha256.hex()) == []
         assert _keys(own_folder, ident(answer)) == 0
@@ -370,7 +370,7 @@ async def test_served_before_what_came_back_is_gone_and_not_read_meanwhile(
         [again] = [data for data in papers if sha256(data).digest() == first.sha256]
         assert (await town.upload(again)).sha256 == first.sha256
         mended.set()
-        await town.gateway.rounds.eraser.work()
+        await town.gateway.eraser.work()
         assert stored(town, filing) == [True, *[False] * len(others)]
         assert any("entries left" in one.getMessage() for one in caplog.records)
 
@@ -383,7 +383,7 @@ async def test_upload_made_anew_after_the_erasure_stays(own_folder: Path) -> Non
         await filing.upload()
         assert all(stored(town, filing))
     async with town_of(own_folder) as town:
-        await town.gateway.rounds.eraser.work()
+        await town.gateway.eraser.work()
         assert all(stored(town, filing))
 
 
@@ -413,10 +413,10 @@ async def test_upload_that_no_case_names_goes_by_itself(own_folder: Path) -> Non
         )
         assert not (await files.GetFile(named)).file.HasField("expires_at")
         clock.move((expires - clock()).total_seconds() - 60)
-        await town.gateway.rounds.eraser.work()
+        await town.gateway.eraser.work()
         assert town.gateway.files.has(file.sha256.hex())
         clock.move(120)
-        await town.gateway.rounds.eraser.work()
+        await town.gateway.eraser.work()
         assert not town.gateway.files.has(file.sha256.hex())
         assert rows(town, tables.file, sha256=file.sha256.hex()) == []
         assert all(stored(town, claimed))
@@ -438,7 +438,7 @@ async def test_expired_upload_takes_no_certificate_of_another_registry(
         await client.certificates.download(wanted, tmp_path / "proof.pdf")
         await town.upload((tmp_path / "proof.pdf").read_bytes(), by="bank-a", registry="taizhou")
         clock.move(31 * DAY)
-        await town.gateway.rounds.eraser.work()
+        await town.gateway.eraser.work()
         await client.certificates.download(wanted, tmp_path / "again.pdf")
         assert (tmp_path / "again.pdf").read_bytes() == (tmp_path / "proof.pdf").read_bytes()
 
@@ -449,7 +449,7 @@ async def test_file_brought_by_a_later_act_is_claimed(own_folder: Path) -> None:
     async with town_of(own_folder, clock=clock) as town:
         filing, _ = await withdrawn(town)
         clock.move(31 * DAY)
-        await town.gateway.rounds.eraser.work()
+        await town.gateway.eraser.work()
         assert all(stored(town, filing))
 
 

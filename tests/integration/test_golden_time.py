@@ -89,7 +89,7 @@ async def test_8_claim_that_is_asked_for_and_never_comes_is_refused(own_folder: 
         answer = await registrar.request_supplement(await registrar.open(name), [asked])
         assert answer.result == "DONE", told(answer)
         clock.move(15 * DAY)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         ended = await until(town, "bank-b", name, "REFUSED")
         assert [f.code for f in ended.findings] == ["R-NOT_SUPPLEMENTED"]
         state = await state_of(town, unit.unit_code)
@@ -215,11 +215,11 @@ async def test_segmented_case_is_watched_until_the_old_mortgage_is_gone(own_fold
         assert (ground(item), item.institution, item.overdue) == ("PAYOFF_DEADLINE", A.id_number, False)
         due = item.until.ToDatetime(dt.UTC)
         clock.move((due - dt.timedelta(days=5) - clock()).total_seconds())
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         for key in ("bank-a", "bank-b"):
             await heard(town, key, name, "PAYOFF_NEARS")
         clock.move((due - clock()).total_seconds())
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         for key in ("bank-a", "bank-b"):
             await heard(town, key, name, "PAYOFF_OVERDUE")
         [item] = await board(town, REGISTRAR_KEY, "jiangyin", name)
@@ -262,7 +262,7 @@ async def test_release_outside_the_case_makes_the_money_payable_that_waits_for_i
         )  # fmt: skip
         await alone.booked()
         clock.move((item.until.ToDatetime(dt.UTC) - dt.timedelta(days=5) - clock()).total_seconds())
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         for key in ("bank-a", "bank-b"):
             await heard(town, key, name, "FUNDS_LEG_DUE")
         [_, leg] = (await client.get_application(name)).funds_legs
@@ -312,7 +312,7 @@ async def test_days_of_a_pre_sale_begin_with_the_first_registration_of_the_count
         assert noted.outcome.findings == []
         registrar = await town.client(REGISTRAR_KEY)
         clock.move(150 * DAY)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         [row] = (await registrar.get_unit(code)).unit_state.pre_notices
         assert (row.status, row.HasField("convertible_until")) == (register_pb2.PRE_NOTICE_STATUS_LIVE, False)
         booked = await counter.say(
@@ -329,7 +329,7 @@ async def test_days_of_a_pre_sale_begin_with_the_first_registration_of_the_count
         assert shown.pre_notices[0].registrable_from == day(first_day)
         sixty = dt.datetime.combine(first_day + dt.timedelta(days=60), dt.time(), CHINA)
         clock.move((sixty - clock()).total_seconds())
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         assert [e.unit_code for e in await of_unit(town, code, "PRE_NOTICE_LAPSING")] == [code]
     report = await asyncio.to_thread(audited, own_folder, "jiangyin")
     assert report.ok, report.divergences

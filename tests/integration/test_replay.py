@@ -143,7 +143,7 @@ async def queue_and_expiry(town: Town, clock: MovedClock) -> None:
     await by_itself.until(town, "bank-a", second.outcome.application, "BOOKED")
     unsigned = await (await party_acts.portfolio(town).upload()).submit()
     clock.move(10 * by_itself.DAY)
-    town.gateway.rounds.clockwork.look()
+    town.gateway.clockwork.look()
     await by_itself.until(town, "bank-a", unsigned.outcome.application, "EXPIRED")
 
 

@@ -123,7 +123,7 @@ async def test_calendar_outlives_the_gateway_and_a_crash_before_the_deadlines(ow
     clock, day = clock_in_december()
     async with town_of(own_folder, clock=clock) as town:
         _, answer = await town.in_review()
-        await town.gateway.rounds.clockwork.stop()  # as if it had died between the two entries
+        await town.gateway.clockwork.stop()  # as if it had died between the two entries
         calendar = await import_years(town, day.year, day.year + 1)
         assert "DEADLINE_CHANGED" not in await kinds(town, answer.outcome.application)
     async with town_of(own_folder, clock=clock) as town:
@@ -178,7 +178,7 @@ async def test_case_that_is_late_is_on_record_once(own_folder: Path) -> None:
         before = (await scrape(town)).of("diya_deadline_breached_total", registry="taizhou", kind="MORTGAGE")
         over = dt.datetime(last.year, last.month, last.day, tzinfo=CHINA) + dt.timedelta(days=1)
         clock.move((over - clock()).total_seconds())
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         event = await told(town, "bank-a", name, "DEADLINE_BREACHED")
         row = await (await town.client("bank-a", "taizhou")).get_application(name)
         assert row.deadline_breached_at == event.time
@@ -215,10 +215,10 @@ async def test_promise_of_half_a_day_is_told_to_the_hour_and_kept_to_it(own_fold
         opened = {opening.name: opening.content for opening in answer.outcome.receipt.openings}
         assert json.loads(opened["outcome"])["deadline_at"] == until.isoformat().replace("+00:00", "Z")
         clock.move((until - clock()).total_seconds() - 1)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         assert "DEADLINE_BREACHED" not in await kinds(town, name)
         clock.move(1)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         event = await told(town, "bank-a", name, "DEADLINE_BREACHED")
         assert abs(event.time.ToDatetime(dt.UTC) - until) < dt.timedelta(minutes=1)
 
@@ -233,7 +233,7 @@ async def test_day_stated_anew_is_warned_of_anew(own_folder: Path, tmp_path: Pat
             await operator.import_calendar(published(year).encode())
         unit, _ = await pre_noticed(town, tmp_path)
         clock.move(61 * 24 * 3600.0)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         await told_of_unit(town, unit, "PRE_NOTICE_LAPSING", 2)
         registrar = await town.client(REGISTRAR_KEY)
         [sale, _] = (await registrar.get_unit(unit.unit_code)).unit_state.pre_notices
@@ -241,7 +241,7 @@ async def test_day_stated_anew_is_warned_of_anew(own_folder: Path, tmp_path: Pat
         stood = await review.registrable(unit.unit_code, sale.right_id, today, "合同约定的交付日")
         assert stood.result == "DONE"
         clock.move(1)
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         assert len(await told_of_unit(town, unit, "PRE_NOTICE_LAPSING", 3)) == 3
 
 
@@ -285,7 +285,7 @@ async def test_pre_notice_is_warned_of_presumed_lapsed_and_ended_by_a_registrar(
         for number, days in enumerate((60, 75, 85), start=1):
             midnight = dt.datetime.combine(today + dt.timedelta(days=days), dt.time(), CHINA)
             clock.move((midnight - clock()).total_seconds())
-            town.gateway.rounds.clockwork.look()
+            town.gateway.clockwork.look()
             events = await told_of_unit(town, unit, "PRE_NOTICE_LAPSING", 2 * number)
         assert {e.certificate for e in events[-2:]} == {c.name for c in answer.outcome.certificates}
         registrar = await town.client(REGISTRAR_KEY)
@@ -298,7 +298,7 @@ async def test_pre_notice_is_warned_of_presumed_lapsed_and_ended_by_a_registrar(
         assert caught.value.reason == "FIELD_INVALID"
         over = dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), CHINA)
         clock.move((over - clock()).total_seconds())
-        town.gateway.rounds.clockwork.look()
+        town.gateway.clockwork.look()
         await told_of_unit(town, unit, "PRE_NOTICE_LAPSE_PRESUMED", 2)
         [sale, loan] = (await registrar.get_unit(unit.unit_code)).unit_state.pre_notices
         assert {sale.status, loan.status} == {register_pb2.PRE_NOTICE_STATUS_LAPSED_PRESUMED}

@@ -102,6 +102,20 @@ def test_key_that_shares_no_checkpoint_with_the_one_before_is_not_believed(tmp_p
     assert "nobody vouches" in report.divergences[0].rule
 
 
+def test_publisher_builds_on_no_checkpoint_that_no_key_in_use_signed(tmp_path: Path) -> None:
+    """Keys are read out of the database, which whoever has an ended key may write: a history that it alone signed, and
+    a row by which the key in use begins right behind it, are no ledger to go on with.
+    """
+    ended_alone = LogKeys([LogKey(OLD.vkey, None, 3), LogKey(NEW.vkey, 3)])
+    ledger = published(tmp_path / "ledger.db", ended_alone, 3)
+    ledger.publisher = Publisher(lambda _: LogSigners(ended_alone, {NEW.vkey: NEW}))
+    with ledger.engine.begin() as conn, pytest.raises(SignerMismatchError, match="no key in use signed"):
+        ledger.publisher.check_newest(conn, REGISTRY)
+    ledger.append(1)
+    with pytest.raises(SignerMismatchError, match="no key in use signed"):
+        ledger.publish()
+
+
 def test_export_opens_each_checkpoint_by_the_keys_of_its_size(tmp_path: Path) -> None:
     """An export that an old key began is gone on with by the new one, and says whose signatures are on it."""
     of = keys(begun=2, ended=4)
