@@ -498,6 +498,8 @@ class Sequencer:
             try:
                 with self._engine.connect() as connection:
                     newest = self._ledger.head(connection, registry, for_update=False).size - 1
+                    if registry in self._unsure:  # what was lost may have changed which keys sign
+                        self._settings[registry] = _settings_to_judge_by(connection, registry)
             except Exception:
                 log.exception("checkpoint not published", extra={"registry": registry})
                 continue

@@ -39,7 +39,7 @@ def read_rows(
     """Rows of a registry whose columns `names` hold one of `keys`, every column in the table's order.
 
     The number of keys is rounded up to a power of two by keys that match nothing, so that few different statements are
-    ever made.
+    ever made. A key that is given twice may give its rows twice.
     """
     found: list[tuple[Any, ...]] = []
     for at in range(0, len(keys), KEYS_MAX):

@@ -18,7 +18,7 @@ from gateway.cases.model import Moment
 from gateway.commands import Answer
 from gateway.config import Config, ConfigError
 from gateway.keyring.ledger_signers import LedgerSigners
-from gateway.keyring.seals import ConfiguredSeal, Seals
+from gateway.keyring.seals import NATIONAL_SLOTS, SLOTS, ConfiguredSeal, Seals
 from gateway.pb.diya.v1 import admin_service_pb2 as pb
 from gateway.pb.diya.v1 import authority_pb2
 from gateway.register.authority import LedgerKeyTerm, SealTerm
@@ -126,7 +126,15 @@ class RegistryKeys:
         if key_id and len(key_id) != _KEY_ID_CHARACTERS:
             raise malformed(field, "应为 64 位十六进制", "has 64 hexadecimal characters")
         if not seal_keys.in_place(self._settings_of(registry).seals, national=national):
-            [seal, *_] = [one for one in self._configured(registry) if one.is_beside == national]
+            present = (NATIONAL_SLOTS if national else SLOTS)[0]
+            seal = next((one for one in self._configured(registry) if one.setting.endswith(f" {present[1]}")), None)
+            if seal is None:
+                raise ActInvalid(
+                    f"登记机构尚无此类印章：请在设置中写入 {present[0]} 和 {present[1]}，再重新启动",
+                    f"the registry has no seal in this place: write {present[0]} and {present[1]} into its settings "
+                    "and start anew",
+                    field=field,
+                )
             if key_id != seal.key_id:
                 raise ActInvalid(
                     f"在用的印章密钥为 {seal.key_id}",

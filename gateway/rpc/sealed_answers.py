@@ -60,7 +60,9 @@ class SealedAnswers:
         registry = statement.registry
         try:
             made = await self._seals.statement(registry, payload_type, encode(statement), _at_once)
-        except (SealerError, StampMissing) as error:
+        except StampMissing as error:  # its authority's own line has told it
+            raise _refusal() from error
+        except SealerError as error:
             log.exception("statement not signed", extra={"registry": registry})
             raise _refusal() from error
         await self._keep(registry, made, kind, asked_by, subject, index)
@@ -72,7 +74,9 @@ class SealedAnswers:
             raise _refusal()
         try:
             made = await self._seals.document(content.registry, data, proof, _at_once)
-        except (SealerError, StampMissing, SealRetired) as error:
+        except StampMissing as error:
+            raise _refusal() from error
+        except (SealerError, SealRetired) as error:
             log.exception("extract not sealed", extra={"registry": content.registry, "entry": proof.index})
             raise _refusal() from error
         await self._keep(
