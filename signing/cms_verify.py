@@ -28,6 +28,7 @@ from signing import cms, der
 from signing.certificates import Certificate, parse_certificate
 from signing.cms import SignedData, SignerInfo
 from signing.cms_algorithms import SHA256_OID, Scheme, algorithm_identifier, digest_named, scheme_of, verify
+from signing.envelope import PAE_BEGINNING
 from signing.errors import (
     ContentChanged,
     SignatureInvalid,
@@ -198,9 +199,9 @@ def _check_named(parts: list[der.Element], name: str, leaf: Certificate) -> None
 
 
 def _without_attributes(signed: SignedData, content: Content) -> bytes:
-    """The content as the message: GB/T 35275 only, and nothing that could be another signature's attributes.
+    """The content as the message: GB/T 35275 only, and nothing that is signed elsewhere as something else.
 
-    The value over a SET OF attributes would otherwise pass as one over a file of these bytes.
+    The value over a SET OF attributes, or over an envelope, would otherwise pass as one over a file of these bytes.
     """
     if signed.content_type not in (cms.NATIONAL_DATA, cms.DATA) or not signed.national:
         raise SignatureMalformed(
@@ -208,8 +209,11 @@ def _without_attributes(signed: SignedData, content: Content) -> bytes:
             "CMS 签名缺少签名属性（CAdES 及本系统均要求）：请带签名属性重新签名",
         )
     message = content.whole()
-    if message[:1] == bytes((der.SET,)):
-        raise SignatureInvalid("the content could be the attributes of another signature")
+    if message[:1] == bytes((der.SET,)) or message.startswith(PAE_BEGINNING):
+        raise SignatureInvalid(
+            "the content could be the attributes of another signature, or an envelope: sign with attributes",
+            "内容可能是另一签名的属性或者信封：请带签名属性签名",
+        )
     return message
 
 

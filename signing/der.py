@@ -40,10 +40,11 @@ _INDEFINITE: Final = 0x80
 _LENGTH_BYTES_MAX: Final = 4
 
 
-class Element(
-    msgspec.Struct, frozen=True, gc=False
-):  # the cheapest kind of value: a file has a hundred of them
-    """One element of `data`: tag byte, where it starts, where its content starts and ends."""
+class Element(msgspec.Struct, frozen=True, gc=False):
+    """One element of `data`: tag byte, where it starts, where its content starts and ends.
+
+    The cheapest kind of value: a file has a hundred of them.
+    """
 
     data: bytes
     tag: int
@@ -85,10 +86,9 @@ def children(parent: Element, count_max: int) -> list[Element]:
         if len(found) == count_max:
             raise SignatureMalformed(f"more than {count_max} elements in one")
         body = at + 2
+        # `_read` in short, for nearly all: a call would cost as much as the rest.
         if body < end and data[at + 1] < _INDEFINITE and data[at] & _LONG_TAG != _LONG_TAG:
-            after = (
-                body + data[at + 1]
-            )  # `_read` in short, for nearly all: a call would cost as much as the rest
+            after = body + data[at + 1]
             if after <= end:
                 found.append(Element(data, data[at], at, body, after))
                 at = after

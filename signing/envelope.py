@@ -30,6 +30,9 @@ SIGNATURE_BYTES_MAX: Final = 1024
 STAMP_BYTES_MAX: Final = 12 * 1024
 JSON_BYTES_MAX: Final = 8 * 1024 * 1024
 
+#: What is signed as an envelope begins with it, and nothing else that anybody signs here does.
+PAE_BEGINNING: Final = b"DSSEv1 "
+
 _PAYLOAD_TYPE: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _KEY_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -68,7 +71,7 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     LEN is the count of bytes in decimal ASCII without leading zeros; the type is UTF-8.
     """
     encoded = payload_type.encode("utf-8")
-    return b"DSSEv1 %d %b %d %b" % (len(encoded), encoded, len(payload), payload)
+    return PAE_BEGINNING + b"%d %b %d %b" % (len(encoded), encoded, len(payload), payload)
 
 
 def batch_message(size: int, root: bytes) -> bytes:

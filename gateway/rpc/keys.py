@@ -127,7 +127,9 @@ class RegistryKeys:
             raise malformed(field, "应为 64 位十六进制", "has 64 hexadecimal characters")
         if not seal_keys.in_place(self._settings_of(registry).seals, national=national):
             present = (NATIONAL_SLOTS if national else SLOTS)[0]
-            seal = next((one for one in self._configured(registry) if one.setting.endswith(f" {present[1]}")), None)
+            seal = next(
+                (one for one in self._configured(registry) if one.setting.endswith(f" {present[1]}")), None
+            )
             if seal is None:
                 raise ActInvalid(
                     f"登记机构尚无此类印章：请在设置中写入 {present[0]} 和 {present[1]}，再重新启动",

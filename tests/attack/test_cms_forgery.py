@@ -15,6 +15,7 @@ from signing.algorithms import Algorithm
 from signing.cms import read_signed_data
 from signing.cms_file import check_cms
 from signing.cms_sign import sign_35275, sign_cms
+from signing.envelope import pae
 from signing.errors import SignatureMalformed, SigningError
 from signing.pki import Credential
 from signing.signer import Signer
@@ -218,6 +219,14 @@ def test_attributes_are_no_file_of_their_own() -> None:
 
     forged = sign_35275(info.signed_attributes, [Replaying()], NOW, attributes=False)
     assert _codes(forged, info.signed_attributes) == ["SIGNATURE_INVALID"]
+
+
+def test_envelope_is_no_file_of_its_own() -> None:
+    """An envelope's signature must not pass as one over a file of the bytes that envelopes are signed as."""
+    message = pae("application/vnd.diya.manifest.v1", b"what a bank asked for")
+    made = sign_35275(message, [_signer(Algorithm.SM2_SM3)], NOW, attributes=False)
+    assert _codes(made, message) == ["SIGNATURE_INVALID"]
+    assert _check(sign_35275(message, [_signer(Algorithm.SM2_SM3)], NOW), message).ok
 
 
 # -- algorithms ------------------------------------------------------------------------------------------
