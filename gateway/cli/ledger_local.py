@@ -456,7 +456,8 @@ class _Audit:
         if as_json:
             typer.echo(json.dumps(self._as_json(), ensure_ascii=False))
         elif self.ok:
-            _out.print(Text.assemble((f"{self._registry}: whole 完整", "green"), f" — {self._seen()}"))
+            told = Text.assemble((f"{self._registry}: whole 完整", "green"), f" — {self._seen()}")
+            _out.print(told, soft_wrap=True)  # a word that is looked for stands on one line
         else:
             first, *others = self.divergences
             _out.print(
