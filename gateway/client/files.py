@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from gateway.client.errors import (
     DownloadInvalid,
@@ -282,12 +282,9 @@ async def _messages(
     done = 0
     if progress:
         progress(0, metadata.size_bytes)
-    file: BinaryIO = await asyncio.to_thread(path.open, "rb")
-    try:
+    with path.open("rb") as file:  # here and not in a thread: a call that ends meanwhile would leave it open
         while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
             yield file_service_pb2.UploadFileRequest(chunk=chunk)
             done += len(chunk)
             if progress:
                 progress(done, metadata.size_bytes)
-    finally:
-        file.close()
