@@ -225,13 +225,7 @@ class AdminClient:
     async def list_keys(self) -> list[authority_pb2.RegistryKey]:
         """The registry's own keys, over all pages. Raises RequestError."""
         request = pb.ListKeysRequest(parent=self._session.parent)
-        found: list[authority_pb2.RegistryKey] = []
-        while True:
-            page = await self._session.call(self._stub.ListKeys, request)
-            found += page.keys
-            if not page.next_page_token:
-                return found
-            request.page_token = page.next_page_token
+        return [one async for page in self._session.pages(self._stub.ListKeys, request) for one in page.keys]
 
     async def list_sealed(
         self, key_id: str, since: datetime | None = None
@@ -240,13 +234,9 @@ class AdminClient:
         request = pb.ListSealedRequest(parent=self._session.parent, key_id=key_id, page_size=200)
         if since is not None:
             request.since.FromDatetime(since)
-        while True:
-            page = await self._session.call(self._stub.ListSealed, request)
+        async for page in self._session.pages(self._stub.ListSealed, request):
             for one in page.certificates:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def list_sealed_answers(
         self, key_id: str, since: datetime | None = None
@@ -255,13 +245,9 @@ class AdminClient:
         request = pb.ListSealedAnswersRequest(parent=self._session.parent, key_id=key_id, page_size=200)
         if since is not None:
             request.since.FromDatetime(since)
-        while True:
-            page = await self._session.call(self._stub.ListSealedAnswers, request)
+        async for page in self._session.pages(self._stub.ListSealedAnswers, request):
             for one in page.answers:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def rotate_ledger_key(self, former_vkey: str, vkey: str) -> Done[authority_pb2.RegistryKey]:
         """Let the next ledger key of the gateway's settings sign checkpoints beside the one in use (启用新检查点
@@ -296,13 +282,9 @@ class AdminClient:
         request = pb.ListSignedCheckpointsRequest(parent=self._session.parent, vkey=vkey, page_size=200)
         if since is not None:
             request.since.FromDatetime(since)
-        while True:
-            page = await self._session.call(self._stub.ListSignedCheckpoints, request)
+        async for page in self._session.pages(self._stub.ListSignedCheckpoints, request):
             for one in page.checkpoints:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def import_calendar(self, table: bytes, source: str = "") -> Done[pb.ImportCalendarResponse]:
         """Put the State Council's table of one year in force (导入工作日历). table: the CSV, as it is."""
@@ -335,24 +317,16 @@ class AdminClient:
     async def list_institutions(self, uscc: str = "") -> AsyncIterator[authority_pb2.Institution]:
         """Institutions with their keys, over all pages. Raises RequestError."""
         request = pb.ListInstitutionsRequest(parent=self._session.parent, uscc=uscc)
-        while True:
-            page = await self._session.call(self._stub.ListInstitutions, request)
+        async for page in self._session.pages(self._stub.ListInstitutions, request):
             for one in page.institutions:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def list_registrars(self) -> AsyncIterator[authority_pb2.Registrar]:
         """Registrars with their keys, over all pages. Raises RequestError."""
         request = pb.ListRegistrarsRequest(parent=self._session.parent)
-        while True:
-            page = await self._session.call(self._stub.ListRegistrars, request)
+        async for page in self._session.pages(self._stub.ListRegistrars, request):
             for one in page.registrars:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def _send(
         self,

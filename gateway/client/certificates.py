@@ -84,25 +84,17 @@ class Certificates:
         """Certificates without content, newest booking first, over all pages. Raises
         RequestError.
         """
-        token = ""
-        while True:
-            page = await self._session.call(
-                self._stub.ListCertificates,
-                pb.ListCertificatesRequest(
-                    parent=self._session.parent,
-                    application=application,
-                    states=states,
-                    unit_code=unit_code,
-                    number=number,
-                    page_size=page_size,
-                    page_token=token,
-                ),
-            )
+        request = pb.ListCertificatesRequest(
+            parent=self._session.parent,
+            application=application,
+            states=states,
+            unit_code=unit_code,
+            number=number,
+            page_size=page_size,
+        )
+        async for page in self._session.pages(self._stub.ListCertificates, request):
             for one in page.certificates:
                 yield one
-            token = page.next_page_token
-            if not token:
-                return
 
     async def download(
         self, name: str, to: Path, *, progress: ProgressCallback | None = None

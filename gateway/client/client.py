@@ -179,13 +179,9 @@ class DiyaClient:
             submitted_before=None if submitted_before is None else instant(submitted_before),
             page_size=page_size,
         )
-        while True:
-            page = await self.session.call(self._stub.ListApplications, request)
+        async for page in self.session.pages(self._stub.ListApplications, request):
             for one in page.applications:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     def watch_events(
         self, after_sequence: int = 0, *, catch_up_only: bool = False, institution: str = ""

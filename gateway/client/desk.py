@@ -45,13 +45,9 @@ class DeskClient:
         request = pb.ListReadinessRequest(
             parent=self.session.parent, grounds=grounds, institution=institution, page_size=page_size
         )
-        while True:
-            page = await self.session.call(self._stub.ListReadiness, request)
+        async for page in self.session.pages(self._stub.ListReadiness, request):
             for item in page.items:
                 yield item
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def daily_statement(
         self, day: dt.date, anchors: TrustStore, *, institution: str = ""
@@ -112,10 +108,6 @@ class DeskClient:
             as_of_index=as_of_index,
             page_size=page_size,
         )
-        while True:
-            page = await self.session.call(self._stub.ListPortfolio, request)
+        async for page in self.session.pages(self._stub.ListPortfolio, request):
             for line in page.lines:
                 yield line
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token

@@ -69,13 +69,9 @@ class FeedClient:
     async def bookings_since_service(self, right_id: str) -> AsyncIterator[pb.BookingSinceService]:
         """What was booked or ended between a seizure's service and its entry, over all pages (送达后登簿清单)."""
         request = pb.ListBookingsSinceServiceRequest(parent=self._session.parent, right_id=right_id)
-        while True:
-            page = await self._session.call(self._stub.ListBookingsSinceService, request)
+        async for page in self._session.pages(self._stub.ListBookingsSinceService, request):
             for one in page.bookings:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def order_statement(self, unit_code: str) -> bytes:
         """The signed statement of what came first on a unit, as it is to be kept (先后证明)."""

@@ -184,13 +184,9 @@ class LedgerClient:
             application=application and self._session.name("applications", application),
             unit_code=unit_code,
         )
-        while True:
-            page = await self._session.call(self._stub.ListEntries, request)
+        async for page in self._session.pages(self._stub.ListEntries, request):
             for one in page.entries:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def compare(self, one: bytes | int, other: bytes | int) -> Compared:
         """Two checkpoints, each a signed note or the size of a published one, proven to be of one history.

@@ -46,13 +46,9 @@ class PartyClient:
         request = pb.ListPendingRequest(
             parent=self._session.parent, role=role, institution=institution, page_size=page_size
         )
-        while True:
-            page = await self._session.call(self._stub.ListPending, request)
+        async for page in self._session.pages(self._stub.ListPending, request):
             for one in page.pending_cases:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def open(self, name: str) -> Dossier:
         """A case of this institution's, in whatever state; see `open_dossier`."""

@@ -52,13 +52,9 @@ class ReviewClient:
             county_code=county_code,
             page_size=page_size,
         )
-        while True:
-            page = await self._session.call(self._stub.ListQueue, request)
+        async for page in self._session.pages(self._stub.ListQueue, request):
             for one in page.applications:
                 yield one
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def open(self, name: str) -> Dossier:
         """The whole case, and what an act on it must refer to; see `open_dossier`."""

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 
@@ -160,6 +160,18 @@ class Session:
                 return await method(request, timeout=seconds)
 
         return await self.retrying(attempt)
+
+    async def pages(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
+    ) -> AsyncIterator[Response]:
+        """Every page of a List method, from where `request` begins; it is changed on the way. Raises RequestError."""
+        paged: Any = request
+        while True:
+            page: Any = await self.call(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            paged.page_token = page.next_page_token
 
     async def act(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
