@@ -12,6 +12,7 @@ import datetime as dt
 from msgspec.structs import replace
 
 from gateway.applications.administration import ActInvalid, OperatorAct, answered
+from gateway.applications.compromise import check_compromise
 from gateway.cases.decision import Decision
 from gateway.cases.effects import LedgerKeysSet
 from gateway.cases.model import Moment
@@ -78,17 +79,7 @@ def decide_retirement(
         raise ActInvalid(
             "没有此检查点密钥；请查询密钥列表", "no such checkpoint key: list the keys", field="vkey"
         )
-    if compromised_since is not None and compromised_since > moment.now:
-        raise ActInvalid(
-            "泄露起点不得晚于现在", "an instant in the future cannot be stated", field="compromised_since"
-        )
-    said_before = term.compromised_since
-    if said_before is not None and (compromised_since is None or compromised_since >= said_before):
-        raise ActInvalid(
-            f"已声明自 {said_before.isoformat()} 起泄露；只能提前",
-            f"it is declared compromised since {said_before.isoformat()}: that can only be moved back",
-            field="compromised_since",
-        )
+    check_compromise(term.compromised_since, compromised_since, moment.now)
     if term.ended_index is not None and compromised_since is None:
         raise ActInvalid("该密钥已停用", "this key is retired already", field="vkey")
     if term.ended_index is None and any((one.begun_index or 0) >= published_size for one in others):
