@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
@@ -25,6 +23,7 @@ from signing.pki import DevelopmentPKI, KeyKind, make_key
 from signing.timestamp import decode_response, verify_token
 from signing.trust import Purpose, TrustStore
 from signing.trust_directory import read_trust
+from tests.support.go import built
 from tests.support.pki import BANK_USCC
 
 pytestmark = pytest.mark.skipif(not sm2.AVAILABLE, reason="the extra sm is not installed")
@@ -36,7 +35,6 @@ AT = datetime(2026, 12, 1, tzinfo=UTC)
 FILES = sorted(name for name in EXPECTED if not name.endswith(".tsr"))
 STAMPS = sorted(name for name in EXPECTED if name.endswith(".tsr"))
 
-GO = shutil.which("go")
 GO_PROGRAM = Path(__file__).parent / "go_signatures"
 
 
@@ -98,26 +96,7 @@ def test_every_file_is_expected() -> None:
 @pytest.fixture(scope="module")
 def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Go program, built."""
-    if GO is None:
-        pytest.skip("no go on the path: install Go 1.25 or newer to run this test")
-    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
-    try:
-        fetched = subprocess.run(
-            [GO, "mod", "download"],
-            cwd=GO_PROGRAM,
-            env=environment,
-            capture_output=True,
-            check=False,
-            timeout=100,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("the Go modules do not come: no answer within 100 seconds")
-    if fetched.returncode:
-        pytest.skip(f"the Go modules cannot be had: {fetched.stderr.decode().strip()[-300:]}")
-    built = tmp_path_factory.mktemp("go") / "signatures"
-    build = [GO, "build", "-buildvcs=false", "-o", str(built), "."]
-    subprocess.run(build, cwd=GO_PROGRAM, env=environment, check=True, timeout=300)
-    return built
+    return built(GO_PROGRAM, tmp_path_factory.mktemp("go"))
 
 
 def test_what_we_sign_holds_in_other_peoples_go(go_program: Path, tmp_path: Path) -> None:
