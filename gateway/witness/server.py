@@ -6,9 +6,11 @@ The order is the whole point: judge, store durably by compare-and-swap, then cos
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, Final
 
 from gateway.witness.settings import WitnessSettings
 from gateway.witness.state import StateUnusable
@@ -73,7 +75,26 @@ class WitnessServer(ThreadingHTTPServer):
     def __init__(self, settings: WitnessSettings, clock: Callable[[], float]) -> None:
         """Bind to the settings' address. Raises OSError."""
         self.witness = Witness(settings, clock)
+        self._open: set[socket.socket] = set()
         super().__init__((settings.host, settings.port), _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """A connection, which is known until it ends."""
+        request, address = super().get_request()
+        self._open.add(request)
+        return request, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Answer nobody any more, over connections that are kept open neither."""
+        super().server_close()
+        for request in tuple(self._open):
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
