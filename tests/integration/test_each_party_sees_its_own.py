@@ -66,9 +66,8 @@ async def deal(town: Town, tmp_path: Path) -> Answer:
     desk = Private(town.stage, client, "bank-b", "bank-b", tmp_path, town.clock())
     flat, proof = await mortgaged(town)
     unit = replace(flat, proofs=(proof,))
-    buyer = (
-        SAMPLE.mortgaged_by_bank_a_jiangyin.owner
-    )  # whose flat is no free one, and so never the one that is sold
+    # Whose flat is no free one, and so never the one that is sold.
+    buyer = SAMPLE.mortgaged_by_bank_a_jiangyin.owner
     answer = await desk.transfer(unit, buyer, 200_000_000, 100_000_000, "bank-a")
     assert answer.result == "AWAITING_PARTIES", answer.outcome.findings
     return answer

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 #: What a label may look like: names of methods and codes, entry kinds, registries, bounds of buckets.
 LABEL = re.compile(
     r"[A-Za-z]+(/[A-Za-z]+)?|[A-Z][A-Z0-9]*([-_][A-Z0-9]+)*|[a-z]+([._][a-z]+)*|[0-9.e+-]+|\+Inf"
+    r"|ledger-key\.(rotated|retired)"
 )
 
 
